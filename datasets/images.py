@@ -1,0 +1,184 @@
+"""Pictures at files: found, read, written. uint8 [H, W, 3] RGB here, float32 [3, H, W] in [0, 1] for the network."""
+
+import os
+import re
+from importlib import resources
+from pathlib import Path
+
+import numpy as np
+from PIL import Image, ImageOps
+
+from errors import InputError, describe_os_error
+from files import atomic_path
+
+SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+
+# Colour photographs inside every scikit-image wheel. The two sides are disjoint in content, not only in name.
+SAMPLE_PHOTOS: dict[str, tuple[str, ...]] = {
+    "train": ("astronaut", "hubble_deep_field", "ihc", "motorcycle_left", "motorcycle_right", "retina"),
+    "val": ("chelsea", "coffee", "rocket"),
+}
+
+
+def list_pictures(source: str | os.PathLike) -> list[Path]:
+    """The pictures of a folder, of a list file, or the one picture itself.
+
+    Args:
+        source: a folder (searched at every depth, sorted by relative path, hidden files left out); or a text file with
+            one path per line, absolute or relative to that file's folder, in its order, blank lines and ``#`` comments
+            skipped; or a picture.
+    Raises:
+        InputError: nothing there, no picture in it, or a listed path that is missing or not a picture.
+    """
+    source = Path(source)
+    if source.is_dir():
+        return _list_folder(source)
+    if not source.is_file():
+        raise InputError(f"expected a folder, a list file or a picture, but {source} does not exist: check the path")
+    return [source] if _is_picture(source) else _list_lines(source)
+
+
+def _is_picture(path: Path) -> bool:
+    return path.suffix.lower() in SUFFIXES
+
+
+def _list_folder(folder: Path) -> list[Path]:
+    found = {path.relative_to(folder): path for path in folder.rglob("*") if _is_picture(path) and path.is_file()}
+    visible = [name for name in found if not any(part.startswith(".") for part in name.parts)]
+    if not visible:
+        raise InputError(f"expected pictures ({' '.join(SUFFIXES)}) in {folder}, found none: check the path")
+    return [found[name] for name in sorted(visible, key=Path.as_posix)]
+
+
+def _list_lines(list_file: Path) -> list[Path]:
+    try:
+        lines = list_file.read_text(encoding="utf-8-sig").splitlines()
+    except UnicodeDecodeError:
+        raise InputError(
+            f"expected a picture ({' '.join(SUFFIXES)}) or a text file that lists pictures, got {list_file}"
+        ) from None
+    entries = [(number, line.strip()) for number, line in enumerate(lines, start=1)]
+    entries = [(number, line) for number, line in entries if line and not line.startswith("#")]
+    if not entries:
+        raise InputError(f"expected one picture path per line in {list_file}, found none: add some")
+    return [_listed_picture(list_file, number, line) for number, line in entries]
+
+
+def _listed_picture(list_file: Path, number: int, line: str) -> Path:
+    path = list_file.parent / line
+    if not _is_picture(path):
+        raise InputError(f"{list_file}, line {number}: expected a picture ({' '.join(SUFFIXES)}), got {line[:200]!r}")
+    if not path.is_file():
+        raise InputError(f"{list_file}, line {number}: no such picture {path}: correct or remove the line")
+    return path
+
+
+def open_picture(path: str | os.PathLike) -> Image.Image:
+    """A picture decoded whole, upright by its EXIF orientation, 8 bits per channel, opaque: mode L or RGB.
+
+    Raises:
+        InputError: unreadable, corrupt, truncated or enormous; more than 8 bits per channel; transparent pixels.
+    """
+    try:
+        with Image.open(path) as image:
+            _refuse_deep(image, path)
+            image.load()
+            return _flatten(ImageOps.exif_transpose(image), path)
+    except InputError:
+        raise
+    except Image.DecompressionBombError as error:
+        raise InputError(f"cannot read {path}: {error}: shrink it first") from None
+    except Exception as error:  # a decoder fed with damaged bytes raises nearly any type
+        if isinstance(error, OSError) and error.errno is not None:
+            raise InputError(f"cannot read {path}: {describe_os_error(error)}") from None
+        raise InputError(f"cannot read {path}: expected a whole picture, got {_reason(error)}: replace it") from None
+
+
+def _reason(error: Exception) -> str:
+    if isinstance(error, Image.UnidentifiedImageError):
+        return "a file of no known picture format"
+    return f"a damaged one ({error or type(error).__name__})"
+
+
+def _refuse_deep(image: Image.Image, path: str | os.PathLike) -> None:
+    # Pillow silently cuts 16-bit colour to 8 bits; only the raw mode of its tiles tells. BGR;16 is 5-6-5 bits a pixel.
+    raw_modes = " ".join(str(tile) for tile in getattr(image, "tile", ()))
+    if image.mode[0] in "IF" or re.search(r"(?<!BGR);(12|16|32)", raw_modes):
+        raise InputError(f"expected 8 bits per channel, got more in {path}: save it as an 8-bit picture")
+
+
+def _flatten(image: Image.Image, path: str | os.PathLike) -> Image.Image:
+    if image.has_transparency_data:
+        image = image.convert("RGBA")
+        if image.getchannel("A").getextrema()[0] < 255:
+            raise InputError(
+                f"expected an opaque picture, got transparent pixels in {path}: "
+                "flatten it, or give the transparent area as --mask"
+            )
+    return image.convert("L" if image.mode in ("1", "L", "LA") else "RGB")
+
+
+def read_picture(path: str | os.PathLike) -> np.ndarray:
+    """A picture file as uint8 [H, W, 3] RGB.
+
+    Grey, palette and CMYK pictures become RGB; an alpha channel is accepted when it is opaque everywhere.
+
+    Raises:
+        InputError: as ``open_picture``.
+    """
+    return np.array(open_picture(path).convert("RGB"))
+
+
+def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
+    """Write uint8 [H, W, 3] RGB or [H, W] grey, whole or not at all; the format by suffix, JPEG and WebP at quality 95.
+
+    Raises:
+        InputError: a suffix of no picture format.
+    """
+    if not _is_picture(Path(path)):
+        raise InputError(f"expected a picture's name to write ({' '.join(SUFFIXES)}), got {path}")
+    if picture.dtype != np.uint8:
+        raise TypeError(f"expected a uint8 picture, got {picture.dtype}: convert it with to_uint8")
+    with atomic_path(path) as temporary:
+        Image.fromarray(picture).save(temporary, quality=95)
+
+
+def to_float(picture: np.ndarray) -> np.ndarray:
+    """uint8 [H, W, 3] to float32 [3, H, W] in [0, 1].
+
+    Example:
+        >>> to_float(np.full([2, 4, 3], 255, np.uint8)).shape
+        (3, 2, 4)
+    """
+    return np.ascontiguousarray(picture.transpose(2, 0, 1), np.float32) / np.float32(255)
+
+
+def to_uint8(array: np.ndarray) -> np.ndarray:
+    """Float [3, H, W] to uint8 [H, W, 3]: clipped to [0, 1], rounded half to even.
+
+    Example:
+        >>> to_uint8(np.array([-1.0, 0.5 / 255, 7.0]).reshape(3, 1, 1)).ravel().tolist()
+        [0, 0, 255]
+    """
+    levels = np.rint(np.clip(array, 0, 1).astype(np.float32) * 255)
+    return np.ascontiguousarray(levels.astype(np.uint8).transpose(1, 2, 0))
+
+
+def sample_photo(name: str) -> np.ndarray:
+    """One of ``SAMPLE_PHOTOS`` as uint8 [H, W, 3] RGB, read from the installed scikit-image, never downloaded.
+
+    Raises:
+        InputError: an unknown name, or a scikit-image without the file.
+    Example:
+        >>> sample_photo("astronaut").shape
+        (512, 512, 3)
+    """
+    names = [known for side in SAMPLE_PHOTOS.values() for known in side]
+    if name not in names:
+        raise InputError(f"expected a sample photo ({' '.join(names)}), got {name!r}")
+    folder = resources.files("skimage.data")
+    for suffix in (".png", ".jpg"):
+        with resources.as_file(folder / (name + suffix)) as path:
+            if path.is_file():
+                return read_picture(path)
+    raise InputError(f"expected {name} among scikit-image's data files, not found: pip install -U scikit-image")

@@ -1,0 +1,237 @@
+"""Training samples as an endless stream that any run can enter anywhere.
+
+The sample at position p is a pure function of (seed, p), whatever the number of workers, processes or restarts: the
+order of the n pictures in epoch p // n is drawn from (seed, epoch); crop, flip and holes are drawn from (seed, p). A
+resumed run asks for the positions that come next and sees what it would have seen.
+"""
+
+import logging
+import os
+from collections.abc import Iterator, Sequence
+from typing import Protocol
+
+import numpy as np
+import paddle
+
+from datasets.images import SAMPLE_PHOTOS, list_pictures, read_picture, sample_photo, to_float
+from datasets.mask_generator import generate_mask
+from datasets.masks import BUCKETS, bucket_of, hole_ratio, read_mask, resize_mask
+from datasets.transforms import augment_mask, center_resize, load_training_picture
+from errors import InputError
+
+log = logging.getLogger("paddle_pconv")
+
+MASK_ATTEMPTS = 10
+
+
+class PictureSource(Protocol):
+    """Pictures by index: uint8 [H, W, 3] RGB of any size."""
+
+    def __len__(self) -> int: ...
+
+    def __getitem__(self, index: int) -> np.ndarray: ...
+
+    def name(self, index: int) -> str: ...
+
+
+class MaskSource(Protocol):
+    """Masks at random: float32 [size, size], 1 = valid."""
+
+    def draw(self, rng: np.random.Generator, size: int) -> np.ndarray: ...
+
+
+class PictureFolder:
+    """The pictures of a folder or list file, read when asked for."""
+
+    def __init__(self, source: str | os.PathLike):
+        self.paths = list_pictures(source)
+
+    def __len__(self) -> int:
+        return len(self.paths)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return read_picture(self.paths[index])
+
+    def name(self, index: int) -> str:
+        return str(self.paths[index])
+
+
+class Subset:
+    """Some of the pictures of another source, by index."""
+
+    def __init__(self, source: PictureSource, indices: Sequence[int]):
+        self.source, self.indices = source, list(indices)
+
+    def __len__(self) -> int:
+        return len(self.indices)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.source[self.indices[index]]
+
+    def name(self, index: int) -> str:
+        return self.source.name(self.indices[index])
+
+
+def hold_out(source: PictureSource, count: int) -> tuple[Subset, Subset]:
+    """Split a source: all but ``count`` pictures for training, and those, evenly spaced, for validation.
+
+    Raises:
+        InputError: fewer than two pictures. Of few pictures at most half are held out.
+    """
+    if len(source) < 2:
+        raise InputError("expected 2 training pictures or more, got 1: one must be held out for validation")
+    count = min(count, len(source) // 2)
+    held = {round((i + 0.5) * len(source) / count - 0.5) for i in range(count)}
+    return Subset(source, [i for i in range(len(source)) if i not in held]), Subset(source, sorted(held))
+
+
+class SamplePhotos:
+    """The photographs that come with scikit-image, kept in memory; ``side`` is "train" or "val"."""
+
+    def __init__(self, side: str = "train"):
+        if side not in SAMPLE_PHOTOS:
+            raise InputError(f"expected sample photos of {' or '.join(SAMPLE_PHOTOS)}, got {side!r}")
+        self.names = SAMPLE_PHOTOS[side]
+        self._photos: dict[int, np.ndarray] = {}
+
+    def __len__(self) -> int:
+        return len(self.names)
+
+    def __getitem__(self, index: int) -> np.ndarray:
+        if index not in self._photos:
+            self._photos[index] = sample_photo(self.names[index])
+        return self._photos[index]
+
+    def name(self, index: int) -> str:
+        return self.names[index]
+
+
+class MaskFolder:
+    """Mask files, each draw a random one, varied as the authors do unless ``augment`` is off.
+
+    A varied hole below 1 % or above 60 % of the picture, outside every bucket, is drawn anew; after ten draws the last
+    file is taken as it is.
+
+    Args:
+        root: folder or list file.
+        hole: the colour of the hole in the files, "white" or "black".
+        dilate: also dilate the holes; see ``augment_mask``.
+    """
+
+    def __init__(self, root: str | os.PathLike, hole: str = "white", augment: bool = True, dilate: bool = True):
+        self.paths = list_pictures(root)
+        self.hole, self.augment, self.dilate = hole, augment, dilate
+
+    def draw(self, rng: np.random.Generator, size: int) -> np.ndarray:
+        for _ in range(MASK_ATTEMPTS if self.augment else 1):
+            # The authors' training masks are grey at their edges: no check, read_mask thresholds them.
+            plain = read_mask(self.paths[rng.integers(len(self.paths))], self.hole, check=False)
+            if self.augment:
+                mask = augment_mask(plain, rng, size, self.dilate)
+                if bucket_of(hole_ratio(mask)):
+                    return mask
+        return resize_mask(plain, size, size)
+
+
+class GeneratedMasks:
+    """Drawn masks: a bucket uniformly among ``buckets``, off the border or not (``border`` None: half and half)."""
+
+    def __init__(self, buckets: Sequence[tuple[float, float]] = BUCKETS, border: bool | None = None):
+        self.buckets, self.border = tuple(buckets), border
+
+    def draw(self, rng: np.random.Generator, size: int) -> np.ndarray:
+        bucket = self.buckets[rng.integers(len(self.buckets))]
+        border = bool(rng.random() < 0.5) if self.border is None else self.border
+        return generate_mask(rng, size, size, bucket, border)
+
+
+class InpaintingDataset(paddle.io.Dataset):
+    """Pairs of picture and mask by position in the stream, from 0 on without end.
+
+    Args:
+        pictures, masks: where they come from.
+        image_size: side of both in pixels.
+        seed: of everything random.
+        length: what ``len`` answers, for loaders that walk the dataset itself; the number of pictures by default.
+        augment: random crop and flip of the pictures; False takes the square in the middle.
+    Shape:
+        Item: gt float32 [3, S, S] in [0, 1], mask float32 [1, S, S], 1 = valid.
+    Raises:
+        InputError: on access, when not one picture can be read. One alone is reported once (in each process) to the
+            logger ``paddle_pconv`` and the next in the epoch's order takes its place.
+    """
+
+    def __init__(
+        self,
+        pictures: PictureSource,
+        masks: MaskSource,
+        image_size: int,
+        seed: int,
+        length: int | None = None,
+        augment: bool = True,
+    ):
+        super().__init__()
+        self.pictures, self.masks, self.image_size = pictures, masks, image_size
+        self.seed, self.augment = seed, augment
+        self.length = len(pictures) if length is None else length
+        self._order = (-1, np.empty(0, np.int64))
+        self._reported: set[int] = set()
+
+    def __len__(self) -> int:
+        return self.length
+
+    def __getitem__(self, position: int) -> tuple[np.ndarray, np.ndarray]:
+        rng = np.random.default_rng([self.seed, 1, position])
+        picture = self._picture(position)
+        if self.augment:
+            picture = load_training_picture(picture, self.image_size, rng)
+        else:
+            picture = center_resize(picture, self.image_size)
+        return to_float(picture), self.masks.draw(rng, self.image_size)[None]
+
+    def _picture(self, position: int) -> np.ndarray:
+        epoch, start = divmod(position, len(self.pictures))
+        order = self._epoch_order(epoch)
+        for step in range(len(order)):
+            index = int(order[(start + step) % len(order)])
+            try:
+                return self.pictures[index]
+            except InputError as error:
+                self._report(index, error)
+        raise InputError(f"expected pictures, none of the {len(self.pictures)} can be read: check the dataset")
+
+    def _epoch_order(self, epoch: int) -> np.ndarray:
+        if self._order[0] != epoch:
+            self._order = (epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.pictures)))
+        return self._order[1]
+
+    def _report(self, index: int, error: InputError) -> None:
+        if index not in self._reported:
+            self._reported.add(index)
+            log.warning("skipping %s: %s", self.pictures.name(index), error)
+
+
+class StreamBatchSampler(paddle.io.BatchSampler):
+    """Positions of a run's batches: iteration i of rank r among w takes (i·w + r)·batch_size and those that follow.
+
+    Args:
+        start_iter: the first iteration, counted from 0; of a resumed run, the number of those already done.
+        max_iters: where the stream ends, this one excluded.
+    Example:
+        >>> list(StreamBatchSampler(batch_size=2, max_iters=3, start_iter=1, rank=1, world=2))
+        [[6, 7], [10, 11]]
+    """
+
+    def __init__(self, batch_size: int, max_iters: int, start_iter: int = 0, rank: int = 0, world: int = 1):
+        # The parent's constructor wants a dataset to count; a stream has none.
+        self.batch_size, self.max_iters, self.start_iter = batch_size, max_iters, start_iter
+        self.rank, self.world = rank, world
+        self.drop_last = False
+
+    def __iter__(self) -> Iterator[list[int]]:
+        for iteration in range(self.start_iter, self.max_iters):
+            first = (iteration * self.world + self.rank) * self.batch_size
+            yield list(range(first, first + self.batch_size))
+
+    def __len__(self) -> int:
+        return max(0, self.max_iters - self.start_iter)

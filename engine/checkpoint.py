@@ -1,0 +1,203 @@
+"""Weights and training states on disk.
+
+A weights directory holds ``model.pdparams`` (arrays by name, as ``paddle.save`` writes them) and ``meta.json`` (which network, its
+options, how it came about). A training checkpoint adds ``model.pdopt``. ``.pdparams`` is a pickle, and a pickle can run any code: it
+is read by an unpickler that knows arrays and plain values and refuses everything else.
+"""
+
+import json
+import os
+import pickle
+import shutil
+from collections import OrderedDict
+from collections.abc import Mapping
+from pathlib import Path
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from errors import InputError
+from files import atomic_path
+from models import build_model
+
+PARAMS, OPTIMIZER, META = "model.pdparams", "model.pdopt", "meta.json"
+LATEST = "latest"
+
+_reconstruct = np.zeros(1).__reduce__()[0]  # numpy's own, under whichever of its two homes
+_SAFE = {
+    ("numpy", "ndarray"): np.ndarray,
+    ("numpy", "dtype"): np.dtype,
+    ("numpy.core.multiarray", "_reconstruct"): _reconstruct,
+    ("numpy._core.multiarray", "_reconstruct"): _reconstruct,
+    ("collections", "OrderedDict"): OrderedDict,
+}
+
+
+class _ArrayUnpickler(pickle.Unpickler):
+    def find_class(self, module, name):
+        if (module, name) not in _SAFE:
+            raise InputError(f"it refers to {module}.{name}, which is no array and may be hostile")
+        return _SAFE[module, name]
+
+
+def save_weights(model: nn.Layer, directory: str | os.PathLike, dtype: str = "float32", **meta) -> None:
+    """Write a network made by ``build_model`` as a weights directory; each file is whole or not there.
+
+    Args:
+        dtype: of floating-point arrays on disk; "float16" halves the file.
+        meta: further entries of meta.json (iter, seed, ...).
+    """
+    directory = Path(directory)
+    arrays = {name: t.numpy() for name, t in model.state_dict().items()}
+    arrays = {name: a.astype(dtype) if a.dtype.kind == "f" else a for name, a in arrays.items()}
+    with atomic_path(directory / PARAMS) as temporary:
+        paddle.save(arrays, str(temporary))
+    meta = {"model": model.model_name, "options": model.model_options, **meta, "versions": _versions()}
+    with atomic_path(directory / META) as temporary:
+        temporary.write_text(json.dumps(meta, indent=2) + "\n")
+
+
+def load_weights(path: str | os.PathLike) -> nn.Layer:
+    """Make the network that a weights directory (or the ``model.pdparams`` in it) describes, in evaluation mode.
+
+    Never runs code from the file.
+    Raises:
+        InputError: nothing there, a damaged or hostile file, an unknown network, or arrays that are not this network's.
+    """
+    directory = weights_directory(path)
+    meta = read_meta(directory)
+    try:
+        model = build_model(meta["model"], **meta["options"])
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{directory / META}: {error}") from None
+    load_arrays_into(model, directory / PARAMS)
+    model.eval()
+    return model
+
+
+def weights_directory(path: str | os.PathLike) -> Path:
+    """The directory that ``path`` means: itself, a run's newest checkpoint below it, or a weights file's folder."""
+    path = Path(path)
+    if path.is_file() and path.name != PARAMS:
+        raise InputError(f"weights: expected a directory with {PARAMS} and {META} or that {PARAMS}, got the file {path}")
+    directory = path.parent if path.is_file() else path
+    for candidate in (directory, directory / LATEST, directory / "checkpoints" / LATEST):
+        if (candidate / PARAMS).is_file():
+            return candidate
+    got = f"no {PARAMS} in {directory}" if directory.is_dir() else f"no such path: {path}"
+    raise InputError(f"weights: expected a directory with {PARAMS} and {META} in it, got {got}; train.py writes such directories")
+
+
+def read_meta(directory: Path) -> dict:
+    """meta.json of a weights directory, checked for what every reader needs."""
+    path = Path(directory) / META
+    try:
+        meta = json.loads(path.read_text())
+        if isinstance(meta["model"], str) and isinstance(meta["options"], dict):
+            return meta
+        problem = "entries of another type"
+    except FileNotFoundError:
+        problem = "no such file"
+    except KeyError as error:
+        problem = f"no entry {error}"
+    except (json.JSONDecodeError, UnicodeDecodeError, TypeError):
+        problem = "a damaged file"
+    raise InputError(f"{path}: expected a JSON object with model and options, got {problem}; copy it from where the weights are from")
+
+
+def load_arrays_into(model: nn.Layer, path: str | os.PathLike) -> None:
+    """Set all of the network's parameters from a weights file, or raise InputError and set none."""
+    arrays = read_arrays(path)
+    expected = {name: list(t.shape) for name, t in model.state_dict().items()}
+    got = {name: list(a.shape) for name, a in arrays.items()}
+    differing = [name for name in {**expected, **got} if expected.get(name) != got.get(name)]
+    if differing:
+        name = differing[0]
+        raise InputError(
+            f"{path}: expected the arrays of {model.model_name} {model.model_options}, got {len(differing)} that differ, first {name}: "
+            f"expected {expected.get(name, 'none')}, got {got.get(name, 'none')}; these are the weights of another network"
+        )
+    if bad := [name for name, a in arrays.items() if not np.isfinite(a).all()]:
+        raise InputError(f"{path}: expected finite weights, got NaN or infinity in {bad[0]}; use an earlier checkpoint")
+    model.set_state_dict({name: a.astype("float32") if a.dtype.kind == "f" else a for name, a in arrays.items()})
+
+
+def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Arrays by name from a ``.npz`` or a ``.pdparams``, with nothing in it run.
+
+    Raises:
+        InputError: no such file, truncated, damaged, or holding anything but arrays.
+    """
+    arrays = _read_safely(path)
+    arrays.pop("StructuredToParameterName@@", None)  # Paddle's note of parameter names
+    if wrong := [str(name) for name, a in arrays.items() if not isinstance(a, np.ndarray) or a.dtype.kind not in "fiub"]:
+        raise InputError(f"{path}: expected arrays of numbers only, got something else under {wrong[0]!r}; is it a weights file?")
+    return arrays
+
+
+def _read_safely(path: str | os.PathLike) -> dict:
+    try:
+        if Path(path).suffix == ".npz":
+            with np.load(path, allow_pickle=False) as archive:
+                return dict(archive)
+        with open(path, "rb") as file:
+            content = _ArrayUnpickler(file).load()
+    except InputError as error:
+        raise InputError(f"{path}: not loaded, since {error}; expected arrays only: use weights from a source you trust") from None
+    except FileNotFoundError:
+        raise InputError(f"{path}: expected a weights file, got no such file") from None
+    except OSError:
+        raise
+    except Exception as error:  # a damaged pickle or archive can raise anything
+        raise InputError(f"{path}: expected a whole weights file, got a truncated or damaged one ({type(error).__name__}); copy it again") from None
+    if not isinstance(content, dict):
+        raise InputError(f"{path}: expected a dictionary of arrays, got {type(content).__name__}; is it a weights file?")
+    return content
+
+
+class CheckpointFolder:
+    """The ``checkpoints/`` of a run: ``iter_N/`` for each state, ``latest`` pointing at the newest."""
+
+    def __init__(self, directory: str | os.PathLike):
+        self.directory = Path(directory)
+
+    def save(self, model: nn.Layer, optimizer: paddle.optimizer.Optimizer, iteration: int, **meta) -> Path:
+        """Write ``iter_N`` whole or not at all, then turn ``latest`` to it."""
+        final = self.directory / f"iter_{iteration}"
+        temporary = self.directory / f".iter_{iteration}.{os.getpid()}.tmp"
+        try:
+            save_weights(model, temporary, iter=iteration, **meta)
+            paddle.save(optimizer.state_dict(), str(temporary / OPTIMIZER))
+            shutil.rmtree(final, ignore_errors=True)
+            os.replace(temporary, final)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        self._point_latest_at(final.name)
+        return final
+
+    def _point_latest_at(self, name: str) -> None:
+        link = self.directory / f".{LATEST}.{os.getpid()}.tmp"
+        link.unlink(missing_ok=True)
+        link.symlink_to(name, target_is_directory=True)
+        os.replace(link, self.directory / LATEST)
+
+
+def load_optimizer(optimizer: paddle.optimizer.Optimizer, directory: Path, names: Mapping[str, object]) -> None:
+    """Set the optimiser's state from a training checkpoint.
+
+    Args:
+        names: the network's state by name; the file must hold moments for parameters of just these names.
+    """
+    path = Path(directory) / OPTIMIZER
+    state = _read_safely(path)
+    state.pop("StructuredToParameterName@@", None)
+    trained = {p.name for p in names.values() if isinstance(p, paddle.Tensor) and not p.stop_gradient}
+    missing = [name for name in trained if not any(str(key).startswith(name + "_") for key in state)]
+    if missing:
+        raise InputError(f"{path}: expected the optimiser's state for {missing[0]}, got none; start anew with --weights {directory}")
+    optimizer.set_state_dict(state)
+
+
+def _versions() -> dict[str, str]:
+    return {"paddle": paddle.__version__, "numpy": np.__version__}

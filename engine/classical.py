@@ -1,0 +1,64 @@
+"""Classical inpainting methods, the baselines that need no training.
+
+Each takes a picture (uint8 [H, W, 3], RGB) and its hole (bool [H, W], True = to be filled) and returns a new uint8
+[H, W, 3]; known pixels come back untouched. All raise ``InputError`` when the hole leaves no valid pixel.
+"""
+
+from collections.abc import Callable
+
+import cv2
+import numpy as np
+from skimage.restoration import inpaint_biharmonic
+
+from errors import InputError
+
+RADIUS = 3  # pixels, OpenCV's usual neighbourhood
+
+Fill = Callable[[np.ndarray, np.ndarray], np.ndarray]
+
+
+def telea(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """Fast marching (Telea 2004), OpenCV's, radius 3."""
+    return _filled(picture, hole, lambda: cv2.inpaint(picture, hole.astype(np.uint8), RADIUS, cv2.INPAINT_TELEA))
+
+
+def navier_stokes(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """Fluid dynamics (Bertalmio et al. 2001), OpenCV's, radius 3."""
+    return _filled(picture, hole, lambda: cv2.inpaint(picture, hole.astype(np.uint8), RADIUS, cv2.INPAINT_NS))
+
+
+def biharmonic(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """The smoothest surface through the valid pixels (Damelin and Hoang 2018), scikit-image's.
+
+    One sparse system over all hole pixels: about a second for a 512 × 512 picture with 40 % of hole on one core,
+    ten times what the two OpenCV methods take. Splitting it into regions gives the same surface and is not faster on
+    irregular holes, which hang together.
+    """
+    return _filled(picture, hole, lambda: np.rint(255 * inpaint_biharmonic(picture, hole, channel_axis=2)))
+
+
+def mean(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """Each channel's mean over the valid pixels: the floor that any method has to pass.
+
+    Example:
+        >>> picture = np.array([[[10, 20, 30], [0, 0, 0]]], "uint8")
+        >>> mean(picture, np.array([[False, True]]))[0, 1].tolist()
+        [10, 20, 30]
+    """
+    return _filled(picture, hole, lambda: np.rint(picture[~hole].mean(axis=0)))
+
+
+CLASSICAL: dict[str, Fill] = {
+    "telea": telea,
+    "navier_stokes": navier_stokes,
+    "biharmonic": biharmonic,
+    "mean": mean,
+}
+
+
+def _filled(picture: np.ndarray, hole: np.ndarray, fill: Callable[[], np.ndarray]) -> np.ndarray:
+    if hole.all():
+        raise InputError("the hole covers the whole picture, so nothing is left to fill it from: choose a smaller hole")
+    if not hole.any():
+        return picture.copy()
+    return np.where(hole[..., None], fill(), picture).astype(np.uint8)

@@ -1,0 +1,65 @@
+"""Filling the holes of one picture with a trained network: what test.py, eval.py and the web page share."""
+
+import os
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from datasets.images import to_float, to_uint8
+from engine.checkpoint import load_weights
+from errors import InputError
+
+
+class Inpainter:
+    """A picture and its hole in, the filled picture out.
+
+    Args:
+        model: a network called as ``model(image, mask)`` (see ``models.build_model``).
+    Shape:
+        picture: uint8 [H, W, 3] RGB, any H and W.   hole: [H, W], bool or {0, 1}; True = to be filled.
+        Returns uint8 [H, W, 3]; pixels outside the hole come back bit for bit.
+    Raises:
+        InputError: another type or shape, or a hole that leaves no pixel to go by.
+    Example:
+        >>> from models import build_model
+        >>> picture = np.zeros([20, 30, 3], np.uint8)
+        >>> hole = np.zeros([20, 30], bool)
+        >>> hole[5:9, 5:9] = True
+        >>> Inpainter(build_model("pconv_unet", base_channels=4, depth=2))(picture, hole).shape
+        (20, 30, 3)
+    """
+
+    def __init__(self, model: nn.Layer):
+        self.model = model
+        self.model.eval()
+
+    @classmethod
+    def from_checkpoint(cls, path: str | os.PathLike) -> "Inpainter":
+        """From a weights directory or file (see ``engine.checkpoint.load_weights``)."""
+        return cls(load_weights(path))
+
+    def __call__(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        output = self.raw(picture, hole)
+        return np.where(hole.astype(bool)[..., None], output, picture)
+
+    def raw(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        """The network's own output over the whole picture, clipped and rounded: uint8 [H, W, 3]."""
+        _check(picture, hole)
+        mask = 1 - hole.astype("float32")[None]  # [1, H, W]
+        image = to_float(picture) * mask
+        with paddle.no_grad():
+            output = self.model(paddle.to_tensor(image[None]), paddle.to_tensor(mask[None]))
+        return to_uint8(output[0].numpy())
+
+
+def _check(picture: np.ndarray, hole: np.ndarray) -> None:
+    if picture.dtype != np.uint8 or picture.ndim != 3 or picture.shape[2] != 3:
+        raise InputError(f"picture: expected uint8 [H, W, 3], got {picture.dtype} {list(picture.shape)}")
+    if hole.shape != picture.shape[:2]:
+        h, w = picture.shape[:2]
+        raise InputError(f"hole: expected {h}x{w} as the picture, got {'x'.join(map(str, hole.shape))}; give a mask of the picture's size")
+    if not np.isin(hole, (0, 1)).all():
+        raise InputError("hole: expected a boolean array (True = to be filled), got other values; threshold it first")
+    if hole.all():
+        raise InputError("hole: expected some known pixels, got a hole over the whole picture; check the mask's polarity (--hole)")

@@ -1,0 +1,137 @@
+"""What a run leaves behind: train.log, metrics.csv, VisualDL records, sample grids, and the progress bar meanwhile."""
+
+import csv
+import logging
+import time
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+from visualdl import LogWriter
+
+from datasets.images import write_picture
+from datasets.masks import BUCKET_NAMES
+from files import atomic_path
+
+log = logging.getLogger("paddle_pconv")
+
+TERMS = ("valid", "hole", "perceptual", "style", "tv")
+MEASURES = ("l1_percent", "psnr", "ssim")
+COLUMNS = (
+    "iter",
+    "epoch",
+    "lr",
+    "loss",
+    *TERMS,
+    "reader_cost",
+    "batch_cost",
+    "ips",
+    *(f"val_{measure}" for measure in MEASURES),
+    *(f"val_{measure}_{bucket}" for measure in MEASURES for bucket in BUCKET_NAMES),
+)
+
+
+class RunLogger:
+    """Writes a run's folder; a resumed run goes on in the same files.
+
+    Args:
+        directory: logs/<name>.
+        start_iter: iterations already done. Rows of metrics.csv behind it, from a run that went further than its last checkpoint,
+            are dropped.
+    """
+
+    def __init__(self, directory: Path, max_iters: int, start_iter: int = 0):
+        self.directory = Path(directory)
+        self.directory.mkdir(parents=True, exist_ok=True)
+        self.max_iters, self.start_iter = max_iters, start_iter
+        self.started = time.perf_counter()
+        self._handler = _FileAndBarHandler(self.directory / "train.log")
+        log.addHandler(self._handler)
+        log.setLevel(logging.INFO)
+        self.csv_path = self.directory / "metrics.csv"
+        _keep_rows(self.csv_path, start_iter)
+        self.visualdl = LogWriter(logdir=str(self.directory))
+        self.bar = tqdm(total=max_iters, initial=start_iter, unit="it", desc="train", dynamic_ncols=True)
+
+    def training(self, row: dict, weighted: dict[str, float], epochs: float) -> None:
+        """One line of train.log, one row of metrics.csv, the curves. ``row`` has keys of ``COLUMNS``."""
+        it = row["iter"]
+        terms = ", ".join(f"{name}: {row[name]:.4f}" for name in ("loss", *TERMS) if name in row)
+        log.info(
+            f"[TRAIN] epoch: {row['epoch']}, iter: {it}/{self.max_iters}, {terms}, lr: {row['lr']:.3g}, "
+            f"reader_cost: {row['reader_cost']:.4f} s, batch_cost: {row['batch_cost']:.4f} s, ips: {row['ips']:.2f} images/s, "
+            f"ETA {self._eta(it)}"
+        )
+        self._append(row)
+        raw = {name: row[name] for name in TERMS if name in row}
+        self._scalars("loss_raw", raw, it)
+        self._scalars("loss_weighted", {**weighted, "total": row["loss"]}, it)
+        self._scalars("train", {"lr": row["lr"], "ips": row["ips"], "epoch": epochs}, it)
+
+    def validation(self, iteration: int, rows: list[dict]) -> None:
+        """Means over all pairs and per bucket; ``rows`` as ``metrics.buckets.bucket_rows`` gives them, "all" among the borders."""
+        by_bucket = [row for row in rows if row["border"] == "all"]
+        count = sum(row["count"] for row in by_bucket)
+        row = {"iter": iteration}
+        for measure in MEASURES:
+            row[f"val_{measure}"] = sum(r[measure] * r["count"] for r in by_bucket) / count
+            row |= {f"val_{measure}_{r['bucket']}": r[measure] for r in by_bucket}
+            self._scalars(f"val_{measure}", {r["bucket"]: r[measure] for r in by_bucket} | {"all": row[f"val_{measure}"]}, iteration)
+        self._append(row)
+        psnr = ", ".join(f"{r['bucket']}: {r['psnr']:.2f}" for r in by_bucket)
+        log.info(
+            f"[EVAL] iter: {iteration}/{self.max_iters}, {count} pairs, l1: {row['val_l1_percent']:.3f} %, "
+            f"psnr: {row['val_psnr']:.2f} dB, ssim: {row['val_ssim']:.4f}; psnr by hole area: {psnr}"
+        )
+
+    def samples(self, iteration: int, grid: np.ndarray) -> None:
+        """A grid of fixed samples, uint8 [H, W, 3]: samples/iter_N.png and a picture in VisualDL."""
+        write_picture(self.directory / "samples" / f"iter_{iteration}.png", grid)
+        self.visualdl.add_image("samples/input_mask_output_composite_truth", np.array(grid), step=iteration)
+
+    def close(self) -> None:
+        self.bar.close()
+        self.visualdl.close()
+        log.removeHandler(self._handler)
+        self._handler.close()
+
+    def _scalars(self, group: str, values: dict[str, float], iteration: int) -> None:
+        for name, value in values.items():
+            self.visualdl.add_scalar(tag=f"{group}/{name}", value=value, step=iteration)
+
+    def _append(self, row: dict) -> None:
+        fresh = not self.csv_path.exists()
+        with open(self.csv_path, "a", newline="") as file:
+            writer = csv.DictWriter(file, COLUMNS)
+            if fresh:
+                writer.writeheader()
+            writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
+
+    def _eta(self, iteration: int) -> str:
+        done = max(1, iteration - self.start_iter)
+        seconds = (time.perf_counter() - self.started) / done * (self.max_iters - iteration)
+        return f"{int(seconds // 3600):02d}:{int(seconds // 60) % 60:02d}:{int(seconds) % 60:02d}"
+
+
+class _FileAndBarHandler(logging.FileHandler):
+    """To the file, and to the terminal above the progress bar."""
+
+    def __init__(self, path: Path):
+        super().__init__(path, encoding="utf-8")
+        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+
+    def emit(self, record):
+        super().emit(record)
+        tqdm.write(record.getMessage())
+
+
+def _keep_rows(path: Path, last_iter: int) -> None:
+    """Drop the rows behind ``last_iter``."""
+    if not path.exists():
+        return
+    with open(path, newline="") as file:
+        rows = [row for row in csv.DictReader(file) if int(row["iter"]) <= last_iter]
+    with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
+        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        writer.writeheader()
+        writer.writerows(rows)

@@ -1,0 +1,52 @@
+"""A fixed set of pictures and holes on which a run measures itself, and the sample grids it shows."""
+
+from collections.abc import Callable
+
+import numpy as np
+import paddle
+
+from datasets.images import to_uint8
+from datasets.inpainting import PictureSource
+from datasets.mask_generator import generate_mask
+from datasets.masks import BUCKETS, border_kind, bucket_of, hole_ratio
+from datasets.transforms import center_resize
+from metrics.buckets import Sample, bucket_rows
+from metrics.image_quality import l1_percent, psnr, ssim
+
+GRID_SAMPLES = 6  # one of each bucket
+
+
+class ValidationSet:
+    """The first ``count`` pictures, centred, each with a generated hole; the buckets in turn, on and off the border.
+
+    The holes are a function of the seed alone, so every run and every moment of a run is measured on the same pairs.
+    """
+
+    def __init__(self, pictures: PictureSource, image_size: int, count: int, seed: int):
+        self.names = [pictures.name(i % len(pictures)) for i in range(count)]
+        self.gts = [center_resize(pictures[i % len(pictures)], image_size) for i in range(count)]
+        self.masks = [
+            generate_mask(np.random.default_rng([seed, 2, i]), image_size, image_size, BUCKETS[i % 6], border=(i // 6) % 2 == 1)
+            for i in range(count)
+        ]
+
+    def measure(self, inpaint: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> list[dict]:
+        """Rows per bucket (see ``metrics.buckets.bucket_rows``) of ``inpaint(picture, hole)`` over the set, composite protocol."""
+        samples = []
+        for name, gt, mask in zip(self.names, self.gts, self.masks, strict=True):
+            comp, ratio = inpaint(gt, mask == 0), hole_ratio(mask)
+            quality = l1_percent(gt, comp), psnr(gt, comp), ssim(gt, comp)
+            samples.append(Sample(name, "generated", bucket_of(ratio), border_kind(mask), ratio, *quality))
+        return bucket_rows(samples)
+
+    def grid(self, inpainter) -> np.ndarray:
+        """Rows of input, mask, output, composite, truth: uint8 [rows·S, 5·S, 3]."""
+        pairs = list(zip(self.gts, self.masks, strict=True))[:GRID_SAMPLES]
+        return np.concatenate([sample_row(gt, mask, inpainter.raw(gt, mask == 0)) for gt, mask in pairs])
+
+
+def sample_row(gt: np.ndarray, mask: np.ndarray, output: np.ndarray) -> np.ndarray:
+    """Input (hole white), mask (hole white), output, composite and truth side by side: uint8 [H, 5·W, 3]."""
+    hole = (mask == 0)[..., None]
+    shown_mask = np.repeat(np.where(hole, 255, 0).astype(np.uint8), 3, axis=2)
+    return np.concatenate([np.where(hole, 255, gt).astype(np.uint8), shown_mask, output, np.where(hole, output, gt), gt], axis=1)

@@ -1,0 +1,6 @@
+"""Terms of the losses and the criteria made of them; they know nothing of options or logging."""
+
+from .inpainting import PAPER_WEIGHTS, InpaintingLoss
+from .vgg import VGG16Features
+
+__all__ = ["PAPER_WEIGHTS", "InpaintingLoss", "VGG16Features"]

@@ -1,0 +1,186 @@
+"""Which mask goes over which picture: the pairing rule and the manifest that keeps it.
+
+A pair names its picture and its mask in posix form, relative to the folders they were found in, so that a manifest
+made on one machine holds on another. Two kinds of names need no file: ``sample:NAME``, one of scikit-image's packaged
+photos, and ``generated:SEED:BUCKET:BORDER``, from which ``generate`` makes the very same mask again at any size.
+
+A manifest is a CSV file with the columns image and mask; further columns (bucket, border, hole_ratio) are information
+for the reader and are not read back.
+"""
+
+import csv
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import TypeVar
+
+import numpy as np
+
+from datasets.images import SAMPLE_PHOTOS, list_pictures
+from datasets.mask_generator import MIN_SIDE, generate_mask
+from datasets.masks import BUCKET_NAMES, BUCKETS
+from errors import InputError
+
+SAMPLE = "sample:"
+GENERATED = "generated:"
+BORDERS = ("N", "B")  # N: the hole keeps off the border, B: it may touch it
+
+Item = TypeVar("Item")
+
+
+@dataclass(frozen=True)
+class Pair:
+    """A picture's name and the name of the mask that goes over it."""
+
+    image: str
+    mask: str
+
+
+def root_of(source: str | os.PathLike) -> Path:
+    """The folder that the names of ``source`` (a folder, a list file or one picture) are relative to."""
+    source = Path(source)
+    return source if source.is_dir() else source.parent
+
+
+def file_names(source: str | os.PathLike) -> list[str]:
+    """The names of all pictures (or masks) of ``source``, sorted; an absolute path where it lies outside the root.
+
+    Raises:
+        InputError: ``source`` is missing, empty or holds no picture.
+    """
+    root = root_of(source)
+    return sorted(
+        p.relative_to(root).as_posix() if p.is_relative_to(root) else p.as_posix() for p in list_pictures(source)
+    )
+
+
+def sample_names() -> list[str]:
+    """The names of the photos that come with scikit-image."""
+    return [SAMPLE + name for photos in SAMPLE_PHOTOS.values() for name in photos]
+
+
+def generated_names(count: int, seed: int) -> list[str]:
+    """Names of at least ``count`` masks to be generated, the six buckets times N and B evenly, sorted by bucket.
+
+    Example:
+        >>> names = generated_names(1, seed=0)
+        >>> len(names), [name.split(":")[2:] for name in names[:3]]
+        (12, [['0.01-0.1', 'N'], ['0.01-0.1', 'B'], ['0.1-0.2', 'N']])
+    """
+    kinds = [(bucket, border) for bucket in BUCKET_NAMES for border in BORDERS]
+    rounds = -(-count // len(kinds))
+    seeds = np.random.default_rng(seed).integers(2**31, size=rounds * len(kinds)).tolist()
+    drawn = zip(seeds, sorted(kinds * rounds, key=kinds.index), strict=True)
+    return [f"{GENERATED}{seed}:{bucket}:{border}" for seed, (bucket, border) in drawn]
+
+
+def parse_generated(name: str) -> tuple[int, tuple[float, float], bool]:
+    """Seed, bucket and whether the hole may touch the border, from ``generated:SEED:BUCKET:BORDER``.
+
+    Raises:
+        InputError: the name is not of that form.
+    Example:
+        >>> parse_generated("generated:7:0.1-0.2:N")
+        (7, (0.1, 0.2), False)
+    """
+    parts = name.removeprefix(GENERATED).split(":")
+    if len(parts) == 3 and parts[0].isdecimal() and parts[1] in BUCKET_NAMES and parts[2] in BORDERS:
+        return int(parts[0]), BUCKETS[BUCKET_NAMES.index(parts[1])], parts[2] == "B"
+    raise InputError(f"expected a mask name such as generated:7:{BUCKET_NAMES[1]}:N, got '{name}'")
+
+
+def generate(name: str, height: int, width: int) -> np.ndarray:
+    """The mask that a ``generated:`` name stands for: float32 [height, width], 1 = valid, 0 = hole.
+
+    Raises:
+        InputError: a malformed name, or a side too short to draw in.
+    """
+    seed, bucket, border = parse_generated(name)
+    if min(height, width) < MIN_SIDE:
+        raise InputError(
+            f"generated masks need pictures of at least {MIN_SIDE}x{MIN_SIDE} pixels, got {width}x{height}: "
+            "choose a larger --size, or give masks with --masks"
+        )
+    return generate_mask(np.random.default_rng(seed), height, width, bucket=bucket, border=border)
+
+
+def spread(items: Sequence[Item], limit: int | None) -> list[Item]:
+    """``limit`` of the items, evenly spaced from the first on; all of them without a limit.
+
+    Published masks are sorted by area, so an evenly spaced selection covers every bucket.
+
+    Example:
+        >>> spread("aabbcc", 3)
+        ['a', 'b', 'c']
+    """
+    count = len(items) if limit is None else min(limit, len(items))
+    return [items[i * len(items) // count] for i in range(count)]
+
+
+def pair_up(pictures: Sequence[str], masks: Sequence[str], seed: int, limit: int | None = None) -> list[Pair]:
+    """Give every mask a picture: max(pictures, masks) pairs, or ``limit`` of them, in the order of the masks.
+
+    Every mask is used once; with fewer masks than pictures they are reused in turn. A limit takes evenly spaced masks.
+    Pictures come in a seeded order, one permutation after another, so none comes twice before each came once.
+
+    Example:
+        >>> [pair.mask for pair in pair_up(["a", "b", "c"], ["m", "n"], seed=0)]
+        ['m', 'm', 'n']
+        >>> sorted(pair.image for pair in pair_up(["a", "b", "c"], ["m", "n"], seed=0))
+        ['a', 'b', 'c']
+    """
+    total = max(len(pictures), len(masks))
+    chosen = spread([masks[j] for j in sorted(i % len(masks) for i in range(total))], limit)
+    rng = np.random.default_rng(seed)
+    rounds = -(-len(chosen) // len(pictures))
+    order = np.concatenate([rng.permutation(len(pictures)) for _ in range(rounds)])
+    return [Pair(pictures[i], mask) for i, mask in zip(order, chosen, strict=False)]
+
+
+def read_manifest(path: str | os.PathLike, images: Path | None, masks: Path | None) -> list[Pair]:
+    """The pairs of a manifest, each name checked against the folders ``images`` and ``masks``.
+
+    Raises:
+        InputError: no such file, not a CSV file with the columns image and mask, no pair in it, a picture or a mask
+            that is not there.
+    """
+    try:
+        with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
+            rows = csv.DictReader(file)
+            missing = {"image", "mask"} - set(rows.fieldnames or ())
+            if missing:
+                raise InputError(
+                    f"{path}: a manifest is a CSV file with the columns image,mask; {sorted(missing)} missing"
+                )
+            pairs = [_checked_pair(f"{path}, line {rows.line_num}", row, images, masks) for row in rows]
+    except (OSError, csv.Error) as error:
+        raise InputError(
+            f"cannot read the manifest {path} ({error}): give a CSV file with the columns image,mask"
+        ) from error
+    if not pairs:
+        raise InputError(f"{path}: the manifest names no pair: delete it to have it made anew")
+    return pairs
+
+
+def _checked_pair(where: str, row: dict, images: Path | None, masks: Path | None) -> Pair:
+    pair = Pair(row["image"] or "", row["mask"] or "")
+    if pair.image.startswith(SAMPLE):
+        if pair.image not in sample_names():
+            raise InputError(f"{where}: no sample photo '{pair.image}'; there are {', '.join(sample_names())}")
+    else:
+        _check_file(where, "picture", pair.image, images, "--images")
+    if pair.mask.startswith(GENERATED):
+        parse_generated(pair.mask)
+    else:
+        _check_file(where, "mask", pair.mask, masks, "--masks")
+    return pair
+
+
+def _check_file(where: str, kind: str, name: str, root: Path | None, option: str) -> None:
+    if not name:
+        raise InputError(f"{where}: the {kind} is missing: each line names a picture and a mask")
+    if root is None:
+        raise InputError(f"{where} names the {kind} {name}: give its folder with {option}")
+    if not (root / name).is_file():
+        raise InputError(f"{where}: no {kind} {root / name}: give the manifest's own folder with {option}")

@@ -1,0 +1,126 @@
+"""The files of an evaluation: report.json, report.csv, report.md, samples.csv and the manifest.
+
+Numbers have a fixed number of digits and nothing in them depends on the time or the machine's paths: the same
+evaluation writes the same bytes.
+"""
+
+import csv
+import json
+import math
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+from files import atomic_path
+from metrics.buckets import Sample
+
+DIGITS = {"hole_ratio": 6, "l1_percent": 4, "psnr": 4, "ssim": 5}
+ROW_COLUMNS = ("bucket", "border", "count", "l1_percent", "psnr", "ssim", "identical")
+SAMPLE_COLUMNS = ("image", "mask", "bucket", "border", "hole_ratio", "l1_percent", "psnr", "ssim")
+MANIFEST_COLUMNS = ("image", "mask", "bucket", "border", "hole_ratio")
+PAPER_TABLE = Path(__file__).with_name("paper_table1.csv")  # Liu et al. 2018, Table 1
+CAUTION = (
+    "Paper: PConv in Table 1 of Liu et al. 2018, Places2 at 512x512. Pictures, size and masks differ from this "
+    "evaluation unless you made them the same, and the paper's SSIM is not matched by any common SSIM: "
+    "read its column on its own, never against ours."
+)
+
+
+def write_report(
+    folder: str | os.PathLike, protocol: dict, rows: list[dict], samples: list[Sample], table: str
+) -> None:
+    """Write the five files of an evaluation into ``folder``; each appears whole or not at all."""
+    folder = Path(folder)
+    report = {"protocol": protocol, "rows": [{key: _rounded(key, row[key]) for key in ROW_COLUMNS} for row in rows]}
+    _write_text(folder / "report.json", json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
+    _write_csv(folder / "report.csv", ROW_COLUMNS, rows)
+    _write_text(folder / "report.md", _markdown(protocol, table))
+    _write_csv(folder / "samples.csv", SAMPLE_COLUMNS, [vars(sample) for sample in samples])
+    write_manifest(folder / "manifest.csv", samples)
+
+
+def write_manifest(path: str | os.PathLike, samples: Sequence[Sample]) -> None:
+    """Write the pairs for ``metrics.manifest.read_manifest``, with what was found of each mask as information."""
+    _write_csv(Path(path), MANIFEST_COLUMNS, [vars(sample) for sample in samples])
+
+
+def markdown_table(rows: list[dict], paper: dict | None = None) -> str:
+    """The rows as a Markdown table, with the paper's figures beside ours when ``paper`` is given.
+
+    Args:
+        rows: from ``metrics.buckets.bucket_rows``.
+        paper: from ``paper_rows``.
+    Example:
+        >>> row = dict(bucket="0.1-0.2", border="N", count=2, l1_percent=1.0, psnr=None, ssim=1.0, identical=2)
+        >>> print(markdown_table([row]).splitlines()[-1])
+        | (0.1, 0.2] | N | 2 | 1.00 | – | 1.000 | 2 |
+    """
+    header = ["hole", "border", "pairs", "l1 %", "PSNR dB", "SSIM", "identical"]
+    header += ["paper l1 %", "paper PSNR dB", "paper SSIM"] if paper is not None else []
+    lines = [header, ["---"] * len(header)]
+    for row in rows:
+        line = ["({}, {}]".format(*row["bucket"].split("-")), row["border"], str(row["count"])]
+        line += [*_measures(row), str(row["identical"])]
+        line += _measures(paper.get((row["bucket"], row["border"]), {})) if paper is not None else []
+        lines.append(line)
+    table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
+    return f"{table}\n\n{CAUTION}" if paper is not None else table
+
+
+def paper_rows(method: str = "PConv") -> dict[tuple[str, str], dict]:
+    """The paper's figures by (bucket, border): l1_percent, psnr in dB, ssim.
+
+    Source:
+        Liu et al. 2018, arXiv:1804.07723, Table 1.
+    Example:
+        >>> paper_rows()["0.1-0.2", "N"]
+        {'l1_percent': 1.18, 'psnr': 27.71, 'ssim': 0.867}
+    """
+    with open(PAPER_TABLE, newline="", encoding="utf-8") as file:
+        return {
+            (row["bucket"], row["border"]): {key: float(row[key]) for key in ("l1_percent", "psnr", "ssim")}
+            for row in csv.DictReader(file)
+            if row["method"] == method
+        }
+
+
+def _measures(row: dict) -> list[str]:
+    digits = {"l1_percent": 2, "psnr": 2, "ssim": 3}
+    return ["–" if row.get(key) is None else f"{row[key]:.{n}f}" for key, n in digits.items()]
+
+
+def _markdown(protocol: dict, table: str) -> str:
+    lines = [f"- {key}: {_plain(value)}" for key, value in protocol.items()]
+    return "\n".join(["# Evaluation", "", *lines, "", table, ""])
+
+
+def _plain(value: object) -> str:
+    if isinstance(value, dict):
+        return ", ".join(f"{key} {entry}" for key, entry in value.items())
+    return "–" if value is None else str(value)
+
+
+def _rounded(key: str, value: object) -> object:
+    return round(value, DIGITS[key]) if key in DIGITS and value is not None else value
+
+
+def _fixed(key: str, value: object) -> str:
+    if value is None or value == math.inf:
+        return ""
+    return f"{value:.{DIGITS[key]}f}" if key in DIGITS else str(value)
+
+
+def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[dict]) -> None:
+    with (
+        atomic_path(path) as temporary,
+        # surrogateescape: file names that are no UTF-8 come back as they were
+        open(temporary, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        writer = csv.writer(file, lineterminator="\n")
+        writer.writerow(columns)
+        writer.writerows([_fixed(key, row[key]) for key in columns] for row in rows)
+
+
+def _write_text(path: Path, text: str) -> None:
+    with atomic_path(path) as temporary:
+        temporary.write_text(text, encoding="utf-8", newline="\n")

@@ -1,0 +1,44 @@
+"""Layers and networks of inpainting; they know nothing of files, options or logging.
+
+``build_model(name, **options)`` makes a network of ``MODELS`` by name and records on it what it was made of
+(``model_name``, ``model_options``), which is what a checkpoint needs to make it again.
+"""
+
+import inspect
+
+from paddle import nn
+from paddle.utils import unique_name
+
+from .partial_conv import PartialConv2D, PartialUpConv2D
+from .unet import ConvUNet, PConvResidualUNet, PConvUNet
+
+MODELS: dict[str, type[nn.Layer]] = {
+    "pconv_unet": PConvUNet,
+    "conv_unet": ConvUNet,
+    "pconv_residual_unet": PConvResidualUNet,
+}
+
+__all__ = ["MODELS", "PartialConv2D", "PartialUpConv2D", "build_model"]
+
+
+def build_model(name: str, **options) -> nn.Layer:
+    """Make the network ``name`` with its options (``base_channels``, ``depth``, ``output`` ...; see its class).
+
+    Returns a layer called as ``output = model(image, mask)``, with ``model_name`` and ``model_options`` (defaults filled in) set.
+    Raises:
+        ValueError: an unknown name or option, with the known ones listed; or an option out of its range.
+    Example:
+        >>> build_model("pconv_unet", base_channels=8, depth=3).model_options
+        {'base_channels': 8, 'depth': 3, 'output': 'linear'}
+    """
+    if name not in MODELS:
+        raise ValueError(f"model: expected one of {', '.join(MODELS)}, got {name!r}")
+    signature = inspect.signature(MODELS[name].__init__)
+    known = {key: p.default for key, p in signature.parameters.items() if key != "self"}
+    if unknown := sorted(set(options) - set(known)):
+        raise ValueError(f"model {name}: expected options among {', '.join(known)}, got {', '.join(unknown)}")
+    # The optimiser's state is keyed by automatic names: a guard makes them the same whatever was built before.
+    with unique_name.guard():
+        model = MODELS[name](**options)
+    model.model_name, model.model_options = name, {**known, **options}
+    return model

@@ -1,0 +1,226 @@
+"""Partial convolution, and the same over an upsampled feature joined with a skip connection.
+
+Liu et al. 2018, *Image Inpainting for Irregular Holes Using Partial Convolutions*, arXiv:1804.07723, Eq. 1 and 2. With X the
+features under a window, M their mask (1 = valid, 0 = hole), and sums over the window and the input channels::
+
+    x' = W·(X ⊙ M) · sum(1) / sum(M) + b    where sum(M) > 0, else 0
+    m' = 1                                  where sum(M) > 0, else 0
+
+Zero padding counts as hole: it adds to sum(1) and not to sum(M).
+
+Two exact rewrites make this cost about what an ordinary convolution costs:
+
+* One mask channel. All channels of an updated mask are equal, so a feature carries a mask of one channel, and sum(M) is
+  the channel count times a box sum of it, in place of a second full convolution.
+* No upsampling. A 3×3 convolution over a nearest-×2 feature reads each low-resolution pixel through sums of its taps, so it is
+  four 2×2 convolutions of the low-resolution feature, one for each parity of the output's row and column, interleaved.
+
+The mask has no gradient. Its arithmetic is float32 whatever the features are, and the window's sum is clipped at 1 before the
+division, so that an empty window gives 0 and not 0·inf. A mask is expanded to its feature's channels before they are multiplied:
+on CPU Paddle's broadcast multiplication costs several times the expansion and the plain product together.
+"""
+
+import paddle
+import paddle.nn.functional as F
+from paddle import nn
+
+
+class PartialConv2D(nn.Layer):
+    """Convolution over the valid pixels of a window, rescaled by how many there are.
+
+    out = W·(x⊙m)·sum(1)/sum(m) + b where sum(m) > 0, else 0;   m' = [sum(m) > 0]
+
+    Args:
+        in_channels: channels of ``x``.
+        out_channels: channels of the result.
+        kernel_size, stride, padding, dilation: an int or a pair (height, width), as for ``nn.Conv2D``.
+        weight_attr: as for ``nn.Conv2D``; Kaiming normal by default.
+        bias_attr: as for ``nn.Conv2D``; ``False`` for no bias.
+    Shape:
+        x: [N, C_in, H, W], any finite values.   mask: [N, 1, H, W] or [N, C_in, H, W], {0, 1}, 1 = valid.
+        Without a mask every pixel is valid and only the padding counts as hole (partial-convolution padding).
+        Returns out [N, C_out, H', W'], mask' [N, 1, H', W'] float32.
+    Raises:
+        ValueError: the mask's N, H, W differ from x's, or it has neither 1 nor C_in channels.
+    Source:
+        Liu et al. 2018, arXiv:1804.07723, Eq. 1 and 2. Departures: docs/deviations.md.
+    Example:
+        >>> out, m = PartialConv2D(3, 8, 3, padding=1)(paddle.ones([1, 3, 8, 8]), paddle.zeros([1, 1, 8, 8]))
+        >>> float(m.sum())
+        0.0
+    """
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int | tuple[int, int],
+        stride: int | tuple[int, int] = 1,
+        padding: int | tuple[int, int] = 0,
+        dilation: int | tuple[int, int] = 1,
+        weight_attr=None,
+        bias_attr=None,
+    ):
+        super().__init__()
+        self.in_channels, self.out_channels = in_channels, out_channels
+        self.kernel_size = _pair(kernel_size)
+        self.geometry = {"stride": _pair(stride), "padding": _pair(padding), "dilation": _pair(dilation)}
+        self.weight = self.create_parameter(
+            [out_channels, in_channels, *self.kernel_size],
+            attr=weight_attr,
+            default_initializer=nn.initializer.KaimingNormal(),
+        )
+        self.bias = self.create_parameter([out_channels], attr=bias_attr, is_bias=True)
+
+    def forward(self, x: paddle.Tensor, mask: paddle.Tensor | None = None) -> tuple[paddle.Tensor, paddle.Tensor]:
+        if mask is None:
+            count = paddle.full([x.shape[0], 1, x.shape[2], x.shape[3]], self.in_channels, "float32")
+        else:
+            _check_mask(x, mask)
+            count = _valid_channels(mask, self.in_channels)
+            x = _apply_mask(x, mask)
+        ratio, new_mask = _window_ratio(count, paddle.ones([1, 1, *self.kernel_size]), self.in_channels, self.geometry)
+        out = F.conv2d(x, self.weight, **self.geometry)
+        return _rescale(out, ratio, new_mask, self.bias), new_mask
+
+    def extra_repr(self) -> str:
+        geometry = ", ".join(f"{name}={value}" for name, value in self.geometry.items())
+        return f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, {geometry}"
+
+
+class PartialUpConv2D(nn.Layer):
+    """3×3 partial convolution of [x upsampled ×2, skip], with no upsampled or concatenated feature ever made.
+
+    Equal to nearest ×2 of ``x`` and ``mask``, concatenation with ``skip`` and ``skip_mask`` (x first), then
+    ``PartialConv2D(up_channels + skip_channels, out_channels, 3, padding=1)`` with the same weight and bias.
+
+    Args:
+        up_channels: channels of ``x``.   skip_channels: channels of ``skip``.   out_channels: channels of the result.
+        weight_attr, bias_attr: as for ``PartialConv2D``; the weight is [out, up + skip, 3, 3].
+    Shape:
+        x: [N, C_up, H, W], mask: [N, 1 or C_up, H, W];   skip: [N, C_skip, 2H, 2W], skip_mask: [N, 1 or C_skip, 2H, 2W].
+        Returns out [N, C_out, 2H, 2W], mask' [N, 1, 2H, 2W] float32.
+    Raises:
+        ValueError: a mask does not fit its feature, or skip is not twice the size of x.
+    Source:
+        Liu et al. 2018, arXiv:1804.07723, section 3.2 (the decoder). The rewrite is this project's.
+    Example:
+        >>> layer = PartialUpConv2D(8, 4, 6)
+        >>> out, m = layer(paddle.ones([1, 8, 4, 4]), paddle.ones([1, 1, 4, 4]),
+        ...                paddle.ones([1, 4, 8, 8]), paddle.ones([1, 1, 8, 8]))
+        >>> list(out.shape), list(m.shape)
+        ([1, 6, 8, 8], [1, 1, 8, 8])
+    """
+
+    def __init__(self, up_channels: int, skip_channels: int, out_channels: int, weight_attr=None, bias_attr=None):
+        super().__init__()
+        self.up_channels, self.skip_channels, self.out_channels = up_channels, skip_channels, out_channels
+        self.weight = self.create_parameter(
+            [out_channels, up_channels + skip_channels, 3, 3],
+            attr=weight_attr,
+            default_initializer=nn.initializer.KaimingNormal(),
+        )
+        self.bias = self.create_parameter([out_channels], attr=bias_attr, is_bias=True)
+
+    def forward(
+        self, x: paddle.Tensor, mask: paddle.Tensor, skip: paddle.Tensor, skip_mask: paddle.Tensor
+    ) -> tuple[paddle.Tensor, paddle.Tensor]:
+        _check_mask(x, mask)
+        _check_mask(skip, skip_mask, "skip_mask")
+        _check_double(x, skip)
+        up_weight, skip_weight = self.weight[:, : self.up_channels], self.weight[:, self.up_channels :]
+        out = _conv3x3_of_upsampled(_apply_mask(x, mask), up_weight)
+        out = out + F.conv2d(_apply_mask(skip, skip_mask), skip_weight, padding=1)
+        count = paddle.concat(
+            [_upsample(_valid_channels(mask, self.up_channels)), _valid_channels(skip_mask, self.skip_channels)], axis=1
+        )
+        ratio, new_mask = _window_ratio(
+            count, paddle.ones([1, 2, 3, 3]), self.up_channels + self.skip_channels, {"padding": 1}
+        )
+        return _rescale(out, ratio, new_mask, self.bias), new_mask
+
+    def extra_repr(self) -> str:
+        return f"{self.up_channels} + {self.skip_channels}, {self.out_channels}"
+
+
+def _pair(value: int | tuple[int, int]) -> list[int]:
+    return [value, value] if isinstance(value, int) else list(value)
+
+
+def _agree(a: int, b: int) -> bool:
+    """Whether two dimensions can be equal; -1 is one that a static graph leaves free."""
+    return a == b or -1 in (a, b)
+
+
+def _check_mask(x: paddle.Tensor, mask: paddle.Tensor, name: str = "mask") -> None:
+    n, c, h, w = x.shape
+    fits = len(mask.shape) == 4 and mask.shape[1] in (1, c)
+    if not (fits and all(map(_agree, [mask.shape[0], *mask.shape[2:]], [n, h, w]))):
+        raise ValueError(
+            f"{name}: expected [{n}, 1, {h}, {w}] or [{n}, {c}, {h}, {w}] to go with its feature, got {list(mask.shape)}"
+        )
+
+
+def _check_double(x: paddle.Tensor, skip: paddle.Tensor) -> None:
+    n, _, h, w = x.shape
+    expected = [n, 2 * h if h > 0 else -1, 2 * w if w > 0 else -1]
+    if not all(map(_agree, expected, [skip.shape[0], *skip.shape[2:]])):
+        raise ValueError(f"skip: expected N, H, W of {expected}, twice the size of x, got {list(skip.shape)}")
+
+
+def _apply_mask(x: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
+    return x * mask.detach().astype(x.dtype).expand_as(x)
+
+
+def _valid_channels(mask: paddle.Tensor, channels: int) -> paddle.Tensor:
+    """How many of the feature's channels are valid at each position: [N, 1, H, W] float32."""
+    mask = mask.detach().astype("float32")
+    return mask * channels if mask.shape[1] == 1 else mask.sum(axis=1, keepdim=True)
+
+
+def _window_ratio(
+    count: paddle.Tensor, box: paddle.Tensor, channels: int, geometry: dict
+) -> tuple[paddle.Tensor, paddle.Tensor]:
+    """sum(1)/sum(M), 0 where sum(M) = 0, and the updated mask; both [N, 1, H', W'] float32.
+
+    ``count`` holds how many features are valid at each position, ``box`` is a filter of ones over it.
+    """
+    with paddle.amp.auto_cast(enable=False):  # counts reach thousands: float16 would round them
+        valid = F.conv2d(count, box, **geometry)
+        new_mask = (valid > 0).astype("float32")
+        window = channels * box.shape[2] * box.shape[3]
+        return new_mask * (window / valid.clip(min=1.0)), new_mask
+
+
+def _rescale(out: paddle.Tensor, ratio: paddle.Tensor, mask: paddle.Tensor, bias: paddle.Tensor | None) -> paddle.Tensor:
+    out = out * ratio.astype(out.dtype).expand_as(out)
+    if bias is None:
+        return out
+    return out + bias.astype(out.dtype).reshape([1, -1, 1, 1]) * mask.astype(out.dtype)
+
+
+def _upsample(x: paddle.Tensor) -> paddle.Tensor:
+    """Nearest ×2 of a one-channel map. Not F.interpolate, which neither oneDNN inference nor ONNX export takes."""
+    return F.pixel_shuffle(paddle.concat([x, x, x, x], axis=1), 2)
+
+
+def _conv3x3_of_upsampled(x: paddle.Tensor, weight: paddle.Tensor) -> paddle.Tensor:
+    """conv2d(nearest ×2 of x, weight, padding=1) from the low-resolution x.
+
+    Row 2i of the result sees rows i−1, i, i of x under taps 0, 1, 2, hence two taps [w0, w1+w2] from row i−1 on; row 2i+1 sees
+    i, i, i+1, hence [w0+w1, w2] from row i on. Columns alike: four 2×2 filters, run as one convolution with padding 1, whose
+    result at (i + a, j + b) is pixel (2i + a, 2j + b).
+    """
+    phases = [columns for rows in _halves(weight, 2) for columns in _halves(rows, 3)]
+    low = F.conv2d(x, paddle.concat(phases), padding=1)  # [N, 4·C_out, H+1, W+1]
+    first, last = slice(None, -1), slice(1, None)
+    places = [(first, first), (first, last), (last, first), (last, last)]
+    shifted = [part[:, :, rows, columns] for part, (rows, columns) in zip(low.split(4, axis=1), places, strict=True)]
+    out = paddle.stack(shifted, axis=2)  # [N, C_out, 4, H, W]
+    return F.pixel_shuffle(out.flatten(1, 2), 2)
+
+
+def _halves(weight: paddle.Tensor, axis: int) -> tuple[paddle.Tensor, paddle.Tensor]:
+    """The two-tap filters that even and odd positions along ``axis`` see: [w0, w1+w2] and [w0+w1, w2]."""
+    w0, w1, w2 = weight.split(3, axis=axis)
+    return paddle.concat([w0, w1 + w2], axis=axis), paddle.concat([w0 + w1, w2], axis=axis)

@@ -1,0 +1,246 @@
+"""The inpainting U-Nets: partial convolutions, ordinary convolutions (the baseline), partial convolutions with residuals.
+
+Liu et al. 2018, arXiv:1804.07723, Table 2. The encoder halves the size ``depth`` times (7×7, 5×5, 5×5, then 3×3 kernels; batch
+normalisation on all but the first; ReLU); the decoder doubles it as often, each time joining the encoder's feature of that size
+(3×3 kernels; batch normalisation and LeakyReLU 0.2), the last time joining the picture itself; the last layer is linear.
+
+All three networks are one skeleton over two kinds of layers: ``down(x, mask)`` and ``up(x, mask, skip, skip_mask)``, each returning
+a feature and its mask. The ordinary layers pass no mask on.
+"""
+
+import paddle
+import paddle.nn.functional as F
+from paddle import nn
+
+from .partial_conv import PartialConv2D, PartialUpConv2D
+
+OUTPUTS = ("linear", "tanh")
+HOLE_GREY = 127.5 / 255  # what the paper's ordinary-convolution baseline sees in a hole
+
+
+class UNet(nn.Layer):
+    """Encoder and decoder with skip connections; the base of every network here.
+
+    Args:
+        base_channels: width of the first encoder stage; stage i has min(2^i, 8) times as many channels.
+        depth: how many times the size is halved: 7 for 256×256 (default), 8 for the paper's 512×512.
+        output: "linear" as in the paper, or "tanh", which bounds the output to [0, 1] as (tanh + 1) / 2.
+    Shape:
+        image: [N, 3, H, W] in [0, 1], RGB; its values in holes do not matter.   mask: [N, 1, H, W], {0, 1}, 1 = valid.
+        Any H and W: the picture is padded with hole to a multiple of 2^depth, the output cropped back.
+        Returns [N, 3, H, W] in [0, 1] scale, not clipped.
+    Raises:
+        ValueError: an option is out of its range, or the inputs' shapes do not fit.
+    """
+
+    def __init__(self, base_channels: int = 64, depth: int = 7, output: str = "linear"):
+        super().__init__()
+        _check_options(base_channels, depth, output)
+        self.depth, self.output = depth, output
+        self.norm_is_frozen = False
+        widths = [self.picture_channels, *(base_channels * min(2**i, 8) for i in range(depth))]
+        self.encoder = nn.LayerList([self.make_down(i, widths[i], widths[i + 1]) for i in range(depth)])
+        self.decoder = nn.LayerList(
+            [self.make_up(i, widths[i + 1], widths[i], 3 if i == 0 else widths[i]) for i in reversed(range(depth))]
+        )
+
+    picture_channels = 3
+
+    def make_down(self, index: int, in_channels: int, out_channels: int) -> nn.Layer:
+        """Encoder stage ``index``, from the picture's size down."""
+        raise NotImplementedError
+
+    def make_up(self, index: int, up_channels: int, skip_channels: int, out_channels: int) -> nn.Layer:
+        """Decoder stage that gives the size of encoder stage ``index``'s input."""
+        raise NotImplementedError
+
+    def prepare(self, image: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
+        """The network's first feature: the picture with its holes emptied, whatever stood in them (NaN too)."""
+        return paddle.where(mask.expand_as(image) > 0, image, paddle.zeros_like(image))
+
+    def forward(self, image: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
+        _check_inputs(image, mask)
+        h, w = image.shape[2:]
+        image, mask = (_pad_to_multiple(t, 2**self.depth) for t in (image, mask))
+        x = self.prepare(image, mask)
+        skips = []
+        for down in self.encoder:
+            skips.append((x, mask))
+            x, mask = down(x, mask)
+        for up in self.decoder:
+            x, mask = up(x, mask, *skips.pop())
+        if self.output == "tanh":
+            x = (paddle.tanh(x) + 1) / 2
+        return x[:, :, :h, :w]
+
+    def freeze_encoder_norm(self) -> None:
+        """Fix running statistics and affine of the encoder's batch normalisation, for fine-tuning.
+
+        Hole pixels disturb the statistics (paper, section 3.3). The layers stay fixed through later calls of ``train()``.
+        """
+        self.norm_is_frozen = True
+        for norm in self._encoder_norms():
+            norm.eval()
+            for parameter in norm.parameters():
+                parameter.stop_gradient = True
+
+    def train(self):
+        super().train()
+        if self.norm_is_frozen:
+            for norm in self._encoder_norms():
+                norm.eval()
+
+    def _encoder_norms(self) -> list[nn.Layer]:
+        return [layer for layer in self.encoder.sublayers() if isinstance(layer, nn.BatchNorm2D)]
+
+
+class PartialDown(nn.Layer):
+    """Strided partial convolution, batch normalisation except in the first stage, ReLU."""
+
+    def __init__(self, index: int, in_channels: int, out_channels: int):
+        super().__init__()
+        self.conv, self.norm = _conv_and_norm(PartialConv2D, index, in_channels, out_channels)
+
+    def forward(self, x, mask):
+        x, mask = self.conv(x, mask)
+        return F.relu(self.norm(x)), mask
+
+
+class PartialResidualDown(PartialDown):
+    """A ``PartialDown`` followed by x + BN(PConv(x)), ReLU at its size: what the stage painted is kept, not masked away."""
+
+    def __init__(self, index: int, in_channels: int, out_channels: int):
+        super().__init__(index, in_channels, out_channels)
+        self.branch = PartialConv2D(out_channels, out_channels, 3, padding=1, bias_attr=False)
+        self.branch_norm = nn.BatchNorm2D(out_channels)
+
+    def forward(self, x, mask):
+        x, mask = super().forward(x, mask)
+        branch, grown = self.branch(x, mask)
+        kept = x * mask.astype(x.dtype).expand_as(x)
+        return F.relu(kept + self.branch_norm(branch)), grown
+
+
+class PartialUp(nn.Layer):
+    """×2, join the skip, 3×3 partial convolution, batch normalisation, LeakyReLU 0.2; the last is the convolution alone."""
+
+    def __init__(self, index: int, up_channels: int, skip_channels: int, out_channels: int):
+        super().__init__()
+        self.conv = PartialUpConv2D(up_channels, skip_channels, out_channels, bias_attr=None if index == 0 else False)
+        self.norm = nn.BatchNorm2D(out_channels) if index else None
+
+    def forward(self, x, mask, skip, skip_mask):
+        x, mask = self.conv(x, mask, skip, skip_mask)
+        return _finish(x, self.norm), mask
+
+
+class ConvDown(nn.Layer):
+    """``PartialDown`` with an ordinary convolution; the mask stops here."""
+
+    def __init__(self, index: int, in_channels: int, out_channels: int):
+        super().__init__()
+        self.conv, self.norm = _conv_and_norm(nn.Conv2D, index, in_channels, out_channels)
+
+    def forward(self, x, mask):
+        return F.relu(self.norm(self.conv(x))), None
+
+
+class ConvUp(nn.Layer):
+    """``PartialUp`` with an ordinary convolution over the upsampled and concatenated features."""
+
+    def __init__(self, index: int, up_channels: int, skip_channels: int, out_channels: int):
+        super().__init__()
+        self.conv = nn.Conv2D(
+            up_channels + skip_channels,
+            out_channels,
+            3,
+            padding=1,
+            weight_attr=nn.initializer.KaimingNormal(),
+            bias_attr=None if index == 0 else False,
+        )
+        self.norm = nn.BatchNorm2D(out_channels) if index else None
+
+    def forward(self, x, mask, skip, skip_mask):
+        x = paddle.concat([F.interpolate(x, scale_factor=2, mode="nearest"), skip], axis=1)
+        return _finish(self.conv(x), self.norm), None
+
+
+class PConvUNet(UNet):
+    """``pconv_unet``: the paper's network."""
+
+    def make_down(self, index, in_channels, out_channels):
+        return PartialDown(index, in_channels, out_channels)
+
+    def make_up(self, index, up_channels, skip_channels, out_channels):
+        return PartialUp(index, up_channels, skip_channels, out_channels)
+
+
+class PConvResidualUNet(PConvUNet):
+    """``pconv_residual_unet``: each encoder stage ends in a partial convolution as a residual branch."""
+
+    def make_down(self, index, in_channels, out_channels):
+        return PartialResidualDown(index, in_channels, out_channels)
+
+
+class ConvUNet(UNet):
+    """``conv_unet``: the same network with ordinary convolutions, holes set to mid-grey (the paper's Conv row).
+
+    Args:
+        mask_channel: give the mask to the network as a fourth input channel; off in the paper.
+    """
+
+    def __init__(self, base_channels: int = 64, depth: int = 7, output: str = "linear", mask_channel: bool = False):
+        self.picture_channels = 4 if mask_channel else 3
+        super().__init__(base_channels, depth, output)
+
+    def prepare(self, image, mask):
+        filled = paddle.where(mask.expand_as(image) > 0, image, paddle.full_like(image, HOLE_GREY))
+        return filled if self.picture_channels == 3 else paddle.concat([filled, mask.astype(image.dtype)], axis=1)
+
+    def make_down(self, index, in_channels, out_channels):
+        return ConvDown(index, in_channels, out_channels)
+
+    def make_up(self, index, up_channels, skip_channels, out_channels):
+        return ConvUp(index, up_channels, skip_channels, out_channels)
+
+
+def _conv_and_norm(conv: type, index: int, in_channels: int, out_channels: int) -> tuple[nn.Layer, nn.Layer]:
+    """Stage ``index``'s strided convolution and what normalises it; a bias only where no normalisation would cancel it."""
+    kernel = {0: 7, 1: 5, 2: 5}.get(index, 3)
+    layer = conv(
+        in_channels,
+        out_channels,
+        kernel,
+        stride=2,
+        padding=kernel // 2,
+        weight_attr=nn.initializer.KaimingNormal(),
+        bias_attr=None if index == 0 else False,
+    )
+    return layer, nn.BatchNorm2D(out_channels) if index else nn.Identity()
+
+
+def _finish(x: paddle.Tensor, norm: nn.Layer | None) -> paddle.Tensor:
+    return x if norm is None else F.leaky_relu(norm(x), 0.2)
+
+
+def _pad_to_multiple(x: paddle.Tensor, multiple: int) -> paddle.Tensor:
+    """Zeros below and to the right until both sides are multiples; in a mask zero is hole."""
+    below, right = (-side % multiple for side in x.shape[2:])
+    return F.pad(x, [0, right, 0, below]) if below or right else x
+
+
+def _check_options(base_channels: int, depth: int, output: str) -> None:
+    if base_channels < 1:
+        raise ValueError(f"base_channels: expected 1 or more, got {base_channels}")
+    if not 1 <= depth <= 10:
+        raise ValueError(f"depth: expected 1 to 10, got {depth}")
+    if output not in OUTPUTS:
+        raise ValueError(f"output: expected one of {', '.join(OUTPUTS)}, got {output!r}")
+
+
+def _check_inputs(image: paddle.Tensor, mask: paddle.Tensor) -> None:
+    if len(image.shape) != 4 or image.shape[1] != 3:
+        raise ValueError(f"image: expected [N, 3, H, W], got {list(image.shape)}")
+    n, _, h, w = image.shape
+    if list(mask.shape) != [n, 1, h, w]:
+        raise ValueError(f"mask: expected {[n, 1, h, w]} to go with the image, got {list(mask.shape)}")

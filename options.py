@@ -1,0 +1,231 @@
+"""Command-line options, grouped; YAML presets give defaults, and an unknown key is an error.
+
+Nothing here imports Paddle: a wrong option is told at once, and ``setup_device`` can still choose the number of threads, which Paddle
+fixes when it is imported.
+"""
+
+import argparse
+import difflib
+import math
+import os
+import sys
+import warnings
+from collections.abc import Sequence
+from pathlib import Path
+
+import yaml
+
+from errors import InputError
+
+ROOT = Path(__file__).resolve().parent
+DEMO_WEIGHTS = ROOT / "weights" / "demo"
+DEFAULT_CONFIG = ROOT / "configs" / "celeba.yaml"
+SAMPLES_CONFIG = ROOT / "configs" / "samples.yaml"
+MODEL_NAMES = ("pconv_unet", "conv_unet", "pconv_residual_unet")
+PHASE_LR = {"initial": 2e-4, "finetune": 5e-5}  # the paper's
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Help with the defaults that say something."""
+
+    def _get_help_string(self, action):
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that tells a mistake in one line and leaves with status 2."""
+
+    def __init__(self, **settings):
+        super().__init__(formatter_class=_Help, allow_abbrev=False, **settings)
+
+    def error(self, message):
+        print(f"error: {message}; see {self.prog} --help", file=sys.stderr)
+        sys.exit(2)
+
+
+def positive_int(text: str) -> int:
+    return _number(text, int, lambda n: n > 0, "a whole number above 0")
+
+
+def count_int(text: str) -> int:
+    return _number(text, int, lambda n: n >= 0, "a whole number, 0 or more")
+
+
+def positive_float(text: str) -> float:
+    return _number(text, float, lambda n: 0 < n < math.inf, "a number above 0")
+
+
+def weight_float(text: str) -> float:
+    return _number(text, float, lambda n: 0 <= n < math.inf, "a number, 0 or more")
+
+
+def _number(text, kind, allowed, expected):
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not allowed(value):
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+    return value
+
+
+def add_device_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group("device")
+    group.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes the GPU when there is one")
+    group.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads; all cores when not given")
+
+
+def setup_device(device: str = "auto", threads: int | None = None) -> None:
+    """Import Paddle with its threads set and choose the device.
+
+    Args:
+        device: "auto", "cpu" or "gpu".
+        threads: of a convolution on CPU; OMP_NUM_THREADS, else all cores, when None. Without this Paddle takes one.
+    Raises:
+        InputError: "gpu" where Paddle sees none.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    if threads or "OMP_NUM_THREADS" not in os.environ:
+        os.environ["OMP_NUM_THREADS"] = str(threads or cores)
+    warnings.filterwarnings("ignore", message="No ccache found")
+    warnings.filterwarnings("ignore", message="You are using GPU version Paddle")
+    import paddle
+
+    gpu = paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
+    if device == "gpu" and not gpu:
+        build = "a build for CPU" if not paddle.is_compiled_with_cuda() else "no CUDA device"
+        raise InputError(f"--device gpu: expected a GPU, got {build}; install paddlepaddle-gpu on a machine with one, or --device cpu")
+    paddle.set_device("gpu" if gpu and device != "cpu" else "cpu")
+
+
+def train_parser() -> Parser:
+    """The options of train.py; their names are the keys of the YAML presets."""
+    parser = Parser(
+        prog="train.py",
+        description="Train an inpainting network. With no arguments and no CelebA under data/, a short demonstration on "
+        "scikit-image's photographs with generated holes (configs/samples.yaml).",
+    )
+    parser.add_argument("--config", metavar="FILE", help="YAML preset of these options; options given here go before it")
+    _add_data_options(parser.add_argument_group("data"))
+    _add_model_options(parser.add_argument_group("model"))
+    _add_schedule_options(parser.add_argument_group("schedule"))
+    _add_loss_options(parser.add_argument_group("loss"))
+    _add_run_options(parser.add_argument_group("run"))
+    add_device_options(parser)
+    return parser
+
+
+def _add_data_options(group) -> None:
+    group.add_argument("--image_root", metavar="DIR", help="training pictures: a folder (nested is fine) or a list file")
+    group.add_argument("--val_image_root", metavar="DIR", help="validation pictures; some are held out of --image_root when not given")
+    group.add_argument("--mask_root", metavar="DIR", help="training masks; generated when not given")
+    group.add_argument("--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files")
+    group.add_argument("--mask_dilate", choices=("yes", "no"), default="yes", help="dilate masks from files at random, as the authors do theirs")
+    group.add_argument("--image_size", type=positive_int, default=256, metavar="N", help="side of the training pictures in pixels")
+    group.add_argument("--num_workers", type=count_int, default=2, metavar="N", help="processes that read pictures; 0 reads in the trainer")
+
+
+def _add_model_options(group) -> None:
+    group.add_argument("--model", choices=MODEL_NAMES, default="pconv_unet", help="network")
+    group.add_argument("--base_channels", type=positive_int, default=64, metavar="N", help="width of the first stage")
+    group.add_argument("--depth", type=positive_int, default=7, metavar="N", help="times the size is halved: 7 for 256x256, 8 for 512x512")
+    group.add_argument("--output_activation", choices=("linear", "tanh"), default="linear", help="the paper's output is linear")
+    group.add_argument("--weights", metavar="FILE|DIR", help="start from these weights")
+
+
+def _add_schedule_options(group) -> None:
+    group.add_argument("--phase", choices=tuple(PHASE_LR), default="initial", help="finetune freezes the encoder's batch normalisation")
+    group.add_argument("--lr", type=positive_float, metavar="X", help="learning rate of Adam; 2e-4, or 5e-5 to finetune, when not given")
+    group.add_argument("--lr_schedule", choices=("constant", "linear", "cosine"), default="constant", help="decay to 0 at --max_iters, or none")
+    group.add_argument("--max_iters", type=positive_int, default=500_000, metavar="N", help="iterations in all")
+    group.add_argument("--batch_size", type=positive_int, default=6, metavar="N", help="pictures in an iteration")
+    group.add_argument("--style_warmup_iters", type=count_int, default=0, metavar="N", help="iterations with style weight 1 before --style_weight")
+    group.add_argument("--amp", choices=("O0", "O1"), default="O0", help="O1: float16 where it is safe, on GPU")
+
+
+def _add_loss_options(group) -> None:
+    for term, default in (("valid", 1.0), ("hole", 6.0), ("perceptual", 0.05), ("style", 120.0), ("tv", 0.1)):
+        group.add_argument(f"--{term}_weight", type=weight_float, default=default, metavar="X", help=f"weight of L_{term}")
+    group.add_argument("--vgg_weights", metavar="FILE", help=".npz or .pdparams of a VGG16, Oxford or torchvision naming; the shipped one when not given")
+
+
+def _add_run_options(group) -> None:
+    group.add_argument("--log_dir", default="logs/Celeba", metavar="DIR", help="folder of the run")
+    group.add_argument("--resume", metavar="auto|DIR", help="go on from the newest checkpoint of --log_dir, or from that checkpoint")
+    group.add_argument("--log_every", type=positive_int, default=20, metavar="N", help="iterations between log lines")
+    group.add_argument("--val_every", type=positive_int, default=2000, metavar="N", help="iterations between validations")
+    group.add_argument("--val_count", type=positive_int, default=48, metavar="N", help="pictures in the validation set")
+    group.add_argument("--save_every", type=positive_int, default=5000, metavar="N", help="iterations between checkpoints")
+    group.add_argument("--seed", type=count_int, default=0, metavar="N", help="of weights, order, crops and holes")
+
+
+def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, dict]:
+    """Options of train.py, and those that differ from the built-in defaults.
+
+    ``options.image_root`` is None where the sample photographs are to be used.
+    Raises:
+        InputError: a preset that is missing, damaged, or has a key that is no option.
+    """
+    parser = train_parser()
+    defaults = vars(parser.parse_args([]))
+    asked = parser.parse_args(argv)
+    if asked.config:
+        _apply_preset(parser, asked.config)
+    else:
+        _apply_preset(parser, DEFAULT_CONFIG)
+        if asked.image_root is None and not Path(parser.get_default("image_root")).exists():
+            absent = parser.get_default("image_root")
+            parser = train_parser()
+            _apply_preset(parser, SAMPLES_CONFIG)
+            print(
+                f"no pictures at {absent}: a short demonstration on scikit-image's sample photographs instead;"
+                " give your own with --image_root DIR"
+            )
+    options = parser.parse_args(argv)
+    options.lr = options.lr or PHASE_LR[options.phase]
+    return options, {key: value for key, value in vars(options).items() if value != defaults[key]}
+
+
+def _apply_preset(parser: Parser, path: str | os.PathLike) -> None:
+    """Make the preset's values the parser's defaults, each checked as if it had been typed."""
+    preset = _read_preset(path)
+    known = {action.dest for action in parser._actions} - {"help", "config"}
+    for key in preset:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, 1)
+            hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(sorted(known))}"
+            raise InputError(f"{path}: expected keys that are options of {parser.prog}, got {key!r}; {hint}")
+    typed = [word for key, value in preset.items() if value is not None for word in (f"--{key}", str(value))]
+    parser.set_defaults(**{key: getattr(parser.parse_args(typed), key) for key in preset})
+
+
+def _read_preset(path: str | os.PathLike) -> dict:
+    try:
+        preset = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"--config: expected a YAML file, got no such file: {path}; presets are in configs/") from None
+    except IsADirectoryError:
+        raise InputError(f"--config: expected a YAML file, got a folder: {path}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(f"{path}: expected YAML, got {str(error).splitlines()[0]}; compare with configs/celeba.yaml") from None
+    if not isinstance(preset, dict):
+        raise InputError(f"{path}: expected lines of 'option: value', got {type(preset).__name__}; compare with configs/celeba.yaml")
+    return preset
+
+
+def test_parser() -> Parser:
+    """The options of test.py."""
+    parser = Parser(
+        prog="test.py",
+        description="Fill the holes of a picture, or of each picture in a folder, at its own size. With no arguments: sample photographs "
+        "with generated holes and the demo model.",
+    )
+    parser.add_argument("--input", metavar="FILE|DIR", help="picture or folder; sample photographs when not given")
+    parser.add_argument("--mask", metavar="FILE|DIR", help="mask of the picture's size, or a folder with a mask of each picture's name; generated when not given")
+    parser.add_argument("--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files")
+    parser.add_argument("--weights", metavar="FILE|DIR", default=os.path.relpath(DEMO_WEIGHTS), help="weights directory")
+    parser.add_argument("--output", metavar="DIR", default="logs/test", help="folder of the results, one PNG for each picture")
+    parser.add_argument("--grid", action="store_true", help="also write input, mask, output, composite and truth side by side")
+    parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="of the generated holes")
+    add_device_options(parser)
+    return parser

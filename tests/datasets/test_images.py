@@ -1,0 +1,172 @@
+"""Pictures at files: what is listed, what is read and how, what is refused and with which words."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets.images import SAMPLE_PHOTOS, list_pictures, read_picture, sample_photo, to_float, to_uint8, write_picture
+from errors import InputError
+
+
+@pytest.fixture
+def picture():
+    return np.random.default_rng(0).integers(0, 256, [20, 30, 3], np.uint8)
+
+
+def touch(path):
+    path.parent.mkdir(parents=True, exist_ok=True)
+    path.write_bytes(b"")
+    return path
+
+
+def test_folder_is_listed_at_every_depth_sorted_without_hidden_files(tmp_path):
+    for name in ("b.PNG", "a/z.jpg", "a/c.jpeg", "a.txt", ".hidden.png", ".cache/d.png", "c.TIFF", "d.gif"):
+        touch(tmp_path / name)
+    names = [path.relative_to(tmp_path).as_posix() for path in list_pictures(tmp_path)]
+    assert names == ["a/c.jpeg", "a/z.jpg", "b.PNG", "c.TIFF"]
+
+
+def test_a_hidden_parent_of_the_source_hides_nothing(tmp_path):
+    path = touch(tmp_path / ".data" / "a.png")
+    assert list_pictures(tmp_path / ".data") == [path]
+
+
+def test_single_picture(tmp_path):
+    path = touch(tmp_path / "a.webp")
+    assert list_pictures(path) == [path]
+
+
+def test_list_file_keeps_its_order_and_skips_comments(tmp_path):
+    first, second = touch(tmp_path / "sub" / "b.png"), touch(tmp_path / "a.png")
+    names = tmp_path / "names.txt"
+    names.write_text(f"# training\nsub/b.png\n\n  {second}  \n")
+    assert list_pictures(names) == [first, second]
+
+
+@pytest.mark.parametrize(
+    ("content", "told"),
+    [
+        ("a.png\nmissing.png\n", "line 2.*no such picture"),
+        ("notes.txt\n", "line 1.*expected a picture"),
+        ("#\n", "none"),
+    ],
+)
+def test_bad_list_file_names_the_line(tmp_path, content, told):
+    touch(tmp_path / "a.png")
+    (tmp_path / "names.txt").write_text(content)
+    with pytest.raises(InputError, match=told):
+        list_pictures(tmp_path / "names.txt")
+
+
+def test_sources_without_pictures_are_refused(tmp_path):
+    (tmp_path / "weights.bin").write_bytes(b"\xff\xfe\x00\x80" * 50)
+    for source in (tmp_path, tmp_path / "missing", tmp_path / "weights.bin"):
+        with pytest.raises(InputError, match=source.name):
+            list_pictures(source)
+
+
+def test_png_round_trip_is_exact_in_colour_and_grey(tmp_path, picture):
+    write_picture(tmp_path / "new" / "a.png", picture)
+    write_picture(tmp_path / "new" / "b.png", picture[..., 0])
+    assert np.array_equal(read_picture(tmp_path / "new" / "a.png"), picture)
+    assert np.array_equal(read_picture(tmp_path / "new" / "b.png"), np.repeat(picture[..., :1], 3, axis=2))
+    assert len(list((tmp_path / "new").iterdir())) == 2  # no temporary file stays
+
+
+def test_jpeg_round_trip_is_close(tmp_path):
+    photo = sample_photo("chelsea")
+    write_picture(tmp_path / "a.jpg", photo)
+    assert np.abs(read_picture(tmp_path / "a.jpg").astype(int) - photo).mean() < 2
+
+
+def test_write_refuses_other_suffixes_and_types(tmp_path, picture):
+    with pytest.raises(InputError, match=r"a\.txt"):
+        write_picture(tmp_path / "a.txt", picture)
+    with pytest.raises(TypeError, match="uint8"):
+        write_picture(tmp_path / "a.png", picture / 255)
+
+
+@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
+def test_every_8_bit_mode_becomes_rgb(tmp_path, picture, mode):
+    name = "a.jpg" if mode == "CMYK" else "a.png"
+    Image.fromarray(picture).convert(mode).save(tmp_path / name)
+    read = read_picture(tmp_path / name)
+    assert read.shape == picture.shape and read.dtype == np.uint8
+
+
+def test_transparent_pixels_are_refused(tmp_path, picture):
+    alpha = np.full([20, 30, 1], 255, np.uint8)
+    Image.fromarray(np.concatenate([picture, alpha], axis=2)).save(tmp_path / "opaque.png")
+    assert np.array_equal(read_picture(tmp_path / "opaque.png"), picture)
+    alpha[3, 4] = 254
+    Image.fromarray(np.concatenate([picture, alpha], axis=2)).save(tmp_path / "rgba.png")
+    Image.new("P", (4, 4)).save(tmp_path / "palette.png", transparency=0)
+    for name in ("rgba.png", "palette.png"):
+        with pytest.raises(InputError, match=f"transparent pixels in .*{name}.*--mask"):
+            read_picture(tmp_path / name)
+
+
+def test_more_than_8_bits_are_refused(tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    levels = np.random.default_rng(0).integers(0, 65536, [8, 9, 3], np.uint16)
+    Image.fromarray(levels[..., 0]).save(tmp_path / "grey.png")
+    cv2.imwrite(str(tmp_path / "colour.png"), levels)  # Pillow opens this one as 8-bit RGB
+    Image.fromarray(np.zeros([4, 4], np.float32)).save(tmp_path / "float.tif")
+    for name in ("grey.png", "colour.png", "float.tif"):
+        with pytest.raises(InputError, match=f"8 bits per channel.*{name}"):
+            read_picture(tmp_path / name)
+
+
+@pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.bmp", "a.tif"])
+@pytest.mark.parametrize("share", [0, 0.05, 0.5, 0.9])
+def test_truncated_pictures_are_refused_by_name(tmp_path, name, share):
+    write_picture(tmp_path / name, sample_photo("chelsea"))
+    whole = (tmp_path / name).read_bytes()
+    (tmp_path / name).write_bytes(whole[: int(share * len(whole))])
+    with pytest.raises(InputError, match=f"{name}.*replace it"):
+        read_picture(tmp_path / name)
+
+
+def test_other_unreadable_pictures_are_refused_by_name(tmp_path, monkeypatch):
+    (tmp_path / "garbage.png").write_bytes(np.random.default_rng(0).bytes(1000))
+    (tmp_path / "folder.png").mkdir()
+    for name in ("garbage.png", "folder.png", "missing.png"):
+        with pytest.raises(InputError, match=name):
+            read_picture(tmp_path / name)
+    write_picture(tmp_path / "big.png", np.zeros([20, 20, 3], np.uint8))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
+    with pytest.raises(InputError, match=r"big\.png.*shrink"):
+        read_picture(tmp_path / "big.png")
+
+
+@pytest.mark.parametrize(
+    ("orientation", "upright"),
+    [(3, lambda p: p[::-1, ::-1]), (6, lambda p: np.rot90(p, -1)), (2, lambda p: p[:, ::-1])],
+)
+def test_exif_orientation_is_applied(tmp_path, picture, orientation, upright):
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    Image.fromarray(picture).save(tmp_path / "a.png", exif=exif)
+    assert np.array_equal(read_picture(tmp_path / "a.png"), upright(picture))
+
+
+def test_float_and_back_is_exact_for_every_level():
+    levels = np.arange(256, dtype=np.uint8).reshape(4, 64, 1).repeat(3, axis=2)
+    array = to_float(levels)
+    assert array.shape == (3, 4, 64) and array.dtype == np.float32 and array.min() == 0 and array.max() == 1
+    assert np.array_equal(to_uint8(array), levels)
+
+
+def test_to_uint8_clips_and_rounds_half_to_even():
+    array = np.array([-0.2, 1.7, 0.5, 1.5 / 255]).reshape(1, 1, 4).repeat(3, axis=0)
+    assert to_uint8(array)[0, :, 0].tolist() == [0, 255, 128, 2]
+
+
+def test_sample_photos_are_colour_photographs_on_one_side_each():
+    names = [name for side in SAMPLE_PHOTOS.values() for name in side]
+    assert len(names) == len(set(names)) >= 8
+    for name in names:
+        photo = sample_photo(name)
+        assert photo.ndim == 3 and photo.shape[2] == 3 and photo.dtype == np.uint8 and photo.std() > 10
+    with pytest.raises(InputError, match="nobody"):
+        sample_photo("nobody")

@@ -1,0 +1,163 @@
+"""The training stream: a pure function of seed and position, resumable, unharmed by damaged pictures."""
+
+import logging
+
+import numpy as np
+import paddle
+import pytest
+
+from datasets.images import SAMPLE_PHOTOS, sample_photo, write_picture
+from datasets.inpainting import (
+    GeneratedMasks,
+    InpaintingDataset,
+    MaskFolder,
+    PictureFolder,
+    SamplePhotos,
+    StreamBatchSampler,
+)
+from datasets.masks import border_kind, bucket_of, hole_ratio, write_mask
+from errors import InputError
+
+SIZE = 32
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """Five pictures of one grey level each, 10, 20 ... 50, so that a sample tells its picture."""
+    for level in range(10, 60, 10):
+        write_picture(tmp_path / f"{level}.png", np.full([40, 50, 3], level, np.uint8))
+    return tmp_path
+
+
+def level_of(sample):
+    return round(float(sample[0].mean()) * 255)
+
+
+def make_dataset(folder, seed=0, **options):
+    return InpaintingDataset(PictureFolder(folder), GeneratedMasks(), SIZE, seed, **options)
+
+
+def same(first, second):
+    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_sample_shapes_types_and_ranges():
+    gt, mask = InpaintingDataset(SamplePhotos(), GeneratedMasks(), SIZE, seed=0)[3]
+    assert gt.shape == (3, SIZE, SIZE) and gt.dtype == np.float32 and gt.min() >= 0 and gt.max() <= 1
+    assert mask.shape == (1, SIZE, SIZE) and mask.dtype == np.float32 and set(np.unique(mask)) == {0, 1}
+
+
+def test_a_sample_is_a_function_of_seed_and_position():
+    masks = GeneratedMasks()
+    stream = InpaintingDataset(SamplePhotos(), masks, SIZE, seed=1)
+    samples = [stream[position] for position in range(12)]
+    fresh = InpaintingDataset(SamplePhotos(), masks, SIZE, seed=1)
+    assert all(same(fresh[position], samples[position]) for position in (11, 0, 7))
+    assert not any(same(samples[i], samples[j]) for i in range(12) for j in range(i))
+    assert not same(InpaintingDataset(SamplePhotos(), masks, SIZE, seed=2)[0], samples[0])
+
+
+def test_each_epoch_shows_each_picture_once_in_another_order(folder):
+    dataset = make_dataset(folder)
+    epochs = [[level_of(dataset[5 * epoch + step]) for step in range(5)] for epoch in range(4)]
+    assert all(sorted(epoch) == [10, 20, 30, 40, 50] for epoch in epochs)
+    assert len({tuple(epoch) for epoch in epochs}) > 1
+
+
+def test_without_augmentation_pictures_come_whole_from_the_middle(tmp_path):
+    photo = sample_photo("chelsea")[:SIZE, :SIZE]
+    write_picture(tmp_path / "a.png", photo)
+    gt, _ = make_dataset(tmp_path, augment=False)[5]
+    assert np.array_equal(np.rint(gt * 255), photo.transpose(2, 0, 1))
+
+
+def test_length_is_the_number_of_pictures_or_what_was_asked(folder):
+    assert len(make_dataset(folder)) == 5 and len(make_dataset(folder, length=1000)) == 1000
+
+
+def test_a_damaged_picture_is_reported_once_and_the_next_one_used(folder, caplog):
+    (folder / "30.png").write_bytes(b"no picture")
+    dataset = make_dataset(folder)
+    with caplog.at_level(logging.WARNING, "paddle_pconv"):
+        levels = [level_of(dataset[position]) for position in range(20)]
+    assert set(levels) == {10, 20, 40, 50}
+    assert len(caplog.records) == 1 and "30.png" in caplog.text
+
+
+def test_damage_leaves_all_other_samples_as_they_were(folder):
+    before = [make_dataset(folder)[position] for position in range(10)]
+    (folder / "30.png").write_bytes(b"no picture")
+    after = [make_dataset(folder)[position] for position in range(10)]
+    changed = [not same(old, new) for old, new in zip(before, after, strict=True)]
+    assert changed == [level_of(sample) == 30 for sample in before]
+
+
+def test_no_readable_picture_at_all_is_an_error(folder):
+    for path in folder.iterdir():
+        path.write_bytes(b"no picture")
+    with pytest.raises(InputError, match="none of the 5"):
+        make_dataset(folder)[0]
+
+
+def test_sources_tell_names(folder):
+    assert PictureFolder(folder).name(0).endswith("10.png")
+    photos = SamplePhotos("val")
+    assert [photos.name(index) for index in range(len(photos))] == list(SAMPLE_PHOTOS["val"])
+    with pytest.raises(InputError, match="test"):
+        SamplePhotos("test")
+
+
+def test_generated_masks_draw_from_their_buckets_on_both_sides_of_the_border():
+    masks = GeneratedMasks(buckets=[(0.2, 0.3), (0.4, 0.5)])
+    drawn = [masks.draw(np.random.default_rng(seed), SIZE) for seed in range(40)]
+    assert {bucket_of(hole_ratio(mask)) for mask in drawn} == {"0.2-0.3", "0.4-0.5"}
+    assert {border_kind(mask) for mask in drawn} == {"N", "B"}
+    off = GeneratedMasks(border=False)
+    assert {border_kind(off.draw(np.random.default_rng(seed), SIZE)) for seed in range(20)} == {"N"}
+
+
+@pytest.mark.parametrize("hole", ["white", "black"])
+def test_mask_folder_draws_usable_holes_in_either_polarity(tmp_path, hole):
+    mask = np.ones([128, 128], np.float32)
+    mask[60:66, 20:100] = 0
+    write_mask(tmp_path / "a.png", mask, hole)
+    masks = MaskFolder(tmp_path, hole)
+    drawn = [masks.draw(np.random.default_rng(seed), SIZE) for seed in range(30)]
+    assert all(bucket_of(hole_ratio(mask)) for mask in drawn)
+    assert len({mask.tobytes() for mask in drawn}) == 30
+    plain = MaskFolder(tmp_path, hole, augment=False).draw(np.random.default_rng(0), 64)
+    assert np.array_equal(plain, mask[1::2, 1::2])
+
+
+def test_mask_folder_takes_grey_training_masks_and_gives_up_on_useless_ones(tmp_path):
+    write_picture(tmp_path / "grey.png", np.full([64, 64], 100, np.uint8))  # all valid once thresholded
+    drawn = MaskFolder(tmp_path).draw(np.random.default_rng(0), SIZE)
+    assert drawn.shape == (SIZE, SIZE) and drawn.all()
+
+
+def test_processes_share_the_stream_without_gap_or_overlap():
+    alone = [position for batch in StreamBatchSampler(6, 5) for position in batch]
+    shared = [list(StreamBatchSampler(2, 5, rank=rank, world=3)) for rank in range(3)]
+    together = [position for batches in zip(*shared, strict=True) for batch in batches for position in batch]
+    assert together == alone == list(range(30))
+
+
+def test_a_resumed_stream_continues_the_first():
+    whole, rest = StreamBatchSampler(4, 9), StreamBatchSampler(4, 9, start_iter=5)
+    assert list(whole)[5:] == list(rest) and len(whole) == 9 and len(rest) == 4
+    assert len(StreamBatchSampler(4, 9, start_iter=12)) == 0
+
+
+def load(workers, start_iter=0):
+    dataset = InpaintingDataset(SamplePhotos(), GeneratedMasks(), SIZE, seed=5)
+    sampler = StreamBatchSampler(3, 6, start_iter=start_iter)
+    loader = paddle.io.DataLoader(dataset, batch_sampler=sampler, num_workers=workers, return_list=True)
+    assert len(loader) == 6 - start_iter
+    return [(gt.numpy(), mask.numpy()) for gt, mask in loader]
+
+
+def test_paddle_loader_gives_the_same_batches_with_and_without_workers_and_after_a_restart():
+    alone, workers, resumed = load(0), load(2), load(0, start_iter=4)
+    assert len(alone) == len(workers) == 6 and alone[0][0].shape == (3, 3, SIZE, SIZE)
+    assert all(same(a, b) for a, b in zip(alone, workers, strict=True))
+    assert all(same(a, b) for a, b in zip(alone[4:], resumed, strict=True))

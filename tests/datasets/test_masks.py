@@ -1,0 +1,139 @@
+"""Masks: polarity, what counts as a mask, hole ratio, bucket edges, resizing, holes off the border."""
+
+import numpy as np
+import pytest
+
+from datasets.images import sample_photo, write_picture
+from datasets.masks import (
+    BUCKET_NAMES,
+    BUCKETS,
+    border_kind,
+    bucket_of,
+    hole_ratio,
+    polarity_warning,
+    read_mask,
+    resize_mask,
+    write_mask,
+)
+from errors import InputError
+
+
+@pytest.fixture
+def mask():
+    mask = np.ones([24, 40], np.float32)
+    mask[3:9, 5:20] = 0
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("ratio", "name"),
+    [
+        (0, None),
+        (0.01, None),
+        (0.0100001, "0.01-0.1"),
+        (0.1, "0.01-0.1"),
+        (0.1000001, "0.1-0.2"),
+        (0.3, "0.2-0.3"),
+        (0.6, "0.5-0.6"),
+        (0.6000001, None),
+        (1, None),
+    ],
+)
+def test_buckets_are_open_below_and_closed_above(ratio, name):
+    assert bucket_of(ratio) == name
+
+
+def test_a_hole_of_exactly_a_tenth_is_in_the_first_bucket():
+    for tenths, name in enumerate(BUCKET_NAMES, start=1):
+        mask = np.ones([10, 10], np.float32)
+        mask[:tenths] = 0
+        assert bucket_of(hole_ratio(mask)) == name
+
+
+def test_names_follow_the_buckets():
+    assert BUCKET_NAMES[0] == "0.01-0.1" and BUCKET_NAMES[-1] == "0.5-0.6" and len(BUCKET_NAMES) == len(BUCKETS) == 6
+
+
+@pytest.mark.parametrize("hole", ["white", "black"])
+@pytest.mark.parametrize("suffix", [".png", ".jpg"])
+def test_write_and_read_agree_in_both_polarities(tmp_path, mask, hole, suffix):
+    write_mask(tmp_path / f"a{suffix}", mask, hole)
+    read = read_mask(tmp_path / f"a{suffix}", hole)
+    assert read.dtype == np.float32 and np.array_equal(read, mask)
+    other = "black" if hole == "white" else "white"
+    assert np.array_equal(read_mask(tmp_path / f"a{suffix}", other), 1 - mask)
+
+
+def test_white_starts_at_60_percent(tmp_path):
+    levels = np.zeros([10, 100], np.uint8)
+    levels[0, :2] = 152, 153
+    write_picture(tmp_path / "a.png", levels)
+    assert read_mask(tmp_path / "a.png")[0, :3].tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize(("columns", "accepted"), [(5, True), (6, False)])
+def test_more_than_5_percent_grey_is_refused_unless_unchecked(tmp_path, columns, accepted):
+    levels = np.zeros([10, 100], np.uint8)
+    levels[:, :columns] = 100
+    write_picture(tmp_path / "a.png", levels)
+    assert read_mask(tmp_path / "a.png", check=False).all()
+    if accepted:
+        assert read_mask(tmp_path / "a.png").all()
+    else:
+        with pytest.raises(InputError, match=r"6% grey pixels in .*a\.png"):
+            read_mask(tmp_path / "a.png")
+
+
+def test_photographs_are_no_masks(tmp_path):
+    photo = sample_photo("chelsea")
+    write_picture(tmp_path / "grey.jpg", photo[..., 1])
+    write_picture(tmp_path / "colour.jpg", photo)
+    with pytest.raises(InputError, match="grey"):
+        read_mask(tmp_path / "grey.jpg")
+    for check in (True, False):
+        with pytest.raises(InputError, match="colour"):
+            read_mask(tmp_path / "colour.jpg", check=check)
+
+
+def test_rgb_and_opaque_rgba_masks_are_read_by_their_colour(tmp_path, mask):
+    hole = ((1 - mask) * 255).astype(np.uint8)[..., None]
+    write_picture(tmp_path / "rgb.png", hole.repeat(3, axis=2))
+    write_picture(tmp_path / "rgba.png", np.concatenate([hole.repeat(3, axis=2), np.full_like(hole, 255)], axis=2))
+    for name in ("rgb.png", "rgba.png"):
+        assert np.array_equal(read_mask(tmp_path / name), mask)
+
+
+def test_unknown_hole_colour_is_refused(tmp_path, mask):
+    with pytest.raises(InputError, match="red"):
+        write_mask(tmp_path / "a.png", mask, "red")
+    with pytest.raises(InputError, match="red"):
+        read_mask(tmp_path / "a.png", "red")
+
+
+@pytest.mark.parametrize("size", [(24, 40), (7, 11), (100, 33), (1, 1)])
+def test_resize_stays_binary(mask, size):
+    resized = resize_mask(mask, *size)
+    assert resized.shape == size and resized.dtype == np.float32 and set(np.unique(resized)) <= {0, 1}
+
+
+def test_resize_by_whole_factors_is_exact_and_centred(mask):
+    assert np.array_equal(resize_mask(mask, 48, 80), mask.repeat(2, axis=0).repeat(2, axis=1))
+    assert np.array_equal(resize_mask(mask, 8, 8), mask[1::3, 2::5])
+    assert np.array_equal(resize_mask(mask, 24, 40), mask)
+
+
+@pytest.mark.parametrize(("height", "width"), [(512, 512), (256, 300), (64, 20)])
+def test_border_kind_looks_at_50_of_512_of_each_side(height, width):
+    rows, columns = 50 * height // 512, 50 * width // 512
+    inside, at_top, at_left, at_end = (np.ones([height, width], np.float32) for _ in range(4))
+    inside[rows : height - rows, columns : width - columns] = 0
+    at_top[rows - 1, width // 2] = 0
+    at_left[height // 2, columns - 1] = 0
+    at_end[height - rows, width // 2] = 0
+    assert border_kind(inside) == "N"
+    assert [border_kind(mask) for mask in (at_top, at_left, at_end)] == ["B", "B", "B"]
+
+
+def test_polarity_is_doubted_above_60_percent_only():
+    assert polarity_warning(0.6) is None
+    assert "--hole" in polarity_warning(0.61) and "\n" not in polarity_warning(0.61)

@@ -1,0 +1,88 @@
+"""Pictures and masks brought to size: middle, random crop, flip, the authors' mask recipe."""
+
+import numpy as np
+import pytest
+
+from datasets.images import sample_photo
+from datasets.transforms import augment_mask, center_resize, load_training_picture, random_crop, random_flip
+
+
+def test_center_resize_leaves_a_picture_of_that_size_alone():
+    photo = sample_photo("astronaut")
+    assert np.array_equal(center_resize(photo, 512), photo)
+
+
+def test_center_resize_takes_the_middle_square():
+    picture = np.zeros([10, 30, 3], np.uint8)
+    picture[:, 10:20] = 200
+    assert np.array_equal(center_resize(picture, 5), np.full([5, 5, 3], 200, np.uint8))
+    assert (center_resize(picture.transpose(1, 0, 2), 40) == 200).all()
+
+
+def test_shrinking_keeps_the_mean():
+    photo = sample_photo("astronaut")
+    assert abs(center_resize(photo, 64).mean() - photo.mean()) < 0.5
+
+
+@pytest.mark.parametrize("shape", [(40, 90), (90, 40), (200, 200), (1, 3)])
+def test_random_crop_has_the_size_for_any_shape_and_scale(shape):
+    picture = np.random.default_rng(0).integers(0, 256, [*shape, 3], np.uint8)
+    for seed in range(20):
+        rng = np.random.default_rng(seed)
+        assert random_crop(picture, 32, rng, scale=(0.1, 1.0)).shape == (32, 32, 3)
+        assert load_training_picture(picture, 32, rng).shape == (32, 32, 3)
+
+
+def test_random_crop_at_full_scale_moves_along_the_longer_side_only():
+    picture = np.arange(60, dtype=np.uint8)[None, :, None].repeat(20, axis=0).repeat(3, axis=2)
+    lefts = set()
+    for seed in range(300):
+        crop = random_crop(picture, 20, np.random.default_rng(seed), scale=(1.0, 1.0))
+        left = int(crop[0, 0, 0])
+        assert np.array_equal(crop, picture[:, left : left + 20])
+        lefts.add(left)
+    assert {0, 40} <= lefts
+
+
+def test_random_flip_does_both():
+    picture = np.arange(6, dtype=np.uint8).reshape(1, 2, 3)
+    results = {random_flip(picture, np.random.default_rng(seed)).tobytes() for seed in range(20)}
+    assert results == {picture.tobytes(), picture[:, ::-1].tobytes()}
+
+
+@pytest.mark.parametrize("shape", [(64, 64), (50, 130), (300, 170)])
+@pytest.mark.parametrize("dilate", [True, False])
+def test_augmented_masks_stay_binary_and_have_the_size(shape, dilate):
+    mask = (np.random.default_rng(0).random(shape) > 0.01).astype(np.float32)
+    for seed in range(20):
+        result = augment_mask(mask, np.random.default_rng(seed), 48, dilate)
+        assert result.shape == (48, 48) and result.dtype == np.float32 and set(np.unique(result)) <= {0, 1}
+
+
+def test_a_mask_without_hole_stays_valid_since_outside_is_valid():
+    for seed in range(20):
+        assert augment_mask(np.ones([60, 80], np.float32), np.random.default_rng(seed), 64).all()
+
+
+def test_an_all_hole_mask_shows_valid_pixels_from_outside():
+    results = [augment_mask(np.zeros([64, 64], np.float32), np.random.default_rng(seed), 64) for seed in range(20)]
+    assert sum(result.any() for result in results) > 15
+
+
+def test_dilation_grows_the_hole_and_never_the_valid_part():
+    mask = np.ones([512, 512], np.float32)
+    mask[250:260, 100:400] = 0
+    for seed in range(10):
+        # The first number drawn is the kernel: skip it to give both the same view.
+        plain_rng = np.random.default_rng(seed)
+        plain_rng.integers(9, 49, endpoint=True)
+        plain = augment_mask(mask, plain_rng, 256, dilate=False)
+        grown = augment_mask(mask, np.random.default_rng(seed), 256)
+        assert (grown <= plain).all() and (grown == 0).sum() > 1.3 * (plain == 0).sum()
+
+
+def test_views_turn_and_shift():
+    mask = np.ones([100, 100], np.float32)
+    mask[:50] = 0
+    results = [augment_mask(mask, np.random.default_rng(seed), 50, dilate=False) for seed in range(10)]
+    assert len({result.tobytes() for result in results}) == 10

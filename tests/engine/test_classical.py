@@ -1,0 +1,87 @@
+"""The classical methods."""
+
+import cv2
+import numpy as np
+import pytest
+
+from engine.classical import CLASSICAL
+from errors import InputError
+
+METHODS = sorted(CLASSICAL)
+
+
+@pytest.fixture
+def picture():
+    return np.random.default_rng(0).integers(0, 256, [24, 32, 3], dtype=np.uint8)
+
+
+@pytest.fixture
+def hole():
+    hole = np.zeros([24, 32], bool)
+    hole[5:12, 8:20] = True
+    hole[20:, 28:] = True
+    return hole
+
+
+def test_the_four_methods_are_there():
+    assert METHODS == ["biharmonic", "mean", "navier_stokes", "telea"]
+
+
+def test_no_two_methods_are_the_same(picture, hole):
+    results = [CLASSICAL[method](picture, hole) for method in METHODS]
+    assert all(not np.array_equal(a, b) for i, a in enumerate(results) for b in results[:i])
+
+
+def test_the_opencv_methods_are_the_ones_they_are_named_after(picture, hole):
+    for method, flag in (("telea", cv2.INPAINT_TELEA), ("navier_stokes", cv2.INPAINT_NS)):
+        assert np.array_equal(CLASSICAL[method](picture, hole), cv2.inpaint(picture, hole.astype(np.uint8), 3, flag))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_known_pixels_are_untouched_and_the_arguments_too(method, picture, hole):
+    before, hole_before = picture.copy(), hole.copy()
+    result = CLASSICAL[method](picture, hole)
+    assert result.shape == picture.shape and result.dtype == np.uint8
+    assert np.array_equal(result[~hole], before[~hole])
+    assert np.array_equal(picture, before) and np.array_equal(hole, hole_before)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_what_lies_in_the_hole_changes_nothing(method, picture, hole):
+    other = np.where(hole[..., None], np.uint8(255) - picture, picture)
+    assert np.array_equal(CLASSICAL[method](picture, hole), CLASSICAL[method](other, hole))
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_a_flat_colour_is_filled_with_itself(method, hole):
+    # within 2 levels: OpenCV rounds at each step of its march
+    flat = np.full([*hole.shape, 3], (200, 100, 7), np.uint8)
+    torn = np.where(hole[..., None], np.uint8(0), flat)
+    assert np.abs(CLASSICAL[method](torn, hole).astype(int) - flat).max() <= 2
+
+
+@pytest.mark.parametrize("method", ["biharmonic", "navier_stokes", "telea"])
+def test_a_ramp_is_filled_better_than_by_its_mean(method, hole):
+    ramp = np.tile(np.arange(0, 256, 8, dtype=np.uint8)[None, :, None], [24, 1, 3])
+    errors = {m: np.abs(CLASSICAL[m](ramp, hole).astype(int) - ramp).mean() for m in (method, "mean")}
+    assert errors[method] < 0.5 * errors["mean"]
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_channels_keep_their_order(method, picture, hole):
+    swapped = CLASSICAL[method](np.ascontiguousarray(picture[..., ::-1]), hole)
+    assert np.abs(swapped[..., ::-1].astype(int) - CLASSICAL[method](picture, hole)).max() <= 1
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_no_hole_gives_a_copy_and_all_hole_is_refused(method, picture):
+    nothing = np.zeros(picture.shape[:2], bool)
+    result = CLASSICAL[method](picture, nothing)
+    assert np.array_equal(result, picture) and not np.shares_memory(result, picture)
+    with pytest.raises(InputError, match="whole picture"):
+        CLASSICAL[method](picture, ~nothing)
+
+
+@pytest.mark.parametrize("method", METHODS)
+def test_twice_the_same(method, picture, hole):
+    assert np.array_equal(CLASSICAL[method](picture, hole), CLASSICAL[method](picture, hole))

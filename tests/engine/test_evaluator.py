@@ -1,0 +1,113 @@
+"""Reading pairs and measuring them."""
+
+import math
+
+import numpy as np
+import pytest
+
+from datasets.images import write_picture
+from datasets.masks import write_mask
+from engine.evaluator import PairReader, evaluate, inspect_polarity
+from errors import InputError
+from metrics.image_quality import l1_percent
+from metrics.manifest import Pair
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """A 40 x 30 picture and a 20 x 15 mask whose hole is a quarter of the picture."""
+    write_picture(tmp_path / "a.png", np.random.default_rng(0).integers(0, 256, [30, 40, 3], dtype=np.uint8))
+    mask = np.ones([16, 20], np.float32)
+    mask[4:12, 5:15] = 0
+    write_mask(tmp_path / "m.png", mask)
+    return tmp_path
+
+
+@pytest.fixture
+def read(folder):
+    return PairReader(folder, folder)
+
+
+def white(picture, hole):
+    return np.full_like(picture, 255)
+
+
+PAIR = Pair("a.png", "m.png")
+
+
+def test_a_mask_is_brought_to_the_pictures_size_and_stays_binary(read):
+    picture, mask = read(PAIR)
+    assert picture.shape == (30, 40, 3) and mask.shape == (30, 40)
+    assert set(np.unique(mask)) == {0, 1}
+
+
+def test_size_cuts_and_resizes_both(folder):
+    picture, mask = PairReader(folder, folder, size=24)(PAIR)
+    assert picture.shape == (24, 24, 3) and mask.shape == (24, 24)
+
+
+def test_the_ratio_is_that_of_the_evaluated_size(folder):
+    mask = np.ones([40, 40], np.float32)
+    mask[0] = 0  # a line that the smaller size drops or keeps whole
+    write_mask(folder / "line.png", mask)
+    reader = PairReader(folder, folder, size=16)
+    sample = evaluate([Pair("a.png", "line.png")], reader, white)[0]
+    assert sample.hole_ratio == (reader(Pair("a.png", "line.png"))[1] == 0).mean() != 1 / 40
+
+
+def test_polarity_follows_the_option(folder, read):
+    inverted = PairReader(folder, folder, hole="black")(PAIR)[1]
+    assert np.array_equal(inverted, 1 - read(PAIR)[1])
+
+
+def test_composite_measures_the_hole_only_and_raw_the_whole(read):
+    picture, mask = read(PAIR)
+    composite = np.where(mask[..., None] == 0, np.uint8(255), picture)
+    assert evaluate([PAIR], read, white)[0].l1_percent == l1_percent(picture, composite)
+    assert evaluate([PAIR], read, white, "raw")[0].l1_percent == l1_percent(picture, white(picture, None))
+
+
+def test_the_method_sees_the_hole_as_true(read):
+    seen = []
+    evaluate([PAIR], read, lambda picture, hole: seen.append(hole) or picture)
+    assert seen[0].dtype == bool and np.array_equal(seen[0], read(PAIR)[1] == 0)
+
+
+def test_a_perfect_method_is_identical(read):
+    sample = evaluate([PAIR], read, lambda picture, hole: picture)[0]
+    assert (sample.l1_percent, sample.psnr) == (0, math.inf) and sample.bucket == "0.2-0.3" and sample.border == "N"
+
+
+def test_the_order_of_the_pairs_is_kept(folder, read):
+    pairs = [PAIR, Pair("a.png", "generated:3:0.1-0.2:B"), Pair("sample:coffee", "generated:4:0.3-0.4:N")]
+    samples = evaluate(pairs, PairReader(folder, folder, size=32), lambda picture, hole: picture)
+    assert [Pair(s.image, s.mask) for s in samples] == pairs
+    assert [(s.bucket, s.border) for s in samples[1:]] == [("0.1-0.2", "B"), ("0.3-0.4", "N")]
+
+
+def test_a_corrupt_picture_and_a_grey_mask_are_refused_by_name(folder, read):
+    (folder / "torn.png").write_bytes((folder / "a.png").read_bytes()[:200])
+    write_picture(folder / "grey.png", np.full([16, 20], 128, np.uint8))
+    with pytest.raises(InputError, match=r"torn\.png"):
+        read(Pair("torn.png", "m.png"))
+    with pytest.raises(InputError, match=r"grey\.png"):
+        read(Pair("a.png", "grey.png"))
+
+
+def test_a_picture_too_small_to_measure_is_refused_by_name(folder, read):
+    write_picture(folder / "tiny.png", np.zeros([10, 40, 3], np.uint8))
+    with pytest.raises(InputError, match=r"tiny.png: 40x10.*--size"):
+        read(Pair("tiny.png", "m.png"))
+
+
+def test_what_the_method_refuses_names_the_pair(read):
+    def refuse(picture, hole):
+        raise InputError("no valid pixel")
+
+    with pytest.raises(InputError, match=r"a.png with m.png: no valid pixel"):
+        evaluate([PAIR], read, refuse)
+
+
+def test_inverted_masks_warn(folder, read):
+    assert inspect_polarity([PAIR], read) is None
+    assert "--hole" in inspect_polarity([PAIR] * 30, PairReader(folder, folder, hole="black"))

@@ -1,0 +1,55 @@
+"""Means by bucket and border."""
+
+import math
+
+import numpy as np
+import pytest
+
+from datasets.masks import bucket_of
+from metrics.buckets import Sample, bucket_rows
+
+
+def sample(ratio, border="N", l1=1.0, psnr=20.0, ssim=0.5):
+    return Sample("p.png", "m.png", bucket_of(ratio), border, ratio, l1, psnr, ssim)
+
+
+def test_each_pair_counts_in_its_bucket_once_and_in_its_border_once():
+    rng = np.random.default_rng(0)
+    samples = [sample(float(r), "NB"[i % 2]) for i, r in enumerate(rng.uniform(0, 0.8, 200))]
+    rows = bucket_rows(samples)
+    inside = sum(s.bucket is not None for s in samples)
+    assert 0 < inside < 200
+    assert sum(row["count"] for row in rows if row["border"] == "all") == inside
+    assert sum(row["count"] for row in rows if row["border"] != "all") == inside
+
+
+def test_means_are_over_pairs():
+    rows = bucket_rows([sample(0.15, "N", 1, 20, 0.5), sample(0.15, "N", 3, 30, 0.7), sample(0.15, "B", 8, 10, 0.3)])
+    by_border = {row["border"]: row for row in rows}
+    assert [by_border[b]["psnr"] for b in ("all", "N", "B")] == [20, 25, 10]
+    assert [by_border[b]["l1_percent"] for b in ("all", "N", "B")] == [4, 2, 8]
+    assert by_border["all"]["ssim"] == pytest.approx(0.5)
+
+
+def test_a_row_only_where_there_is_a_pair_and_in_the_tables_order():
+    rows = bucket_rows([sample(0.55, "B"), sample(0.05, "N"), sample(0.9), sample(0.0)])
+    assert [(row["bucket"], row["border"]) for row in rows] == [
+        ("0.01-0.1", "all"),
+        ("0.01-0.1", "N"),
+        ("0.5-0.6", "all"),
+        ("0.5-0.6", "B"),
+    ]
+    assert bucket_rows([]) == []
+
+
+def test_identical_pairs_stay_out_of_the_mean_psnr():
+    row = bucket_rows([sample(0.15, psnr=math.inf, l1=0.0), sample(0.15, psnr=30.0, l1=2.0)])[0]
+    assert (row["psnr"], row["identical"], row["count"], row["l1_percent"]) == (30, 1, 2, 1)
+    only = bucket_rows([sample(0.15, psnr=math.inf)])[0]
+    assert (only["psnr"], only["identical"]) == (None, 1)
+
+
+def test_the_order_of_the_pairs_leaves_no_trace():
+    values = np.random.default_rng(1).uniform(10, 40, 301)
+    forward = [sample(0.25, psnr=float(v), l1=float(v)) for v in values]
+    assert bucket_rows(forward) == bucket_rows(forward[::-1])

@@ -1,0 +1,141 @@
+"""The pairing rule, generated names and the manifest."""
+
+from collections import Counter
+
+import numpy as np
+import pytest
+
+from datasets.masks import BUCKET_NAMES, border_kind, bucket_of, hole_ratio
+from errors import InputError
+from metrics.manifest import (
+    Pair,
+    file_names,
+    generate,
+    generated_names,
+    pair_up,
+    parse_generated,
+    read_manifest,
+    sample_names,
+    spread,
+)
+
+PICTURES = [f"p{i}" for i in range(5)]
+MASKS = [f"m{i:02}" for i in range(12)]
+
+
+def write(path, text):
+    path.write_text(text, encoding="utf-8")
+    return path
+
+
+@pytest.fixture
+def roots(tmp_path):
+    for name in ("images/sub/a.png", "masks/m.png"):
+        (tmp_path / name).parent.mkdir(parents=True)
+        (tmp_path / name).touch()
+    return tmp_path / "images", tmp_path / "masks"
+
+
+def test_every_mask_once_and_pictures_evenly_when_masks_are_more():
+    pairs = pair_up(PICTURES, MASKS, seed=0)
+    assert [pair.mask for pair in pairs] == MASKS
+    counts = Counter(pair.image for pair in pairs)
+    assert len(counts) == 5 and max(counts.values()) - min(counts.values()) <= 1
+
+
+def test_every_picture_once_and_masks_in_turn_when_masks_are_fewer():
+    pairs = pair_up(MASKS, PICTURES, seed=0)
+    assert sorted(pair.image for pair in pairs) == MASKS
+    assert Counter(pair.mask for pair in pairs) == {"p0": 3, "p1": 3, "p2": 2, "p3": 2, "p4": 2}
+
+
+def test_the_seed_decides_the_order_of_the_pictures():
+    assert pair_up(PICTURES, MASKS, seed=3) == pair_up(PICTURES, MASKS, seed=3)
+    assert pair_up(PICTURES, MASKS, seed=3) != pair_up(PICTURES, MASKS, seed=4)
+
+
+def test_a_limit_covers_all_of_the_masks_and_repeats_no_picture_needlessly():
+    pairs = pair_up(PICTURES, MASKS, seed=0, limit=4)
+    assert [pair.mask for pair in pairs] == ["m00", "m03", "m06", "m09"]
+    assert len({pair.image for pair in pairs}) == 4
+    assert len(pair_up(PICTURES, MASKS, seed=0, limit=99)) == 12
+
+
+@pytest.mark.parametrize("limit", [1, 5, 6, 7, 99, 100, 101, None])
+def test_spread_is_even_and_without_repeats(limit):
+    chosen = spread(range(100), limit)
+    assert len(chosen) == min(limit or 100, 100) == len(set(chosen))
+    steps = np.diff(chosen)
+    assert len(steps) == 0 or steps.max() - steps.min() <= 1
+
+
+@pytest.mark.parametrize("count", [1, 12, 13])
+def test_generated_names_hold_every_kind_equally_often(count):
+    names = generated_names(count, seed=0)
+    kinds = Counter(tuple(name.split(":")[2:]) for name in names)
+    assert len(names) >= count and len(kinds) == 12 and len(set(kinds.values())) == 1
+    assert len(set(names)) == len(names)
+    assert names != generated_names(count, seed=1)
+
+
+def test_a_generated_name_gives_the_same_mask_of_its_kind_at_any_size():
+    for name in generated_names(12, seed=5):
+        bucket, border = name.split(":")[2:]
+        for height, width in ((64, 64), (48, 96)):
+            mask = generate(name, height, width)
+            assert mask.shape == (height, width)
+            assert (bucket_of(hole_ratio(mask)), border_kind(mask)) == (bucket, border)
+            assert np.array_equal(mask, generate(name, height, width))
+
+
+@pytest.mark.parametrize(
+    "name", ["generated:", "generated:x:0.1-0.2:N", "generated:1:0.1-0.3:N", "generated:1:0.1-0.2:X"]
+)
+def test_malformed_generated_names_are_refused(name):
+    with pytest.raises(InputError, match="generated:7"):
+        parse_generated(name)
+
+
+def test_generated_masks_need_room():
+    with pytest.raises(InputError, match=r"12x20.*--size"):
+        generate(f"generated:1:{BUCKET_NAMES[0]}:N", 20, 12)
+
+
+def test_names_are_relative_posix_paths(roots):
+    assert file_names(roots[0]) == ["sub/a.png"]
+
+
+def test_a_manifest_is_read_whatever_its_further_columns(tmp_path, roots):
+    text = "hole_ratio,mask,image\n0.1,m.png,sub/a.png\n,generated:1:0.1-0.2:N,sample:coffee\n"
+    pairs = read_manifest(write(tmp_path / "m.csv", text), *roots)
+    assert pairs == [Pair("sub/a.png", "m.png"), Pair("sample:coffee", "generated:1:0.1-0.2:N")]
+    assert "sample:coffee" in sample_names()
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("image\nsub/a.png\n", "mask"),
+        ("", "columns image,mask"),
+        ("\x00\x01\n", "columns image,mask"),
+        ("image,mask\n", "names no pair"),
+        ("image,mask\nsub/a.png\n", "line 2: the mask is missing"),
+        ("image,mask\n,m.png\n", "line 2: the picture is missing"),
+        ("image,mask\nsub/b.png,m.png\n", "line 2: no picture .*b.png.*--images"),
+        ("image,mask\nsub/a.png,m.png\nsub/a.png,n.png\n", "line 3: no mask .*n.png.*--masks"),
+        ("image,mask\nsample:nobody,m.png\n", "no sample photo 'sample:nobody'"),
+        ("image,mask\nsub/a.png,generated:oops\n", "generated:7"),
+    ],
+)
+def test_a_bad_manifest_is_refused_in_one_line(tmp_path, roots, text, message):
+    with pytest.raises(InputError, match=message) as caught:
+        read_manifest(write(tmp_path / "m.csv", text), *roots)
+    assert "\n" not in str(caught.value)
+
+
+def test_a_manifest_of_files_needs_their_folders(tmp_path, roots):
+    path = write(tmp_path / "m.csv", "image,mask\nsub/a.png,m.png\n")
+    with pytest.raises(InputError, match="--images"):
+        read_manifest(path, None, roots[1])
+    with pytest.raises(InputError, match="--masks"):
+        read_manifest(path, roots[0], None)

@@ -1,0 +1,224 @@
+"""PartialConv2D and PartialUpConv2D against independent oracles: a naive loop and the multi-channel formula under autograd."""
+
+import itertools
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+import pytest
+
+from models import PartialConv2D, PartialUpConv2D
+
+GEOMETRIES = [  # kernel, stride, padding, dilation
+    (3, 1, 1, 1),
+    (3, 2, 1, 1),
+    (7, 2, 3, 1),
+    (5, 2, 0, 1),
+    (3, 1, 2, 2),
+    (1, 1, 0, 1),
+    ((3, 5), (2, 1), (1, 2), (1, 1)),
+]
+
+
+def naive_partial_conv(x, mask, weight, bias, kernel, stride, padding, dilation):
+    """Eq. 1 and 2 read literally: one output value at a time, in float64, with a mask of every channel."""
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = (v if isinstance(v, tuple) else (v, v) for v in (kernel, stride, padding, dilation))
+    mask = np.broadcast_to(mask, x.shape)
+    pad = [(0, 0), (0, 0), (ph, ph), (pw, pw)]
+    x, mask = np.pad(x.astype("float64"), pad), np.pad(mask.astype("float64"), pad)
+    rows = (x.shape[2] - dh * (kh - 1) - 1) // sh + 1
+    columns = (x.shape[3] - dw * (kw - 1) - 1) // sw + 1
+    out, new_mask = np.zeros([x.shape[0], weight.shape[0], rows, columns]), np.zeros([x.shape[0], 1, rows, columns])
+    for n, i, j in itertools.product(range(x.shape[0]), range(rows), range(columns)):
+        window = (n, slice(None), slice(i * sh, i * sh + dh * (kh - 1) + 1, dh), slice(j * sw, j * sw + dw * (kw - 1) + 1, dw))
+        valid = mask[window].sum()
+        if valid > 0:
+            new_mask[n, 0, i, j] = 1
+            product = (weight * (x[window] * mask[window])[None]).sum(axis=(1, 2, 3))
+            out[n, :, i, j] = product * mask[window].size / valid + bias
+    return out, new_mask
+
+
+def formula_partial_conv(x, mask, weight, bias, **geometry):
+    """The usual way: a mask of every channel convolved with a block of ones."""
+    mask = mask.expand(x.shape)
+    valid = F.conv2d(mask, paddle.ones_like(weight), **geometry)
+    new_mask = (valid > 0).astype("float32")
+    raw = F.conv2d(x * mask, weight, **geometry)
+    ratio = float(np.prod(weight.shape[1:])) / (valid + 1e-8)
+    return (raw * ratio + bias.reshape([1, -1, 1, 1])) * new_mask, new_mask
+
+
+def random_mask(shape, valid=0.35, seed=0):
+    mask = (np.random.default_rng(seed).random(shape) < valid).astype("float32")
+    mask[..., :5, :5] = 0  # some windows see no valid pixel
+    return mask
+
+
+def set_random_bias(layer):
+    layer.bias.set_value(paddle.randn(layer.bias.shape))
+
+
+@pytest.mark.parametrize("mask_channels", [1, 4])
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_forward_agrees_with_a_naive_loop(geometry, mask_channels):
+    paddle.seed(1)
+    layer = PartialConv2D(4, 6, *geometry)
+    set_random_bias(layer)
+    x = paddle.randn([2, 4, 11, 13])
+    mask = random_mask([2, mask_channels, 11, 13])
+    out, new_mask = layer(x, paddle.to_tensor(mask))
+    expected, expected_mask = naive_partial_conv(x.numpy(), mask, layer.weight.numpy(), layer.bias.numpy(), *geometry)
+    np.testing.assert_array_equal(new_mask.numpy(), expected_mask)
+    np.testing.assert_allclose(out.numpy(), expected, atol=1e-5 * max(1, np.abs(expected).max()))
+    assert 0 < expected_mask.mean()
+
+
+@pytest.mark.parametrize("mask_channels", [1, 4])
+@pytest.mark.parametrize("geometry", GEOMETRIES)
+def test_gradients_agree_with_the_multi_channel_formula(geometry, mask_channels):
+    paddle.seed(2)
+    kernel, stride, padding, dilation = geometry
+    layer = PartialConv2D(4, 6, *geometry)
+    set_random_bias(layer)
+    mask = paddle.to_tensor(random_mask([2, mask_channels, 11, 13]))
+    start = paddle.randn([2, 4, 11, 13])
+    probe, results = None, []
+    for forward in (
+        lambda x: layer(x, mask)[0],
+        lambda x: formula_partial_conv(
+            x, mask, layer.weight, layer.bias, stride=stride, padding=padding, dilation=dilation
+        )[0],
+    ):
+        x = start.clone().detach()
+        x.stop_gradient = False
+        out = forward(x)
+        probe = paddle.randn(out.shape) if probe is None else probe
+        results.append([out, *paddle.grad((out * probe).sum(), [x, layer.weight, layer.bias])])
+    for ours, theirs in zip(*results, strict=True):
+        scale = max(1.0, float(theirs.abs().max()))
+        np.testing.assert_allclose(ours.numpy() / scale, theirs.numpy() / scale, atol=1e-5)
+
+
+def test_all_valid_mask_is_an_ordinary_convolution_in_the_interior():
+    layer = PartialConv2D(3, 5, 3, padding=1)
+    set_random_bias(layer)
+    x = paddle.randn([2, 3, 9, 9])
+    ordinary = F.conv2d(x, layer.weight, layer.bias, padding=1).numpy()
+    out, new_mask = layer(x, paddle.ones([2, 1, 9, 9]))
+    np.testing.assert_allclose(out.numpy()[..., 1:-1, 1:-1], ordinary[..., 1:-1, 1:-1], atol=1e-5)
+    assert not np.allclose(out.numpy()[..., 0, :], ordinary[..., 0, :], atol=1e-3)  # padding is a hole
+    assert float(new_mask.min()) == 1
+
+
+def test_no_mask_means_all_valid():
+    layer = PartialConv2D(3, 5, 3, padding=1, stride=2)
+    x = paddle.randn([2, 3, 9, 8])
+    for ours, theirs in zip(layer(x), layer(x, paddle.ones([2, 1, 9, 8])), strict=True):
+        np.testing.assert_array_equal(ours.numpy(), theirs.numpy())
+
+
+def test_hole_values_change_nothing_and_get_no_gradient():
+    layer = PartialConv2D(3, 5, 5, padding=2, stride=2)
+    mask = random_mask([1, 1, 16, 16])
+    x = np.random.default_rng(0).standard_normal([1, 3, 16, 16]).astype("float32")
+    changed = paddle.to_tensor(np.where(mask > 0, x, 1e6).astype("float32"), stop_gradient=False)
+    out, _ = layer(changed, paddle.to_tensor(mask))
+    np.testing.assert_array_equal(out.numpy(), layer(paddle.to_tensor(x), paddle.to_tensor(mask))[0].numpy())
+    out.sum().backward()
+    np.testing.assert_array_equal(changed.grad.numpy() * (1 - mask), 0)
+
+
+def test_masks_only_grow_at_stride_one():
+    mask = paddle.to_tensor(random_mask([1, 1, 16, 16], valid=0.02))
+    _, grown = PartialConv2D(3, 5, 3, padding=1)(paddle.randn([1, 3, 16, 16]), mask)
+    assert bool((grown >= mask).all()) and float(grown.sum()) > float(mask.sum())
+
+
+def test_all_hole_gives_zero_and_finite_gradients_even_with_bias():
+    layer = PartialConv2D(3, 5, 3, padding=1)
+    set_random_bias(layer)
+    out, new_mask = layer(paddle.randn([1, 3, 8, 8]), paddle.zeros([1, 1, 8, 8]))
+    out.sum().backward()
+    assert float(out.abs().max()) == 0 and float(new_mask.max()) == 0
+    assert bool(paddle.isfinite(layer.weight.grad).all()) and float(layer.bias.grad.abs().max()) == 0
+
+
+def test_batch_size_may_change_between_calls():
+    layer = PartialConv2D(3, 5, 3, padding=1)
+    for n in (4, 1, 3):
+        out, new_mask = layer(paddle.randn([n, 3, 8, 8]), paddle.ones([n, 1, 8, 8]))
+        assert out.shape[0] == new_mask.shape[0] == n
+
+
+def test_mask_carries_no_gradient():
+    layer = PartialConv2D(3, 5, 3, padding=1)
+    mask = paddle.ones([1, 1, 8, 8])
+    mask.stop_gradient = False
+    out, new_mask = layer(paddle.randn([1, 3, 8, 8]), mask)
+    out.sum().backward()
+    assert new_mask.stop_gradient and mask.grad is None
+
+
+def test_mask_arithmetic_is_float32_and_exact_for_wide_features():
+    layer = PartialConv2D(1024, 2, 3, padding=1).to(dtype="float64")
+    mask = random_mask([1, 1, 8, 8])
+    x = paddle.randn([1, 1024, 8, 8]).astype("float64")
+    out, new_mask = layer(x, paddle.to_tensor(mask).astype("float64"))
+    expected, _ = naive_partial_conv(x.numpy(), mask, layer.weight.numpy(), layer.bias.numpy(), 3, 1, 1, 1)
+    assert new_mask.dtype == paddle.float32 and out.dtype == paddle.float64
+    np.testing.assert_allclose(out.numpy(), expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("shape", [[2, 1, 8, 9], [1, 1, 8, 8], [2, 2, 8, 8], [2, 8, 8]])
+def test_a_mask_that_does_not_fit_is_refused(shape):
+    with pytest.raises(ValueError, match=r"expected \[2, 1, 8, 8\] or \[2, 3, 8, 8\].*got"):
+        PartialConv2D(3, 5, 3, padding=1)(paddle.randn([2, 3, 8, 8]), paddle.ones(shape))
+
+
+def upsampled_partial_conv(layer, x, mask, skip, skip_mask):
+    """Nearest ×2, concatenate (x first), 3×3 partial convolution by the multi-channel formula."""
+    features = paddle.concat([F.interpolate(x, scale_factor=2, mode="nearest"), skip], axis=1)
+    masks = paddle.concat(
+        [F.interpolate(mask.expand(x.shape), scale_factor=2, mode="nearest"), skip_mask.expand(skip.shape)], axis=1
+    )
+    return formula_partial_conv(features, masks, layer.weight, layer.bias, padding=1)
+
+
+@pytest.mark.parametrize("channels", [(8, 4, 6), (5, 3, 3), (2, 7, 1)])
+@pytest.mark.parametrize("size", [(4, 4), (1, 1), (3, 7)])
+def test_up_convolution_agrees_with_upsample_concatenate_convolve(channels, size):
+    paddle.seed(3)
+    (up, skip_channels, _), (h, w) = channels, size
+    layer = PartialUpConv2D(*channels)
+    set_random_bias(layer)
+    start = paddle.randn([2, up, h, w]), paddle.randn([2, skip_channels, 2 * h, 2 * w])
+    mask = paddle.to_tensor((np.random.default_rng(1).random([2, 1, h, w]) < 0.5).astype("float32"))
+    skip_mask = paddle.to_tensor((np.random.default_rng(2).random([2, 1, 2 * h, 2 * w]) < 0.3).astype("float32"))
+    probe, results = None, []
+    for forward in (layer, lambda *inputs: upsampled_partial_conv(layer, *inputs)):
+        x, skip = (t.clone().detach() for t in start)
+        x.stop_gradient = skip.stop_gradient = False
+        out, new_mask = forward(x, mask, skip, skip_mask)
+        probe = paddle.randn(out.shape) if probe is None else probe
+        results.append([out, new_mask[:, :1], *paddle.grad((out * probe).sum(), [x, skip, layer.weight, layer.bias])])
+    for ours, theirs in zip(*results, strict=True):
+        scale = max(1.0, float(theirs.abs().max()))
+        np.testing.assert_allclose(ours.numpy() / scale, theirs.numpy() / scale, atol=1e-5)
+
+
+def test_up_convolution_takes_masks_of_every_channel():
+    layer = PartialUpConv2D(4, 3, 5)
+    x, skip = paddle.randn([1, 4, 4, 4]), paddle.randn([1, 3, 8, 8])
+    mask, skip_mask = (paddle.to_tensor(random_mask(t.shape, valid=0.6, seed=i)) for i, t in enumerate((x, skip)))
+    out, new_mask = layer(x, mask, skip, skip_mask)
+    expected, expected_mask = upsampled_partial_conv(layer, x, mask, skip, skip_mask)
+    np.testing.assert_allclose(out.numpy(), expected.numpy(), atol=1e-4)
+    np.testing.assert_array_equal(new_mask.numpy(), expected_mask[:, :1].numpy())
+
+
+def test_up_convolution_refuses_a_skip_of_another_size():
+    with pytest.raises(ValueError, match="twice the size"):
+        PartialUpConv2D(4, 3, 5)(
+            paddle.ones([1, 4, 4, 4]), paddle.ones([1, 1, 4, 4]), paddle.ones([1, 3, 9, 8]), paddle.ones([1, 1, 9, 8])
+        )

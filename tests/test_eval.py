@@ -1,0 +1,243 @@
+"""The eval command: its files, its digits, and what it refuses."""
+
+import csv
+import hashlib
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import eval as command
+from datasets.images import write_picture
+from datasets.mask_generator import generate_mask
+from datasets.masks import BUCKETS, write_mask
+from errors import InputError
+
+ROOT = Path(command.__file__).parent
+REPORTS = ("report.json", "report.csv", "report.md", "samples.csv", "manifest.csv")
+
+
+@pytest.fixture
+def data(tmp_path):
+    """Three pictures of 40 x 40 and twelve masks: each bucket once off the border and once at it."""
+    rng = np.random.default_rng(0)
+    for i in range(3):
+        smooth = np.kron(rng.integers(0, 256, [5, 5, 3]), np.ones([8, 8, 1])).astype(np.uint8)
+        write_picture(tmp_path / f"images/deep/{i}.png", smooth)
+    for i, bucket in enumerate(BUCKETS):
+        for border in (False, True):
+            write_mask(tmp_path / f"masks/{i}{'NB'[border]}.png", generate_mask(rng, 40, 40, bucket, border))
+    return tmp_path
+
+
+@pytest.fixture
+def run(data):
+    def call(*arguments, output="out"):
+        command.main(
+            [
+                "--images",
+                f"{data}/images",
+                "--masks",
+                f"{data}/masks",
+                "--method",
+                "telea",
+                "--output",
+                f"{data}/{output}",
+            ]
+            + [str(a) for a in arguments]
+        )
+        return data / output
+
+    return call
+
+
+def report_of(folder):
+    return json.loads((folder / "report.json").read_text(encoding="utf-8"))
+
+
+def samples_of(folder):
+    with open(folder / "samples.csv", newline="", encoding="utf-8") as file:
+        return list(csv.DictReader(file))
+
+
+def test_every_bucket_and_border_has_its_row(run, capsys):
+    report = report_of(run())
+    assert [row["count"] for row in report["rows"]] == [2, 1, 1] * 6
+    assert len({(row["bucket"], row["border"]) for row in report["rows"]}) == 18
+    assert (report["protocol"]["method"], report["protocol"]["pairs"]) == ("telea", 12)
+    assert "| (0.5, 0.6] | B | 1 |" in capsys.readouterr().out
+
+
+def test_two_runs_write_the_same_bytes(run):
+    first, second = run(output="one"), run(output="two")
+    assert all((first / name).read_bytes() == (second / name).read_bytes() for name in REPORTS)
+
+
+def test_a_manifest_is_written_then_used_and_gives_the_same_bytes(run, data):
+    first = run("--manifest", data / "pairs.csv", output="one")
+    assert (data / "pairs.csv").read_bytes() == (first / "manifest.csv").read_bytes()
+    before = (data / "pairs.csv").stat().st_mtime_ns
+    second = run("--manifest", data / "pairs.csv", output="two")
+    assert all((first / name).read_bytes() == (second / name).read_bytes() for name in REPORTS)
+    assert (data / "pairs.csv").stat().st_mtime_ns == before
+
+
+def test_a_manifest_outranks_the_seed(run, data):
+    first = run("--manifest", data / "pairs.csv", output="one")
+    second = run("--manifest", data / "pairs.csv", "--seed", 9, output="two")
+    assert samples_of(first) == samples_of(second)
+    assert samples_of(first) != samples_of(run("--seed", 9, output="three"))
+
+
+def test_a_limit_covers_the_buckets(run):
+    assert [row["bucket"] for row in samples_of(run("--limit", 6))] == [f"{lo:g}-{hi:g}" for lo, hi in BUCKETS]
+
+
+def test_samples_and_generated_masks_when_nothing_is_given(tmp_path, capsys):
+    for name in ("one", "two"):
+        command.main(["--method", "mean", "--size", "32", "--output", str(tmp_path / name)])
+    assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in REPORTS)
+    report = report_of(tmp_path / "one")
+    assert report["protocol"]["outside_buckets"] == 0 and report["rows"][0]["count"] >= 2
+    assert "sample photos" in capsys.readouterr().err
+
+
+def test_generated_masks_come_back_from_their_manifest(tmp_path, data):
+    common = ["--images", f"{data}/images", "--method", "mean", "--manifest", f"{tmp_path}/pairs.csv"]
+    command.main([*common, "--output", f"{tmp_path}/one"])
+    command.main([*common, "--output", f"{tmp_path}/two"])
+    assert samples_of(tmp_path / "one") == samples_of(tmp_path / "two")
+
+
+def test_pairs_outside_the_buckets_are_told_and_counted(run, data, capsys):
+    write_mask(data / "masks/empty.png", np.ones([40, 40], np.float32))
+    nearly_all = np.zeros([40, 40], np.float32)
+    nearly_all[:4] = 1
+    write_mask(data / "masks/large.png", nearly_all)
+    report = report_of(run())
+    assert (report["protocol"]["outside_buckets"], report["protocol"]["without_hole"]) == (2, 1)
+    assert sum(row["count"] for row in report["rows"] if row["border"] == "all") == 12
+    assert "2 of 14 pairs" in capsys.readouterr().err
+
+
+def test_inverted_masks_warn_once_and_name_the_option(run, capsys):
+    run("--hole", "black")
+    lines = [line for line in capsys.readouterr().err.splitlines() if "--hole" in line]
+    assert len(lines) == 1 and lines[0].startswith("warning")
+
+
+def test_the_papers_figures_are_printed_and_kept(run, capsys):
+    folder = run("--compare", "paper")
+    for text in (capsys.readouterr().out, (folder / "report.md").read_text(encoding="utf-8")):
+        assert "27.71" in text and "Places2 at 512x512" in text
+
+
+def test_the_report_holds_no_path_of_the_machine(run, data):
+    folder = run()
+    assert not any(str(data) in (folder / name).read_text(encoding="utf-8") for name in REPORTS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--images", "nowhere"], "nowhere"),
+        (["--images", "{data}/empty"], "empty"),
+        (["--masks", "{data}/empty"], "empty"),
+        (["--masks", "{data}/grey"], "grey.jpg"),
+        (["--images", "{data}/torn"], "torn.png"),
+        (["--output", "{data}/file"], "--output.*file"),
+        (["--output", "{data}/file/below"], "--output.*file"),
+        (["--manifest", "{data}/images"], "--manifest.*folder"),
+        (["--manifest", "{data}/file"], "columns image,mask"),
+        (["--protocol", "raw"], "raw.*telea"),
+        (["--size", "10"], "--size"),
+        (["--size", "1000000"], "--size"),
+    ],
+)
+def test_what_is_refused_in_one_line_and_leaves_nothing(run, data, arguments, message):
+    (data / "empty").mkdir()
+    (data / "file").write_text("some text")
+    write_picture(data / "grey/grey.jpg", np.full([40, 40], 128, np.uint8))
+    (data / "torn").mkdir()
+    (data / "torn/torn.png").write_bytes((data / "images/deep/0.png").read_bytes()[:60])
+    before = sorted(data.rglob("*"))
+    with pytest.raises(InputError, match=message) as caught:
+        run(*[a.format(data=data) for a in arguments])
+    assert "\n" not in str(caught.value)
+    assert sorted(data.rglob("*")) == before
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [
+        ["--method", "magic"],
+        ["--limit", "0"],
+        ["--size", "-3"],
+        ["--seed", "-1"],
+        ["--weights", "w", "--method", "telea"],
+        ["--hole", "red"],
+    ],
+)
+def test_options_that_make_no_sense_end_with_status_two(arguments, capsys):
+    with pytest.raises(SystemExit) as caught:
+        command.main(arguments)
+    assert caught.value.code == 2
+    assert len(capsys.readouterr().err.strip().splitlines()) == 1
+
+
+@pytest.fixture
+def weights(tmp_path):
+    from engine.checkpoint import save_weights
+    from models import build_model
+
+    save_weights(build_model("pconv_unet", base_channels=4, depth=2), tmp_path / "weights")
+    return tmp_path / "weights"
+
+
+def test_a_model_is_measured_and_named(data, weights):
+    common = ["--images", f"{data}/images", "--masks", f"{data}/masks", "--weights", str(weights), "--device", "cpu"]
+    for output, protocol in (("one", "composite"), ("two", "composite"), ("raw", "raw")):
+        command.main([*common, "--protocol", protocol, "--output", f"{data}/{output}"])
+    assert all((data / "one" / name).read_bytes() == (data / "two" / name).read_bytes() for name in REPORTS)
+    composite, raw = report_of(data / "one"), report_of(data / "raw")
+    assert composite["protocol"]["method"] == "pconv_unet"
+    assert (
+        composite["protocol"]["weights_sha256"] == hashlib.sha256((weights / "model.pdparams").read_bytes()).hexdigest()
+    )
+    # an untrained network's own output is far from the picture everywhere, its composite only inside the hole
+    assert composite["rows"][0]["psnr"] > raw["rows"][0]["psnr"] + 5
+
+
+def test_weights_that_are_not_there_are_refused(data):
+    with pytest.raises(InputError, match="nowhere"):
+        command.main(["--weights", f"{data}/nowhere", "--output", f"{data}/out"])
+    assert not (data / "out").exists()
+
+
+def test_classical_methods_do_without_paddle(data):
+    code = "import sys; sys.modules['paddle'] = None; import eval; eval.main(sys.argv[1:])"
+    arguments = [
+        "--images",
+        f"{data}/images",
+        "--masks",
+        f"{data}/masks",
+        "--method",
+        "mean",
+        "--output",
+        f"{data}/out",
+    ]
+    result = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
+    assert result.returncode == 0, result.stderr
+
+
+def test_the_command_tells_a_mistake_without_a_traceback(tmp_path):
+    arguments = ["--images", "nowhere", "--method", "mean", "--output", str(tmp_path / "out")]
+    result = subprocess.run(
+        [sys.executable, str(ROOT / "eval.py"), *arguments], capture_output=True, text=True, env=dict(os.environ)
+    )
+    assert result.returncode == 2
+    assert result.stderr.splitlines()[-1].startswith("error:") and "Traceback" not in result.stderr

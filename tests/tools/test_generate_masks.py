@@ -1,0 +1,51 @@
+"""The mask tool: writes what was asked for, the same each time, and never into a folder in use."""
+
+import numpy as np
+import pytest
+
+from datasets.masks import BUCKET_NAMES, border_kind, bucket_of, hole_ratio, read_mask
+from errors import InputError
+from tools.generate_masks import main
+
+
+def run(folder, *more):
+    main(["--output", str(folder), "--size", "48", *more])
+    return sorted(folder.iterdir())
+
+
+def test_all_buckets_in_turn(tmp_path):
+    paths = run(tmp_path / "masks", "--count", "12")
+    assert [path.name for path in paths][::11] == ["00000.png", "00011.png"]
+    assert [bucket_of(hole_ratio(read_mask(path))) for path in paths] == list(BUCKET_NAMES) * 2
+
+
+@pytest.mark.parametrize("border", ["N", "B"])
+@pytest.mark.parametrize("hole", ["white", "black"])
+def test_bucket_border_and_polarity_are_as_asked(tmp_path, border, hole):
+    paths = run(tmp_path / "masks", "--count", "4", "--bucket", "0.3-0.4", "--border", border, "--hole", hole)
+    masks = [read_mask(path, hole) for path in paths]
+    assert {mask.shape for mask in masks} == {(48, 48)}
+    assert {bucket_of(hole_ratio(mask)) for mask in masks} == {"0.3-0.4"}
+    assert {border_kind(mask) for mask in masks} == {border}
+
+
+def test_a_seed_gives_the_same_masks_whatever_the_count(tmp_path):
+    few, many = run(tmp_path / "few", "--count", "3"), run(tmp_path / "many", "--count", "5")
+    assert [path.read_bytes() for path in few] == [path.read_bytes() for path in many[:3]]
+    other = run(tmp_path / "other", "--count", "3", "--seed", "1")
+    assert not np.array_equal(read_mask(other[0]), read_mask(few[0]))
+
+
+def test_a_folder_in_use_is_left_alone(tmp_path):
+    (tmp_path / "mine.txt").write_text("mine")
+    for output in (tmp_path, tmp_path / "mine.txt"):
+        with pytest.raises(InputError, match="choose another"):
+            main(["--output", str(output), "--count", "1"])
+    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
+
+
+@pytest.mark.parametrize("wrong", [["--count", "0"], ["--count", "1", "--size", "8"], ["--count", "1", "--seed", "-1"]])
+def test_numbers_out_of_range_are_refused(tmp_path, wrong):
+    with pytest.raises(InputError, match="of at least"):
+        main(["--output", str(tmp_path / "masks"), *wrong])
+    assert not (tmp_path / "masks").exists()

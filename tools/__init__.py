@@ -1,0 +1,1 @@
+"""Work beside training and inpainting, each run as ``python -m tools.NAME``."""
