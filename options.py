@@ -5,11 +5,14 @@ fixes when it is imported.
 """
 
 import argparse
+import contextlib
 import difflib
+import io
 import math
 import os
 import sys
 import warnings
+import zlib  # noqa: F401  Paddle 2.6 brings a zlib of its own, which crashes Python's unless that was loaded before
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -87,9 +90,10 @@ def setup_device(device: str = "auto", threads: int | None = None) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if threads or "OMP_NUM_THREADS" not in os.environ:
         os.environ["OMP_NUM_THREADS"] = str(threads or cores)
-    warnings.filterwarnings("ignore", message="No ccache found")
-    warnings.filterwarnings("ignore", message="You are using GPU version Paddle")
-    import paddle
+    for message in ("No ccache found", "You are using GPU version Paddle", "When training, we now always track"):
+        warnings.filterwarnings("ignore", message=message)
+    with contextlib.redirect_stderr(io.StringIO()):  # Paddle prints a warning about the threads, which are meant
+        import paddle
 
     gpu = paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
     if device == "gpu" and not gpu:

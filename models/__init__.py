@@ -5,6 +5,7 @@
 """
 
 import inspect
+import zlib  # noqa: F401  Paddle 2.6 brings a zlib of its own, which crashes Python's unless that was loaded before
 
 from paddle import nn
 from paddle.utils import unique_name

@@ -1,0 +1,146 @@
+"""Fill the holes of a picture or a folder of pictures: ``python test.py --help``.
+
+Pictures keep their size, and pixels outside the hole come back bit for bit (results are PNG). A failure is told in one line; in a folder
+the other pictures are still filled.
+"""
+
+import argparse
+import sys
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from tqdm import tqdm
+
+from datasets.images import list_pictures, read_picture, sample_face, sample_photo, write_picture
+from datasets.mask_generator import generate_mask
+from datasets.masks import BUCKETS, hole_ratio, polarity_warning, read_mask, write_mask
+from errors import InputError, run_cleanly
+from options import setup_device, test_parser
+
+
+@dataclass(frozen=True)
+class Job:
+    """One picture to fill: where it and its mask come from, and the result's name without suffix."""
+
+    name: str
+    picture: Callable[[], np.ndarray]
+    mask: Callable[[np.ndarray], np.ndarray]
+    mask_is_generated: bool
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = test_parser().parse_args(argv)
+    output = Path(options.output)
+    if output.exists() and not output.is_dir():
+        raise InputError(f"--output: expected a folder, got the file {output}; choose another name")
+    jobs = list_jobs(options)
+    setup_device(options.device, options.threads)
+    from engine import Inpainter
+    from engine.checkpoint import read_meta, weights_directory
+
+    about = read_meta(weights_directory(options.weights)).get("about")
+    inpainter = Inpainter.from_checkpoint(options.weights)
+    if about:
+        print(f"{options.weights}: {about}")
+    failures = [line for job in tqdm(jobs, unit="picture", desc="fill") if (line := attempt(job, inpainter, options))]
+    if failures and len(jobs) > 1:
+        print("\n".join(f"failed: {line}" for line in failures), file=sys.stderr)
+        raise InputError(f"{len(failures)} of {len(jobs)} pictures could not be filled, named above; the others are in {output}")
+    if failures:
+        raise InputError(failures[0])
+    print(f"{len(jobs)} filled: {output}")
+
+
+def attempt(job: Job, inpainter, options: argparse.Namespace) -> str | None:
+    """Fill one picture and write the results; the line that says why not, if not."""
+    try:
+        fill(job, inpainter, Path(options.output), options.grid)
+    except InputError as error:
+        return str(error)
+
+
+def fill(job: Job, inpainter, output: Path, grid: bool) -> None:
+    from engine.validation import sample_row
+
+    picture = job.picture()
+    mask = job.mask(picture)
+    if mask.shape != picture.shape[:2]:
+        (h, w), (mask_h, mask_w) = picture.shape[:2], mask.shape
+        raise InputError(f"{job.name}: expected a mask of the picture's size {w}x{h}, got {mask_w}x{mask_h}; resize it (nearest)")
+    if warning := polarity_warning(hole_ratio(mask)):
+        tqdm.write(f"warning: {job.name}: {warning}", file=sys.stderr)
+    if mask.all():
+        tqdm.write(f"warning: {job.name}: the mask has no hole, the picture comes back as it is", file=sys.stderr)
+    raw = inpainter.raw(picture, mask == 0)
+    write_picture(output / f"{job.name}.png", np.where(mask[..., None] == 0, raw, picture))
+    if job.mask_is_generated:
+        write_mask(output / f"{job.name}_mask.png", mask)
+    if grid:
+        write_picture(output / f"{job.name}_grid.png", sample_row(picture, mask, raw))
+
+
+def list_jobs(options: argparse.Namespace) -> list[Job]:
+    """The pictures to fill, each with its mask, as far as that can be told without reading them."""
+    if options.input is None:
+        sources = {"face": sample_face, "coffee": lambda: sample_photo("coffee"), "chelsea": lambda: sample_photo("chelsea")}
+    else:
+        paths = list_pictures(options.input)
+        sources = {name: (lambda path=path: read_picture(path)) for name, path in result_names(paths, options.input).items()}
+        refuse_to_overwrite(paths, sources, Path(options.output))
+    if options.mask is None:
+        return [Job(name, read, generated_mask(options.seed, i), True) for i, (name, read) in enumerate(sources.items())]
+    find = mask_finder(Path(options.mask))
+    return [Job(name, read, file_mask(find(name), options.hole), False) for name, read in sources.items()]
+
+
+def result_names(paths: list[Path], root: str) -> dict[str, Path]:
+    """Name of each result: the picture's path below the folder without its suffix, with it where two would be the same."""
+    base = Path(root) if Path(root).is_dir() else None
+    relative = [path.relative_to(base) if base else Path(path.name) for path in paths]
+    stems = [path.with_suffix("").as_posix() for path in relative]
+    return {
+        stem if stems.count(stem) == 1 else path.as_posix(): source
+        for stem, path, source in zip(stems, relative, paths, strict=True)
+    }
+
+
+def refuse_to_overwrite(paths: list[Path], names: Sequence[str], output: Path) -> None:
+    inputs = {path.resolve() for path in paths}
+    for name in names:
+        if (output / f"{name}.png").resolve() in inputs:
+            raise InputError(f"--output: the result would overwrite the input {output / name}.png; choose another folder")
+
+
+def mask_finder(source: Path) -> Callable[[str], Path]:
+    """From a picture's name to its mask: the one file, or the file of that name in a folder."""
+    if not source.is_dir():
+        [single] = list_pictures(source)
+        return lambda name: single
+    by_name = {path.relative_to(source).with_suffix("").as_posix(): path for path in list_pictures(source)}
+
+    def find(name: str) -> Path:
+        if name not in by_name:
+            raise InputError(f"--mask: expected {source}/{name}.png, a mask with the picture's name, got none; add it, or give one mask file for all")
+        return by_name[name]
+
+    return find
+
+
+def file_mask(path: Path, hole: str) -> Callable[[np.ndarray], np.ndarray]:
+    return lambda picture: read_mask(path, hole)
+
+
+def generated_mask(seed: int, index: int) -> Callable[[np.ndarray], np.ndarray]:
+    """An irregular hole over 10 to 30 % of the picture."""
+
+    def generate(picture: np.ndarray) -> np.ndarray:
+        height, width = picture.shape[:2]
+        return generate_mask(np.random.default_rng([seed, index]), height, width, BUCKETS[1 + index % 2], border=False)
+
+    return generate
+
+
+if __name__ == "__main__":
+    run_cleanly(main)
