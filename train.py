@@ -65,9 +65,12 @@ def build_model(options: argparse.Namespace, resume_from: Path | None):
     from models import build_model as build
 
     paddle.seed(options.seed)
-    model = build(
-        options.model, base_channels=options.base_channels, depth=options.depth, output=options.output_activation
-    )
+    try:
+        model = build(
+            options.model, base_channels=options.base_channels, depth=options.depth, output=options.output_activation
+        )
+    except ValueError as error:
+        raise InputError(str(error)) from None
     if resume_from is not None:
         load_arrays_into(model, resume_from / PARAMS)
         meta = read_meta(resume_from)
@@ -116,7 +119,7 @@ def prepare_log_dir(options: argparse.Namespace, fresh: bool) -> None:
 def print_plan(options: argparse.Namespace, changed: dict, model, dataset, start_iter: int) -> None:
     import paddle
 
-    parameters = sum(p.size for p in model.parameters()) / 1e6
+    parameters = sum(p.size for p in model.parameters() if not p.stop_gradient) / 1e6
     print("options that differ from the defaults: " + ", ".join(f"{key}={value}" for key, value in changed.items()))
     print(
         f"{options.model}: {parameters:.2f} M parameters; {len(dataset.pictures)} pictures; {options.phase} phase, iterations "

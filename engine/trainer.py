@@ -12,6 +12,7 @@ from pathlib import Path
 
 import paddle
 from paddle.io import DataLoader
+from paddle.utils import unique_name
 
 from datasets.inpainting import InpaintingDataset, StreamBatchSampler
 from datasets.masks import polarity_warning
@@ -93,7 +94,8 @@ class Trainer:
         terms = self.criterion(output, gt, mask)
         _stop_on_non_finite(terms)
         self.scaler.scale(self.criterion.total(terms)).backward()
-        self.scaler.step(self.optimizer)
+        with unique_name.guard():  # Adam names its moments at its first step: alike in every process, or no state fits
+            self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.clear_grad()
         return terms

@@ -1,0 +1,38 @@
+"""Shared by the tests: small pictures, masks and weights on disk."""
+
+import zlib  # noqa: F401  before Paddle, see models/__init__.py
+
+import cv2
+import numpy as np
+import pytest
+
+
+@pytest.fixture
+def pictures(tmp_path):
+    """A folder of four smooth colour pictures, 40 high and 48 wide."""
+    folder = tmp_path / "pictures"
+    folder.mkdir()
+    for i in range(4):
+        noise = np.random.default_rng(i).integers(0, 256, [5, 6, 3], dtype=np.uint8)
+        cv2.imwrite(str(folder / f"{i}.png"), cv2.resize(noise, (48, 40), interpolation=cv2.INTER_CUBIC))
+    return folder
+
+
+@pytest.fixture
+def mask_file(tmp_path):
+    """A mask for them with a white hole over a fifth of the picture."""
+    mask = np.zeros([40, 48], np.uint8)
+    mask[8:24, 10:34] = 255
+    cv2.imwrite(str(tmp_path / "mask.png"), mask)
+    return tmp_path / "mask.png"
+
+
+@pytest.fixture(scope="session")
+def small_weights(tmp_path_factory):
+    """The weights directory of a small untrained network."""
+    from engine.checkpoint import save_weights
+    from models import build_model
+
+    directory = tmp_path_factory.mktemp("weights")
+    save_weights(build_model("pconv_unet", base_channels=4, depth=3), directory)
+    return directory

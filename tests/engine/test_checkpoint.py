@@ -1,0 +1,157 @@
+"""Weights files: round trips, and every way in which one can be wrong."""
+
+import json
+import os
+import pickle
+
+import numpy as np
+import paddle
+import pytest
+
+from engine.checkpoint import CheckpointFolder, load_weights, read_arrays, save_weights
+from errors import InputError
+from models import build_model
+
+SMALL = {"base_channels": 4, "depth": 2}
+
+
+@pytest.fixture
+def model():
+    return build_model("pconv_unet", **SMALL)
+
+
+@pytest.fixture
+def saved(model, tmp_path):
+    save_weights(model, tmp_path / "w", iter=7)
+    return tmp_path / "w"
+
+
+def inputs():
+    return paddle.rand([1, 3, 8, 8]), paddle.ones([1, 1, 8, 8])
+
+
+def test_round_trip_gives_the_same_network(model, saved):
+    again = load_weights(saved)
+    model.eval()
+    batch = inputs()
+    np.testing.assert_array_equal(again(*batch).numpy(), model(*batch).numpy())
+    assert again.model_options == model.model_options and not again.training
+    assert json.loads((saved / "meta.json").read_text())["iter"] == 7
+    assert load_weights(saved / "model.pdparams").model_name == "pconv_unet"
+
+
+def test_float16_on_disk_is_half_the_size_and_close(model, saved, tmp_path):
+    save_weights(model, tmp_path / "half", dtype="float16")
+    size, full = ((d / "model.pdparams").stat().st_size for d in (tmp_path / "half", saved))
+    assert size < 0.7 * full
+    again = load_weights(tmp_path / "half")
+    assert all(t.dtype == paddle.float32 for t in again.state_dict().values())
+    np.testing.assert_allclose(again.encoder[0].conv.weight.numpy(), model.encoder[0].conv.weight.numpy(), atol=1e-3)
+
+
+def test_what_paddle_save_writes_is_read(model, saved):
+    paddle.save(model.state_dict(), str(saved / "model.pdparams"))
+    assert load_weights(saved).model_name == "pconv_unet"
+
+
+class Hostile:
+    def __init__(self, witness):
+        self.witness = witness
+
+    def __reduce__(self):
+        return os.system, (f"touch {self.witness}",)
+
+
+@pytest.mark.parametrize("protocol", [0, 2, 4])
+def test_a_hostile_file_is_refused_and_runs_nothing(saved, tmp_path, protocol):
+    (saved / "model.pdparams").write_bytes(pickle.dumps({"w": Hostile(tmp_path / "witness")}, protocol))
+    with pytest.raises(InputError, match="may be hostile"):
+        load_weights(saved)
+    assert not (tmp_path / "witness").exists()
+
+
+def test_every_truncation_is_told_as_one(saved):
+    whole = (saved / "model.pdparams").read_bytes()
+    for share in (0, 0.01, 0.3, 0.7, 0.99):
+        (saved / "model.pdparams").write_bytes(whole[: int(len(whole) * share)])
+        with pytest.raises(InputError, match="truncated or damaged"):
+            load_weights(saved)
+
+
+def test_npz_with_objects_and_damaged_npz_are_refused(tmp_path):
+    np.savez(tmp_path / "a.npz", a=np.array([{}], dtype=object))
+    (tmp_path / "b.npz").write_bytes(b"PK\x03\x04 no archive")
+    for name in ("a.npz", "b.npz"):
+        with pytest.raises(InputError, match="expected"):
+            read_arrays(tmp_path / name)
+
+
+@pytest.mark.parametrize("content", [[1, 2], {"a": "text"}, {"a": np.array(["text"])}])
+def test_a_pickle_of_something_else_is_refused(tmp_path, content):
+    (tmp_path / "a.pdparams").write_bytes(pickle.dumps(content))
+    with pytest.raises(InputError, match="expected"):
+        read_arrays(tmp_path / "a.pdparams")
+
+
+def test_weights_of_another_network_name_the_first_difference(saved):
+    save_weights(build_model("pconv_unet", base_channels=6, depth=2), saved.parent / "other")
+    (saved / "model.pdparams").write_bytes((saved.parent / "other" / "model.pdparams").read_bytes())
+    with pytest.raises(InputError, match="weights of another network") as error:
+        load_weights(saved)
+    assert "\n" not in str(error.value)
+
+
+def test_non_finite_weights_are_refused(model, saved):
+    model.encoder[0].conv.weight.set_value(paddle.full_like(model.encoder[0].conv.weight, float("nan")))
+    save_weights(model, saved)
+    with pytest.raises(InputError, match=r"finite weights, got NaN or infinity in encoder\.0"):
+        load_weights(saved)
+
+
+@pytest.mark.parametrize(
+    ("meta", "message"),
+    [
+        (None, "no such file"),
+        ("{", "damaged"),
+        ("[]", "damaged"),
+        ('{"model": "pconv_unet"}', "no entry 'options'"),
+        ('{"model": 1, "options": {}}', "another type"),
+        ('{"model": "hat", "options": {}}', "expected one of pconv_unet"),
+        ('{"model": "pconv_unet", "options": {"hat": 1}}', "expected options among"),
+        ('{"model": "pconv_unet", "options": {"depth": "x"}}', "meta.json"),
+    ],
+)
+def test_a_wrong_meta_file_is_told(saved, meta, message):
+    (saved / "meta.json").unlink()
+    if meta is not None:
+        (saved / "meta.json").write_text(meta)
+    with pytest.raises(InputError, match=message):
+        load_weights(saved)
+
+
+def test_missing_paths_are_told(tmp_path):
+    for path in (tmp_path, tmp_path / "nothing"):
+        with pytest.raises(InputError, match=r"expected a directory with model\.pdparams"):
+            load_weights(path)
+    (tmp_path / "a.txt").write_text("")
+    with pytest.raises(InputError, match="got the file"):
+        load_weights(tmp_path / "a.txt")
+
+
+def test_checkpoints_are_whole_and_latest_points_at_the_newest(model, tmp_path, monkeypatch):
+    optimizer = paddle.optimizer.Adam(parameters=model.parameters())
+    folder = CheckpointFolder(tmp_path / "checkpoints")
+    folder.save(model, optimizer, 10, seed=0)
+    folder.save(model, optimizer, 20, seed=0)
+    assert (tmp_path / "checkpoints" / "latest").resolve().name == "iter_20"
+    assert load_weights(tmp_path).model_name == "pconv_unet"  # a run's folder means its newest checkpoint
+
+    def full_disk(*_):
+        raise OSError(28, "No space left on device")
+
+    monkeypatch.setattr(paddle, "save", full_disk)
+    with pytest.raises(OSError, match="No space"):
+        folder.save(model, optimizer, 30, seed=0)
+    names = {p.name for p in (tmp_path / "checkpoints").iterdir()}
+    assert names == {"iter_10", "iter_20", "latest"}
+    assert load_weights(tmp_path / "checkpoints" / "latest").model_name == "pconv_unet"

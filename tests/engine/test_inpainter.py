@@ -1,0 +1,56 @@
+"""Filling one picture: any size, known pixels untouched."""
+
+import numpy as np
+import pytest
+
+from engine import Inpainter
+from errors import InputError
+from models import MODELS, build_model
+
+
+def picture_and_hole(h=37, w=53):
+    rng = np.random.default_rng(0)
+    hole = np.zeros([h, w], bool)
+    hole[5:20, 10:30] = True
+    return rng.integers(0, 256, [h, w, 3], dtype=np.uint8), hole
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("size", [(37, 53), (1, 200), (64, 64)])
+def test_known_pixels_come_back_bit_for_bit(name, size):
+    inpainter = Inpainter(build_model(name, base_channels=4, depth=3))
+    picture, _ = picture_and_hole(*size)
+    hole = np.random.default_rng(1).random(size) < 0.3
+    result = inpainter(picture, hole)
+    assert result.shape == picture.shape and result.dtype == np.uint8
+    np.testing.assert_array_equal(result[~hole], picture[~hole])
+    assert not np.array_equal(result[hole], picture[hole])
+
+
+def test_what_stands_in_the_hole_does_not_matter():
+    inpainter = Inpainter(build_model("pconv_unet", base_channels=4, depth=3))
+    picture, hole = picture_and_hole()
+    blackened = np.where(hole[..., None], 0, picture).astype(np.uint8)
+    np.testing.assert_array_equal(inpainter(picture, hole), inpainter(blackened, hole))
+
+
+def test_numbers_do_for_a_hole_and_no_hole_is_no_change():
+    inpainter = Inpainter(build_model("pconv_unet", base_channels=4, depth=3))
+    picture, hole = picture_and_hole()
+    np.testing.assert_array_equal(inpainter(picture, hole.astype("uint8")), inpainter(picture, hole))
+    np.testing.assert_array_equal(inpainter(picture, np.zeros_like(hole)), picture)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda p, h: (p.astype("float32"), h), "expected uint8"),
+        (lambda p, h: (p[..., 0], h), "expected uint8"),
+        (lambda p, h: (p, h[:-1]), "expected 37x53 as the picture, got 36x53"),
+        (lambda p, h: (p, h * 255), "boolean array"),
+        (lambda p, h: (p, np.ones_like(h)), "hole over the whole picture"),
+    ],
+)
+def test_mistakes_are_named(change, message):
+    with pytest.raises(InputError, match=message):
+        Inpainter(build_model("pconv_unet", base_channels=4, depth=2))(*change(*picture_and_hole()))

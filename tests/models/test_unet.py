@@ -1,0 +1,142 @@
+"""The networks: shapes, the paper's layer table, indifference to hole values, frozen normalisation."""
+
+import numpy as np
+import paddle
+import pytest
+
+from models import MODELS, build_model
+
+SMALL = {"base_channels": 4, "depth": 3}
+
+
+def random_inputs(n=2, h=24, w=24, seed=0):
+    rng = np.random.default_rng(seed)
+    mask = (rng.random([n, 1, h, w]) > 0.4).astype("float32")
+    return paddle.to_tensor(rng.random([n, 3, h, w]).astype("float32")), paddle.to_tensor(mask)
+
+
+@pytest.mark.parametrize("name", MODELS)
+@pytest.mark.parametrize("size", [(24, 24), (17, 31), (5, 3)])
+def test_any_size_comes_back(name, size):
+    model = build_model(name, **SMALL)
+    model.eval()
+    image, mask = random_inputs(2, *size)
+    assert list(model(image, mask).shape) == [2, 3, *size]
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_hole_values_change_nothing_not_even_nan(name):
+    model = build_model(name, **SMALL)
+    model.eval()
+    image, mask = random_inputs()
+    reference = model(image, mask).numpy()
+    for value in (1e6, np.nan, np.inf):
+        spoiled = paddle.to_tensor(np.where(mask.numpy() > 0, image.numpy(), np.float32(value)))
+        np.testing.assert_array_equal(model(spoiled, mask).numpy(), reference)
+
+
+@pytest.mark.parametrize("name", ["pconv_unet", "pconv_residual_unet"])
+def test_padding_to_a_multiple_is_hole_and_nothing_else(name):
+    """Padding by hand with hole gives the same picture as the network's own padding."""
+    model = build_model(name, **SMALL)
+    model.eval()
+    image, mask = random_inputs(1, 20, 22)
+    padded = [paddle.nn.functional.pad(t, [0, 2, 0, 4]) for t in (image, mask)]
+    np.testing.assert_allclose(model(image, mask).numpy(), model(*padded).numpy()[:, :, :20, :22], atol=1e-6)
+
+
+def test_layers_are_the_papers_table():
+    model = build_model("pconv_unet", depth=8)
+    encoder = [(s.conv.in_channels, s.conv.out_channels, s.conv.kernel_size[0]) for s in model.encoder]
+    assert encoder == [(3, 64, 7), (64, 128, 5), (128, 256, 5), (256, 512, 3), *[(512, 512, 3)] * 4]
+    assert all(s.conv.geometry["stride"] == [2, 2] for s in model.encoder)
+    decoder = [(s.conv.up_channels, s.conv.skip_channels, s.conv.out_channels) for s in model.decoder]
+    assert decoder == [*[(512, 512, 512)] * 4, (512, 256, 256), (256, 128, 128), (128, 64, 64), (64, 3, 3)]
+    assert [isinstance(s.norm, paddle.nn.BatchNorm2D) for s in model.encoder] == [False] + [True] * 7
+    assert [s.norm is None for s in model.decoder] == [False] * 7 + [True]
+    assert model.decoder[-1].conv.bias is not None and model.decoder[0].conv.bias is None
+    assert sum(p.size for p in model.parameters() if not p.stop_gradient) == 32_859_796  # summed by hand from the table
+
+
+def test_conv_unet_has_the_same_parameters():
+    sizes = [sum(p.size for p in build_model(name, **SMALL).parameters()) for name in ("pconv_unet", "conv_unet")]
+    assert sizes[0] == sizes[1]
+
+
+def test_conv_unet_with_a_mask_channel_sees_the_mask():
+    model = build_model("conv_unet", mask_channel=True, **SMALL)
+    model.eval()
+    grey = paddle.full([1, 3, 8, 8], 127.5 / 255)
+    a, b = (model(grey, mask).numpy() for mask in (paddle.ones([1, 1, 8, 8]), paddle.zeros([1, 1, 8, 8])))
+    assert not np.allclose(a, b)
+
+
+def test_tanh_output_is_bounded_and_linear_is_not_clipped():
+    image, mask = random_inputs()
+    bounded = build_model("pconv_unet", output="tanh", **SMALL)(image * 50, mask)
+    assert float(bounded.min()) >= 0 and float(bounded.max()) <= 1
+    linear = build_model("pconv_unet", **SMALL)(image * 50, mask)
+    assert float(linear.max()) > 1 or float(linear.min()) < 0
+
+
+def test_frozen_encoder_norm_stays_frozen_through_training():
+    model = build_model("pconv_unet", **SMALL)
+    model.train()
+    model.freeze_encoder_norm()
+    model.train()
+    before = {name: t.numpy().copy() for name, t in model.state_dict().items()}
+    optimizer = paddle.optimizer.Adam(0.01, parameters=model.parameters(), use_multi_tensor=True)
+    image, mask = random_inputs()
+    for _ in range(2):
+        (model(image, mask) - image).abs().mean().backward()
+        optimizer.step()
+        optimizer.clear_grad()
+    changed = {name for name, t in model.state_dict().items() if not np.array_equal(before[name], t.numpy())}
+    assert not any(name.startswith("encoder") and ".norm." in name for name in changed)
+    assert {"encoder.1.conv.weight", "decoder.0.norm._mean", "decoder.0.norm.weight"} <= changed
+
+
+def test_residual_keeps_what_a_stage_painted():
+    """With the branch silenced a stage gives its input back, where an ordinary stage would wipe holes."""
+    from models.unet import PartialResidualDown
+
+    stage = PartialResidualDown(0, 3, 4)
+    stage.eval()
+    stage.branch.weight.set_value(paddle.zeros_like(stage.branch.weight))
+    image, mask = random_inputs()
+    painted, small = super(PartialResidualDown, stage).forward(image, mask)
+    out, _ = stage(image, mask)
+    np.testing.assert_allclose(out.numpy(), (painted * small).numpy(), atol=1e-6)
+
+
+def test_parameter_names_do_not_depend_on_what_was_built_before():
+    names = [[p.name for p in build_model("pconv_unet", **SMALL).parameters()] for _ in range(2)]
+    paddle.nn.Conv2D(1, 1, 1)
+    assert names[0] == names[1] == [p.name for p in build_model("pconv_unet", **SMALL).parameters()]
+
+
+def test_build_model_records_what_it_made():
+    model = build_model("conv_unet", depth=2)
+    assert model.model_name == "conv_unet"
+    assert model.model_options == {"base_channels": 64, "depth": 2, "output": "linear", "mask_channel": False}
+
+
+@pytest.mark.parametrize(
+    ("name", "options", "message"),
+    [
+        ("unet", {}, "expected one of pconv_unet, conv_unet, pconv_residual_unet"),
+        ("pconv_unet", {"width": 3}, "expected options among base_channels, depth, output, got width"),
+        ("pconv_unet", {"depth": 0}, "depth: expected 1 to 10, got 0"),
+        ("pconv_unet", {"base_channels": 0}, "base_channels: expected 1 or more"),
+        ("pconv_unet", {"output": "relu"}, "output: expected one of linear, tanh"),
+    ],
+)
+def test_mistakes_are_named(name, options, message):
+    with pytest.raises(ValueError, match=message):
+        build_model(name, **options)
+
+
+@pytest.mark.parametrize(("image", "mask"), [([1, 4, 8, 8], [1, 1, 8, 8]), ([1, 3, 8, 8], [1, 1, 8, 9]), ([1, 3, 8, 8], [1, 3, 8, 8])])
+def test_inputs_that_do_not_fit_are_refused(image, mask):
+    with pytest.raises(ValueError, match="expected"):
+        build_model("pconv_unet", **SMALL)(paddle.ones(image), paddle.ones(mask))

@@ -1,0 +1,100 @@
+"""train.py as its user runs it."""
+
+import json
+import shutil
+
+import numpy as np
+import pytest
+import yaml
+
+import train
+from engine.checkpoint import load_weights
+from errors import InputError
+
+TINY = "--image_size 32 --base_channels 4 --depth 3 --batch_size 2 --log_every 1 --val_every 4 --val_count 6 --num_workers 0"
+
+
+@pytest.fixture
+def run(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def go(arguments, log_dir="logs/a"):
+        train.main(f"{TINY} --save_every 2 --log_dir {log_dir} {arguments}".split())
+        return tmp_path / log_dir
+
+    return go
+
+
+def weights_of(path):
+    return {name: t.numpy() for name, t in load_weights(path).state_dict().items()}
+
+
+def same(a, b):
+    return all(np.array_equal(value, b[name]) for name, value in a.items())
+
+
+def test_two_phases_on_a_folder_of_pictures(run, pictures):
+    folder = run(f"--image_root {pictures} --max_iters 2 --style_warmup_iters 1")
+    assert yaml.safe_load((folder / "config.yaml").read_text())["max_iters"] == 2
+    meta = json.loads((folder / "checkpoints/latest/meta.json").read_text())
+    assert (meta["iter"], meta["phase"], meta["model"]) == (2, "initial", "pconv_unet")
+    tuned = run(f"--image_root {pictures} --max_iters 2 --phase finetune --weights {folder}", log_dir="logs/b")
+    assert "lr: 5e-05" in (tuned / "train.log").read_text()
+    before, after = weights_of(folder), weights_of(tuned)
+    assert np.array_equal(before["encoder.1.norm._mean"], after["encoder.1.norm._mean"])
+    assert not same(before, after)
+
+
+def test_resume_auto_ends_where_the_unbroken_run_ends(run, pictures):
+    pixel_terms = f"--image_root {pictures} --perceptual_weight 0 --style_weight 0 --max_iters 4"
+    unbroken = weights_of(run(pixel_terms, log_dir="logs/whole"))
+    broken = run(pixel_terms, log_dir="logs/broken")
+    shutil.rmtree(broken / "checkpoints/iter_4")
+    (broken / "checkpoints/latest").unlink()
+    (broken / "checkpoints/latest").symlink_to("iter_2")
+    run(pixel_terms + " --resume auto", log_dir="logs/broken")
+    assert same(unbroken, weights_of(broken))
+
+
+def test_an_earlier_run_is_moved_aside_not_overwritten(run, pictures, capsys):
+    folder = run(f"--image_root {pictures} --max_iters 1 --perceptual_weight 0 --style_weight 0")
+    old = (folder / "metrics.csv").read_bytes()
+    run(f"--image_root {pictures} --max_iters 1 --perceptual_weight 0 --style_weight 0 --seed 5")
+    [aside] = folder.parent.glob("a_before_*")
+    assert (aside / "metrics.csv").read_bytes() == old and "moved to" in capsys.readouterr().out
+
+
+def test_masks_from_a_folder_and_a_corrupt_picture(run, pictures, mask_file, caplog):
+    for name in ("0.png", "1.png", "2.png", "3.png"):
+        shutil.copy(pictures / name, pictures / f"b{name}")
+    (pictures / "b2.png").write_bytes(b"no picture")
+    masks = mask_file.parent / "masks"
+    masks.mkdir()
+    shutil.move(mask_file, masks)
+    folder = run(f"--image_root {pictures} --mask_root {masks} --max_iters 8 --perceptual_weight 0 --style_weight 0")
+    assert "b2.png" in (folder / "train.log").read_text()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--image_root {0}/nothing", "does not exist"),
+        ("--image_root {0}/empty", "found none"),
+        ("--mask_root {0}/empty", "found none"),
+        ("--weights {0}/nothing", "expected a directory"),
+        ("--resume {0}/nothing", "expected a directory"),
+        ("--phase finetune --resume auto", "expected a checkpoint"),
+        ("--vgg_weights {0}/mask.png", "truncated or damaged"),
+        ("--depth 11", "depth: expected 1 to 10"),
+    ],
+)
+def test_mistakes_are_named_and_leave_no_run(run, pictures, mask_file, tmp_path, arguments, message):
+    (tmp_path / "empty").mkdir()
+    with pytest.raises(InputError, match=message):
+        run(f"--image_root {pictures} --max_iters 1 " + arguments.format(tmp_path))
+    assert not (tmp_path / "logs").exists()
+
+
+def test_weights_of_another_network_are_refused(run, pictures, small_weights):
+    with pytest.raises(InputError, match="weights of another network"):
+        run(f"--image_root {pictures} --weights {small_weights} --max_iters 1 --base_channels 6")
