@@ -74,7 +74,9 @@ def _number(text, kind, allowed, expected):
 
 def add_device_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group("device")
-    group.add_argument("--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes the GPU when there is one")
+    group.add_argument(
+        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes the GPU when there is one"
+    )
     group.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads; all cores when not given")
 
 
@@ -98,7 +100,9 @@ def setup_device(device: str = "auto", threads: int | None = None) -> None:
     gpu = paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
     if device == "gpu" and not gpu:
         build = "a build for CPU" if not paddle.is_compiled_with_cuda() else "no CUDA device"
-        raise InputError(f"--device gpu: expected a GPU, got {build}; install paddlepaddle-gpu on a machine with one, or --device cpu")
+        raise InputError(
+            f"--device gpu: expected a GPU, got {build}; install paddlepaddle-gpu on a machine with one, or --device cpu"
+        )
     paddle.set_device("gpu" if gpu and device != "cpu" else "cpu")
 
 
@@ -109,7 +113,9 @@ def train_parser() -> Parser:
         description="Train an inpainting network. With no arguments and no CelebA under data/, a short demonstration on "
         "scikit-image's photographs with generated holes (configs/samples.yaml).",
     )
-    parser.add_argument("--config", metavar="FILE", help="YAML preset of these options; options given here go before it")
+    parser.add_argument(
+        "--config", metavar="FILE", help="YAML preset of these options; options given here go before it"
+    )
     _add_data_options(parser.add_argument_group("data"))
     _add_model_options(parser.add_argument_group("model"))
     _add_schedule_options(parser.add_argument_group("schedule"))
@@ -120,46 +126,103 @@ def train_parser() -> Parser:
 
 
 def _add_data_options(group) -> None:
-    group.add_argument("--image_root", metavar="DIR", help="training pictures: a folder (nested is fine) or a list file")
-    group.add_argument("--val_image_root", metavar="DIR", help="validation pictures; some are held out of --image_root when not given")
+    group.add_argument(
+        "--image_root", metavar="DIR", help="training pictures: a folder (nested is fine) or a list file"
+    )
+    group.add_argument(
+        "--val_image_root", metavar="DIR", help="validation pictures; some are held out of --image_root when not given"
+    )
     group.add_argument("--mask_root", metavar="DIR", help="training masks; generated when not given")
-    group.add_argument("--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files")
-    group.add_argument("--mask_dilate", choices=("yes", "no"), default="yes", help="dilate masks from files at random, as the authors do theirs")
-    group.add_argument("--image_size", type=positive_int, default=256, metavar="N", help="side of the training pictures in pixels")
-    group.add_argument("--num_workers", type=count_int, default=2, metavar="N", help="processes that read pictures; 0 reads in the trainer")
+    group.add_argument(
+        "--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files"
+    )
+    group.add_argument(
+        "--mask_dilate",
+        choices=("yes", "no"),
+        default="yes",
+        help="dilate masks from files at random, as the authors do theirs",
+    )
+    group.add_argument(
+        "--image_size", type=positive_int, default=256, metavar="N", help="side of the training pictures in pixels"
+    )
+    group.add_argument(
+        "--num_workers",
+        type=count_int,
+        default=2,
+        metavar="N",
+        help="processes that read pictures; 0 reads in the trainer",
+    )
 
 
 def _add_model_options(group) -> None:
     group.add_argument("--model", choices=MODEL_NAMES, default="pconv_unet", help="network")
     group.add_argument("--base_channels", type=positive_int, default=64, metavar="N", help="width of the first stage")
-    group.add_argument("--depth", type=positive_int, default=7, metavar="N", help="times the size is halved: 7 for 256x256, 8 for 512x512")
-    group.add_argument("--output_activation", choices=("linear", "tanh"), default="linear", help="the paper's output is linear")
+    group.add_argument(
+        "--depth",
+        type=positive_int,
+        default=7,
+        metavar="N",
+        help="times the size is halved: 7 for 256x256, 8 for 512x512",
+    )
+    group.add_argument(
+        "--output_activation", choices=("linear", "tanh"), default="linear", help="the paper's output is linear"
+    )
     group.add_argument("--weights", metavar="FILE|DIR", help="start from these weights")
 
 
 def _add_schedule_options(group) -> None:
-    group.add_argument("--phase", choices=tuple(PHASE_LR), default="initial", help="finetune freezes the encoder's batch normalisation")
-    group.add_argument("--lr", type=positive_float, metavar="X", help="learning rate of Adam; 2e-4, or 5e-5 to finetune, when not given")
-    group.add_argument("--lr_schedule", choices=("constant", "linear", "cosine"), default="constant", help="decay to 0 at --max_iters, or none")
+    group.add_argument(
+        "--phase", choices=tuple(PHASE_LR), default="initial", help="finetune freezes the encoder's batch normalisation"
+    )
+    group.add_argument(
+        "--lr",
+        type=positive_float,
+        metavar="X",
+        help="learning rate of Adam; 2e-4, or 5e-5 to finetune, when not given",
+    )
+    group.add_argument(
+        "--lr_schedule",
+        choices=("constant", "linear", "cosine"),
+        default="constant",
+        help="decay to 0 at --max_iters, or none",
+    )
     group.add_argument("--max_iters", type=positive_int, default=500_000, metavar="N", help="iterations in all")
     group.add_argument("--batch_size", type=positive_int, default=6, metavar="N", help="pictures in an iteration")
-    group.add_argument("--style_warmup_iters", type=count_int, default=0, metavar="N", help="iterations with style weight 1 before --style_weight")
+    group.add_argument(
+        "--style_warmup_iters",
+        type=count_int,
+        default=0,
+        metavar="N",
+        help="iterations with style weight 1 before --style_weight",
+    )
     group.add_argument("--amp", choices=("O0", "O1"), default="O0", help="O1: float16 where it is safe, on GPU")
 
 
 def _add_loss_options(group) -> None:
     for term, default in (("valid", 1.0), ("hole", 6.0), ("perceptual", 0.05), ("style", 120.0), ("tv", 0.1)):
-        group.add_argument(f"--{term}_weight", type=weight_float, default=default, metavar="X", help=f"weight of L_{term}")
-    group.add_argument("--vgg_weights", metavar="FILE", help=".npz or .pdparams of a VGG16, Oxford or torchvision naming; the shipped one when not given")
+        group.add_argument(
+            f"--{term}_weight", type=weight_float, default=default, metavar="X", help=f"weight of L_{term}"
+        )
+    group.add_argument(
+        "--vgg_weights",
+        metavar="FILE",
+        help=".npz or .pdparams of a VGG16, Oxford or torchvision naming; the shipped one when not given",
+    )
 
 
 def _add_run_options(group) -> None:
     group.add_argument("--log_dir", default="logs/Celeba", metavar="DIR", help="folder of the run")
-    group.add_argument("--resume", metavar="auto|DIR", help="go on from the newest checkpoint of --log_dir, or from that checkpoint")
+    group.add_argument(
+        "--resume", metavar="auto|DIR", help="go on from the newest checkpoint of --log_dir, or from that checkpoint"
+    )
     group.add_argument("--log_every", type=positive_int, default=20, metavar="N", help="iterations between log lines")
-    group.add_argument("--val_every", type=positive_int, default=2000, metavar="N", help="iterations between validations")
+    group.add_argument(
+        "--val_every", type=positive_int, default=2000, metavar="N", help="iterations between validations"
+    )
     group.add_argument("--val_count", type=positive_int, default=48, metavar="N", help="pictures in the validation set")
-    group.add_argument("--save_every", type=positive_int, default=5000, metavar="N", help="iterations between checkpoints")
+    group.add_argument(
+        "--save_every", type=positive_int, default=5000, metavar="N", help="iterations between checkpoints"
+    )
     group.add_argument("--seed", type=count_int, default=0, metavar="N", help="of weights, order, crops and holes")
 
 
@@ -211,9 +274,13 @@ def _read_preset(path: str | os.PathLike) -> dict:
     except IsADirectoryError:
         raise InputError(f"--config: expected a YAML file, got a folder: {path}") from None
     except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(f"{path}: expected YAML, got {str(error).splitlines()[0]}; compare with configs/celeba.yaml") from None
+        raise InputError(
+            f"{path}: expected YAML, got {str(error).splitlines()[0]}; compare with configs/celeba.yaml"
+        ) from None
     if not isinstance(preset, dict):
-        raise InputError(f"{path}: expected lines of 'option: value', got {type(preset).__name__}; compare with configs/celeba.yaml")
+        raise InputError(
+            f"{path}: expected lines of 'option: value', got {type(preset).__name__}; compare with configs/celeba.yaml"
+        )
     return preset
 
 
@@ -225,11 +292,23 @@ def test_parser() -> Parser:
         "with generated holes and the demo model.",
     )
     parser.add_argument("--input", metavar="FILE|DIR", help="picture or folder; sample photographs when not given")
-    parser.add_argument("--mask", metavar="FILE|DIR", help="mask of the picture's size, or a folder with a mask of each picture's name; generated when not given")
-    parser.add_argument("--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files")
-    parser.add_argument("--weights", metavar="FILE|DIR", default=os.path.relpath(DEMO_WEIGHTS), help="weights directory")
-    parser.add_argument("--output", metavar="DIR", default="logs/test", help="folder of the results, one PNG for each picture")
-    parser.add_argument("--grid", action="store_true", help="also write input, mask, output, composite and truth side by side")
+    parser.add_argument(
+        "--mask",
+        metavar="FILE|DIR",
+        help="mask of the picture's size, or a folder with a mask of each picture's name; generated when not given",
+    )
+    parser.add_argument(
+        "--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files"
+    )
+    parser.add_argument(
+        "--weights", metavar="FILE|DIR", default=os.path.relpath(DEMO_WEIGHTS), help="weights directory"
+    )
+    parser.add_argument(
+        "--output", metavar="DIR", default="logs/test", help="folder of the results, one PNG for each picture"
+    )
+    parser.add_argument(
+        "--grid", action="store_true", help="also write input, mask, output, composite and truth side by side"
+    )
     parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="of the generated holes")
     add_device_options(parser)
     return parser

@@ -47,7 +47,9 @@ def main(argv: Sequence[str] | None = None) -> None:
     failures = [line for job in tqdm(jobs, unit="picture", desc="fill") if (line := attempt(job, inpainter, options))]
     if failures and len(jobs) > 1:
         print("\n".join(f"failed: {line}" for line in failures), file=sys.stderr)
-        raise InputError(f"{len(failures)} of {len(jobs)} pictures could not be filled, named above; the others are in {output}")
+        raise InputError(
+            f"{len(failures)} of {len(jobs)} pictures could not be filled, named above; the others are in {output}"
+        )
     if failures:
         raise InputError(failures[0])
     print(f"{len(jobs)} filled: {output}")
@@ -68,7 +70,9 @@ def fill(job: Job, inpainter, output: Path, grid: bool) -> None:
     mask = job.mask(picture)
     if mask.shape != picture.shape[:2]:
         (h, w), (mask_h, mask_w) = picture.shape[:2], mask.shape
-        raise InputError(f"{job.name}: expected a mask of the picture's size {w}x{h}, got {mask_w}x{mask_h}; resize it (nearest)")
+        raise InputError(
+            f"{job.name}: expected a mask of the picture's size {w}x{h}, got {mask_w}x{mask_h}; resize it (nearest)"
+        )
     if warning := polarity_warning(hole_ratio(mask)):
         tqdm.write(f"warning: {job.name}: {warning}", file=sys.stderr)
     if mask.all():
@@ -84,13 +88,21 @@ def fill(job: Job, inpainter, output: Path, grid: bool) -> None:
 def list_jobs(options: argparse.Namespace) -> list[Job]:
     """The pictures to fill, each with its mask, as far as that can be told without reading them."""
     if options.input is None:
-        sources = {"face": sample_face, "coffee": lambda: sample_photo("coffee"), "chelsea": lambda: sample_photo("chelsea")}
+        sources = {
+            "face": sample_face,
+            "coffee": lambda: sample_photo("coffee"),
+            "chelsea": lambda: sample_photo("chelsea"),
+        }
     else:
         paths = list_pictures(options.input)
-        sources = {name: (lambda path=path: read_picture(path)) for name, path in result_names(paths, options.input).items()}
+        sources = {
+            name: (lambda path=path: read_picture(path)) for name, path in result_names(paths, options.input).items()
+        }
         refuse_to_overwrite(paths, sources, Path(options.output))
     if options.mask is None:
-        return [Job(name, read, generated_mask(options.seed, i), True) for i, (name, read) in enumerate(sources.items())]
+        return [
+            Job(name, read, generated_mask(options.seed, i), True) for i, (name, read) in enumerate(sources.items())
+        ]
     find = mask_finder(Path(options.mask))
     return [Job(name, read, file_mask(find(name), options.hole), False) for name, read in sources.items()]
 
@@ -110,7 +122,9 @@ def refuse_to_overwrite(paths: list[Path], names: Sequence[str], output: Path) -
     inputs = {path.resolve() for path in paths}
     for name in names:
         if (output / f"{name}.png").resolve() in inputs:
-            raise InputError(f"--output: the result would overwrite the input {output / name}.png; choose another folder")
+            raise InputError(
+                f"--output: the result would overwrite the input {output / name}.png; choose another folder"
+            )
 
 
 def mask_finder(source: Path) -> Callable[[str], Path]:
@@ -122,7 +136,9 @@ def mask_finder(source: Path) -> Callable[[str], Path]:
 
     def find(name: str) -> Path:
         if name not in by_name:
-            raise InputError(f"--mask: expected {source}/{name}.png, a mask with the picture's name, got none; add it, or give one mask file for all")
+            raise InputError(
+                f"--mask: expected {source}/{name}.png, a mask with the picture's name, got none; add it, or give one mask file for all"
+            )
         return by_name[name]
 
     return find

@@ -5,7 +5,6 @@ Parses the options, builds model, loss and data, and hands them to the trainer. 
 """
 
 import argparse
-import logging
 import os
 import sys
 import time
@@ -52,8 +51,9 @@ def build_data(options: argparse.Namespace):
         masks = MaskFolder(options.mask_root, options.hole, dilate=options.mask_dilate == "yes")
     else:
         masks = GeneratedMasks()
+    # Read one sample here: a set of which nothing can be read is told before the run, not from inside a reader process.
+    InpaintingDataset(pictures, masks, options.image_size, options.seed)[0]
     dataset = InpaintingDataset(pictures, masks, options.image_size, options.seed)
-    dataset[0]  # a set of which nothing can be read is told here, not from inside a reader process
     return dataset, ValidationSet(held, options.image_size, options.val_count, options.seed)
 
 
@@ -143,9 +143,13 @@ def _check(options: argparse.Namespace) -> None:
     if int(os.environ.get("PADDLE_TRAINERS_NUM", "1")) > 1:
         raise InputError("expected one process, got several: training with many processes is not built yet")
     if options.amp == "O1" and not paddle.get_device().startswith("gpu"):
-        raise InputError("--amp O1: expected a GPU, got a CPU, where Paddle has no automatic mixed precision; use --amp O0")
+        raise InputError(
+            "--amp O1: expected a GPU, got a CPU, where Paddle has no automatic mixed precision; use --amp O0"
+        )
     if options.phase == "finetune" and not (options.weights or options.resume):
-        raise InputError("--phase finetune: expected weights to start from, got none; give --weights DIR or --resume auto")
+        raise InputError(
+            "--phase finetune: expected weights to start from, got none; give --weights DIR or --resume auto"
+        )
     if options.weights and options.resume:
         raise InputError("--weights starts a run and --resume goes on with one: give one of the two")
     if Path(options.log_dir).exists() and not Path(options.log_dir).is_dir():
@@ -164,7 +168,9 @@ def _resume_directory(options: argparse.Namespace) -> Path | None:
     if not latest.exists():
         print(f"--resume auto: no checkpoint under {options.log_dir} yet, starting a new run")
         if options.phase == "finetune":
-            raise InputError(f"--phase finetune: expected a checkpoint under {options.log_dir}, got none; give --weights DIR")
+            raise InputError(
+                f"--phase finetune: expected a checkpoint under {options.log_dir}, got none; give --weights DIR"
+            )
         return None
     return latest.resolve()
 
@@ -173,9 +179,11 @@ def _warn_of_changes(meta: dict, options: argparse.Namespace) -> None:
     """The stream of samples is a function of seed and batch size: other values do not continue it."""
     for key in ("seed", "batch_size"):
         if key in meta and meta[key] != getattr(options, key):
-            print(f"warning: --{key} was {meta[key]} in the checkpoint and is {getattr(options, key)} now: the samples differ", file=sys.stderr)
+            print(
+                f"warning: --{key} was {meta[key]} in the checkpoint and is {getattr(options, key)} now: the samples differ",
+                file=sys.stderr,
+            )
 
 
 if __name__ == "__main__":
-    logging.basicConfig(level=logging.INFO, format="%(message)s", handlers=[logging.NullHandler()])
     run_cleanly(main)

@@ -80,13 +80,17 @@ def weights_directory(path: str | os.PathLike) -> Path:
     """The directory that ``path`` means: itself, a run's newest checkpoint below it, or a weights file's folder."""
     path = Path(path)
     if path.is_file() and path.name != PARAMS:
-        raise InputError(f"weights: expected a directory with {PARAMS} and {META} or that {PARAMS}, got the file {path}")
+        raise InputError(
+            f"weights: expected a directory with {PARAMS} and {META} or that {PARAMS}, got the file {path}"
+        )
     directory = path.parent if path.is_file() else path
     for candidate in (directory, directory / LATEST, directory / "checkpoints" / LATEST):
         if (candidate / PARAMS).is_file():
             return candidate
     got = f"no {PARAMS} in {directory}" if directory.is_dir() else f"no such path: {path}"
-    raise InputError(f"weights: expected a directory with {PARAMS} and {META} in it, got {got}; train.py writes such directories")
+    raise InputError(
+        f"weights: expected a directory with {PARAMS} and {META} in it, got {got}; train.py writes such directories"
+    )
 
 
 def read_meta(directory: Path) -> dict:
@@ -103,7 +107,9 @@ def read_meta(directory: Path) -> dict:
         problem = f"no entry {error}"
     except (json.JSONDecodeError, UnicodeDecodeError, TypeError):
         problem = "a damaged file"
-    raise InputError(f"{path}: expected a JSON object with model and options, got {problem}; copy it from where the weights are from")
+    raise InputError(
+        f"{path}: expected a JSON object with model and options, got {problem}; copy it from where the weights are from"
+    )
 
 
 def load_arrays_into(model: nn.Layer, path: str | os.PathLike) -> None:
@@ -131,8 +137,12 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     """
     arrays = _read_safely(path)
     arrays.pop("StructuredToParameterName@@", None)  # Paddle's note of parameter names
-    if wrong := [str(name) for name, a in arrays.items() if not isinstance(a, np.ndarray) or a.dtype.kind not in "fiub"]:
-        raise InputError(f"{path}: expected arrays of numbers only, got something else under {wrong[0]!r}; is it a weights file?")
+    if wrong := [
+        str(name) for name, a in arrays.items() if not isinstance(a, np.ndarray) or a.dtype.kind not in "fiub"
+    ]:
+        raise InputError(
+            f"{path}: expected arrays of numbers only, got something else under {wrong[0]!r}; is it a weights file?"
+        )
     return arrays
 
 
@@ -144,15 +154,21 @@ def _read_safely(path: str | os.PathLike) -> dict:
         with open(path, "rb") as file:
             content = _ArrayUnpickler(file).load()
     except InputError as error:
-        raise InputError(f"{path}: not loaded, since {error}; expected arrays only: use weights from a source you trust") from None
+        raise InputError(
+            f"{path}: not loaded, since {error}; expected arrays only: use weights from a source you trust"
+        ) from None
     except FileNotFoundError:
         raise InputError(f"{path}: expected a weights file, got no such file") from None
     except OSError:
         raise
     except Exception as error:  # a damaged pickle or archive can raise anything
-        raise InputError(f"{path}: expected a whole weights file, got a truncated or damaged one ({type(error).__name__}); copy it again") from None
+        raise InputError(
+            f"{path}: expected a whole weights file, got a truncated or damaged one ({type(error).__name__}); copy it again"
+        ) from None
     if not isinstance(content, dict):
-        raise InputError(f"{path}: expected a dictionary of arrays, got {type(content).__name__}; is it a weights file?")
+        raise InputError(
+            f"{path}: expected a dictionary of arrays, got {type(content).__name__}; is it a weights file?"
+        )
     return content
 
 
@@ -195,7 +211,9 @@ def load_optimizer(optimizer: paddle.optimizer.Optimizer, directory: Path, names
     trained = {p.name for p in names.values() if isinstance(p, paddle.Tensor) and not p.stop_gradient}
     missing = [name for name in trained if not any(str(key).startswith(name + "_") for key in state)]
     if missing:
-        raise InputError(f"{path}: expected the optimiser's state for {missing[0]}, got none; start anew with --weights {directory}")
+        raise InputError(
+            f"{path}: expected the optimiser's state for {missing[0]}, got none; start anew with --weights {directory}"
+        )
     optimizer.set_state_dict(state)
 
 

@@ -58,8 +58,12 @@ def _check(picture: np.ndarray, hole: np.ndarray) -> None:
         raise InputError(f"picture: expected uint8 [H, W, 3], got {picture.dtype} {list(picture.shape)}")
     if hole.shape != picture.shape[:2]:
         h, w = picture.shape[:2]
-        raise InputError(f"hole: expected {h}x{w} as the picture, got {'x'.join(map(str, hole.shape))}; give a mask of the picture's size")
+        raise InputError(
+            f"hole: expected {h}x{w} as the picture, got {'x'.join(map(str, hole.shape))}; give a mask of the picture's size"
+        )
     if not np.isin(hole, (0, 1)).all():
         raise InputError("hole: expected a boolean array (True = to be filled), got other values; threshold it first")
     if hole.all():
-        raise InputError("hole: expected some known pixels, got a hole over the whole picture; check the mask's polarity (--hole)")
+        raise InputError(
+            "hole: expected some known pixels, got a hole over the whole picture; check the mask's polarity (--hole)"
+        )

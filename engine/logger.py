@@ -76,7 +76,11 @@ class RunLogger:
         for measure in MEASURES:
             row[f"val_{measure}"] = sum(r[measure] * r["count"] for r in by_bucket) / count
             row |= {f"val_{measure}_{r['bucket']}": r[measure] for r in by_bucket}
-            self._scalars(f"val_{measure}", {r["bucket"]: r[measure] for r in by_bucket} | {"all": row[f"val_{measure}"]}, iteration)
+            self._scalars(
+                f"val_{measure}",
+                {r["bucket"]: r[measure] for r in by_bucket} | {"all": row[f"val_{measure}"]},
+                iteration,
+            )
         self._append(row)
         psnr = ", ".join(f"{r['bucket']}: {r['psnr']:.2f}" for r in by_bucket)
         log.info(

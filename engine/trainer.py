@@ -34,7 +34,9 @@ class Settings:
     lr: float
     phase: str = "initial"  # or "finetune": the encoder's batch normalisation frozen
     lr_schedule: str = "constant"  # or "linear", "cosine": to 0 at max_iters
-    style_warmup_iters: int = 0  # with style weight 1 first: too great a weight at the start leaves fish-scale artefacts
+    style_warmup_iters: int = (
+        0  # with style weight 1 first: too great a weight at the start leaves fish-scale artefacts
+    )
     amp: bool = False
     log_every: int = 20
     val_every: int = 2000
@@ -132,7 +134,9 @@ class Trainer:
         """Learning rate and style weight as functions of the iterations done, so that a resumed run needs no state of them."""
         s = self.settings
         self.optimizer.set_lr(s.lr * decay(s.lr_schedule, done / s.max_iters))
-        self.criterion.weights["style"] = min(1.0, self.style_weight) if done < s.style_warmup_iters else self.style_weight
+        self.criterion.weights["style"] = (
+            min(1.0, self.style_weight) if done < s.style_warmup_iters else self.style_weight
+        )
 
     def _log(self, logger: RunLogger, iteration: int, window: "_Window") -> None:
         epochs = iteration * self.settings.batch_size / len(self.dataset.pictures)
@@ -158,7 +162,13 @@ class Trainer:
     def _save(self, iteration: int) -> None:
         s = self.settings
         directory = self.checkpoints.save(
-            self.model, self.optimizer, iteration, phase=s.phase, seed=s.seed, batch_size=s.batch_size, settings=asdict(s)
+            self.model,
+            self.optimizer,
+            iteration,
+            phase=s.phase,
+            seed=s.seed,
+            batch_size=s.batch_size,
+            settings=asdict(s),
         )
         log.info(f"[SAVE] {directory}")
 
@@ -210,4 +220,8 @@ class _Window:
 
     def costs(self, batch_size: int) -> dict[str, float]:
         steps = len(self.terms)
-        return {"reader_cost": self.reader / steps, "batch_cost": self.batch / steps, "ips": batch_size * steps / self.batch}
+        return {
+            "reader_cost": self.reader / steps,
+            "batch_cost": self.batch / steps,
+            "ips": batch_size * steps / self.batch,
+        }

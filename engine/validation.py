@@ -1,17 +1,21 @@
 """A fixed set of pictures and holes on which a run measures itself, and the sample grids it shows."""
 
-from collections.abc import Callable
+import itertools
+import logging
+from collections.abc import Callable, Iterator
 
 import numpy as np
-import paddle
 
 from datasets.images import to_uint8
 from datasets.inpainting import PictureSource
 from datasets.mask_generator import generate_mask
 from datasets.masks import BUCKETS, border_kind, bucket_of, hole_ratio
 from datasets.transforms import center_resize
+from errors import InputError
 from metrics.buckets import Sample, bucket_rows
 from metrics.image_quality import l1_percent, psnr, ssim
+
+log = logging.getLogger("paddle_pconv")
 
 GRID_SAMPLES = 6  # one of each bucket
 
@@ -23,10 +27,17 @@ class ValidationSet:
     """
 
     def __init__(self, pictures: PictureSource, image_size: int, count: int, seed: int):
-        self.names = [pictures.name(i % len(pictures)) for i in range(count)]
-        self.gts = [center_resize(pictures[i % len(pictures)], image_size) for i in range(count)]
+        readable = list(itertools.islice(_readable(pictures), count))
+        if not readable:
+            raise InputError(
+                f"expected validation pictures, none of the {len(pictures)} can be read: check the dataset"
+            )
+        self.names, originals = zip(*itertools.islice(itertools.cycle(readable), count), strict=True)
+        self.gts = [center_resize(picture, image_size) for picture in originals]
         self.masks = [
-            generate_mask(np.random.default_rng([seed, 2, i]), image_size, image_size, BUCKETS[i % 6], border=(i // 6) % 2 == 1)
+            generate_mask(
+                np.random.default_rng([seed, 2, i]), image_size, image_size, BUCKETS[i % 6], border=(i // 6) % 2 == 1
+            )
             for i in range(count)
         ]
 
@@ -45,8 +56,19 @@ class ValidationSet:
         return np.concatenate([sample_row(gt, mask, inpainter.raw(gt, mask == 0)) for gt, mask in pairs])
 
 
+def _readable(pictures: PictureSource) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and pictures in order; one that cannot be read is reported and left out."""
+    for i in range(len(pictures)):
+        try:
+            yield pictures.name(i), pictures[i]
+        except InputError as error:
+            log.warning("skipping %s: %s", pictures.name(i), error)
+
+
 def sample_row(gt: np.ndarray, mask: np.ndarray, output: np.ndarray) -> np.ndarray:
     """Input (hole white), mask (hole white), output, composite and truth side by side: uint8 [H, 5·W, 3]."""
     hole = (mask == 0)[..., None]
     shown_mask = np.repeat(np.where(hole, 255, 0).astype(np.uint8), 3, axis=2)
-    return np.concatenate([np.where(hole, 255, gt).astype(np.uint8), shown_mask, output, np.where(hole, output, gt), gt], axis=1)
+    return np.concatenate(
+        [np.where(hole, 255, gt).astype(np.uint8), shown_mask, output, np.where(hole, output, gt), gt], axis=1
+    )

@@ -192,7 +192,9 @@ def _window_ratio(
         return new_mask * (window / valid.clip(min=1.0)), new_mask
 
 
-def _rescale(out: paddle.Tensor, ratio: paddle.Tensor, mask: paddle.Tensor, bias: paddle.Tensor | None) -> paddle.Tensor:
+def _rescale(
+    out: paddle.Tensor, ratio: paddle.Tensor, mask: paddle.Tensor, bias: paddle.Tensor | None
+) -> paddle.Tensor:
     out = out * ratio.astype(out.dtype).expand_as(out)
     if bias is None:
         return out

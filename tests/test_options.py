@@ -64,7 +64,8 @@ def test_a_wrong_preset_is_told(tmp_path, text, message):
 
 
 @pytest.mark.parametrize(
-    ("text", "message"), [("batch_size: many", "a whole number above 0, got 'many'"), ("model: unet", "invalid choice: 'unet'")]
+    ("text", "message"),
+    [("batch_size: many", "a whole number above 0, got 'many'"), ("model: unet", "invalid choice: 'unet'")],
 )
 def test_a_presets_values_are_checked_like_typed_ones(tmp_path, capsys, text, message):
     (tmp_path / "a.yaml").write_text(text)
@@ -95,7 +96,9 @@ def test_a_mistake_is_one_line_with_a_status_and_no_traceback(command, tmp_path)
         if paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count():
             pytest.skip("this machine has a GPU")
     script, *arguments = command.split()
-    result = subprocess.run([sys.executable, ROOT / script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False)
+    result = subprocess.run(
+        [sys.executable, ROOT / script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
+    )
     assert result.returncode in (1, 2)
     *notes, last = result.stderr.splitlines()
     assert last.startswith("error: ") and len(notes) <= 1 and "Traceback" not in result.stderr, result.stderr

@@ -18,7 +18,17 @@ _spec.loader.exec_module(script)
 @pytest.fixture
 def fill(pictures, small_weights, tmp_path):
     def run(*arguments, source=pictures):
-        script.main(["--input", str(source), "--weights", str(small_weights), "--output", str(tmp_path / "out"), *map(str, arguments)])
+        script.main(
+            [
+                "--input",
+                str(source),
+                "--weights",
+                str(small_weights),
+                "--output",
+                str(tmp_path / "out"),
+                *map(str, arguments),
+            ]
+        )
         return tmp_path / "out"
 
     return run
@@ -104,7 +114,10 @@ def test_an_inverted_mask_is_warned_of_and_a_full_one_refused(fill, pictures, ma
     ("change", "message"),
     [
         (lambda p, m: m.unlink(), "mask.png"),
-        (lambda p, m: cv2.imwrite(str(m), np.zeros([20, 20], np.uint8)), "expected a mask of the picture's size 48x40, got 20x20"),
+        (
+            lambda p, m: cv2.imwrite(str(m), np.zeros([20, 20], np.uint8)),
+            "expected a mask of the picture's size 48x40, got 20x20",
+        ),
         (lambda p, m: cv2.imwrite(str(m), np.full([40, 48], 128, np.uint8)), "grey"),
         (lambda p, m: cv2.imwrite(str(p), np.zeros([40, 48, 3], np.uint16)), "8-bit"),
         (lambda p, m: cv2.imwrite(str(p), np.zeros([40, 48, 4], np.uint8)), "transparen"),

@@ -67,12 +67,13 @@ def test_an_earlier_run_is_moved_aside_not_overwritten(run, pictures, capsys):
 def test_masks_from_a_folder_and_a_corrupt_picture(run, pictures, mask_file, caplog):
     for name in ("0.png", "1.png", "2.png", "3.png"):
         shutil.copy(pictures / name, pictures / f"b{name}")
-    (pictures / "b2.png").write_bytes(b"no picture")
+    (pictures / "b1.png").write_bytes(b"no picture")  # among those for training
+    (pictures / "b2.png").write_bytes(b"no picture")  # among those held out
     masks = mask_file.parent / "masks"
     masks.mkdir()
     shutil.move(mask_file, masks)
     folder = run(f"--image_root {pictures} --mask_root {masks} --max_iters 8 --perceptual_weight 0 --style_weight 0")
-    assert "b2.png" in (folder / "train.log").read_text()
+    assert (folder / "train.log").read_text().count("skipping") == 1 and "b2.png" in caplog.text
 
 
 @pytest.mark.parametrize(

@@ -17,7 +17,15 @@ PIXEL_TERMS = {"perceptual": 0, "style": 0}
 
 
 def make_trainer(log_dir, weights=PIXEL_TERMS, **changes):
-    settings = {"max_iters": 4, "batch_size": 2, "lr": 1e-3, "log_every": 1, "val_every": 4, "save_every": 2, "num_workers": 0}
+    settings = {
+        "max_iters": 4,
+        "batch_size": 2,
+        "lr": 1e-3,
+        "log_every": 1,
+        "val_every": 4,
+        "save_every": 2,
+        "num_workers": 0,
+    }
     paddle.seed(0)
     return Trainer(
         build_model("pconv_unet", base_channels=4, depth=3),
@@ -44,7 +52,9 @@ def test_a_run_leaves_everything_behind(tmp_path):
     assert {"train.log", "metrics.csv", "samples/iter_4.png", "checkpoints/iter_2", "checkpoints/latest"} <= names
     assert any(name.startswith("vdlrecords") for name in names)
     log = (tmp_path / "train.log").read_text()
-    assert all(word in log for word in ("iter: 4/4", "style:", "lr:", "reader_cost:", "batch_cost:", "ips:", "ETA", "psnr:"))
+    assert all(
+        word in log for word in ("iter: 4/4", "style:", "lr:", "reader_cost:", "batch_cost:", "ips:", "ETA", "psnr:")
+    )
     rows = rows_of(tmp_path)
     assert [r["iter"] for r in rows] == ["1", "2", "3", "4", "4"]
     assert float(rows[0]["loss"]) > 0 and float(rows[-1]["val_psnr_0.5-0.6"]) > 0
@@ -102,7 +112,9 @@ def test_style_schedule_never_raises_a_smaller_weight(tmp_path):
     assert trainer.criterion.weights["style"] == 0
 
 
-@pytest.mark.parametrize(("schedule", "values"), [("constant", (1, 1, 1)), ("linear", (1, 0.5, 0)), ("cosine", (1, 0.5, 0))])
+@pytest.mark.parametrize(
+    ("schedule", "values"), [("constant", (1, 1, 1)), ("linear", (1, 0.5, 0)), ("cosine", (1, 0.5, 0))]
+)
 def test_decay(schedule, values):
     assert [decay(schedule, progress) for progress in (0, 0.5, 1)] == pytest.approx(values, abs=1e-12)
 

@@ -67,7 +67,9 @@ def test_perceptual_is_the_sum_of_mean_absolute_feature_differences(terms, batch
     output, gt, mask = batch
     comp = mask * gt + (1 - mask) * output
     of_output, of_comp, of_gt = (features_of(criterion, picture) for picture in (output, comp, gt))
-    expected = sum(np.abs(a - c).mean() + np.abs(b - c).mean() for a, b, c in zip(of_output, of_comp, of_gt, strict=True))
+    expected = sum(
+        np.abs(a - c).mean() + np.abs(b - c).mean() for a, b, c in zip(of_output, of_comp, of_gt, strict=True)
+    )
     assert terms["perceptual"] == pytest.approx(expected, rel=1e-4)
 
 
@@ -146,7 +148,9 @@ def test_torchvision_names_are_read_with_their_own_normalisation_and_no_scaling(
         arrays[f"features.{TORCHVISION_INDEX[name]}.bias"] = rng.standard_normal(o).astype("float32")
     picture = rng.random([1, 3, 8, 8]).astype("float32")
     tap = VGG16Features(arrays)(paddle.to_tensor(picture))[0]
-    x = (picture - np.array([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1)) / np.array([0.229, 0.224, 0.225]).reshape(1, 3, 1, 1)
+    x = (picture - np.array([0.485, 0.456, 0.406]).reshape(1, 3, 1, 1)) / np.array([0.229, 0.224, 0.225]).reshape(
+        1, 3, 1, 1
+    )
     for index in (0, 2):
         x = np.maximum(naive_conv3x3(x, arrays[f"features.{index}.weight"], arrays[f"features.{index}.bias"]), 0)
     pooled = x.reshape(1, 64, 4, 2, 4, 2).max(axis=(3, 5))
@@ -157,7 +161,9 @@ def naive_conv3x3(x, weight, bias):
     padded = np.pad(x, [(0, 0), (0, 0), (1, 1), (1, 1)])
     h, w = x.shape[2:]
     out = sum(
-        np.einsum("oc,nchw->nohw", weight[:, :, i, j], padded[:, :, i : i + h, j : j + w]) for i in range(3) for j in range(3)
+        np.einsum("oc,nchw->nohw", weight[:, :, i, j], padded[:, :, i : i + h, j : j + w])
+        for i in range(3)
+        for j in range(3)
     )
     return out + bias.reshape(1, -1, 1, 1)
 

@@ -22,7 +22,9 @@ GEOMETRIES = [  # kernel, stride, padding, dilation
 
 def naive_partial_conv(x, mask, weight, bias, kernel, stride, padding, dilation):
     """Eq. 1 and 2 read literally: one output value at a time, in float64, with a mask of every channel."""
-    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = (v if isinstance(v, tuple) else (v, v) for v in (kernel, stride, padding, dilation))
+    (kh, kw), (sh, sw), (ph, pw), (dh, dw) = (
+        v if isinstance(v, tuple) else (v, v) for v in (kernel, stride, padding, dilation)
+    )
     mask = np.broadcast_to(mask, x.shape)
     pad = [(0, 0), (0, 0), (ph, ph), (pw, pw)]
     x, mask = np.pad(x.astype("float64"), pad), np.pad(mask.astype("float64"), pad)
@@ -30,7 +32,12 @@ def naive_partial_conv(x, mask, weight, bias, kernel, stride, padding, dilation)
     columns = (x.shape[3] - dw * (kw - 1) - 1) // sw + 1
     out, new_mask = np.zeros([x.shape[0], weight.shape[0], rows, columns]), np.zeros([x.shape[0], 1, rows, columns])
     for n, i, j in itertools.product(range(x.shape[0]), range(rows), range(columns)):
-        window = (n, slice(None), slice(i * sh, i * sh + dh * (kh - 1) + 1, dh), slice(j * sw, j * sw + dw * (kw - 1) + 1, dw))
+        window = (
+            n,
+            slice(None),
+            slice(i * sh, i * sh + dh * (kh - 1) + 1, dh),
+            slice(j * sw, j * sw + dw * (kw - 1) + 1, dw),
+        )
         valid = mask[window].sum()
         if valid > 0:
             new_mask[n, 0, i, j] = 1

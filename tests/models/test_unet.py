@@ -136,7 +136,9 @@ def test_mistakes_are_named(name, options, message):
         build_model(name, **options)
 
 
-@pytest.mark.parametrize(("image", "mask"), [([1, 4, 8, 8], [1, 1, 8, 8]), ([1, 3, 8, 8], [1, 1, 8, 9]), ([1, 3, 8, 8], [1, 3, 8, 8])])
+@pytest.mark.parametrize(
+    ("image", "mask"), [([1, 4, 8, 8], [1, 1, 8, 8]), ([1, 3, 8, 8], [1, 1, 8, 9]), ([1, 3, 8, 8], [1, 3, 8, 8])]
+)
 def test_inputs_that_do_not_fit_are_refused(image, mask):
     with pytest.raises(ValueError, match="expected"):
         build_model("pconv_unet", **SMALL)(paddle.ones(image), paddle.ones(mask))
