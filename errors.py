@@ -1,8 +1,8 @@
 """Mistakes of the user's, told in one line.
 
-Everything that a user can get wrong (a path, a picture, an option, a weights file) is raised as ``InputError`` where it is
-noticed, with what was expected, what came instead and what to do. The scripts call ``run_cleanly(main)``, which prints that
-line and leaves with a status other than zero. A bug is anything else, and keeps its traceback.
+Everything that a user can get wrong (a path, a picture, an option, a weights file) is raised as ``InputError`` where
+it is noticed, with what was expected, what came instead and what to do. The scripts call ``run_cleanly(main)``, which
+prints that line and leaves with a status other than zero. A bug is anything else, and keeps its traceback.
 """
 
 import errno

@@ -1,7 +1,7 @@
 """Command-line options, grouped; YAML presets give defaults, and an unknown key is an error.
 
-Nothing here imports Paddle: a wrong option is told at once, and ``setup_device`` can still choose the number of threads, which Paddle
-fixes when it is imported.
+Nothing here imports Paddle: a wrong option is told at once, and ``setup_device`` can still choose the number of
+threads, which Paddle fixes when it is imported.
 """
 
 import argparse
@@ -101,7 +101,8 @@ def setup_device(device: str = "auto", threads: int | None = None) -> None:
     if device == "gpu" and not gpu:
         build = "a build for CPU" if not paddle.is_compiled_with_cuda() else "no CUDA device"
         raise InputError(
-            f"--device gpu: expected a GPU, got {build}; install paddlepaddle-gpu on a machine with one, or --device cpu"
+            f"--device gpu: expected a GPU, got {build}; "
+            "install paddlepaddle-gpu on a machine with one, or use --device cpu"
         )
     paddle.set_device("gpu" if gpu and device != "cpu" else "cpu")
 
@@ -110,8 +111,8 @@ def train_parser() -> Parser:
     """The options of train.py; their names are the keys of the YAML presets."""
     parser = Parser(
         prog="train.py",
-        description="Train an inpainting network. With no arguments and no CelebA under data/, a short demonstration on "
-        "scikit-image's photographs with generated holes (configs/samples.yaml).",
+        description="Train an inpainting network. With no arguments and no CelebA under data/, a short demonstration "
+        "on scikit-image's photographs with generated holes (configs/samples.yaml).",
     )
     parser.add_argument(
         "--config", metavar="FILE", help="YAML preset of these options; options given here go before it"
@@ -288,8 +289,8 @@ def test_parser() -> Parser:
     """The options of test.py."""
     parser = Parser(
         prog="test.py",
-        description="Fill the holes of a picture, or of each picture in a folder, at its own size. With no arguments: sample photographs "
-        "with generated holes and the demo model.",
+        description="Fill the holes of a picture, or of each picture in a folder, at its own size. "
+        "With no arguments: sample photographs with generated holes and the demo model.",
     )
     parser.add_argument("--input", metavar="FILE|DIR", help="picture or folder; sample photographs when not given")
     parser.add_argument(

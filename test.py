@@ -1,7 +1,7 @@
 """Fill the holes of a picture or a folder of pictures: ``python test.py --help``.
 
-Pictures keep their size, and pixels outside the hole come back bit for bit (results are PNG). A failure is told in one line; in a folder
-the other pictures are still filled.
+Pictures keep their size, and pixels outside the hole come back bit for bit (results are PNG). A failure is told in
+one line; in a folder the other pictures are still filled.
 """
 
 import argparse
@@ -108,7 +108,7 @@ def list_jobs(options: argparse.Namespace) -> list[Job]:
 
 
 def result_names(paths: list[Path], root: str) -> dict[str, Path]:
-    """Name of each result: the picture's path below the folder without its suffix, with it where two would be the same."""
+    """Name of each result: the picture's path below the folder, without its suffix unless two would be the same."""
     base = Path(root) if Path(root).is_dir() else None
     relative = [path.relative_to(base) if base else Path(path.name) for path in paths]
     stems = [path.with_suffix("").as_posix() for path in relative]
@@ -137,7 +137,8 @@ def mask_finder(source: Path) -> Callable[[str], Path]:
     def find(name: str) -> Path:
         if name not in by_name:
             raise InputError(
-                f"--mask: expected {source}/{name}.png, a mask with the picture's name, got none; add it, or give one mask file for all"
+                f"--mask: expected {source}/{name}.png, a mask with the picture's name, got none; "
+                "add it, or give one mask file for all"
             )
         return by_name[name]
 

@@ -1,7 +1,7 @@
 """Train an inpainting network: ``python train.py --help``.
 
-Parses the options, builds model, loss and data, and hands them to the trainer. Paddle is imported after the options are known (see
-``options.setup_device``).
+Parses the options, builds model, loss and data, and hands them to the trainer. Paddle is imported after the options
+are known (see ``options.setup_device``).
 """
 
 import argparse
@@ -58,7 +58,7 @@ def build_data(options: argparse.Namespace):
 
 
 def build_model(options: argparse.Namespace, resume_from: Path | None):
-    """The network, the iterations it has behind it, and the directory of its optimiser's state (None to start that anew)."""
+    """The network, the iterations behind it, and the directory of its optimiser's state (None: start that anew)."""
     import paddle
 
     from engine.checkpoint import PARAMS, load_arrays_into, read_meta, weights_directory
@@ -96,9 +96,19 @@ def build_trainer(options: argparse.Namespace, model, dataset, validation):
         amp=options.amp == "O1",
         **{
             key: getattr(options, key)
-            for key in (
-                "max_iters batch_size lr phase lr_schedule style_warmup_iters log_every val_every save_every num_workers seed"
-            ).split()
+            for key in [
+                "max_iters",
+                "batch_size",
+                "lr",
+                "phase",
+                "lr_schedule",
+                "style_warmup_iters",
+                "log_every",
+                "val_every",
+                "save_every",
+                "num_workers",
+                "seed",
+            ]
         },
     )
     return Trainer(model, InpaintingLoss(features, weights), dataset, validation, settings, Path(options.log_dir))
@@ -122,8 +132,8 @@ def print_plan(options: argparse.Namespace, changed: dict, model, dataset, start
     parameters = sum(p.size for p in model.parameters() if not p.stop_gradient) / 1e6
     print("options that differ from the defaults: " + ", ".join(f"{key}={value}" for key, value in changed.items()))
     print(
-        f"{options.model}: {parameters:.2f} M parameters; {len(dataset.pictures)} pictures; {options.phase} phase, iterations "
-        f"{start_iter} to {options.max_iters}; {paddle.get_device()}; {options.log_dir}"
+        f"{options.model}: {parameters:.2f} M parameters; {len(dataset.pictures)} pictures; {options.phase} phase, "
+        f"iterations {start_iter} to {options.max_iters}; {paddle.get_device()}; {options.log_dir}"
     )
 
 
@@ -180,7 +190,8 @@ def _warn_of_changes(meta: dict, options: argparse.Namespace) -> None:
     for key in ("seed", "batch_size"):
         if key in meta and meta[key] != getattr(options, key):
             print(
-                f"warning: --{key} was {meta[key]} in the checkpoint and is {getattr(options, key)} now: the samples differ",
+                f"warning: --{key} was {meta[key]} in the checkpoint and is {getattr(options, key)} now: "
+                "the samples differ",
                 file=sys.stderr,
             )
 

@@ -185,5 +185,5 @@ def sample_photo(name: str) -> np.ndarray:
 
 
 def sample_face() -> np.ndarray:
-    """A face cut close, as aligned face datasets cut theirs: uint8 [128, 128, 3], from the photograph "astronaut" (NASA)."""
+    """A face cut close as in aligned datasets: uint8 [128, 128, 3], from the photograph "astronaut" (NASA)."""
     return np.ascontiguousarray(sample_photo("astronaut")[56:184, 162:290])

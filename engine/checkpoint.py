@@ -1,8 +1,8 @@
 """Weights and training states on disk.
 
-A weights directory holds ``model.pdparams`` (arrays by name, as ``paddle.save`` writes them) and ``meta.json`` (which network, its
-options, how it came about). A training checkpoint adds ``model.pdopt``. ``.pdparams`` is a pickle, and a pickle can run any code: it
-is read by an unpickler that knows arrays and plain values and refuses everything else.
+A weights directory holds ``model.pdparams`` (arrays by name, as ``paddle.save`` writes them) and ``meta.json`` (which
+network, its options, how it came about). A training checkpoint adds ``model.pdopt``. ``.pdparams`` is a pickle, and a
+pickle can run any code: it is read by an unpickler that knows arrays and plain values and refuses everything else.
 """
 
 import json
@@ -121,8 +121,9 @@ def load_arrays_into(model: nn.Layer, path: str | os.PathLike) -> None:
     if differing:
         name = differing[0]
         raise InputError(
-            f"{path}: expected the arrays of {model.model_name} {model.model_options}, got {len(differing)} that differ, first {name}: "
-            f"expected {expected.get(name, 'none')}, got {got.get(name, 'none')}; these are the weights of another network"
+            f"{path}: expected the arrays of {model.model_name} {model.model_options}, got {len(differing)} that "
+            f"differ, first {name}: expected {expected.get(name, 'none')}, got {got.get(name, 'none')}; "
+            "these are the weights of another network"
         )
     if bad := [name for name, a in arrays.items() if not np.isfinite(a).all()]:
         raise InputError(f"{path}: expected finite weights, got NaN or infinity in {bad[0]}; use an earlier checkpoint")
@@ -163,7 +164,8 @@ def _read_safely(path: str | os.PathLike) -> dict:
         raise
     except Exception as error:  # a damaged pickle or archive can raise anything
         raise InputError(
-            f"{path}: expected a whole weights file, got a truncated or damaged one ({type(error).__name__}); copy it again"
+            f"{path}: expected a whole weights file, got a truncated or damaged one ({type(error).__name__}); "
+            "copy it again"
         ) from None
     if not isinstance(content, dict):
         raise InputError(

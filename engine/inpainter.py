@@ -59,7 +59,8 @@ def _check(picture: np.ndarray, hole: np.ndarray) -> None:
     if hole.shape != picture.shape[:2]:
         h, w = picture.shape[:2]
         raise InputError(
-            f"hole: expected {h}x{w} as the picture, got {'x'.join(map(str, hole.shape))}; give a mask of the picture's size"
+            f"hole: expected {h}x{w} as the picture, got {'x'.join(map(str, hole.shape))}; "
+            "give a mask of the picture's size"
         )
     if not np.isin(hole, (0, 1)).all():
         raise InputError("hole: expected a boolean array (True = to be filled), got other values; threshold it first")

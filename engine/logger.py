@@ -36,7 +36,8 @@ class RunLogger:
 
     Args:
         directory: logs/<name>.
-        start_iter: iterations already done. Rows of metrics.csv behind it, from a run that went further than its last checkpoint,
+        start_iter: iterations already done. Rows of metrics.csv behind it, from a run that went further than its last
+            checkpoint,
             are dropped.
     """
 
@@ -59,8 +60,8 @@ class RunLogger:
         terms = ", ".join(f"{name}: {row[name]:.4f}" for name in ("loss", *TERMS) if name in row)
         log.info(
             f"[TRAIN] epoch: {row['epoch']}, iter: {it}/{self.max_iters}, {terms}, lr: {row['lr']:.3g}, "
-            f"reader_cost: {row['reader_cost']:.4f} s, batch_cost: {row['batch_cost']:.4f} s, ips: {row['ips']:.2f} images/s, "
-            f"ETA {self._eta(it)}"
+            f"reader_cost: {row['reader_cost']:.4f} s, batch_cost: {row['batch_cost']:.4f} s, "
+            f"ips: {row['ips']:.2f} images/s, ETA {self._eta(it)}"
         )
         self._append(row)
         raw = {name: row[name] for name in TERMS if name in row}
@@ -69,7 +70,7 @@ class RunLogger:
         self._scalars("train", {"lr": row["lr"], "ips": row["ips"], "epoch": epochs}, it)
 
     def validation(self, iteration: int, rows: list[dict]) -> None:
-        """Means over all pairs and per bucket; ``rows`` as ``metrics.buckets.bucket_rows`` gives them, "all" among the borders."""
+        """Means over all pairs and per bucket; ``rows`` as ``metrics.buckets.bucket_rows`` gives them."""
         by_bucket = [row for row in rows if row["border"] == "all"]
         count = sum(row["count"] for row in by_bucket)
         row = {"iter": iteration}

@@ -1,7 +1,7 @@
 """The training loop: initial phase and fine-tuning, schedules, validation, checkpoints.
 
-Liu et al. 2018, arXiv:1804.07723, section 4.1: Adam at 2e-4 with batch normalisation on, then fine-tuning at 5e-5 with the encoder's
-batch normalisation frozen.
+Liu et al. 2018, arXiv:1804.07723, section 4.1: Adam at 2e-4 with batch normalisation on, then fine-tuning at 5e-5
+with the encoder's batch normalisation frozen.
 """
 
 import logging
@@ -72,7 +72,8 @@ class Trainer:
         self.checkpoints = CheckpointFolder(self.log_dir / "checkpoints")
         if settings.phase == "finetune":
             model.freeze_encoder_norm()
-        # use_multi_tensor: the plain update starts a second pool of threads on CPU, which then fights the convolutions' own.
+        # use_multi_tensor: the plain update starts a second pool of threads on CPU, which then fights the
+        # convolutions' own.
         self.optimizer = paddle.optimizer.Adam(settings.lr, parameters=model.parameters(), use_multi_tensor=True)
         self.scaler = paddle.amp.GradScaler(enable=settings.amp)
         self.style_weight = criterion.weights["style"]
@@ -131,7 +132,7 @@ class Trainer:
             raise NonFiniteLossError(f"iteration {iteration}: {error}") from None
 
     def _set_schedules(self, done: int) -> None:
-        """Learning rate and style weight as functions of the iterations done, so that a resumed run needs no state of them."""
+        """Learning rate and style weight are functions of the iterations done: a resumed run needs no state of them."""
         s = self.settings
         self.optimizer.set_lr(s.lr * decay(s.lr_schedule, done / s.max_iters))
         self.criterion.weights["style"] = (

@@ -6,7 +6,6 @@ from collections.abc import Callable, Iterator
 
 import numpy as np
 
-from datasets.images import to_uint8
 from datasets.inpainting import PictureSource
 from datasets.mask_generator import generate_mask
 from datasets.masks import BUCKETS, border_kind, bucket_of, hole_ratio
@@ -42,7 +41,7 @@ class ValidationSet:
         ]
 
     def measure(self, inpaint: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> list[dict]:
-        """Rows per bucket (see ``metrics.buckets.bucket_rows``) of ``inpaint(picture, hole)`` over the set, composite protocol."""
+        """Rows of ``metrics.buckets.bucket_rows`` for ``inpaint(picture, hole)`` over the set, composite protocol."""
         samples = []
         for name, gt, mask in zip(self.names, self.gts, self.masks, strict=True):
             comp, ratio = inpaint(gt, mask == 0), hole_ratio(mask)

@@ -1,6 +1,7 @@
 """The paper's composite loss: valid, hole, perceptual, style (of output and of composite) and total variation.
 
-Liu et al. 2018, arXiv:1804.07723, Eq. 7: L = L_valid + 6 L_hole + 0.05 L_perceptual + 120 (L_style_out + L_style_comp) + 0.1 L_tv.
+Liu et al. 2018, arXiv:1804.07723, Eq. 7: L = L_valid + 6 L_hole + 0.05 L_perceptual + 120 (L_style_out +
+L_style_comp) + 0.1 L_tv.
 """
 
 import paddle
@@ -18,10 +19,12 @@ class InpaintingLoss(nn.Layer):
 
     Args:
         features: picture to list of features; ``VGG16Features()`` by default.
-        weights: changes to the paper's weights, by term. They may be changed between calls (a schedule). While ``perceptual`` and
-            ``style`` both weigh 0 the feature extractor, most of the cost, is not run and the two terms are left out of the dict.
+        weights: changes to the paper's weights, by term. They may be changed between calls (a schedule). While
+            ``perceptual`` and ``style`` both weigh 0 the feature extractor, most of the cost, is not run and the two
+            terms are left out of the dict.
     Shape:
-        output, gt: [N, 3, H, W] in [0, 1] scale.   mask: [N, 1, H, W], {0, 1}, 1 = valid.   Each term: a float32 scalar.
+        output, gt: [N, 3, H, W] in [0, 1] scale.   mask: [N, 1, H, W], {0, 1}, 1 = valid.
+        Each term: a float32 scalar.
     Raises:
         ValueError: an unknown term, or shapes that do not fit.
     """
@@ -61,5 +64,6 @@ def _check_shapes(output, gt, mask) -> None:
     n, c, h, w = gt.shape
     if list(output.shape) != [n, c, h, w] or list(mask.shape) != [n, 1, h, w]:
         raise ValueError(
-            f"loss: expected output {[n, c, h, w]} and mask {[n, 1, h, w]} to go with gt, got {list(output.shape)}, {list(mask.shape)}"
+            f"loss: expected output {[n, c, h, w]} and mask {[n, 1, h, w]} to go with gt, "
+            f"got {list(output.shape)}, {list(mask.shape)}"
         )

@@ -1,6 +1,7 @@
 """The terms of the loss that compare features: perceptual and style.
 
-Liu et al. 2018, arXiv:1804.07723, section 3.3. Features are lists of [N, C_p, H_p, W_p], one for each of VGG16's pool1, pool2, pool3.
+Liu et al. 2018, arXiv:1804.07723, section 3.3. Features are lists of [N, C_p, H_p, W_p], one for each of VGG16's
+pool1, pool2, pool3.
 """
 
 import math

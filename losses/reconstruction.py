@@ -1,7 +1,8 @@
 """The terms of the loss that compare pixels: valid, hole and total variation.
 
-Liu et al. 2018, arXiv:1804.07723, section 3.3. Each L1 is averaged over the whole picture (N = C·H·W, not the hole's size), as its
-authors confirm, and over the batch. Pictures are [N, 3, H, W] in [0, 1], masks [N, 1, H, W] with 1 = valid.
+Liu et al. 2018, arXiv:1804.07723, section 3.3. Each L1 is averaged over the whole picture (N = C·H·W, not the hole's
+size), as its authors confirm, and over the batch. Pictures are [N, 3, H, W] in [0, 1], masks [N, 1, H, W] with 1 =
+valid.
 """
 
 import paddle

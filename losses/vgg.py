@@ -2,11 +2,12 @@
 
 Simonyan & Zisserman 2014, configuration D. Two releases of its ImageNet weights are read, told apart by their keys:
 
-* ``conv1_1.weight`` ...: the Oxford release, which the repository ships (weights/vgg16_pool3.npz). Its input is RGB on the 0-255
-  scale minus a mean. Its activations are two orders of magnitude louder than those the paper's weights 0.05 and 120 were tuned with, so
-  each pooled tap is divided by its mean on natural photos, which is exact for a network of ReLUs (Gatys et al. 2016).
-* ``features.0.weight`` ...: torchvision's naming, which Paddle's own VGG16 shares. Its input is normalised by mean and standard
-  deviation; its taps are used as they are.
+* ``conv1_1.weight`` ...: the Oxford release, which the repository ships (weights/vgg16_pool3.npz). Its input is RGB
+  on the 0-255 scale minus a mean. Its activations are two orders of magnitude louder than those the paper's weights
+  0.05 and 120 were tuned with, so each pooled tap is divided by its mean on natural photos, which is exact for a
+  network of ReLUs (Gatys et al. 2016).
+* ``features.0.weight`` ...: torchvision's naming, which Paddle's own VGG16 shares. Its input is normalised by mean and
+  standard deviation; its taps are used as they are.
 """
 
 from collections.abc import Mapping
@@ -34,7 +35,8 @@ class VGG16Features(nn.Layer):
     Args:
         arrays: name to array in either release's naming; the shipped Oxford weights by default.
     Shape:
-        picture: [N, 3, H, W] RGB in [0, 1], H and W at least 8. Returns [N, 64, H/2, W/2], [N, 128, H/4, W/4], [N, 256, H/8, W/8].
+        picture: [N, 3, H, W] RGB in [0, 1], H and W at least 8.
+        Returns [N, 64, H/2, W/2], [N, 128, H/4, W/4], [N, 256, H/8, W/8].
     Raises:
         ValueError: an array is missing or has another shape.
     """
@@ -72,8 +74,9 @@ def _frozen_conv(arrays: Mapping[str, np.ndarray], key: str, in_channels: int, o
         if array is None or list(array.shape) != list(parameter.shape):
             got = "nothing" if array is None else f"shape {list(array.shape)}"
             raise ValueError(
-                f"VGG16 weights: expected {key}.{name} of shape {list(parameter.shape)}, got {got}; give a VGG16 with Oxford"
-                " (conv1_1.weight) or torchvision (features.0.weight) names, or none to use the shipped weights"
+                f"VGG16 weights: expected {key}.{name} of shape {list(parameter.shape)}, got {got};"
+                " give a VGG16 with Oxford (conv1_1.weight) or torchvision (features.0.weight) names, or none for the"
+                " shipped weights"
             )
         parameter.set_value(np.asarray(array, "float32"))
         parameter.stop_gradient = True

@@ -25,7 +25,8 @@ __all__ = ["MODELS", "PartialConv2D", "PartialUpConv2D", "build_model"]
 def build_model(name: str, **options) -> nn.Layer:
     """Make the network ``name`` with its options (``base_channels``, ``depth``, ``output`` ...; see its class).
 
-    Returns a layer called as ``output = model(image, mask)``, with ``model_name`` and ``model_options`` (defaults filled in) set.
+    Returns a layer called as ``output = model(image, mask)``, with ``model_name`` and ``model_options`` (defaults
+    filled in) set.
     Raises:
         ValueError: an unknown name or option, with the known ones listed; or an option out of its range.
     Example:

@@ -1,7 +1,8 @@
 """Partial convolution, and the same over an upsampled feature joined with a skip connection.
 
-Liu et al. 2018, *Image Inpainting for Irregular Holes Using Partial Convolutions*, arXiv:1804.07723, Eq. 1 and 2. With X the
-features under a window, M their mask (1 = valid, 0 = hole), and sums over the window and the input channels::
+Liu et al. 2018, *Image Inpainting for Irregular Holes Using Partial Convolutions*, arXiv:1804.07723, Eq. 1 and 2.
+With X the features under a window, M their mask (1 = valid, 0 = hole), and sums over the window and the input
+channels::
 
     x' = W·(X ⊙ M) · sum(1) / sum(M) + b    where sum(M) > 0, else 0
     m' = 1                                  where sum(M) > 0, else 0
@@ -10,14 +11,15 @@ Zero padding counts as hole: it adds to sum(1) and not to sum(M).
 
 Two exact rewrites make this cost about what an ordinary convolution costs:
 
-* One mask channel. All channels of an updated mask are equal, so a feature carries a mask of one channel, and sum(M) is
-  the channel count times a box sum of it, in place of a second full convolution.
-* No upsampling. A 3×3 convolution over a nearest-×2 feature reads each low-resolution pixel through sums of its taps, so it is
-  four 2×2 convolutions of the low-resolution feature, one for each parity of the output's row and column, interleaved.
+* One mask channel. All channels of an updated mask are equal, so a feature carries a mask of one channel, and sum(M)
+  is the channel count times a box sum of it, in place of a second full convolution.
+* No upsampling. A 3×3 convolution over a nearest-×2 feature reads each low-resolution pixel through sums of its taps,
+  so it is four 2×2 convolutions of the low-resolution feature, one for each parity of the output's row and column,
+  interleaved.
 
-The mask has no gradient. Its arithmetic is float32 whatever the features are, and the window's sum is clipped at 1 before the
-division, so that an empty window gives 0 and not 0·inf. A mask is expanded to its feature's channels before they are multiplied:
-on CPU Paddle's broadcast multiplication costs several times the expansion and the plain product together.
+The mask has no gradient. Its arithmetic is float32 whatever the features are, and the window's sum is clipped at 1
+before the division, so that an empty window gives 0 and not 0·inf. A mask is expanded to its feature's channels before
+they are multiplied: on CPU Paddle's broadcast multiplication costs several times the expansion and the plain product.
 """
 
 import paddle
@@ -98,7 +100,8 @@ class PartialUpConv2D(nn.Layer):
         up_channels: channels of ``x``.   skip_channels: channels of ``skip``.   out_channels: channels of the result.
         weight_attr, bias_attr: as for ``PartialConv2D``; the weight is [out, up + skip, 3, 3].
     Shape:
-        x: [N, C_up, H, W], mask: [N, 1 or C_up, H, W];   skip: [N, C_skip, 2H, 2W], skip_mask: [N, 1 or C_skip, 2H, 2W].
+        x: [N, C_up, H, W], mask: [N, 1 or C_up, H, W].
+        skip: [N, C_skip, 2H, 2W], skip_mask: [N, 1 or C_skip, 2H, 2W].
         Returns out [N, C_out, 2H, 2W], mask' [N, 1, 2H, 2W] float32.
     Raises:
         ValueError: a mask does not fit its feature, or skip is not twice the size of x.
@@ -157,7 +160,8 @@ def _check_mask(x: paddle.Tensor, mask: paddle.Tensor, name: str = "mask") -> No
     fits = len(mask.shape) == 4 and mask.shape[1] in (1, c)
     if not (fits and all(map(_agree, [mask.shape[0], *mask.shape[2:]], [n, h, w]))):
         raise ValueError(
-            f"{name}: expected [{n}, 1, {h}, {w}] or [{n}, {c}, {h}, {w}] to go with its feature, got {list(mask.shape)}"
+            f"{name}: expected [{n}, 1, {h}, {w}] or [{n}, {c}, {h}, {w}] to go with its feature,"
+            f" got {list(mask.shape)}"
         )
 
 
@@ -209,9 +213,9 @@ def _upsample(x: paddle.Tensor) -> paddle.Tensor:
 def _conv3x3_of_upsampled(x: paddle.Tensor, weight: paddle.Tensor) -> paddle.Tensor:
     """conv2d(nearest ×2 of x, weight, padding=1) from the low-resolution x.
 
-    Row 2i of the result sees rows i−1, i, i of x under taps 0, 1, 2, hence two taps [w0, w1+w2] from row i−1 on; row 2i+1 sees
-    i, i, i+1, hence [w0+w1, w2] from row i on. Columns alike: four 2×2 filters, run as one convolution with padding 1, whose
-    result at (i + a, j + b) is pixel (2i + a, 2j + b).
+    Row 2i of the result sees rows i−1, i, i of x under taps 0, 1, 2, hence two taps [w0, w1+w2] from row i−1 on; row
+    2i+1 sees i, i, i+1, hence [w0+w1, w2] from row i on. Columns alike: four 2×2 filters, run as one convolution with
+    padding 1, whose result at (i + a, j + b) is pixel (2i + a, 2j + b).
     """
     phases = [columns for rows in _halves(weight, 2) for columns in _halves(rows, 3)]
     low = F.conv2d(x, paddle.concat(phases), padding=1)  # [N, 4·C_out, H+1, W+1]

@@ -1,11 +1,12 @@
-"""The inpainting U-Nets: partial convolutions, ordinary convolutions (the baseline), partial convolutions with residuals.
+"""The inpainting U-Nets: of partial convolutions, with residuals too, and of ordinary ones (the baseline).
 
-Liu et al. 2018, arXiv:1804.07723, Table 2. The encoder halves the size ``depth`` times (7×7, 5×5, 5×5, then 3×3 kernels; batch
-normalisation on all but the first; ReLU); the decoder doubles it as often, each time joining the encoder's feature of that size
-(3×3 kernels; batch normalisation and LeakyReLU 0.2), the last time joining the picture itself; the last layer is linear.
+Liu et al. 2018, arXiv:1804.07723, Table 2. The encoder halves the size ``depth`` times (7×7, 5×5, 5×5, then 3×3
+kernels; batch normalisation on all but the first; ReLU); the decoder doubles it as often, each time joining the
+encoder's feature of that size (3×3 kernels; batch normalisation and LeakyReLU 0.2), the last time joining the picture
+itself; the last layer is linear.
 
-All three networks are one skeleton over two kinds of layers: ``down(x, mask)`` and ``up(x, mask, skip, skip_mask)``, each returning
-a feature and its mask. The ordinary layers pass no mask on.
+All three networks are one skeleton over two kinds of layers: ``down(x, mask)`` and ``up(x, mask, skip, skip_mask)``,
+each returning a feature and its mask. The ordinary layers pass no mask on.
 """
 
 import paddle
@@ -76,7 +77,8 @@ class UNet(nn.Layer):
     def freeze_encoder_norm(self) -> None:
         """Fix running statistics and affine of the encoder's batch normalisation, for fine-tuning.
 
-        Hole pixels disturb the statistics (paper, section 3.3). The layers stay fixed through later calls of ``train()``.
+        Hole pixels disturb the statistics (paper, section 3.3). The layers stay fixed through later calls of
+        ``train()``.
         """
         self.norm_is_frozen = True
         for norm in self._encoder_norms():
@@ -107,7 +109,7 @@ class PartialDown(nn.Layer):
 
 
 class PartialResidualDown(PartialDown):
-    """A ``PartialDown`` followed by x + BN(PConv(x)), ReLU at its size: what the stage painted is kept, not masked away."""
+    """A ``PartialDown``, then ReLU(x + BN(PConv(x))) at its size: what the stage painted is kept, not masked away."""
 
     def __init__(self, index: int, in_channels: int, out_channels: int):
         super().__init__(index, in_channels, out_channels)
@@ -122,7 +124,7 @@ class PartialResidualDown(PartialDown):
 
 
 class PartialUp(nn.Layer):
-    """×2, join the skip, 3×3 partial convolution, batch normalisation, LeakyReLU 0.2; the last is the convolution alone."""
+    """×2, join the skip, 3×3 partial convolution, batch normalisation, LeakyReLU 0.2; the last: convolution alone."""
 
     def __init__(self, index: int, up_channels: int, skip_channels: int, out_channels: int):
         super().__init__()
@@ -205,7 +207,7 @@ class ConvUNet(UNet):
 
 
 def _conv_and_norm(conv: type, index: int, in_channels: int, out_channels: int) -> tuple[nn.Layer, nn.Layer]:
-    """Stage ``index``'s strided convolution and what normalises it; a bias only where no normalisation would cancel it."""
+    """Stage ``index``'s strided convolution and its normalisation, or a bias where there is none."""
     kernel = {0: 7, 1: 5, 2: 5}.get(index, 3)
     layer = conv(
         in_channels,

@@ -11,7 +11,7 @@ import train
 from engine.checkpoint import load_weights
 from errors import InputError
 
-TINY = "--image_size 32 --base_channels 4 --depth 3 --batch_size 2 --log_every 1 --val_every 4 --val_count 6 --num_workers 0"
+TINY = "--image_size 32 --base_channels 4 --depth 3 --batch_size 2 --log_every 1 --val_every 4 --val_count 6"
 
 
 @pytest.fixture
@@ -19,7 +19,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def go(arguments, log_dir="logs/a"):
-        train.main(f"{TINY} --save_every 2 --log_dir {log_dir} {arguments}".split())
+        train.main(f"{TINY} --num_workers 0 --save_every 2 --log_dir {log_dir} {arguments}".split())
         return tmp_path / log_dir
 
     return go

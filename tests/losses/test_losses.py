@@ -49,7 +49,7 @@ def test_valid_and_hole_are_means_over_the_whole_picture(terms, batch):
 def test_total_variation_counts_pairs_inside_the_dilated_hole(terms, batch):
     output, gt, mask = (a.astype("float64") for a in batch)
     comp = mask * gt + (1 - mask) * output
-    n, c, h, w = comp.shape
+    n, _, h, w = comp.shape
     total = 0.0
     for k in range(n):
         hole = np.pad(1 - mask[k, 0], 1)

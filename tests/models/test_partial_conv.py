@@ -1,4 +1,4 @@
-"""PartialConv2D and PartialUpConv2D against independent oracles: a naive loop and the multi-channel formula under autograd."""
+"""The layers against independent oracles: a naive loop, and the multi-channel formula under autograd."""
 
 import itertools
 
@@ -8,6 +8,7 @@ import paddle.nn.functional as F
 import pytest
 
 from models import PartialConv2D, PartialUpConv2D
+from tools.reference import reference_partial_conv, reference_up_conv
 
 GEOMETRIES = [  # kernel, stride, padding, dilation
     (3, 1, 1, 1),
@@ -46,16 +47,6 @@ def naive_partial_conv(x, mask, weight, bias, kernel, stride, padding, dilation)
     return out, new_mask
 
 
-def formula_partial_conv(x, mask, weight, bias, **geometry):
-    """The usual way: a mask of every channel convolved with a block of ones."""
-    mask = mask.expand(x.shape)
-    valid = F.conv2d(mask, paddle.ones_like(weight), **geometry)
-    new_mask = (valid > 0).astype("float32")
-    raw = F.conv2d(x * mask, weight, **geometry)
-    ratio = float(np.prod(weight.shape[1:])) / (valid + 1e-8)
-    return (raw * ratio + bias.reshape([1, -1, 1, 1])) * new_mask, new_mask
-
-
 def random_mask(shape, valid=0.35, seed=0):
     mask = (np.random.default_rng(seed).random(shape) < valid).astype("float32")
     mask[..., :5, :5] = 0  # some windows see no valid pixel
@@ -78,14 +69,14 @@ def test_forward_agrees_with_a_naive_loop(geometry, mask_channels):
     expected, expected_mask = naive_partial_conv(x.numpy(), mask, layer.weight.numpy(), layer.bias.numpy(), *geometry)
     np.testing.assert_array_equal(new_mask.numpy(), expected_mask)
     np.testing.assert_allclose(out.numpy(), expected, atol=1e-5 * max(1, np.abs(expected).max()))
-    assert 0 < expected_mask.mean()
+    assert expected_mask.mean() > 0
 
 
 @pytest.mark.parametrize("mask_channels", [1, 4])
 @pytest.mark.parametrize("geometry", GEOMETRIES)
 def test_gradients_agree_with_the_multi_channel_formula(geometry, mask_channels):
     paddle.seed(2)
-    kernel, stride, padding, dilation = geometry
+    _, stride, padding, dilation = geometry
     layer = PartialConv2D(4, 6, *geometry)
     set_random_bias(layer)
     mask = paddle.to_tensor(random_mask([2, mask_channels, 11, 13]))
@@ -93,7 +84,7 @@ def test_gradients_agree_with_the_multi_channel_formula(geometry, mask_channels)
     probe, results = None, []
     for forward in (
         lambda x: layer(x, mask)[0],
-        lambda x: formula_partial_conv(
+        lambda x: reference_partial_conv(
             x, mask, layer.weight, layer.bias, stride=stride, padding=padding, dilation=dilation
         )[0],
     ):
@@ -183,15 +174,6 @@ def test_a_mask_that_does_not_fit_is_refused(shape):
         PartialConv2D(3, 5, 3, padding=1)(paddle.randn([2, 3, 8, 8]), paddle.ones(shape))
 
 
-def upsampled_partial_conv(layer, x, mask, skip, skip_mask):
-    """Nearest ×2, concatenate (x first), 3×3 partial convolution by the multi-channel formula."""
-    features = paddle.concat([F.interpolate(x, scale_factor=2, mode="nearest"), skip], axis=1)
-    masks = paddle.concat(
-        [F.interpolate(mask.expand(x.shape), scale_factor=2, mode="nearest"), skip_mask.expand(skip.shape)], axis=1
-    )
-    return formula_partial_conv(features, masks, layer.weight, layer.bias, padding=1)
-
-
 @pytest.mark.parametrize("channels", [(8, 4, 6), (5, 3, 3), (2, 7, 1)])
 @pytest.mark.parametrize("size", [(4, 4), (1, 1), (3, 7)])
 def test_up_convolution_agrees_with_upsample_concatenate_convolve(channels, size):
@@ -203,7 +185,7 @@ def test_up_convolution_agrees_with_upsample_concatenate_convolve(channels, size
     mask = paddle.to_tensor((np.random.default_rng(1).random([2, 1, h, w]) < 0.5).astype("float32"))
     skip_mask = paddle.to_tensor((np.random.default_rng(2).random([2, 1, 2 * h, 2 * w]) < 0.3).astype("float32"))
     probe, results = None, []
-    for forward in (layer, lambda *inputs: upsampled_partial_conv(layer, *inputs)):
+    for forward in (layer, lambda *inputs: reference_up_conv(*inputs, layer.weight, layer.bias)):
         x, skip = (t.clone().detach() for t in start)
         x.stop_gradient = skip.stop_gradient = False
         out, new_mask = forward(x, mask, skip, skip_mask)
@@ -219,7 +201,7 @@ def test_up_convolution_takes_masks_of_every_channel():
     x, skip = paddle.randn([1, 4, 4, 4]), paddle.randn([1, 3, 8, 8])
     mask, skip_mask = (paddle.to_tensor(random_mask(t.shape, valid=0.6, seed=i)) for i, t in enumerate((x, skip)))
     out, new_mask = layer(x, mask, skip, skip_mask)
-    expected, expected_mask = upsampled_partial_conv(layer, x, mask, skip, skip_mask)
+    expected, expected_mask = reference_up_conv(x, mask, skip, skip_mask, layer.weight, layer.bias)
     np.testing.assert_allclose(out.numpy(), expected.numpy(), atol=1e-4)
     np.testing.assert_array_equal(new_mask.numpy(), expected_mask[:, :1].numpy())
 

@@ -1,0 +1,105 @@
+"""The documents name what exists, and the commands they and the notebook show are understood as they stand."""
+
+import argparse
+import json
+import re
+import shlex
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+import eval as evaluation
+from options import parse_train, test_parser
+from tools import generate_masks
+
+ROOT = Path(evaluation.__file__).resolve().parent
+READMES = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), ROOT / "weights/README.md")]
+NOTEBOOK = "notebooks/aistudio.ipynb"
+PARSERS = {
+    ("train.py",): parse_train,
+    ("test.py",): test_parser().parse_args,
+    ("eval.py",): evaluation.parse_options,
+    ("-m", "tools.generate_masks"): generate_masks.build_parser().parse_args,
+}
+
+
+def read(name):
+    return re.sub(r"<!--.*?-->", "", (ROOT / name).read_text(encoding="utf-8"), flags=re.DOTALL)
+
+
+def fenced(name, language):
+    """The text of a document's code blocks in a language."""
+    return re.findall(rf"^```{language}\n(.*?)^```", read(name), flags=re.DOTALL | re.MULTILINE)
+
+
+def notebook_lines():
+    """The notebook's shell lines, with the strings that its cells put into them."""
+    cells = json.loads((ROOT / NOTEBOOK).read_text(encoding="utf-8"))["cells"]
+    lines = [line for cell in cells if cell["cell_type"] == "code" for line in "".join(cell["source"]).splitlines()]
+    strings = dict(re.findall(r'(\w+) = "([^"]*)"', "\n".join(lines)))
+    known = {"sys.executable": "python", **strings}
+    return [re.sub(r"\{([\w.]+)\}", lambda field: known[field[1]], line[1:]) for line in lines if line.startswith("!")]
+
+
+def command_lines(name):
+    lines = notebook_lines() if name == NOTEBOOK else "\n".join(fenced(name, "bash")).splitlines()
+    return [command.strip() for line in lines for command in line.split("#")[0].split("&&") if command.strip()]
+
+
+COMMANDS = sorted({(name, line) for name in (*READMES, NOTEBOOK) for line in command_lines(name)})
+
+
+@pytest.mark.parametrize(("name", "line"), COMMANDS)
+def test_commands_shown_are_understood(name, line, monkeypatch):
+    monkeypatch.chdir(ROOT)
+    program, *arguments = shlex.split(line)
+    for file in re.findall(r"(?:requirements|configs/)[\w-]*\.\w+", line):
+        assert (ROOT / file).is_file()
+    if program != "python" or arguments == ["-m", "pytest"]:
+        assert program in ("python", "pip", "visualdl", "awk"), f"{name} shows a command of another kind: {line}"
+        return
+    split = 2 if arguments[0] == "-m" else 1
+    assert isinstance(PARSERS[tuple(arguments[:split])](arguments[split:]), (argparse.Namespace, tuple))
+
+
+def test_every_script_is_shown_with_a_command():
+    shown = {tuple(shlex.split(line)[1:2]) for name, line in COMMANDS if name == "README.md"}
+    assert {("train.py",), ("test.py",), ("eval.py",)} <= shown
+
+
+@pytest.mark.parametrize("name", READMES)
+def test_scripts_and_links_exist(name):
+    text = read(name)
+    named = re.findall(r"python3? ([\w/]+\.py)", text)
+    named += [f"tools/{tool}.py" for tool in re.findall(r"python3? -m tools\.([a-z_]+)", text)]
+    missing = [file for file in named if not (ROOT / file).is_file()]
+    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
+    missing += [link for link in links if not ((ROOT / name).parent / link).exists()]
+    assert not missing
+
+
+def test_both_readmes_show_the_same_commands():
+    english, chinese = ([line for name, line in COMMANDS if name == readme] for readme in ("README.md", "README_CN.md"))
+    assert english == chinese
+
+
+def test_overview_names_every_file_and_no_other():
+    named = set(re.findall(r"^\| (.*?) \|", read("docs/overview.md"), flags=re.MULTILINE))
+    named = {file for cell in named for file in re.findall(r"`([^`]+)`", cell)}
+    packages = [init.parent for init in ROOT.glob("*/__init__.py")]
+    sources = [*ROOT.glob("*.py"), *ROOT.glob("configs/*"), *(file for folder in packages for file in folder.rglob("*.py"))]
+    assert {file.relative_to(ROOT).as_posix() for file in sources} - named == set()
+    assert [file for file in named if not (ROOT / file).exists()] == []
+
+
+def test_python_in_the_readme_runs():
+    """In a process of its own, as a reader would run it; the demo model stands in as far as it is there."""
+    [source] = fenced("README.md", "python")
+    assert [source] == fenced("README_CN.md", "python")
+    if not (ROOT / "weights/demo/model.pdparams").is_file():
+        source = source.replace('Inpainter.from_checkpoint("weights/demo")', "Inpainter(model)")
+    source += "\nassert filled.shape == picture.shape and (filled[~hole] == picture[~hole]).all()"
+    done = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True)
+    assert done.returncode == 0, done.stderr
