@@ -89,10 +89,11 @@ class RunLogger:
             f"psnr: {row['val_psnr']:.2f} dB, ssim: {row['val_ssim']:.4f}; psnr by hole area: {psnr}"
         )
 
-    def samples(self, iteration: int, grid: np.ndarray) -> None:
-        """A grid of fixed samples, uint8 [H, W, 3]: samples/iter_N.png and a picture in VisualDL."""
-        write_picture(self.directory / "samples" / f"iter_{iteration}.png", grid)
-        self.visualdl.add_image("samples/input_mask_output_composite_truth", np.array(grid), step=iteration)
+    def samples(self, iteration: int, rows: dict[str, np.ndarray]) -> None:
+        """Fixed samples by hole area, uint8 [S, 5·S, 3] each: samples/iter_N.png, and pictures in VisualDL."""
+        write_picture(self.directory / "samples" / f"iter_{iteration}.png", np.concatenate(list(rows.values())))
+        for name, row in rows.items():
+            self.visualdl.add_image(f"samples/{name}", np.array(row), step=iteration)
 
     def close(self) -> None:
         self.bar.close()

@@ -157,7 +157,7 @@ class Trainer:
     def _validate(self, logger: RunLogger, iteration: int) -> None:
         inpainter = Inpainter(self.model)
         logger.validation(iteration, self.validation.measure(inpainter))
-        logger.samples(iteration, self.validation.grid(inpainter))
+        logger.samples(iteration, self.validation.samples(inpainter))
         self.model.train()
 
     def _save(self, iteration: int) -> None:

@@ -16,8 +16,6 @@ from metrics.image_quality import l1_percent, psnr, ssim
 
 log = logging.getLogger("paddle_pconv")
 
-GRID_SAMPLES = 6  # one of each bucket
-
 
 class ValidationSet:
     """The first ``count`` pictures, centred, each with a generated hole; the buckets in turn, on and off the border.
@@ -49,10 +47,14 @@ class ValidationSet:
             samples.append(Sample(name, "generated", bucket_of(ratio), border_kind(mask), ratio, *quality))
         return bucket_rows(samples)
 
-    def grid(self, inpainter) -> np.ndarray:
-        """Rows of input, mask, output, composite, truth: uint8 [rows·S, 5·S, 3]."""
-        pairs = list(zip(self.gts, self.masks, strict=True))[:GRID_SAMPLES]
-        return np.concatenate([sample_row(gt, mask, inpainter.raw(gt, mask == 0)) for gt, mask in pairs])
+    def samples(self, inpainter) -> dict[str, np.ndarray]:
+        """Input, mask, output, composite, truth side by side, one row for each bucket: name to uint8 [S, 5·S, 3]."""
+        rows = {}
+        for gt, mask in zip(self.gts, self.masks, strict=True):
+            name = bucket_of(hole_ratio(mask))
+            if name not in rows:
+                rows[name] = sample_row(gt, mask, inpainter.raw(gt, mask == 0))
+        return rows
 
 
 def _readable(pictures: PictureSource) -> Iterator[tuple[str, np.ndarray]]:

@@ -11,17 +11,18 @@ from pathlib import Path
 import pytest
 
 import eval as evaluation
-from options import parse_train, test_parser
-from tools import generate_masks
+import options
+from tools import benchmark, generate_masks
 
 ROOT = Path(evaluation.__file__).resolve().parent
 READMES = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), ROOT / "weights/README.md")]
 NOTEBOOK = "notebooks/aistudio.ipynb"
 PARSERS = {
-    ("train.py",): parse_train,
-    ("test.py",): test_parser().parse_args,
+    ("train.py",): options.parse_train,
+    ("test.py",): options.test_parser().parse_args,
     ("eval.py",): evaluation.parse_options,
     ("-m", "tools.generate_masks"): generate_masks.build_parser().parse_args,
+    ("-m", "tools.benchmark"): benchmark.parse_options,
 }
 
 
@@ -89,7 +90,11 @@ def test_overview_names_every_file_and_no_other():
     named = set(re.findall(r"^\| (.*?) \|", read("docs/overview.md"), flags=re.MULTILINE))
     named = {file for cell in named for file in re.findall(r"`([^`]+)`", cell)}
     packages = [init.parent for init in ROOT.glob("*/__init__.py")]
-    sources = [*ROOT.glob("*.py"), *ROOT.glob("configs/*"), *(file for folder in packages for file in folder.rglob("*.py"))]
+    sources = [
+        *ROOT.glob("*.py"),
+        *ROOT.glob("configs/*"),
+        *(file for folder in packages for file in folder.rglob("*.py")),
+    ]
     assert {file.relative_to(ROOT).as_posix() for file in sources} - named == set()
     assert [file for file in named if not (ROOT / file).exists()] == []
 

@@ -1,4 +1,7 @@
-"""The notebook is clean, speaks both languages and calls the repository; .ci/run executes it, tests/test_docs.py parses its commands."""
+"""The notebook is clean, speaks both languages and defines nothing.
+
+Its commands are parsed in tests/test_docs.py; .ci/run executes it.
+"""
 
 import ast
 import re
