@@ -92,6 +92,7 @@ def setup_device(device: str = "auto", threads: int | None = None) -> None:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     if threads or "OMP_NUM_THREADS" not in os.environ:
         os.environ["OMP_NUM_THREADS"] = str(threads or cores)
+    _speed_up_amd_processors()
     for message in ("No ccache found", "You are using GPU version Paddle", "When training, we now always track"):
         warnings.filterwarnings("ignore", message=message)
     with contextlib.redirect_stderr(io.StringIO()):  # Paddle prints a warning about the threads, which are meant
@@ -105,6 +106,16 @@ def setup_device(device: str = "auto", threads: int | None = None) -> None:
             "install paddlepaddle-gpu on a machine with one, or use --device cpu"
         )
     paddle.set_device("gpu" if gpu and device != "cpu" else "cpu")
+
+
+def _speed_up_amd_processors() -> None:
+    """Have Paddle's MKL use AVX2 on AMD: left alone it takes a path for old processors, at less than half the speed."""
+    try:
+        processor = Path("/proc/cpuinfo").read_text()
+    except OSError:  # not Linux
+        return
+    if "AuthenticAMD" in processor and "avx2" in processor:
+        os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
 
 
 def train_parser() -> Parser:
@@ -237,19 +248,18 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
     parser = train_parser()
     defaults = vars(parser.parse_args([]))
     asked = parser.parse_args(argv)
-    if asked.config:
-        _apply_preset(parser, asked.config)
-    else:
-        _apply_preset(parser, DEFAULT_CONFIG)
-        if asked.image_root is None and not Path(parser.get_default("image_root")).exists():
-            absent = parser.get_default("image_root")
-            parser = train_parser()
-            _apply_preset(parser, SAMPLES_CONFIG)
-            print(
-                f"no pictures at {absent}: a short demonstration on scikit-image's sample photographs instead;"
-                " give your own with --image_root DIR"
-            )
+    config = asked.config or os.path.relpath(DEFAULT_CONFIG)
+    _apply_preset(parser, config)
+    absent = parser.get_default("image_root")
+    if not (asked.config or asked.image_root or Path(absent).exists()):
+        config, parser = os.path.relpath(SAMPLES_CONFIG), train_parser()
+        _apply_preset(parser, config)
+        print(
+            f"no pictures at {absent}: a short demonstration on scikit-image's sample photographs instead;"
+            " give your own with --image_root DIR"
+        )
     options = parser.parse_args(argv)
+    options.config = config
     options.lr = options.lr or PHASE_LR[options.phase]
     return options, {key: value for key, value in vars(options).items() if value != defaults[key]}
 
@@ -285,7 +295,7 @@ def _read_preset(path: str | os.PathLike) -> dict:
     return preset
 
 
-def test_parser() -> Parser:
+def fill_parser() -> Parser:
     """The options of test.py."""
     parser = Parser(
         prog="test.py",

@@ -17,7 +17,7 @@ from datasets.images import list_pictures, read_picture, sample_face, sample_pho
 from datasets.mask_generator import generate_mask
 from datasets.masks import BUCKETS, hole_ratio, polarity_warning, read_mask, write_mask
 from errors import InputError, run_cleanly
-from options import setup_device, test_parser
+from options import setup_device, fill_parser
 
 
 @dataclass(frozen=True)
@@ -31,7 +31,7 @@ class Job:
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = test_parser().parse_args(argv)
+    options = fill_parser().parse_args(argv)
     output = Path(options.output)
     if output.exists() and not output.is_dir():
         raise InputError(f"--output: expected a folder, got the file {output}; choose another name")

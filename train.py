@@ -33,7 +33,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     prepare_log_dir(options, fresh=resume_from is None)
     print_plan(options, changed, model, dataset, start_iter)
     run(trainer, start_iter)
-    print(f"done: {options.log_dir}; see it with: visualdl --logdir ./{options.log_dir} --language en")
+    print(f"done: {options.log_dir}; see it with: visualdl --logdir {options.log_dir} --language en")
 
 
 def build_data(options: argparse.Namespace):
@@ -130,6 +130,7 @@ def print_plan(options: argparse.Namespace, changed: dict, model, dataset, start
     import paddle
 
     parameters = sum(p.size for p in model.parameters() if not p.stop_gradient) / 1e6
+    print(f"preset: {options.config}")
     print("options that differ from the defaults: " + ", ".join(f"{key}={value}" for key, value in changed.items()))
     print(
         f"{options.model}: {parameters:.2f} M parameters; {len(dataset.pictures)} pictures; {options.phase} phase, "
@@ -187,6 +188,8 @@ def _resume_directory(options: argparse.Namespace) -> Path | None:
 
 def _warn_of_changes(meta: dict, options: argparse.Namespace) -> None:
     """The stream of samples is a function of seed and batch size: other values do not continue it."""
+    if meta.get("phase", options.phase) != options.phase:
+        print(f"the checkpoint is of phase {meta['phase']}, this is phase {options.phase}: Adam starts anew")
     for key in ("seed", "batch_size"):
         if key in meta and meta[key] != getattr(options, key):
             print(

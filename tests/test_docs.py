@@ -19,7 +19,7 @@ READMES = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md
 NOTEBOOK = "notebooks/aistudio.ipynb"
 PARSERS = {
     ("train.py",): options.parse_train,
-    ("test.py",): options.test_parser().parse_args,
+    ("test.py",): options.fill_parser().parse_args,
     ("eval.py",): evaluation.parse_options,
     ("-m", "tools.generate_masks"): generate_masks.build_parser().parse_args,
     ("-m", "tools.benchmark"): benchmark.parse_options,

@@ -9,12 +9,13 @@ from tqdm import tqdm
 from datasets.mask_generator import MIN_SIDE, generate_mask
 from datasets.masks import BUCKET_NAMES, BUCKETS, write_mask
 from errors import InputError, run_cleanly
+from options import Parser
 
 BORDERS = {"any": None, "N": False, "B": True}
 
 
 def build_parser() -> argparse.ArgumentParser:
-    parser = argparse.ArgumentParser(
+    parser = Parser(
         prog="python -m tools.generate_masks",
         description="Draw random irregular holes and write them as numbered black-and-white PNG pictures. "
         "The same options and seed give the same masks.",
@@ -23,27 +24,27 @@ def build_parser() -> argparse.ArgumentParser:
     add = parser.add_argument
     add("--output", required=True, metavar="DIR", type=Path, help="folder to write, new or empty")
     add("--count", required=True, metavar="N", type=int, help="how many masks")
-    add("--size", default=512, metavar="PX", type=int, help="height and width of each mask (default: %(default)s)")
+    add("--size", default=512, metavar="PX", type=int, help="height and width of each mask")
     add(
         "--bucket",
         default="all",
         choices=("all", *BUCKET_NAMES),
-        help="the hole's share of the picture; all takes the six in turn (default: %(default)s)",
+        help="the hole's share of the picture; all takes the six in turn",
     )
     add(
         "--border",
         default="any",
         choices=tuple(BORDERS),
         help="N: every hole keeps 50/512 of the side away from the border; B: at least one hole comes closer; "
-        "any: a coin decides for each mask (default: %(default)s)",
+        "any: a coin decides for each mask",
     )
     add(
         "--hole",
         default="white",
         choices=("white", "black"),
-        help="colour of the hole in the files; give the same to test.py and eval.py (default: %(default)s)",
+        help="colour of the hole in the files; give the same to test.py and eval.py",
     )
-    add("--seed", default=0, metavar="N", type=int, help="of the random numbers, 0 or above (default: %(default)s)")
+    add("--seed", default=0, metavar="N", type=int, help="of the random numbers, 0 or above")
     return parser
 
 
