@@ -6,14 +6,15 @@ encoder's feature of that size (3×3 kernels; batch normalisation and LeakyReLU 
 itself; the last layer is linear.
 
 All three networks are one skeleton over two kinds of layers: ``down(x, mask)`` and ``up(x, mask, skip, skip_mask)``,
-each returning a feature and its mask. The ordinary layers pass no mask on.
+each returning a feature and its mask. A feature leaves its layer masked, once for all who read it. The ordinary
+layers pass no mask on.
 """
 
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from .partial_conv import PartialConv2D, PartialUpConv2D
+from .partial_conv import PartialConv2D, PartialUpConv2D, apply_mask
 
 OUTPUTS = ("linear", "tanh")
 HOLE_GREY = 127.5 / 255  # what the paper's ordinary-convolution baseline sees in a hole
@@ -104,8 +105,8 @@ class PartialDown(nn.Layer):
         self.conv, self.norm = _conv_and_norm(PartialConv2D, index, in_channels, out_channels)
 
     def forward(self, x, mask):
-        x, mask = self.conv(x, mask)
-        return F.relu(self.norm(x)), mask
+        x, mask = self.conv.over_masked(x, mask)
+        return apply_mask(F.relu(self.norm(x)), mask), mask
 
 
 class PartialResidualDown(PartialDown):
@@ -118,9 +119,8 @@ class PartialResidualDown(PartialDown):
 
     def forward(self, x, mask):
         x, mask = super().forward(x, mask)
-        branch, grown = self.branch(x, mask)
-        kept = x * mask.astype(x.dtype).expand_as(x)
-        return F.relu(kept + self.branch_norm(branch)), grown
+        branch, mask = self.branch.over_masked(x, mask)
+        return apply_mask(F.relu(x + self.branch_norm(branch)), mask), mask
 
 
 class PartialUp(nn.Layer):
@@ -132,8 +132,8 @@ class PartialUp(nn.Layer):
         self.norm = nn.BatchNorm2D(out_channels) if index else None
 
     def forward(self, x, mask, skip, skip_mask):
-        x, mask = self.conv(x, mask, skip, skip_mask)
-        return _finish(x, self.norm), mask
+        x, mask = self.conv.over_masked(x, mask, skip, skip_mask)
+        return (x if self.norm is None else apply_mask(_activate(x, self.norm), mask)), mask
 
 
 class ConvDown(nn.Layer):
@@ -164,7 +164,8 @@ class ConvUp(nn.Layer):
 
     def forward(self, x, mask, skip, skip_mask):
         x = paddle.concat([F.interpolate(x, scale_factor=2, mode="nearest"), skip], axis=1)
-        return _finish(self.conv(x), self.norm), None
+        x = self.conv(x)
+        return (x if self.norm is None else _activate(x, self.norm)), None
 
 
 class PConvUNet(UNet):
@@ -221,8 +222,8 @@ def _conv_and_norm(conv: type, index: int, in_channels: int, out_channels: int) 
     return layer, nn.BatchNorm2D(out_channels) if index else nn.Identity()
 
 
-def _finish(x: paddle.Tensor, norm: nn.Layer | None) -> paddle.Tensor:
-    return x if norm is None else F.leaky_relu(norm(x), 0.2)
+def _activate(x: paddle.Tensor, norm: nn.Layer) -> paddle.Tensor:
+    return F.leaky_relu(norm(x), 0.2)
 
 
 def _pad_to_multiple(x: paddle.Tensor, multiple: int) -> paddle.Tensor:
