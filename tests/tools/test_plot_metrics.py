@@ -1,0 +1,27 @@
+"""The curves of a run as a picture."""
+
+import pytest
+
+from datasets.images import read_picture
+from errors import InputError
+from tools import plot_metrics
+
+
+def write_run(folder, rows):
+    folder.mkdir()
+    (folder / "metrics.csv").write_text("iter,valid,hole,val_psnr_0.1-0.2\n" + "\n".join(rows))
+    return str(folder)
+
+
+def test_runs_are_drawn_one_after_another(tmp_path):
+    runs = [write_run(tmp_path / name, ["1,0.5,0.4,", "2,0.3,0.2,20.5"]) for name in "ab"]
+    plot_metrics.main([*runs, "--output", str(tmp_path / "curves.png")])
+    picture = read_picture(tmp_path / "curves.png")
+    assert picture.shape[1] > 1000 and picture.std() > 5
+
+
+def test_a_folder_that_is_no_run_is_told(tmp_path):
+    with pytest.raises(InputError, match=r"with metrics\.csv"):
+        plot_metrics.main([str(tmp_path)])
+    with pytest.raises(InputError, match="expected rows"):
+        plot_metrics.main([write_run(tmp_path / "empty", [])])

@@ -1,0 +1,79 @@
+"""Draw a run's curves into one picture: ``python -m tools.plot_metrics logs/Celeba --output curves.png``."""
+
+import csv
+from collections.abc import Sequence
+from pathlib import Path
+
+import matplotlib
+
+from engine.logger import TERMS
+from errors import InputError, run_cleanly
+from files import atomic_path
+from options import Parser
+
+matplotlib.use("Agg")
+from matplotlib import pyplot as plt
+
+PSNR = "val_psnr_"
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = build_parser().parse_args(argv)
+    draw([read_rows(Path(run)) for run in options.runs], Path(options.output))
+    print(f"written: {options.output}")
+
+
+def build_parser() -> Parser:
+    parser = Parser(prog="python -m tools.plot_metrics", description="Draw the curves of a run, from its metrics.csv.")
+    parser.add_argument("runs", nargs="+", metavar="DIR", help="folder of a run; several are drawn one after another")
+    parser.add_argument("--output", default="logs/curves.png", metavar="FILE", help="picture to write")
+    return parser
+
+
+def read_rows(run: Path) -> list[dict[str, float]]:
+    """The rows of a run's metrics.csv, without their empty cells."""
+    path = run / "metrics.csv"
+    if not path.is_file():
+        raise InputError(
+            f"expected the folder of a run with metrics.csv in it, got {run}; train.py writes such folders"
+        )
+    with open(path, newline="") as file:
+        rows = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+    if not rows:
+        raise InputError(f"{path}: expected rows, got none; the run has not logged yet")
+    return rows
+
+
+def draw(runs: list[list[dict[str, float]]], output: Path) -> None:
+    """Raw loss terms on a logarithmic scale, and validation PSNR by hole area, over the iterations of all runs."""
+    figure, (loss_axes, psnr_axes) = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
+    first = 0
+    for number, rows in enumerate(runs):
+        for i, term in enumerate(TERMS):
+            _curve(loss_axes, rows, term, first, f"C{i}", label=term)
+        for i, key in enumerate(sorted({key for row in rows for key in row if key.startswith(PSNR)})):
+            _curve(psnr_axes, rows, key, first, f"C{i}", label=key.removeprefix(PSNR), marker="o")
+        first += int(rows[-1]["iter"])
+        if number + 1 < len(runs):
+            for axes in (loss_axes, psnr_axes):
+                axes.axvline(first, color="grey", linestyle=":")
+    loss_axes.set(yscale="log", xlabel="iteration", ylabel="raw loss term")
+    psnr_axes.set(xlabel="iteration", ylabel="validation PSNR (dB) by hole area")
+    for axes in (loss_axes, psnr_axes):
+        axes.grid(alpha=0.3)
+        handles, labels = axes.get_legend_handles_labels()
+        by_label = dict(zip(labels, handles, strict=True))
+        axes.legend(by_label.values(), by_label.keys(), fontsize="small")
+    with atomic_path(output) as temporary:
+        figure.savefig(temporary, dpi=110)
+    plt.close(figure)
+
+
+def _curve(axes, rows: list[dict[str, float]], key: str, first: int, color: str, **style) -> None:
+    points = [(first + row["iter"], row[key]) for row in rows if key in row]
+    if points:
+        axes.plot(*zip(*points, strict=True), color=color, linewidth=1.2, markersize=3, **style)
+
+
+if __name__ == "__main__":
+    run_cleanly(main)
