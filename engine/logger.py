@@ -51,7 +51,9 @@ class RunLogger:
         log.setLevel(logging.INFO)
         self.csv_path = self.directory / "metrics.csv"
         _keep_rows(self.csv_path, start_iter)
-        self.visualdl = LogWriter(logdir=str(self.directory))
+        # VisualDL shows one record file of a folder: a resumed run must go on in that of the run before.
+        records = sorted(self.directory.glob("vdlrecords.*.log"))
+        self.visualdl = LogWriter(logdir=str(self.directory), file_name=records[-1].name if records else "")
         self.bar = tqdm(total=max_iters, initial=start_iter, unit="it", desc="train", dynamic_ncols=True)
 
     def training(self, row: dict, weighted: dict[str, float], epochs: float) -> None:

@@ -78,6 +78,7 @@ def test_a_resumed_log_drops_rows_behind_its_checkpoint(tmp_path):
     resumed = make_trainer(tmp_path)
     resumed.run(start_iter=2)
     assert [r["iter"] for r in rows_of(tmp_path)] == ["1", "2", "3", "4", "4"]
+    assert len(list(tmp_path.glob("vdlrecords.*"))) == 1  # VisualDL shows one file
 
 
 def test_a_loss_that_is_not_finite_stops_and_names_the_term(tmp_path):
