@@ -10,6 +10,7 @@ import cv2
 import numpy as np
 
 from datasets.masks import BUCKETS, border_margins
+from errors import InputError
 
 MIN_SIDE = 16  # px
 
@@ -29,14 +30,17 @@ def generate_mask(
         border: True puts at least one hole into the margin of 50/512 of the side along the border (row B of the paper's
             tables), False keeps all of them out of it (row N).
     Raises:
-        ValueError: a side below 16 px, or a bucket outside 0 to 0.6 or too narrow to hold one count of pixels.
+        InputError: a side below 16 px.
+        ValueError: a bucket outside 0 to 0.6 or too narrow to hold one count of pixels.
     Example:
         >>> mask = generate_mask(np.random.default_rng(0), 64, 48, (0.2, 0.3), border=False)
         >>> mask.shape, bool(0.2 < 1 - mask.mean() <= 0.3)
         ((64, 48), True)
     """
     if min(height, width) < MIN_SIDE:
-        raise ValueError(f"expected sides of at least {MIN_SIDE} px, got {height}x{width}")
+        raise InputError(
+            f"expected sides of at least {MIN_SIDE} px to draw a mask in, got {height}x{width}: give a mask, or a larger size"
+        )
     bucket = bucket or BUCKETS[rng.integers(len(BUCKETS))]
     least, most = _pixel_bounds(bucket, height * width)
     goal = int(rng.integers(least, most, endpoint=True))

@@ -22,6 +22,8 @@ before the division, so that an empty window gives 0 and not 0·inf. A mask is e
 they are multiplied: on CPU Paddle's broadcast multiplication costs several times the expansion and the plain product.
 """
 
+import contextlib
+
 import numpy as np
 import paddle
 import paddle.nn.functional as F
@@ -184,7 +186,7 @@ def _check_double(x: paddle.Tensor, skip: paddle.Tensor) -> None:
 
 def apply_mask(x: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
     """x ⊙ mask for a mask of one channel or of x's; no gradient goes to the mask."""
-    return x * mask.detach().astype(x.dtype).expand_as(x)
+    return x * _over_channels(mask.detach().astype(x.dtype), x)
 
 
 def _valid_channels(mask: paddle.Tensor, channels: int) -> paddle.Tensor:
@@ -200,20 +202,30 @@ def _window_ratio(
 
     ``count`` holds how many features are valid at each position, ``box`` is a filter of ones over it.
     """
-    with paddle.amp.auto_cast(enable=False):  # counts reach thousands: float16 would round them
+    with _no_amp():  # counts reach thousands: float16 would round them
         valid = F.conv2d(count, box, **geometry)
         new_mask = (valid > 0).astype("float32")
         window = channels * box.shape[2] * box.shape[3]
-        return new_mask * (window / valid.clip(min=1.0)), new_mask
+        return new_mask * window / valid.clip(min=1.0), new_mask
 
 
 def _rescale(
     out: paddle.Tensor, ratio: paddle.Tensor, mask: paddle.Tensor, bias: paddle.Tensor | None
 ) -> paddle.Tensor:
-    out = out * ratio.astype(out.dtype).expand_as(out)
+    out = out * _over_channels(ratio.astype(out.dtype), out)
     if bias is None:
         return out
     return out + bias.astype(out.dtype).reshape([1, -1, 1, 1]) * mask.astype(out.dtype)
+
+
+def _over_channels(mask: paddle.Tensor, x: paddle.Tensor) -> paddle.Tensor:
+    """A mask of one channel repeated for each of x's. Not by expand, which ONNX converts wrongly for a free batch."""
+    return mask if mask.shape[1] == x.shape[1] else mask.tile([1, x.shape[1], 1, 1])
+
+
+def _no_amp() -> contextlib.AbstractContextManager:
+    """Automatic mixed precision off; in a graph being exported it is off, and Paddle 2.6 refuses the switch."""
+    return paddle.amp.auto_cast(enable=False) if paddle.in_dynamic_mode() else contextlib.nullcontext()
 
 
 def _upsample(x: paddle.Tensor) -> paddle.Tensor:

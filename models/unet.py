@@ -14,7 +14,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from .partial_conv import PartialConv2D, PartialUpConv2D, apply_mask
+from .partial_conv import PartialConv2D, PartialUpConv2D, apply_mask, conv3x3_of_upsampled
 
 OUTPUTS = ("linear", "tanh")
 HOLE_GREY = 127.5 / 255  # what the paper's ordinary-convolution baseline sees in a hole
@@ -58,11 +58,11 @@ class UNet(nn.Layer):
 
     def prepare(self, image: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
         """The network's first feature: the picture with its holes emptied, whatever stood in them (NaN too)."""
-        return paddle.where(mask.expand_as(image) > 0, image, paddle.zeros_like(image))
+        return paddle.where(mask.tile([1, 3, 1, 1]) > 0, image, paddle.zeros_like(image))
 
     def forward(self, image: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
         _check_inputs(image, mask)
-        h, w = image.shape[2:]
+        h, w = _spatial_size(image)
         image, mask = (_pad_to_multiple(t, 2**self.depth) for t in (image, mask))
         x = self.prepare(image, mask)
         skips = []
@@ -163,8 +163,8 @@ class ConvUp(nn.Layer):
         self.norm = nn.BatchNorm2D(out_channels) if index else None
 
     def forward(self, x, mask, skip, skip_mask):
-        x = paddle.concat([F.interpolate(x, scale_factor=2, mode="nearest"), skip], axis=1)
-        x = self.conv(x)
+        up_weight, skip_weight = self.conv.weight.split([x.shape[1], skip.shape[1]], axis=1)
+        x = conv3x3_of_upsampled(x, up_weight) + F.conv2d(skip, skip_weight, self.conv.bias, padding=1)
         return (x if self.norm is None else _activate(x, self.norm)), None
 
 
@@ -197,7 +197,7 @@ class ConvUNet(UNet):
         super().__init__(base_channels, depth, output)
 
     def prepare(self, image, mask):
-        filled = paddle.where(mask.expand_as(image) > 0, image, paddle.full_like(image, HOLE_GREY))
+        filled = paddle.where(mask.tile([1, 3, 1, 1]) > 0, image, paddle.full_like(image, HOLE_GREY))
         return filled if self.picture_channels == 3 else paddle.concat([filled, mask.astype(image.dtype)], axis=1)
 
     def make_down(self, index, in_channels, out_channels):
@@ -223,13 +223,29 @@ def _conv_and_norm(conv: type, index: int, in_channels: int, out_channels: int) 
 
 
 def _activate(x: paddle.Tensor, norm: nn.Layer) -> paddle.Tensor:
-    return F.leaky_relu(norm(x), 0.2)
+    x = norm(x)
+    # In an exported graph as a maximum: of Paddle 3.3's leaky_relu, oneDNN and ONNX misread the slope.
+    return F.leaky_relu(x, 0.2) if paddle.in_dynamic_mode() else paddle.maximum(x, 0.2 * x)
 
 
 def _pad_to_multiple(x: paddle.Tensor, multiple: int) -> paddle.Tensor:
     """Zeros below and to the right until both sides are multiples; in a mask zero is hole."""
-    below, right = (-side % multiple for side in x.shape[2:])
-    return F.pad(x, [0, right, 0, below]) if below or right else x
+    height, width = _spatial_size(x)
+    below, right = -height % multiple, -width % multiple
+    if paddle.in_dynamic_mode():
+        return F.pad(x, [0, right, 0, below]) if below or right else x
+    # An exported graph pads by the most there can be, then crops: ONNX would misread the value that F.pad pads with.
+    x = paddle.concat([x, paddle.zeros_like(x[:, :, :1]).tile([1, 1, multiple - 1, 1])], axis=2)
+    x = paddle.concat([x, paddle.zeros_like(x[..., :1]).tile([1, 1, 1, multiple - 1])], axis=3)
+    return x[:, :, : height + below, : width + right]
+
+
+def _spatial_size(x: paddle.Tensor) -> list:
+    """Height and width; in a graph being exported, tensors that hold them when it runs."""
+    if paddle.in_dynamic_mode():
+        return x.shape[2:]
+    shape = paddle.shape(x)
+    return [shape[2], shape[3]]
 
 
 def _check_options(base_channels: int, depth: int, output: str) -> None:
