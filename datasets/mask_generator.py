@@ -39,7 +39,8 @@ def generate_mask(
     """
     if min(height, width) < MIN_SIDE:
         raise InputError(
-            f"expected sides of at least {MIN_SIDE} px to draw a mask in, got {height}x{width}: give a mask, or a larger size"
+            f"expected sides of at least {MIN_SIDE} px to draw a mask in, got {height}x{width}: "
+            "give a mask, or a larger size"
         )
     bucket = bucket or BUCKETS[rng.integers(len(BUCKETS))]
     least, most = _pixel_bounds(bucket, height * width)
