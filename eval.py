@@ -145,14 +145,14 @@ def choose_method(options: Namespace) -> tuple[Callable, dict]:
     setup_device(options.device, options.threads)
     import paddle  # after setup_device: threads are settled when paddle is imported; classical methods do without
 
-    from engine.checkpoint import PARAMS, weights_directory
+    from engine.checkpoint import weights_directory, weights_file
     from engine.inpainter import Inpainter
 
-    directory = weights_directory(options.weights or DEMO_WEIGHTS)
+    directory = weights_directory(options.weights or DEMO_WEIGHTS, exported=True)
     inpainter = Inpainter.from_checkpoint(directory)
     about = {
         "method": inpainter.model.model_name,
-        "weights_sha256": hashlib.sha256((directory / PARAMS).read_bytes()).hexdigest(),
+        "weights_sha256": hashlib.sha256(weights_file(directory).read_bytes()).hexdigest(),
         "versions": {"paddle": paddle.__version__, **versions},
     }
     return inpainter.raw if options.protocol == "raw" else inpainter, about

@@ -312,7 +312,10 @@ def fill_parser() -> Parser:
         "--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files"
     )
     parser.add_argument(
-        "--weights", metavar="FILE|DIR", default=os.path.relpath(DEMO_WEIGHTS), help="weights directory"
+        "--weights",
+        metavar="FILE|DIR",
+        default=os.path.relpath(DEMO_WEIGHTS),
+        help="weights directory, or an exported one",
     )
     parser.add_argument(
         "--output", metavar="DIR", default="logs/test", help="folder of the results, one PNG for each picture"
@@ -321,5 +324,24 @@ def fill_parser() -> Parser:
         "--grid", action="store_true", help="also write input, mask, output, composite and truth side by side"
     )
     parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="of the generated holes")
+    add_device_options(parser)
+    return parser
+
+
+def export_parser() -> Parser:
+    """The options of export.py."""
+    parser = Parser(
+        prog="export.py",
+        description="Write a network as a static model, for Paddle Inference and on request ONNX, with free batch "
+        "size, height and width. test.py and eval.py take the result for --weights.",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="FILE|DIR",
+        default=os.path.relpath(DEMO_WEIGHTS),
+        help="weights directory or training checkpoint",
+    )
+    parser.add_argument("--output", metavar="DIR", default="logs/export", help="new folder, or an earlier export")
+    parser.add_argument("--onnx", action="store_true", help="also write model.onnx and check it with ONNX Runtime")
     add_device_options(parser)
     return parser

@@ -17,7 +17,7 @@ from datasets.images import list_pictures, read_picture, sample_face, sample_pho
 from datasets.mask_generator import generate_mask
 from datasets.masks import BUCKETS, hole_ratio, polarity_warning, read_mask, write_mask
 from errors import InputError, run_cleanly
-from options import setup_device, fill_parser
+from options import fill_parser, setup_device
 
 
 @dataclass(frozen=True)
@@ -40,7 +40,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from engine import Inpainter
     from engine.checkpoint import read_meta, weights_directory
 
-    about = read_meta(weights_directory(options.weights)).get("about")
+    about = read_meta(weights_directory(options.weights, exported=True)).get("about")
     inpainter = Inpainter.from_checkpoint(options.weights)
     if about:
         print(f"{options.weights}: {about}")

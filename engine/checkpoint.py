@@ -22,6 +22,7 @@ from files import atomic_path
 from models import build_model
 
 PARAMS, OPTIMIZER, META = "model.pdparams", "model.pdopt", "meta.json"
+EXPORTED_PARAMS = "model.pdiparams"  # of a static model, see engine/exported.py
 LATEST = "latest"
 
 _reconstruct = np.zeros(1).__reduce__()[0]  # numpy's own, under whichever of its two homes
@@ -53,7 +54,7 @@ def save_weights(model: nn.Layer, directory: str | os.PathLike, dtype: str = "fl
     arrays = {name: a.astype(dtype) if a.dtype.kind == "f" else a for name, a in arrays.items()}
     with atomic_path(directory / PARAMS) as temporary:
         paddle.save(arrays, str(temporary))
-    meta = {"model": model.model_name, "options": model.model_options, **meta, "versions": _versions()}
+    meta = {"model": model.model_name, "options": model.model_options, **meta, "versions": library_versions()}
     with atomic_path(directory / META) as temporary:
         temporary.write_text(json.dumps(meta, indent=2) + "\n")
 
@@ -76,21 +77,33 @@ def load_weights(path: str | os.PathLike) -> nn.Layer:
     return model
 
 
-def weights_directory(path: str | os.PathLike) -> Path:
-    """The directory that ``path`` means: itself, a run's newest checkpoint below it, or a weights file's folder."""
-    path = Path(path)
-    if path.is_file() and path.name != PARAMS:
+def weights_directory(path: str | os.PathLike, exported: bool = False) -> Path:
+    """The directory that ``path`` means: itself, a run's newest checkpoint below it, or a weights file's folder.
+
+    Args:
+        exported: whether a static model's directory will do as well.
+    """
+    path, names = Path(path), (PARAMS, EXPORTED_PARAMS) if exported else (PARAMS,)
+    if path.is_file() and path.name not in names:
         raise InputError(
             f"weights: expected a directory with {PARAMS} and {META} or that {PARAMS}, got the file {path}"
         )
     directory = path.parent if path.is_file() else path
     for candidate in (directory, directory / LATEST, directory / "checkpoints" / LATEST):
-        if (candidate / PARAMS).is_file():
+        if any((candidate / name).is_file() for name in names):
             return candidate
     got = f"no {PARAMS} in {directory}" if directory.is_dir() else f"no such path: {path}"
+    if (directory / EXPORTED_PARAMS).is_file():
+        got = f"an exported model, which runs and nothing else: {path}"
     raise InputError(
         f"weights: expected a directory with {PARAMS} and {META} in it, got {got}; train.py writes such directories"
     )
+
+
+def weights_file(directory: Path) -> Path:
+    """The file that holds the parameters of a weights directory or of a static model's."""
+    weights = directory / PARAMS
+    return weights if weights.is_file() else directory / EXPORTED_PARAMS
 
 
 def read_meta(directory: Path) -> dict:
@@ -219,5 +232,6 @@ def load_optimizer(optimizer: paddle.optimizer.Optimizer, directory: Path, names
     optimizer.set_state_dict(state)
 
 
-def _versions() -> dict[str, str]:
+def library_versions() -> dict[str, str]:
+    """What a file that is being written should say it was made with."""
     return {"paddle": paddle.__version__, "numpy": np.__version__}

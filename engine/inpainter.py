@@ -7,7 +7,8 @@ import paddle
 from paddle import nn
 
 from datasets.images import to_float, to_uint8
-from engine.checkpoint import load_weights
+from engine.checkpoint import PARAMS, load_weights, weights_directory
+from engine.exported import StaticModel
 from errors import InputError
 
 
@@ -15,7 +16,7 @@ class Inpainter:
     """A picture and its hole in, the filled picture out.
 
     Args:
-        model: a network called as ``model(image, mask)`` (see ``models.build_model``).
+        model: a network called as ``model(image, mask)`` (see ``models.build_model``), or an exported one.
     Shape:
         picture: uint8 [H, W, 3] RGB, any H and W.   hole: [H, W], bool or {0, 1}; True = to be filled.
         Returns uint8 [H, W, 3]; pixels outside the hole come back bit for bit.
@@ -30,14 +31,16 @@ class Inpainter:
         (20, 30, 3)
     """
 
-    def __init__(self, model: nn.Layer):
+    def __init__(self, model: nn.Layer | StaticModel):
         self.model = model
-        self.model.eval()
+        if isinstance(model, nn.Layer):
+            model.eval()
 
     @classmethod
     def from_checkpoint(cls, path: str | os.PathLike) -> "Inpainter":
-        """From a weights directory or file (see ``engine.checkpoint.load_weights``)."""
-        return cls(load_weights(path))
+        """From a weights directory or file (see ``engine.checkpoint``), or from a directory that export.py wrote."""
+        directory = weights_directory(path, exported=True)
+        return cls(load_weights(directory) if (directory / PARAMS).is_file() else StaticModel(directory))
 
     def __call__(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         output = self.raw(picture, hole)
@@ -48,9 +51,15 @@ class Inpainter:
         _check(picture, hole)
         mask = 1 - hole.astype("float32")[None]  # [1, H, W]
         image = to_float(picture) * mask
-        with paddle.no_grad():
-            output = self.model(paddle.to_tensor(image[None]), paddle.to_tensor(mask[None]))
-        return to_uint8(output[0].numpy())
+        return to_uint8(run(self.model, image[None], mask[None])[0])
+
+
+def run(model: nn.Layer | StaticModel, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """A network's output for arrays, whichever way it runs; shapes as for the network."""
+    if isinstance(model, StaticModel):
+        return model(image, mask)
+    with paddle.no_grad():
+        return model(paddle.to_tensor(image), paddle.to_tensor(mask)).numpy()
 
 
 def _check(picture: np.ndarray, hole: np.ndarray) -> None:

@@ -206,6 +206,7 @@ def _window_ratio(
         valid = F.conv2d(count, box, **geometry)
         new_mask = (valid > 0).astype("float32")
         window = channels * box.shape[2] * box.shape[3]
+        # Like shapes, since oneDNN in Paddle 2.6 divides a number by a tensor wrongly.
         return new_mask * window / valid.clip(min=1.0), new_mask
 
 
@@ -215,11 +216,12 @@ def _rescale(
     out = out * _over_channels(ratio.astype(out.dtype), out)
     if bias is None:
         return out
-    return out + bias.astype(out.dtype).reshape([1, -1, 1, 1]) * mask.astype(out.dtype)
+    # bias ⊗ mask as a 1×1 convolution, for the same reason that masks are expanded (see above).
+    return out + F.conv2d(mask.astype(out.dtype), bias.astype(out.dtype).reshape([-1, 1, 1, 1]))
 
 
 def _over_channels(mask: paddle.Tensor, x: paddle.Tensor) -> paddle.Tensor:
-    """A mask of one channel repeated for each of x's. Not by expand, which ONNX converts wrongly for a free batch."""
+    """A mask of one channel repeated for each of x's. Not by expand, which paddle2onnx gets wrong."""
     return mask if mask.shape[1] == x.shape[1] else mask.tile([1, x.shape[1], 1, 1])
 
 

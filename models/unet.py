@@ -14,7 +14,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from .partial_conv import PartialConv2D, PartialUpConv2D, apply_mask, conv3x3_of_upsampled
+from .partial_conv import PartialConv2D, PartialUpConv2D, apply_mask
 
 OUTPUTS = ("linear", "tanh")
 HOLE_GREY = 127.5 / 255  # what the paper's ordinary-convolution baseline sees in a hole
@@ -163,8 +163,7 @@ class ConvUp(nn.Layer):
         self.norm = nn.BatchNorm2D(out_channels) if index else None
 
     def forward(self, x, mask, skip, skip_mask):
-        up_weight, skip_weight = self.conv.weight.split([x.shape[1], skip.shape[1]], axis=1)
-        x = conv3x3_of_upsampled(x, up_weight) + F.conv2d(skip, skip_weight, self.conv.bias, padding=1)
+        x = self.conv(paddle.concat([_upsample(x), skip], axis=1))
         return (x if self.norm is None else _activate(x, self.norm)), None
 
 
@@ -222,9 +221,16 @@ def _conv_and_norm(conv: type, index: int, in_channels: int, out_channels: int) 
     return layer, nn.BatchNorm2D(out_channels) if index else nn.Identity()
 
 
+def _upsample(x: paddle.Tensor) -> paddle.Tensor:
+    """Nearest ×2. Its own operator only while training: neither oneDNN nor paddle2onnx takes that."""
+    if paddle.in_dynamic_mode():
+        return F.interpolate(x, scale_factor=2, mode="nearest")
+    return F.pixel_shuffle(paddle.stack([x] * 4, axis=2).flatten(1, 2), 2)
+
+
 def _activate(x: paddle.Tensor, norm: nn.Layer) -> paddle.Tensor:
     x = norm(x)
-    # In an exported graph as a maximum: of Paddle 3.3's leaky_relu, oneDNN and ONNX misread the slope.
+    # A maximum in an exported graph: oneDNN and paddle2onnx misread the slope of Paddle 3.3's leaky_relu.
     return F.leaky_relu(x, 0.2) if paddle.in_dynamic_mode() else paddle.maximum(x, 0.2 * x)
 
 
@@ -234,7 +240,7 @@ def _pad_to_multiple(x: paddle.Tensor, multiple: int) -> paddle.Tensor:
     below, right = -height % multiple, -width % multiple
     if paddle.in_dynamic_mode():
         return F.pad(x, [0, right, 0, below]) if below or right else x
-    # An exported graph pads by the most there can be, then crops: ONNX would misread the value that F.pad pads with.
+    # An exported graph pads by the most there can be, then crops: paddle2onnx misreads the value that F.pad pads with.
     x = paddle.concat([x, paddle.zeros_like(x[:, :, :1]).tile([1, 1, multiple - 1, 1])], axis=2)
     x = paddle.concat([x, paddle.zeros_like(x[..., :1]).tile([1, 1, 1, multiple - 1])], axis=3)
     return x[:, :, : height + below, : width + right]

@@ -20,6 +20,7 @@ NOTEBOOK = "notebooks/aistudio.ipynb"
 PARSERS = {
     ("train.py",): options.parse_train,
     ("test.py",): options.fill_parser().parse_args,
+    ("export.py",): options.export_parser().parse_args,
     ("eval.py",): evaluation.parse_options,
     ("-m", "tools.generate_masks"): generate_masks.build_parser().parse_args,
     ("-m", "tools.benchmark"): benchmark.parse_options,

@@ -1,0 +1,283 @@
+"""Networks as static models, which run without the Python that made them: written, checked and run.
+
+An exported directory holds the graph and its parameters as ``paddle.jit.save`` writes them (the graph's suffix differs
+between versions of Paddle), ``meta.json``, and on request ``model.onnx``. Batch size, height and width are free.
+``meta.json`` is that of the weights, with ``format``, the names of the inputs, and the sha256 of each file, since
+Paddle's own reader may crash on one that is damaged or too new for it.
+"""
+
+import hashlib
+import importlib.util
+import json
+import os
+import shutil
+import subprocess
+import sys
+import warnings
+from collections.abc import Callable, Iterator
+from pathlib import Path
+
+import numpy as np
+import paddle
+from paddle import inference, nn
+from paddle.static import InputSpec
+
+from engine.checkpoint import EXPORTED_PARAMS, META, library_versions, read_meta
+from errors import InputError
+
+FORMAT = "paddle_inference"
+INPUTS = {"image": [None, 3, None, None], "mask": [None, 1, None, None]}
+ONNX, ONNX_OPSET = "model.onnx", 17
+CHECKED_SHAPES = ((1, 64, 64), (2, 51, 83))  # batch, height, width
+TOLERANCE = 1e-4  # of an output in [0, 1]
+
+
+def export_model(model: nn.Layer, directory: str | os.PathLike, onnx: bool = False, **meta) -> dict[str, float]:
+    """Write a network made by ``build_model`` as an exported directory, whole or not at all.
+
+    Args:
+        model: is left in evaluation mode.
+        directory: new, empty, or an earlier export, which is replaced.
+        onnx: also write ``model.onnx``.
+        meta: further entries of meta.json (iter, about, ...).
+    Returns the largest difference from ``model``'s own output, by what ran the export; of outputs beyond 1, relative.
+    Raises:
+        InputError: the directory holds something else, or ONNX is asked for and its packages are absent.
+        RuntimeError: an export that does not agree with the network, of which nothing is kept.
+    """
+    directory = Path(directory).resolve()
+    _refuse_to_replace(directory)
+    if onnx:
+        require_onnx()
+    temporary = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
+    temporary.mkdir(parents=True)
+    try:
+        _write_graph(model, temporary)
+        if onnx:
+            _write_onnx(temporary)
+        _write_meta(temporary, {**meta, "model": model.model_name, "options": model.model_options})
+        differences = _compare(model, temporary)
+        shutil.rmtree(directory, ignore_errors=True)
+        os.replace(temporary, directory)
+    finally:
+        shutil.rmtree(temporary, ignore_errors=True)
+    return differences
+
+
+class StaticModel:
+    """An exported network run by Paddle Inference: oneDNN on CPU, CUDA on GPU, as ``paddle.set_device`` says.
+
+    One call at a time: threads must not share it.
+
+    Args:
+        directory: what ``export_model`` wrote.
+        tensorrt: on GPU, run what TensorRT can take with it.
+    Shape:
+        image: [N, 3, H, W] float32 in [0, 1], RGB.   mask: [N, 1, H, W] float32, {0, 1}, 1 = valid.   Any N, H and W.
+        Returns [N, 3, H, W] float32 in [0, 1] scale, not clipped.
+    Raises:
+        InputError: files are missing or damaged, or are of a version of Paddle that this one cannot read.
+    """
+
+    def __init__(self, directory: str | os.PathLike, tensorrt: bool = False):
+        directory = Path(directory)
+        meta = _read_export(directory)
+        self.model_name, self.model_options = meta["model"], meta["options"]
+        graph = next(name for name in meta["files"] if name not in (EXPORTED_PARAMS, ONNX))
+        config = inference.Config(str(directory / graph), str(directory / EXPORTED_PARAMS))
+        _configure(config, tensorrt)
+        try:
+            self._predictor = inference.create_predictor(config)
+        except Exception as error:  # the files are whole, so whatever Paddle raises, it cannot read them
+            raise InputError(
+                f"{directory}: expected a model that Paddle {paddle.__version__} can read, got one exported with "
+                f"{_paddle_version(meta)} ({type(error).__name__}); export the weights again with this Paddle"
+            ) from None
+
+    def __call__(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+        for name, array in zip(INPUTS, (image, mask), strict=True):
+            self._predictor.get_input_handle(name).copy_from_cpu(np.ascontiguousarray(array, "float32"))
+        self._predictor.run()
+        [output] = self._predictor.get_output_names()
+        return self._predictor.get_output_handle(output).copy_to_cpu()
+
+
+def require_onnx() -> None:
+    """Raise InputError where ``model.onnx`` cannot be written."""
+    if _major(paddle.__version__) < 3:
+        raise InputError(
+            f"--onnx: expected Paddle 3, whose models paddle2onnx reads, got {paddle.__version__}; "
+            "export in an environment with paddlepaddle>=3 (weights are the same for both)"
+        )
+    missing = [name for name in ("paddle2onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
+    if missing:
+        raise InputError(
+            f"--onnx: expected the packages paddle2onnx and onnxruntime, got no {' and no '.join(missing)}; "
+            'pip install "paddle2onnx>=2.1" onnxruntime'
+        )
+
+
+class _Graph(nn.Layer):
+    """What is traced: the network, run as it is written."""
+
+    def __init__(self, network: nn.Layer):
+        super().__init__()
+        self.network = network
+
+    def forward(self, image, mask):
+        return _as_written(self.network, image, mask)
+
+
+@paddle.jit.not_to_static  # else its checks of shapes would be rewritten as conditions inside the graph
+def _as_written(network, image, mask):
+    return network(image, mask)
+
+
+def _write_graph(model: nn.Layer, directory: Path) -> None:
+    graph = _Graph(model)
+    graph.eval()
+    inputs = [InputSpec(shape, "float32", name) for name, shape in INPUTS.items()]
+    with warnings.catch_warnings():  # Paddle's remarks on its own tracing
+        warnings.simplefilter("ignore")
+        paddle.jit.save(paddle.jit.to_static(graph, input_spec=inputs, full_graph=True), str(directory / "model"))
+    for leftover in directory.glob("*.info"):  # Paddle 2.6's, for going on with training
+        leftover.unlink()
+
+
+def _write_onnx(directory: Path) -> None:
+    """Convert the graph in ``directory``, in a process of its own: the converter is noisy, and may abort."""
+    [graph] = (path.name for path in directory.iterdir() if path.name != EXPORTED_PARAMS)
+    command = [sys.executable, "-m", "paddle2onnx.command", "--model_dir", str(directory), "--model_filename", graph]
+    command += ["--params_filename", EXPORTED_PARAMS, "--save_file", str(directory / ONNX)]
+    command += ["--opset_version", str(ONNX_OPSET), "--optimize_tool", "polygraphy"]
+    done = subprocess.run(command, capture_output=True, text=True, errors="replace")
+    if done.returncode or not (directory / ONNX).is_file():
+        lines = (done.stdout + done.stderr).strip().splitlines() or ["no message"]
+        raise InputError(
+            f"--onnx: paddle2onnx could not convert the model: {lines[-1]}; with Paddle 3.3 use paddle2onnx 2.1"
+        )
+    _name_ends(directory / ONNX)
+
+
+def _name_ends(path: Path) -> None:
+    """Give the free dimensions and the output the names that a reader expects."""
+    import onnx
+
+    model = onnx.load(path)
+    [output] = model.graph.output
+    for node in model.graph.node:
+        node.output[:] = ["output" if name == output.name else name for name in node.output]
+    output.name = "output"
+    for value in (*model.graph.input, output):
+        for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
+            value.type.tensor_type.shape.dim[axis].dim_param = name
+    onnx.save(model, path)
+
+
+def _write_meta(directory: Path, meta: dict) -> None:
+    files = {path.name: _sha256(path) for path in sorted(directory.iterdir())}
+    meta |= {"format": FORMAT, "inputs": list(INPUTS), "files": files, "versions": library_versions()}
+    (directory / META).write_text(json.dumps(meta, indent=2) + "\n")
+
+
+def _compare(model: nn.Layer, directory: Path) -> dict[str, float]:
+    """The largest difference of each way to run the export from the network itself, over ``CHECKED_SHAPES``."""
+    runs = {"Paddle Inference": StaticModel(directory)}
+    if (directory / ONNX).is_file():
+        runs["ONNX Runtime"] = _onnx_model(directory / ONNX)
+    differences = dict.fromkeys(runs, 0.0)
+    for image, mask in _checked_inputs():
+        with paddle.no_grad():
+            expected = model(paddle.to_tensor(image), paddle.to_tensor(mask)).numpy()
+        scale = max(1.0, float(np.abs(expected).max()))  # an untrained network's output can be far from [0, 1]
+        for name, run in runs.items():
+            differences[name] = max(differences[name], float(np.abs(run(image, mask) - expected).max()) / scale)
+    for name, difference in differences.items():
+        if not difference <= TOLERANCE:
+            raise RuntimeError(f"{name} differs from the network by {difference:.2g}, which is a bug; nothing written")
+    return differences
+
+
+def _checked_inputs() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+    rng = np.random.default_rng(0)
+    for n, h, w in CHECKED_SHAPES:
+        mask = np.ones([n, 1, h, w], "float32")
+        mask[..., h // 4 : h // 2, w // 4 :] = 0
+        yield rng.random([n, 3, h, w]).astype("float32"), mask
+
+
+def _onnx_model(path: Path) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+    import onnxruntime
+
+    session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
+    return lambda image, mask: session.run(None, {"image": image, "mask": mask})[0]
+
+
+def _configure(config: inference.Config, tensorrt: bool) -> None:
+    config.disable_glog_info()
+    if paddle.get_device().startswith("gpu"):
+        # As Paddle's documentation has it; no machine with a GPU was at hand to run it.
+        config.enable_use_gpu(256, int(paddle.get_device().partition(":")[2] or 0))
+        if tensorrt:
+            config.enable_tensorrt_engine(workspace_size=1 << 30, min_subgraph_size=3, use_calib_mode=False)
+            config.enable_tuned_tensorrt_dynamic_shape()  # shapes are learnt from the first pictures
+        return
+    config.disable_gpu()
+    config.enable_mkldnn()
+    config.set_cpu_math_library_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1").split(",")[0]))
+
+
+def _read_export(directory: Path) -> dict:
+    """meta.json of an export whose files are all there, whole, and of a Paddle that this one can read."""
+    meta = read_meta(directory)
+    files = meta.get("files")
+    if meta.get("format") != FORMAT or not isinstance(files, dict) or EXPORTED_PARAMS not in files or len(files) < 2:
+        raise InputError(f"{directory / META}: expected that of an exported model, got another; run export.py again")
+    for name, digest in files.items():
+        path = directory / name
+        if name == ONNX:  # for other runtimes: Paddle does without
+            continue
+        if not path.is_file():
+            raise InputError(f"{path}: expected a file of the exported model, got none; copy the whole directory")
+        if _sha256(path) != digest:
+            raise InputError(f"{path}: expected the exported file, got a damaged or changed one; copy it again")
+    if _major(_paddle_version(meta)) > _major(paddle.__version__):
+        raise InputError(
+            f"{directory}: expected a model that Paddle {paddle.__version__} can read, got one exported with "
+            f"{_paddle_version(meta)}; export the weights again with this Paddle"
+        )
+    return meta
+
+
+def _refuse_to_replace(directory: Path) -> None:
+    if not directory.exists():
+        return
+    if not directory.is_dir():
+        raise InputError(f"--output: expected a folder, got the file {directory}; choose another name")
+    if other := sorted({path.name for path in directory.iterdir()} - _exported_files(directory)):
+        raise InputError(
+            f"--output: expected a new folder or an earlier export, got {directory} with {other[-1]} in it; "
+            "choose another name"
+        )
+
+
+def _exported_files(directory: Path) -> set[str]:
+    """Names of the files of an export; none where there is no export."""
+    try:
+        return {META, *read_meta(directory)["files"]}
+    except (InputError, KeyError, TypeError):
+        return set()
+
+
+def _paddle_version(meta: dict) -> str:
+    versions = meta.get("versions")
+    return str(versions.get("paddle", "unknown")) if isinstance(versions, dict) else "unknown"
+
+
+def _major(version: str) -> int:
+    number = version.partition(".")[0]
+    return int(number) if number.isdigit() else 0
+
+
+def _sha256(path: Path) -> str:
+    return hashlib.sha256(path.read_bytes()).hexdigest()
