@@ -19,12 +19,12 @@ Fill = Callable[[np.ndarray, np.ndarray], np.ndarray]
 
 def telea(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Fast marching (Telea 2004), OpenCV's, radius 3."""
-    return _filled(picture, hole, lambda: cv2.inpaint(picture, hole.astype(np.uint8), RADIUS, cv2.INPAINT_TELEA))
+    return _filled(picture, hole, lambda known: cv2.inpaint(known, hole.astype(np.uint8), RADIUS, cv2.INPAINT_TELEA))
 
 
 def navier_stokes(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Fluid dynamics (Bertalmio et al. 2001), OpenCV's, radius 3."""
-    return _filled(picture, hole, lambda: cv2.inpaint(picture, hole.astype(np.uint8), RADIUS, cv2.INPAINT_NS))
+    return _filled(picture, hole, lambda known: cv2.inpaint(known, hole.astype(np.uint8), RADIUS, cv2.INPAINT_NS))
 
 
 def biharmonic(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
@@ -34,7 +34,7 @@ def biharmonic(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
     ten times what the two OpenCV methods take. Splitting it into regions gives the same surface and is not faster on
     irregular holes, which hang together.
     """
-    return _filled(picture, hole, lambda: np.rint(255 * inpaint_biharmonic(picture, hole, channel_axis=2)))
+    return _filled(picture, hole, lambda known: np.rint(255 * inpaint_biharmonic(known, hole, channel_axis=2)))
 
 
 def mean(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
@@ -45,7 +45,7 @@ def mean(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         >>> mean(picture, np.array([[False, True]]))[0, 1].tolist()
         [10, 20, 30]
     """
-    return _filled(picture, hole, lambda: np.rint(picture[~hole].mean(axis=0)))
+    return _filled(picture, hole, lambda known: np.rint(known[~hole].mean(axis=0)))
 
 
 CLASSICAL: dict[str, Fill] = {
@@ -56,9 +56,12 @@ CLASSICAL: dict[str, Fill] = {
 }
 
 
-def _filled(picture: np.ndarray, hole: np.ndarray, fill: Callable[[], np.ndarray]) -> np.ndarray:
+def _filled(picture: np.ndarray, hole: np.ndarray, fill: Callable[[np.ndarray], np.ndarray]) -> np.ndarray:
     if hole.all():
         raise InputError("the hole covers the whole picture, so nothing is left to fill it from: choose a smaller hole")
     if not hole.any():
         return picture.copy()
-    return np.where(hole[..., None], fill(), picture).astype(np.uint8)
+    known = np.where(
+        hole[..., None], np.uint8(0), picture
+    )  # OpenCV's Telea lets a hole's content shine through faintly
+    return np.where(hole[..., None], fill(known), picture).astype(np.uint8)
