@@ -1,0 +1,40 @@
+"""Make a weights directory to publish out of a training checkpoint: no optimiser's state, half the size if wanted.
+
+``python -m tools.convert_weights --weights logs/Celeba --output weights/mine --dtype float16 --about "CelebA, 256 px"``
+"""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+from errors import InputError, run_cleanly
+from options import Parser, setup_device
+
+KEPT = ("iter", "phase", "seed", "batch_size")  # of the checkpoint's meta.json
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = build_parser().parse_args(argv)
+    output = Path(options.output)
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError(f"--output: expected a new or empty folder, got {output}; choose another or remove it")
+    setup_device("cpu")
+    from engine.checkpoint import PARAMS, load_weights, read_meta, save_weights, weights_directory
+
+    directory = weights_directory(options.weights)
+    meta = read_meta(directory)
+    kept = {key: meta[key] for key in KEPT if key in meta} | ({"about": options.about} if options.about else {})
+    save_weights(load_weights(directory), output, options.dtype, **kept)
+    print(f"{output}: {(output / PARAMS).stat().st_size / 1e6:.1f} MB")
+
+
+def build_parser() -> Parser:
+    parser = Parser(prog="python -m tools.convert_weights", description=__doc__.splitlines()[0])
+    parser.add_argument("--weights", required=True, metavar="FILE|DIR", help="training checkpoint or weights directory")
+    parser.add_argument("--output", required=True, metavar="DIR", help="new folder")
+    parser.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="of the arrays on disk")
+    parser.add_argument("--about", metavar="TEXT", help="what the weights are good for; test.py shows it")
+    return parser
+
+
+if __name__ == "__main__":
+    run_cleanly(main)
