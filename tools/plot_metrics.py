@@ -63,7 +63,7 @@ def draw(runs: list[list[dict[str, float]]], output: Path) -> None:
         axes.grid(alpha=0.3)
         handles, labels = axes.get_legend_handles_labels()
         by_label = dict(zip(labels, handles, strict=True))
-        axes.legend(by_label.values(), by_label.keys(), fontsize="small")
+        axes.legend(by_label.values(), by_label.keys(), fontsize="small", loc="upper left", bbox_to_anchor=(1, 1))
     with atomic_path(output) as temporary:
         figure.savefig(temporary, dpi=110)
     plt.close(figure)
