@@ -54,7 +54,7 @@ def build_data(options: argparse.Namespace):
     # Read one sample here: a set of which nothing can be read is told before the run, not from inside a reader process.
     InpaintingDataset(pictures, masks, options.image_size, options.seed)[0]
     dataset = InpaintingDataset(pictures, masks, options.image_size, options.seed)
-    return dataset, ValidationSet(held, options.image_size, options.val_count, options.seed)
+    return dataset, ValidationSet(held, options.image_size, options.val_count)
 
 
 def build_model(options: argparse.Namespace, resume_from: Path | None):

@@ -90,18 +90,18 @@ class Trainer:
         finally:
             logger.close()
 
-    def train_step(self, gt: paddle.Tensor, mask: paddle.Tensor) -> dict[str, paddle.Tensor]:
+    def train_step(self, gt: paddle.Tensor, mask: paddle.Tensor) -> dict[str, float]:
         """One update from a batch: gt [N, 3, S, S], mask [N, 1, S, S]. Returns the raw terms."""
         with paddle.amp.auto_cast(enable=self.settings.amp, level="O1"):
             output = self.model(gt * mask.expand_as(gt), mask)
         terms = self.criterion(output, gt, mask)
-        _stop_on_non_finite(terms)
+        values = _finite_values(terms)
         self.scaler.scale(self.criterion.total(terms)).backward()
         with unique_name.guard():  # Adam names its moments at its first step: alike in every process, or no state fits
             self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.clear_grad()
-        return terms
+        return values
 
     def _loop(self, logger: RunLogger, start_iter: int) -> None:
         s = self.settings
@@ -125,7 +125,7 @@ class Trainer:
                 self._save(iteration)
             window.loop_again()
 
-    def _step_or_stop(self, iteration: int, gt, mask) -> dict[str, paddle.Tensor]:
+    def _step_or_stop(self, iteration: int, gt, mask) -> dict[str, float]:
         try:
             return self.train_step(gt, mask)
         except NonFiniteLossError as error:
@@ -183,11 +183,12 @@ def decay(schedule: str, progress: float) -> float:
     return 1.0
 
 
-def _stop_on_non_finite(terms: dict[str, paddle.Tensor]) -> None:
-    values = paddle.stack([t.detach() for t in terms.values()]).numpy()
-    bad = [f"{name} = {value}" for name, value in zip(terms, values, strict=True) if not math.isfinite(value)]
-    if bad:
+def _finite_values(terms: dict[str, paddle.Tensor]) -> dict[str, float]:
+    """The terms' values, fetched from the device at once."""
+    values = dict(zip(terms, paddle.stack([t.detach() for t in terms.values()]).tolist(), strict=True))
+    if bad := [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]:
         raise NonFiniteLossError(f"expected finite loss terms, got {', '.join(bad)}; lower --lr, or use --amp O0")
+    return values
 
 
 def _warn_of_inverted_masks(mask: paddle.Tensor) -> None:
@@ -209,8 +210,8 @@ class _Window:
     def data_arrived(self) -> None:
         self.reader += time.perf_counter() - self.mark
 
-    def step_done(self, terms: dict[str, paddle.Tensor]) -> None:
-        self.terms.append({name: float(value) for name, value in terms.items()})
+    def step_done(self, terms: dict[str, float]) -> None:
+        self.terms.append(terms)
         self.batch += time.perf_counter() - self.mark
 
     def loop_again(self) -> None:

@@ -31,7 +31,7 @@ def make_trainer(log_dir, weights=PIXEL_TERMS, **changes):
         build_model("pconv_unet", base_channels=4, depth=3),
         InpaintingLoss(weights=weights),
         InpaintingDataset(SamplePhotos("train"), GeneratedMasks(), 32, seed=0),
-        ValidationSet(SamplePhotos("val"), 32, 6, seed=0),
+        ValidationSet(SamplePhotos("val"), 32, 6),
         Settings(**{**settings, **changes}),
         log_dir,
     )
