@@ -63,5 +63,5 @@ def _filled(picture: np.ndarray, hole: np.ndarray, fill: Callable[[np.ndarray], 
         return picture.copy()
     known = np.where(
         hole[..., None], np.uint8(0), picture
-    )  # OpenCV's Telea lets a hole's content shine through faintly
+    )  # OpenCV's methods let a hole's content shine through faintly
     return np.where(hole[..., None], fill(known), picture).astype(np.uint8)
