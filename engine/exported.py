@@ -6,6 +6,7 @@ between versions of Paddle), ``meta.json``, and on request ``model.onnx``. Batch
 Paddle's own reader may crash on one that is damaged or too new for it.
 """
 
+import copy
 import hashlib
 import importlib.util
 import json
@@ -24,6 +25,7 @@ from paddle.static import InputSpec
 
 from engine.checkpoint import EXPORTED_PARAMS, META, library_versions, read_meta
 from errors import InputError
+from models.folding import fold_for_inference
 
 FORMAT = "paddle_inference"
 INPUTS = {"image": [None, 3, None, None], "mask": [None, 1, None, None]}
@@ -36,7 +38,7 @@ def export_model(model: nn.Layer, directory: str | os.PathLike, onnx: bool = Fal
     """Write a network made by ``build_model`` as an exported directory, whole or not at all.
 
     Args:
-        model: is left in evaluation mode.
+        model: is left in evaluation mode, its filters as they are.
         directory: new, empty, or an earlier export, which is replaced.
         onnx: also write ``model.onnx``.
         meta: further entries of meta.json (iter, about, ...).
@@ -45,6 +47,7 @@ def export_model(model: nn.Layer, directory: str | os.PathLike, onnx: bool = Fal
         InputError: the directory holds something else, or ONNX is asked for and its packages are absent.
         RuntimeError: an export that does not agree with the network, of which nothing is kept.
     """
+    model.eval()
     directory = Path(directory).resolve()
     _refuse_to_replace(directory)
     if onnx:
@@ -118,11 +121,11 @@ def require_onnx() -> None:
 
 
 class _Graph(nn.Layer):
-    """What is traced: the network, run as it is written."""
+    """What is traced: the network with its constants folded, run as it is written."""
 
     def __init__(self, network: nn.Layer):
         super().__init__()
-        self.network = network
+        self.network = fold_for_inference(copy.deepcopy(network))
 
     def forward(self, image, mask):
         return _as_written(self.network, image, mask)
@@ -135,7 +138,6 @@ def _as_written(network, image, mask):
 
 def _write_graph(model: nn.Layer, directory: Path) -> None:
     graph = _Graph(model)
-    graph.eval()
     inputs = [InputSpec(shape, "float32", name) for name, shape in INPUTS.items()]
     with warnings.catch_warnings():  # Paddle's remarks on its own tracing
         warnings.simplefilter("ignore")

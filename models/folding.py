@@ -1,37 +1,103 @@
-"""Batch normalisation folded into the filters, for inference.
+"""A U-Net of partial convolutions made ready for inference: what does not depend on the picture is worked out once.
 
-In evaluation mode batch normalisation is y = s·x + t with constants per channel, s = γ/√(σ² + ε), t = β − s·μ. It
+Batch normalisation in evaluation mode is y = s·x + t with constants per channel, s = γ/√(σ² + ε), t = β − s·μ. It
 folds into a partial convolution exactly: the rescaling sum(1)/sum(M) stands between filter and normalisation and
-commutes with s, so the filters take s, and t becomes the layer's bias, which is added after the rescaling. In holes t
-would differ from the bias, which is 0 there, but every stage masks its feature after the activation.
+commutes with s, so the filters take s, and t becomes the layer's bias, which is added after the rescaling and only
+where the updated mask is 1. A feature therefore leaves its activation (0 stays 0) masked already, and the stages here do
+without the multiplication that those of ``models.unet`` end in.
+
+The decoder's filters are kept as the two that are really convolved with: the transposed one over the low-resolution
+feature, and the skip's.
+
+The ordinary ``conv_unet`` is left alone: Paddle Inference folds its normalisation by itself.
 """
 
 import paddle
+import paddle.nn.functional as F
 from paddle import nn
 
-NORMS = {"norm": "conv", "branch_norm": "branch"}  # attribute of a stage to the convolution before it
+from .partial_conv import PartialConv2D, PartialUpConv2D
+from .unet import PartialDown, PartialResidualDown, PartialUp, UNet, leaky_relu
 
 
-def fold_norms(model: nn.Layer) -> nn.Layer:
-    """Fold each batch normalisation of a U-Net of ``models.unet`` into the convolution before it, in place.
+def fold_for_inference(model: UNet) -> UNet:
+    """Put stages for inference in place of those of partial convolutions.
 
-    The result is for inference: its outputs are the same, its parameters are not those of its ``model_options``.
-    Returns the model, in evaluation mode.
+    Args:
+        model: made by ``models.build_model``; changed in place, and no longer one to train or save.
+    Returns the model, in evaluation mode; its outputs are the same.
     """
     model.eval()
-    for stage in [*model.encoder, *model.decoder]:
-        for norm_name, conv_name in NORMS.items():
-            norm = getattr(stage, norm_name, None)
-            if isinstance(norm, nn.BatchNorm2D):
-                _fold(getattr(stage, conv_name), norm)
-                setattr(stage, norm_name, nn.Identity())
+    for stages in (model.encoder, model.decoder):
+        for i, stage in enumerate(stages):
+            stages[i] = _FOLDED.get(type(stage), lambda stage: stage)(stage)
+    model.eval()
     return model
 
 
-def _fold(conv: nn.Layer, norm: nn.BatchNorm2D) -> None:
+class FoldedDown(nn.Layer):
+    """A ``PartialDown`` for inference."""
+
+    def __init__(self, stage: PartialDown):
+        super().__init__()
+        self.conv = _fold_norm(stage.conv, stage.norm)
+
+    def forward(self, x, mask):
+        x, mask = self.conv.over_masked(x, mask)
+        return F.relu(x), mask
+
+
+class FoldedResidualDown(FoldedDown):
+    """A ``PartialResidualDown`` for inference."""
+
+    def __init__(self, stage: PartialResidualDown):
+        super().__init__(stage)
+        self.branch = _fold_norm(stage.branch, stage.branch_norm)
+
+    def forward(self, x, mask):
+        x, mask = super().forward(x, mask)
+        branch, mask = self.branch.over_masked(x, mask)
+        return F.relu(x + branch), mask
+
+
+class FoldedUp(nn.Layer):
+    """A ``PartialUp`` for inference."""
+
+    def __init__(self, stage: PartialUp):
+        super().__init__()
+        self.is_last = stage.norm is None
+        self.conv = FixedPartialUpConv2D(_fold_norm(stage.conv, stage.norm))
+
+    def forward(self, x, mask, skip, skip_mask):
+        x, mask = self.conv.over_masked(x, mask, skip, skip_mask)
+        return (x if self.is_last else leaky_relu(x)), mask
+
+
+class FixedPartialUpConv2D(PartialUpConv2D):
+    """A ``PartialUpConv2D`` whose filters stay as they are, and so need not be made anew at every call."""
+
+    def __init__(self, layer: PartialUpConv2D):
+        super().__init__(layer.up_channels, layer.skip_channels, layer.weight.shape[0])
+        self.up_filter, self.skip_filter = (
+            self.create_parameter(f.shape, default_initializer=nn.initializer.Assign(f)) for f in layer.filters()
+        )
+        self.bias, self.weight = layer.bias, None
+
+    def filters(self):
+        return self.up_filter, self.skip_filter
+
+
+def _fold_norm(conv: PartialConv2D | PartialUpConv2D, norm: nn.Layer | None) -> PartialConv2D | PartialUpConv2D:
+    """The normalisation's scale into the filters, its shift into the bias."""
+    if not isinstance(norm, nn.BatchNorm2D):
+        return conv
     scale = norm.weight / paddle.sqrt(norm._variance + norm._epsilon)
     shift = norm.bias - scale * norm._mean
     if conv.bias is None:
         conv.bias = conv.create_parameter(norm.bias.shape, is_bias=True)
     conv.weight.set_value(conv.weight * scale.reshape([-1, 1, 1, 1]))
     conv.bias.set_value(conv.bias * scale + shift)
+    return conv
+
+
+_FOLDED = {PartialDown: FoldedDown, PartialResidualDown: FoldedResidualDown, PartialUp: FoldedUp}

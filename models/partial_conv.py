@@ -144,8 +144,8 @@ class PartialUpConv2D(nn.Layer):
         self, x: paddle.Tensor, mask: paddle.Tensor, skip: paddle.Tensor, skip_mask: paddle.Tensor
     ) -> tuple[paddle.Tensor, paddle.Tensor]:
         """``forward`` for features that are 0 already where their masks are."""
-        up_weight, skip_weight = self.weight.split([self.up_channels, self.skip_channels], axis=1)
-        out = conv3x3_of_upsampled(x, up_weight) + F.conv2d(skip, skip_weight, padding=1)
+        up_filter, skip_filter = self.filters()
+        out = F.conv2d_transpose(x, up_filter, stride=2, padding=1) + F.conv2d(skip, skip_filter, padding=1)
         count = paddle.concat(
             [_upsample(_valid_channels(mask, self.up_channels)), _valid_channels(skip_mask, self.skip_channels)], axis=1
         )
@@ -153,6 +153,11 @@ class PartialUpConv2D(nn.Layer):
             count, paddle.ones([1, 2, 3, 3]), self.up_channels + self.skip_channels, {"padding": 1}
         )
         return _rescale(out, ratio, new_mask, self.bias), new_mask
+
+    def filters(self) -> tuple[paddle.Tensor, paddle.Tensor]:
+        """Of the transposed convolution over x, [C_up, C_out, 4, 4], and of the one over skip, [C_out, C_skip, 3, 3]."""
+        up_weight, skip_weight = self.weight.split([self.up_channels, self.skip_channels], axis=1)
+        return upsampling_filter(up_weight), skip_weight
 
     def extra_repr(self) -> str:
         return f"{self.up_channels} + {self.skip_channels}, {self.out_channels}"
@@ -221,8 +226,16 @@ def _rescale(
 
 
 def _over_channels(mask: paddle.Tensor, x: paddle.Tensor) -> paddle.Tensor:
-    """A mask of one channel repeated for each of x's. Not by expand, which paddle2onnx gets wrong."""
-    return mask if mask.shape[1] == x.shape[1] else mask.tile([1, x.shape[1], 1, 1])
+    """A mask of one channel repeated for each of x's.
+
+    Not by expand, which paddle2onnx gets wrong. An exported graph does it by a 1×1 convolution, which leaves the mask in
+    the layout that oneDNN convolves in, and so saves two passes to reorder it.
+    """
+    if mask.shape[1] == x.shape[1]:
+        return mask
+    if paddle.in_dynamic_mode():
+        return mask.tile([1, x.shape[1], 1, 1])
+    return F.conv2d(mask, paddle.ones([x.shape[1], 1, 1, 1], mask.dtype))
 
 
 def _no_amp() -> contextlib.AbstractContextManager:
@@ -235,20 +248,19 @@ def _upsample(x: paddle.Tensor) -> paddle.Tensor:
     return F.pixel_shuffle(paddle.concat([x, x, x, x], axis=1), 2)
 
 
-def conv3x3_of_upsampled(x: paddle.Tensor, weight: paddle.Tensor) -> paddle.Tensor:
-    """conv2d(nearest ×2 of x, weight, padding=1) without the upsampled feature.
+def upsampling_filter(weight: paddle.Tensor) -> paddle.Tensor:
+    """The filter whose transposed convolution (stride 2, padding 1) is conv2d(nearest ×2 of x, weight, padding=1).
 
     Along one axis, row 2i of the result sees rows i−1, i, i of x under the taps w0, w1, w2, and row 2i+1 sees rows i,
-    i, i+1. So row i of x adds [w2, w1+w2, w0+w1, w0] times itself to rows 2i−1 ... 2i+2: a transposed convolution of
-    stride 2.
+    i, i+1. So row i of x adds [w2, w1+w2, w0+w1, w0] times itself to rows 2i−1 ... 2i+2.
 
     Shape:
-        x: [N, C, H, W], weight: [O, C, 3, 3]. Returns [N, O, 2H, 2W].
+        weight: [O, C, 3, 3]. Returns [C, O, 4, 4].
     """
     o, c = weight.shape[:2]
     # One matrix product makes the 16 taps; slices and sums of so short an axis cost more than the convolution.
     taps = paddle.matmul(weight.reshape([o, c, 9]), paddle.to_tensor(_TAPS, dtype=weight.dtype))
-    return F.conv2d_transpose(x, taps.transpose([1, 0, 2]).reshape([c, o, 4, 4]), stride=2, padding=1)
+    return taps.transpose([1, 0, 2]).reshape([c, o, 4, 4])
 
 
 _AXIS_TAPS = np.array([[0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 0]], "float32")  # w0, w1, w2 to [w2, w1+w2, w0+w1, w0]

@@ -133,7 +133,7 @@ class PartialUp(nn.Layer):
 
     def forward(self, x, mask, skip, skip_mask):
         x, mask = self.conv.over_masked(x, mask, skip, skip_mask)
-        return (x if self.norm is None else apply_mask(_activate(x, self.norm), mask)), mask
+        return (x if self.norm is None else apply_mask(leaky_relu(self.norm(x)), mask)), mask
 
 
 class ConvDown(nn.Layer):
@@ -164,7 +164,7 @@ class ConvUp(nn.Layer):
 
     def forward(self, x, mask, skip, skip_mask):
         x = self.conv(paddle.concat([_upsample(x), skip], axis=1))
-        return (x if self.norm is None else _activate(x, self.norm)), None
+        return (x if self.norm is None else leaky_relu(self.norm(x))), None
 
 
 class PConvUNet(UNet):
@@ -228,10 +228,10 @@ def _upsample(x: paddle.Tensor) -> paddle.Tensor:
     return F.pixel_shuffle(paddle.stack([x] * 4, axis=2).flatten(1, 2), 2)
 
 
-def _activate(x: paddle.Tensor, norm: nn.Layer) -> paddle.Tensor:
-    x = norm(x)
-    # A maximum in an exported graph: oneDNN and paddle2onnx misread the slope of Paddle 3.3's leaky_relu.
-    return F.leaky_relu(x, 0.2) if paddle.in_dynamic_mode() else paddle.maximum(x, 0.2 * x)
+def leaky_relu(x: paddle.Tensor) -> paddle.Tensor:
+    """The decoder's activation, slope 0.2."""
+    # Two ReLUs in an exported graph: oneDNN and paddle2onnx misread the slope of Paddle 3.3's leaky_relu.
+    return F.leaky_relu(x, 0.2) if paddle.in_dynamic_mode() else F.relu(x) - F.relu(-0.2 * x)
 
 
 def _pad_to_multiple(x: paddle.Tensor, multiple: int) -> paddle.Tensor:

@@ -1,11 +1,11 @@
-"""A network with its normalisation folded gives the same pictures."""
+"""A network folded for inference gives the same pictures."""
 
 import numpy as np
 import paddle
 import pytest
 
 from models import MODELS, build_model
-from models.folding import fold_norms
+from models.folding import fold_for_inference
 
 
 def trained_a_little(name):
@@ -24,11 +24,17 @@ def trained_a_little(name):
 
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("valid", [0.02, 0.5, 1.0])
-def test_folding_changes_nothing_but_the_layers(name, valid):
+def test_folding_changes_no_picture(name, valid):
     model = trained_a_little(name)
     image = paddle.rand([2, 3, 24, 40])
     mask = (paddle.rand([2, 1, 24, 40]) <= valid).astype("float32")
     expected = model(image, mask).numpy()
-    folded = fold_norms(model)
-    assert not any(isinstance(layer, paddle.nn.BatchNorm2D) for layer in folded.sublayers())
+    folded = fold_for_inference(model)
     np.testing.assert_allclose(folded(image, mask).numpy(), expected, atol=1e-4 * np.abs(expected).max())
+
+
+@pytest.mark.parametrize("name", ["pconv_unet", "pconv_residual_unet"])
+def test_no_normalisation_and_no_filter_to_be_made_is_left(name):
+    folded = fold_for_inference(trained_a_little(name))
+    assert not any(isinstance(layer, paddle.nn.BatchNorm2D) for layer in folded.sublayers())
+    assert all(stage.conv.weight is None for stage in folded.decoder)
