@@ -3,8 +3,8 @@
 Batch normalisation in evaluation mode is y = s·x + t with constants per channel, s = γ/√(σ² + ε), t = β − s·μ. It
 folds into a partial convolution exactly: the rescaling sum(1)/sum(M) stands between filter and normalisation and
 commutes with s, so the filters take s, and t becomes the layer's bias, which is added after the rescaling and only
-where the updated mask is 1. A feature therefore leaves its activation (0 stays 0) masked already, and the stages here do
-without the multiplication that those of ``models.unet`` end in.
+where the updated mask is 1. A feature therefore leaves its activation (0 stays 0) masked already, and the stages here
+do without the multiplication that those of ``models.unet`` end in.
 
 The decoder's filters are kept as the two that are really convolved with: the transposed one over the low-resolution
 feature, and the skip's.

@@ -14,8 +14,8 @@ Two exact rewrites make this cost about what an ordinary convolution costs:
 * One mask channel. All channels of an updated mask are equal, so a feature carries a mask of one channel, and sum(M)
   is the channel count times a box sum of it, in place of a second full convolution.
 * No upsampling. A 3×3 convolution over a nearest-×2 feature equals a transposed convolution of the low-resolution
-feature
-  with a 4×4 filter of stride 2, whose taps are sums of the 3×3 filter's: 16 products for each of its pixels, not 36.
+  feature with a 4×4 filter of stride 2, whose taps are sums of the 3×3 filter's: 16 products for each of its pixels,
+  not 36.
 
 The mask has no gradient. Its arithmetic is float32 whatever the features are, and the window's sum is clipped at 1
 before the division, so that an empty window gives 0 and not 0·inf. A mask is expanded to its feature's channels before
@@ -155,7 +155,7 @@ class PartialUpConv2D(nn.Layer):
         return _rescale(out, ratio, new_mask, self.bias), new_mask
 
     def filters(self) -> tuple[paddle.Tensor, paddle.Tensor]:
-        """Of the transposed convolution over x, [C_up, C_out, 4, 4], and of the one over skip, [C_out, C_skip, 3, 3]."""
+        """Of the transposed convolution over x [C_up, C_out, 4, 4], and of that over skip [C_out, C_skip, 3, 3]."""
         up_weight, skip_weight = self.weight.split([self.up_channels, self.skip_channels], axis=1)
         return upsampling_filter(up_weight), skip_weight
 
@@ -228,8 +228,8 @@ def _rescale(
 def _over_channels(mask: paddle.Tensor, x: paddle.Tensor) -> paddle.Tensor:
     """A mask of one channel repeated for each of x's.
 
-    Not by expand, which paddle2onnx gets wrong. An exported graph does it by a 1×1 convolution, which leaves the mask in
-    the layout that oneDNN convolves in, and so saves two passes to reorder it.
+    Not by expand, which paddle2onnx gets wrong. An exported graph does it by a 1×1 convolution, which leaves the mask
+    in the layout that oneDNN convolves in, and so saves two passes to reorder it.
     """
     if mask.shape[1] == x.shape[1]:
         return mask
