@@ -62,6 +62,10 @@ def weight_float(text: str) -> float:
     return _number(text, float, lambda n: 0 <= n < math.inf, "a number, 0 or more")
 
 
+def share_float(text: str) -> float:
+    return _number(text, float, lambda n: 0 <= n < 1, "a number from 0 to below 1")
+
+
 def _number(text, kind, allowed, expected):
     try:
         value = kind(text)
@@ -90,6 +94,7 @@ def setup_device(device: str = "auto", threads: int | None = None) -> None:
         InputError: "gpu" where Paddle sees none.
     """
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = max(1, cores // int(os.environ.get("PADDLE_LOCAL_SIZE", "1")))  # of several processes, each its share
     if threads or "OMP_NUM_THREADS" not in os.environ:
         os.environ["OMP_NUM_THREADS"] = str(threads or cores)
     _speed_up_amd_processors()
@@ -198,8 +203,30 @@ def _add_schedule_options(group) -> None:
         default="constant",
         help="decay to 0 at --max_iters, or none",
     )
+    group.add_argument(
+        "--warmup_iters", type=count_int, default=0, metavar="N", help="iterations in which the learning rate rises"
+    )
     group.add_argument("--max_iters", type=positive_int, default=500_000, metavar="N", help="iterations in all")
-    group.add_argument("--batch_size", type=positive_int, default=6, metavar="N", help="pictures in an iteration")
+    group.add_argument(
+        "--batch_size", type=positive_int, default=6, metavar="N", help="pictures that go through the network at once"
+    )
+    group.add_argument(
+        "--accumulate",
+        type=positive_int,
+        default=1,
+        metavar="N",
+        help="batches whose gradients make an iteration's: N times the batch, in the memory of one",
+    )
+    group.add_argument(
+        "--clip_norm", type=weight_float, default=0.0, metavar="X", help="greatest norm of the gradients; 0: no limit"
+    )
+    group.add_argument(
+        "--ema_decay",
+        type=share_float,
+        default=0.0,
+        metavar="X",
+        help="average the weights, 0.999 over about 1000 iterations, for validation and whoever runs the network",
+    )
     group.add_argument(
         "--style_warmup_iters",
         type=count_int,
@@ -208,6 +235,9 @@ def _add_schedule_options(group) -> None:
         help="iterations with style weight 1 before --style_weight",
     )
     group.add_argument("--amp", choices=("O0", "O1"), default="O0", help="O1: float16 where it is safe, on GPU")
+    group.add_argument(
+        "--sync_norm", choices=("yes", "no"), default="no", help="batch statistics over all processes, on GPU"
+    )
 
 
 def _add_loss_options(group) -> None:
@@ -235,7 +265,13 @@ def _add_run_options(group) -> None:
     group.add_argument(
         "--save_every", type=positive_int, default=5000, metavar="N", help="iterations between checkpoints"
     )
+    group.add_argument(
+        "--keep", type=count_int, default=5, metavar="N", help="newest checkpoints that stay; 0 keeps all"
+    )
     group.add_argument("--seed", type=count_int, default=0, metavar="N", help="of weights, order, crops and holes")
+    group.add_argument(
+        "--dry_run", action="store_true", help="print the plan with time and memory of a few steps; write nothing"
+    )
 
 
 def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, dict]:
@@ -261,13 +297,14 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
     options = parser.parse_args(argv)
     options.config = config
     options.lr = options.lr or PHASE_LR[options.phase]
+    defaults["dry_run"] = options.dry_run  # not of the run's
     return options, {key: value for key, value in vars(options).items() if value != defaults[key]}
 
 
 def _apply_preset(parser: Parser, path: str | os.PathLike) -> None:
     """Make the preset's values the parser's defaults, each checked as if it had been typed."""
     preset = _read_preset(path)
-    known = {action.dest for action in parser._actions} - {"help", "config"}
+    known = {action.dest for action in parser._actions} - {"help", "config", "dry_run"}
     for key in preset:
         if key not in known:
             close = difflib.get_close_matches(key, known, 1)

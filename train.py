@@ -1,7 +1,7 @@
 """Train an inpainting network: ``python train.py --help``.
 
 Parses the options, builds model, loss and data, and hands them to the trainer. Paddle is imported after the options
-are known (see ``options.setup_device``).
+are known (see ``options.setup_device``). ``python -m paddle.distributed.launch`` starts it as one of many processes.
 """
 
 import argparse
@@ -9,6 +9,7 @@ import os
 import sys
 import time
 from collections.abc import Sequence
+from dataclasses import fields
 from pathlib import Path
 
 import yaml
@@ -22,18 +23,21 @@ def main(argv: Sequence[str] | None = None) -> None:
     options, changed = parse_train(argv)
     setup_device(options.device, options.threads)
     _check(options)
-    resume_from = _resume_directory(options)
-    dataset, validation = build_data(options)
-    model, start_iter, state = build_model(options, resume_from)
-    trainer = build_trainer(options, model, dataset, validation)
-    if state is not None:
-        from engine.checkpoint import load_optimizer
+    from engine import distributed
 
-        load_optimizer(trainer.optimizer, state, model.state_dict())
-    prepare_log_dir(options, fresh=resume_from is None)
-    print_plan(options, changed, model, dataset, start_iter)
-    run(trainer, start_iter)
-    print(f"done: {options.log_dir}; see it with: visualdl --logdir {options.log_dir} --language en")
+    distributed.start()
+    resume_from = _resume_directory(options)
+    trainer = build_trainer(options, *build_data(options))
+    if resume_from:
+        _warn_of_changes(resume_from, options)
+        trainer.resume(resume_from)
+    if distributed.is_first() and not options.dry_run:
+        prepare_log_dir(options, fresh=resume_from is None)
+    print_plan(options, changed, trainer)
+    if options.dry_run:
+        dry_run(trainer)
+    else:
+        run(trainer)
 
 
 def build_data(options: argparse.Namespace):
@@ -41,6 +45,9 @@ def build_data(options: argparse.Namespace):
     from datasets.inpainting import GeneratedMasks, InpaintingDataset, MaskFolder, PictureFolder, SamplePhotos, hold_out
     from engine.validation import ValidationSet
 
+    if options.dry_run and options.image_root and not Path(options.image_root).exists():
+        print(f"no pictures at {options.image_root} yet: the plan is made with sample photographs")
+        options.image_root = None
     if options.image_root is None:
         pictures, held = SamplePhotos("train"), SamplePhotos("val")
     elif options.val_image_root:
@@ -57,11 +64,22 @@ def build_data(options: argparse.Namespace):
     return dataset, ValidationSet(held, options.image_size, options.val_count)
 
 
-def build_model(options: argparse.Namespace, resume_from: Path | None):
-    """The network, the iterations behind it, and the directory of its optimiser's state (None: start that anew)."""
+def build_trainer(options: argparse.Namespace, dataset, validation):
+    from engine.reconstruction import ReconstructionTask
+    from engine.settings import Settings
+    from engine.trainer import Trainer
+
+    flags = {"amp": options.amp == "O1", "sync_norm": options.sync_norm == "yes"}
+    settings = Settings(**{f.name: flags.get(f.name, getattr(options, f.name)) for f in fields(Settings)})
+    task = ReconstructionTask(build_model(options), build_loss(options), settings)
+    return Trainer(task, dataset, validation, settings, Path(options.log_dir))
+
+
+def build_model(options: argparse.Namespace):
+    """The network, with the weights to start from."""
     import paddle
 
-    from engine.checkpoint import PARAMS, load_arrays_into, read_meta, weights_directory
+    from engine.checkpoint import load_arrays_into, weights_directory, weights_file
     from models import build_model as build
 
     paddle.seed(options.seed)
@@ -71,20 +89,13 @@ def build_model(options: argparse.Namespace, resume_from: Path | None):
         )
     except ValueError as error:
         raise InputError(str(error)) from None
-    if resume_from is not None:
-        load_arrays_into(model, resume_from / PARAMS)
-        meta = read_meta(resume_from)
-        _warn_of_changes(meta, options)
-        same_phase = meta.get("phase") == options.phase
-        return model, int(meta.get("iter", 0)), resume_from if same_phase else None
     if options.weights:
-        load_arrays_into(model, weights_directory(options.weights) / PARAMS)
-    return model, 0, None
+        load_arrays_into(model, weights_file(weights_directory(options.weights)))
+    return model
 
 
-def build_trainer(options: argparse.Namespace, model, dataset, validation):
+def build_loss(options: argparse.Namespace):
     from engine.checkpoint import read_arrays
-    from engine.trainer import Settings, Trainer
     from losses import InpaintingLoss, VGG16Features
 
     try:
@@ -92,26 +103,7 @@ def build_trainer(options: argparse.Namespace, model, dataset, validation):
     except ValueError as error:
         raise InputError(f"--vgg_weights {options.vgg_weights}: {error}") from None
     weights = {term: getattr(options, f"{term}_weight") for term in ("valid", "hole", "perceptual", "style", "tv")}
-    settings = Settings(
-        amp=options.amp == "O1",
-        **{
-            key: getattr(options, key)
-            for key in [
-                "max_iters",
-                "batch_size",
-                "lr",
-                "phase",
-                "lr_schedule",
-                "style_warmup_iters",
-                "log_every",
-                "val_every",
-                "save_every",
-                "num_workers",
-                "seed",
-            ]
-        },
-    )
-    return Trainer(model, InpaintingLoss(features, weights), dataset, validation, settings, Path(options.log_dir))
+    return InpaintingLoss(features, weights)
 
 
 def prepare_log_dir(options: argparse.Namespace, fresh: bool) -> None:
@@ -122,42 +114,61 @@ def prepare_log_dir(options: argparse.Namespace, fresh: bool) -> None:
         os.rename(log_dir, aside)
         print(f"{log_dir} held an earlier run: moved to {aside} (to go on with one: --resume auto)")
     with atomic_path(log_dir / "config.yaml") as temporary:
-        kept = {key: value for key, value in vars(options).items() if key not in ("config", "resume")}
+        kept = {key: value for key, value in vars(options).items() if key not in ("config", "resume", "dry_run")}
         temporary.write_text(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
 
 
-def print_plan(options: argparse.Namespace, changed: dict, model, dataset, start_iter: int) -> None:
+def print_plan(options: argparse.Namespace, changed: dict, trainer) -> None:
     import paddle
 
-    parameters = sum(p.size for p in model.parameters() if not p.stop_gradient) / 1e6
+    from engine import distributed
+
+    if not distributed.is_first():
+        return
+    parameters = sum(p.size for p in trainer.task.model.parameters() if not p.stop_gradient) / 1e6
+    processes = f"; {distributed.world_size()} processes" if distributed.world_size() > 1 else ""
     print(f"preset: {options.config}")
     print("options that differ from the defaults: " + ", ".join(f"{key}={value}" for key, value in changed.items()))
     print(
-        f"{options.model}: {parameters:.2f} M parameters; {len(dataset.pictures)} pictures; {options.phase} phase, "
-        f"iterations {start_iter} to {options.max_iters}; {paddle.get_device()}; {options.log_dir}"
+        f"{options.model}: {parameters:.2f} M parameters; {len(trainer.dataset.pictures)} pictures; {options.phase} "
+        f"phase, iterations {trainer.iteration} to {options.max_iters}; {paddle.get_device()}{processes}; "
+        f"{options.log_dir}"
     )
 
 
-def run(trainer, start_iter: int) -> None:
-    from engine.trainer import NonFiniteLossError
+def dry_run(trainer) -> None:
+    from engine.plan import describe, measure_cost
+
+    print(*describe(trainer, measure_cost(trainer)), "dry run: nothing was written", sep="\n")
+
+
+def run(trainer) -> None:
+    from engine import distributed
+    from engine.trainer import NonFiniteLossError, Stopped
 
     try:
-        trainer.run(start_iter)
+        trainer.run()
     except NonFiniteLossError as error:
         raise InputError(str(error)) from None
+    except Stopped as stopped:
+        print(stopped, file=sys.stderr)
+        sys.exit(128 + stopped.signum)
+    if distributed.is_first():
+        print(f"done: {trainer.log_dir}; see it with: visualdl --logdir {trainer.log_dir} --language en")
 
 
 def _check(options: argparse.Namespace) -> None:
     """Refuse at once what would fail late."""
     import paddle
 
-    if int(os.environ.get("PADDLE_TRAINERS_NUM", "1")) > 1:
-        raise InputError("expected one process, got several: training with many processes is not built yet")
-    if options.amp == "O1" and not paddle.get_device().startswith("gpu"):
+    on_gpu = paddle.get_device().startswith("gpu")
+    if options.amp == "O1" and not on_gpu:
         raise InputError(
             "--amp O1: expected a GPU, got a CPU, where Paddle has no automatic mixed precision; use --amp O0"
         )
-    if options.phase == "finetune" and not (options.weights or options.resume):
+    if options.sync_norm == "yes" and not on_gpu:
+        raise InputError("--sync_norm yes: expected a GPU, got a CPU, where Paddle cannot do it; leave it out")
+    if options.phase == "finetune" and not (options.weights or options.resume or options.dry_run):
         raise InputError(
             "--phase finetune: expected weights to start from, got none; give --weights DIR or --resume auto"
         )
@@ -169,25 +180,32 @@ def _check(options: argparse.Namespace) -> None:
 
 def _resume_directory(options: argparse.Namespace) -> Path | None:
     """The checkpoint to go on from; None for a new run, also for --resume auto where there is none yet."""
-    from engine.checkpoint import LATEST, weights_directory
+    from engine.checkpoint import weights_directory
+    from engine.training_state import CheckpointFolder, damage
 
     if options.resume is None:
         return None
     if options.resume != "auto":
-        return weights_directory(options.resume).resolve()
-    latest = Path(options.log_dir) / "checkpoints" / LATEST
-    if not latest.exists():
-        print(f"--resume auto: no checkpoint under {options.log_dir} yet, starting a new run")
-        if options.phase == "finetune":
-            raise InputError(
-                f"--phase finetune: expected a checkpoint under {options.log_dir}, got none; give --weights DIR"
-            )
-        return None
-    return latest.resolve()
+        directory = weights_directory(options.resume).resolve()
+        if problem := damage(directory):
+            raise InputError(f"--resume: expected a whole checkpoint, got one of which {problem}; try --resume auto")
+        return directory
+    newest = CheckpointFolder(Path(options.log_dir) / "checkpoints").newest()
+    if newest:
+        return newest.resolve()
+    print(f"--resume auto: no whole checkpoint under {options.log_dir}, starting a new run")
+    if options.phase == "finetune":
+        raise InputError(
+            f"--phase finetune: expected a checkpoint under {options.log_dir}, got none; give --weights DIR"
+        )
+    return None
 
 
-def _warn_of_changes(meta: dict, options: argparse.Namespace) -> None:
-    """The stream of samples is a function of seed and batch size: other values do not continue it."""
+def _warn_of_changes(resume_from: Path, options: argparse.Namespace) -> None:
+    """What makes a resumed run another than the one it goes on with."""
+    from engine.checkpoint import read_meta
+
+    meta = read_meta(resume_from)
     if meta.get("phase", options.phase) != options.phase:
         print(f"the checkpoint is of phase {meta['phase']}, this is phase {options.phase}: Adam starts anew")
     for key in ("seed", "batch_size"):

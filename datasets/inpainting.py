@@ -212,26 +212,27 @@ class InpaintingDataset(paddle.io.Dataset):
 
 
 class StreamBatchSampler(paddle.io.BatchSampler):
-    """Positions of a run's batches: iteration i of rank r among w takes (i·w + r)·batch_size and those that follow.
+    """Positions of a run's batches: batch i of rank r among w takes first + (i·w + r)·batch_size and those that follow.
 
     Args:
-        start_iter: the first iteration, counted from 0; of a resumed run, the number of those already done.
-        max_iters: where the stream ends, this one excluded.
+        batch_size: of one process.
+        batches: how many, for each process.
+        first: where in the stream to begin; of a resumed run, the number of samples already seen.
     Example:
-        >>> list(StreamBatchSampler(batch_size=2, max_iters=3, start_iter=1, rank=1, world=2))
+        >>> list(StreamBatchSampler(batch_size=2, batches=2, first=4, rank=1, world=2))
         [[6, 7], [10, 11]]
     """
 
-    def __init__(self, batch_size: int, max_iters: int, start_iter: int = 0, rank: int = 0, world: int = 1):
+    def __init__(self, batch_size: int, batches: int, first: int = 0, rank: int = 0, world: int = 1):
         # The parent's constructor wants a dataset to count; a stream has none.
-        self.batch_size, self.max_iters, self.start_iter = batch_size, max_iters, start_iter
+        self.batch_size, self.batches, self.first = batch_size, batches, first
         self.rank, self.world = rank, world
         self.drop_last = False
 
     def __iter__(self) -> Iterator[list[int]]:
-        for iteration in range(self.start_iter, self.max_iters):
-            first = (iteration * self.world + self.rank) * self.batch_size
-            yield list(range(first, first + self.batch_size))
+        for i in range(self.batches):
+            start = self.first + (i * self.world + self.rank) * self.batch_size
+            yield list(range(start, start + self.batch_size))
 
     def __len__(self) -> int:
-        return max(0, self.max_iters - self.start_iter)
+        return max(0, self.batches)

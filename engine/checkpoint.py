@@ -1,16 +1,16 @@
-"""Weights and training states on disk.
+"""Weights on disk.
 
 A weights directory holds ``model.pdparams`` (arrays by name, as ``paddle.save`` writes them) and ``meta.json`` (which
-network, its options, how it came about). A training checkpoint adds ``model.pdopt``. ``.pdparams`` is a pickle, and a
-pickle can run any code: it is read by an unpickler that knows arrays and plain values and refuses everything else.
+network, its options, how it came about). A training checkpoint (``engine.training_state``) is one too, and may hold
+``model_ema.pdparams``, the weights averaged over the last iterations: whoever runs the network takes those.
+``.pdparams`` is a pickle, and a pickle can run any code: it is read by an unpickler that knows arrays and plain values
+and refuses everything else.
 """
 
 import json
 import os
 import pickle
-import shutil
 from collections import OrderedDict
-from collections.abc import Mapping
 from pathlib import Path
 
 import numpy as np
@@ -21,7 +21,7 @@ from errors import InputError
 from files import atomic_path
 from models import build_model
 
-PARAMS, OPTIMIZER, META = "model.pdparams", "model.pdopt", "meta.json"
+PARAMS, EMA_PARAMS, META = "model.pdparams", "model_ema.pdparams", "meta.json"
 EXPORTED_PARAMS = "model.pdiparams"  # of a static model, see engine/exported.py
 LATEST = "latest"
 
@@ -51,18 +51,29 @@ def save_weights(model: nn.Layer, directory: str | os.PathLike, dtype: str = "fl
     """
     directory = Path(directory)
     arrays = {name: t.numpy() for name, t in model.state_dict().items()}
-    arrays = {name: a.astype(dtype) if a.dtype.kind == "f" else a for name, a in arrays.items()}
-    with atomic_path(directory / PARAMS) as temporary:
-        paddle.save(arrays, str(temporary))
+    write_arrays(
+        {name: a.astype(dtype) if a.dtype.kind == "f" else a for name, a in arrays.items()}, directory / PARAMS
+    )
+    write_meta(model, directory, **meta)
+
+
+def write_meta(model: nn.Layer, directory: Path, **meta) -> None:
+    """Write meta.json of a network made by ``build_model``; ``meta`` holds further entries."""
     meta = {"model": model.model_name, "options": model.model_options, **meta, "versions": library_versions()}
     with atomic_path(directory / META) as temporary:
         temporary.write_text(json.dumps(meta, indent=2) + "\n")
 
 
+def write_arrays(arrays: dict, path: Path) -> None:
+    """Write arrays or tensors by name, the file whole or not at all."""
+    with atomic_path(path) as temporary:
+        paddle.save(arrays, str(temporary))
+
+
 def load_weights(path: str | os.PathLike) -> nn.Layer:
     """Make the network that a weights directory (or the ``model.pdparams`` in it) describes, in evaluation mode.
 
-    Never runs code from the file.
+    Averaged weights are taken where there are any. Never runs code from the file.
     Raises:
         InputError: nothing there, a damaged or hostile file, an unknown network, or arrays that are not this network's.
     """
@@ -72,7 +83,7 @@ def load_weights(path: str | os.PathLike) -> nn.Layer:
         model = build_model(meta["model"], **meta["options"])
     except (ValueError, TypeError) as error:
         raise InputError(f"{directory / META}: {error}") from None
-    load_arrays_into(model, directory / PARAMS)
+    load_arrays_into(model, weights_file(directory))
     model.eval()
     return model
 
@@ -101,9 +112,10 @@ def weights_directory(path: str | os.PathLike, exported: bool = False) -> Path:
 
 
 def weights_file(directory: Path) -> Path:
-    """The file that holds the parameters of a weights directory or of a static model's."""
-    weights = directory / PARAMS
-    return weights if weights.is_file() else directory / EXPORTED_PARAMS
+    """The file with the parameters to run: averaged ones where there are any; of a static model, its own."""
+    return next((directory / name for name in (EMA_PARAMS, PARAMS) if (directory / name).is_file()), None) or (
+        directory / EXPORTED_PARAMS
+    )
 
 
 def read_meta(directory: Path) -> dict:
@@ -149,7 +161,7 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     Raises:
         InputError: no such file, truncated, damaged, or holding anything but arrays.
     """
-    arrays = _read_safely(path)
+    arrays = read_state(path)
     arrays.pop("StructuredToParameterName@@", None)  # Paddle's note of parameter names
     if wrong := [
         str(name) for name, a in arrays.items() if not isinstance(a, np.ndarray) or a.dtype.kind not in "fiub"
@@ -160,7 +172,8 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
     return arrays
 
 
-def _read_safely(path: str | os.PathLike) -> dict:
+def read_state(path: str | os.PathLike) -> dict:
+    """The dictionary in a ``.npz`` or pickle of arrays and plain values, with nothing in it run; else InputError."""
     try:
         if Path(path).suffix == ".npz":
             with np.load(path, allow_pickle=False) as archive:
@@ -185,51 +198,6 @@ def _read_safely(path: str | os.PathLike) -> dict:
             f"{path}: expected a dictionary of arrays, got {type(content).__name__}; is it a weights file?"
         )
     return content
-
-
-class CheckpointFolder:
-    """The ``checkpoints/`` of a run: ``iter_N/`` for each state, ``latest`` pointing at the newest."""
-
-    def __init__(self, directory: str | os.PathLike):
-        self.directory = Path(directory)
-
-    def save(self, model: nn.Layer, optimizer: paddle.optimizer.Optimizer, iteration: int, **meta) -> Path:
-        """Write ``iter_N`` whole or not at all, then turn ``latest`` to it."""
-        final = self.directory / f"iter_{iteration}"
-        temporary = self.directory / f".iter_{iteration}.{os.getpid()}.tmp"
-        try:
-            save_weights(model, temporary, iter=iteration, **meta)
-            paddle.save(optimizer.state_dict(), str(temporary / OPTIMIZER))
-            shutil.rmtree(final, ignore_errors=True)
-            os.replace(temporary, final)
-        finally:
-            shutil.rmtree(temporary, ignore_errors=True)
-        self._point_latest_at(final.name)
-        return final
-
-    def _point_latest_at(self, name: str) -> None:
-        link = self.directory / f".{LATEST}.{os.getpid()}.tmp"
-        link.unlink(missing_ok=True)
-        link.symlink_to(name, target_is_directory=True)
-        os.replace(link, self.directory / LATEST)
-
-
-def load_optimizer(optimizer: paddle.optimizer.Optimizer, directory: Path, names: Mapping[str, object]) -> None:
-    """Set the optimiser's state from a training checkpoint.
-
-    Args:
-        names: the network's state by name; the file must hold moments for parameters of just these names.
-    """
-    path = Path(directory) / OPTIMIZER
-    state = _read_safely(path)
-    state.pop("StructuredToParameterName@@", None)
-    trained = {p.name for p in names.values() if isinstance(p, paddle.Tensor) and not p.stop_gradient}
-    missing = [name for name in trained if not any(str(key).startswith(name + "_") for key in state)]
-    if missing:
-        raise InputError(
-            f"{path}: expected the optimiser's state for {missing[0]}, got none; start anew with --weights {directory}"
-        )
-    optimizer.set_state_dict(state)
 
 
 def library_versions() -> dict[str, str]:

@@ -37,8 +37,7 @@ class RunLogger:
     Args:
         directory: logs/<name>.
         start_iter: iterations already done. Rows of metrics.csv behind it, from a run that went further than its last
-            checkpoint,
-            are dropped.
+            checkpoint, are dropped.
     """
 
     def __init__(self, directory: Path, max_iters: int, start_iter: int = 0):
@@ -71,8 +70,15 @@ class RunLogger:
         self._scalars("loss_weighted", {**weighted, "total": row["loss"]}, it)
         self._scalars("train", {"lr": row["lr"], "ips": row["ips"], "epoch": epochs}, it)
 
-    def validation(self, iteration: int, rows: list[dict]) -> None:
-        """Means over all pairs and per bucket; ``rows`` as ``metrics.buckets.bucket_rows`` gives them."""
+    def mask_coverage(self, shares: list[float], iteration: int) -> None:
+        """The valid share of the mask after each encoder stage."""
+        self._scalars("mask_coverage", {f"encoder_{i}": share for i, share in enumerate(shares)}, iteration)
+
+    def validation(self, iteration: int, rows: list[dict]) -> float:
+        """Means over all pairs and per bucket; ``rows`` as ``metrics.buckets.bucket_rows`` gives them.
+
+        Returns the mean PSNR in dB.
+        """
         by_bucket = [row for row in rows if row["border"] == "all"]
         count = sum(row["count"] for row in by_bucket)
         row = {"iter": iteration}
@@ -90,6 +96,7 @@ class RunLogger:
             f"[EVAL] iter: {iteration}/{self.max_iters}, {count} pairs, l1: {row['val_l1_percent']:.3f} %, "
             f"psnr: {row['val_psnr']:.2f} dB, ssim: {row['val_ssim']:.4f}; psnr by hole area: {psnr}"
         )
+        return row["val_psnr"]
 
     def samples(self, iteration: int, rows: dict[str, np.ndarray]) -> None:
         """Fixed samples by hole area, uint8 [S, 5·S, 3] each: samples/iter_N.png, and pictures in VisualDL."""

@@ -1,199 +1,248 @@
-"""The training loop: initial phase and fine-tuning, schedules, validation, checkpoints.
+"""The training loop: data, schedules, validation, averaged weights, checkpoints, alarms; the task makes the steps."""
 
-Liu et al. 2018, arXiv:1804.07723, section 4.1: Adam at 2e-4 with batch normalisation on, then fine-tuning at 5e-5
-with the encoder's batch normalisation frozen.
-"""
-
+import contextlib
 import logging
 import math
+import os
+import signal
 import time
-from dataclasses import asdict, dataclass
+from collections.abc import Iterator
+from dataclasses import asdict
 from pathlib import Path
 
 import paddle
 from paddle.io import DataLoader
-from paddle.utils import unique_name
 
 from datasets.inpainting import InpaintingDataset, StreamBatchSampler
 from datasets.masks import polarity_warning
-from engine.checkpoint import CheckpointFolder
+from engine import alarms, distributed
+from engine.checkpoint import EMA_PARAMS, PARAMS, load_arrays_into, read_arrays, read_meta, weights_file
+from engine.ema import WeightAverage
 from engine.inpainter import Inpainter
 from engine.logger import RunLogger
+from engine.reconstruction import NonFiniteLossError, ReconstructionTask
+from engine.settings import Settings
+from engine.training_state import CheckpointFolder
 from engine.validation import ValidationSet
-from losses import InpaintingLoss
 
 log = logging.getLogger("paddle_pconv")
 
 
-@dataclass(frozen=True)
-class Settings:
-    """How long, how fast and how often. Counts are in iterations."""
+class Stopped(Exception):
+    """The run was asked to stop by a signal, and saved its state."""
 
-    max_iters: int
-    batch_size: int
-    lr: float
-    phase: str = "initial"  # or "finetune": the encoder's batch normalisation frozen
-    lr_schedule: str = "constant"  # or "linear", "cosine": to 0 at max_iters
-    style_warmup_iters: int = (
-        0  # with style weight 1 first: too great a weight at the start leaves fish-scale artefacts
-    )
-    amp: bool = False
-    log_every: int = 20
-    val_every: int = 2000
-    save_every: int = 5000
-    num_workers: int = 2
-    seed: int = 0
-
-
-class NonFiniteLossError(RuntimeError):
-    """A loss term became NaN or infinite."""
+    def __init__(self, signum: int, directory: Path):
+        super().__init__(
+            f"stopped by {signal.Signals(signum).name}, all saved in {directory}; go on with --resume auto"
+        )
+        self.signum = signum
 
 
 class Trainer:
-    """Trains ``model`` under ``criterion`` and writes the run's folder.
+    """Trains a task's network and writes the run's folder.
 
     Args:
-        model: made by ``models.build_model``.
         dataset: positions to (gt, mask); see ``datasets.inpainting``.
         log_dir: logs/<name>.
     """
 
     def __init__(
         self,
-        model: paddle.nn.Layer,
-        criterion: InpaintingLoss,
+        task: ReconstructionTask,
         dataset: InpaintingDataset,
         validation: ValidationSet,
         settings: Settings,
         log_dir: Path,
     ):
-        self.model, self.criterion, self.dataset, self.validation = model, criterion, dataset, validation
+        self.task, self.dataset, self.validation = task, dataset, validation
         self.settings, self.log_dir = settings, Path(log_dir)
-        self.checkpoints = CheckpointFolder(self.log_dir / "checkpoints")
-        if settings.phase == "finetune":
-            model.freeze_encoder_norm()
-        # use_multi_tensor: the plain update starts a second pool of threads on CPU, which then fights the
-        # convolutions' own.
-        self.optimizer = paddle.optimizer.Adam(settings.lr, parameters=model.parameters(), use_multi_tensor=True)
-        self.scaler = paddle.amp.GradScaler(enable=settings.amp)
-        self.style_weight = criterion.weights["style"]
+        self.checkpoints = CheckpointFolder(self.log_dir / "checkpoints", settings.keep)
+        self.ema = WeightAverage(task.model, settings.ema_decay) if settings.ema_decay else None
+        self.iteration = 0  # done
+        self.position = 0  # samples seen, of the stream that all processes share
+        self._saved = None
 
-    def run(self, start_iter: int = 0) -> None:
-        """Train from ``start_iter`` to ``max_iters``; validates, draws samples and saves at the end too.
+    @property
+    def samples_per_iteration(self) -> int:
+        """Of all processes together."""
+        return self.settings.accumulate * self.settings.batch_size * distributed.world_size()
+
+    def resume(self, directory: Path) -> None:
+        """Take up the run where a checkpoint left it; in another phase, from its weights alone."""
+        meta, s = read_meta(directory), self.settings
+        same_phase = meta.get("phase", s.phase) == s.phase
+        load_arrays_into(self.task.model, directory / PARAMS if same_phase else weights_file(directory))
+        self.iteration = self._saved = int(meta.get("iter", 0))
+        self.position = int(meta.get("position", self.iteration * int(meta.get("batch_size", s.batch_size))))
+        if same_phase:
+            self.task.restore(directory, meta)
+        if self.ema:
+            updates = meta.get("ema_updates", 0) if same_phase else 0
+            self.ema.set_state_dict(read_arrays(weights_file(directory)), updates)
+
+    def run(self) -> None:
+        """Train to ``max_iters``; validates, draws samples and saves at the end too.
 
         Raises:
             NonFiniteLossError: naming the term; the checkpoints before it are whole.
+            Stopped: by SIGTERM or Ctrl-C, everything saved.
         """
-        logger = RunLogger(self.log_dir, self.settings.max_iters, start_iter)
+        first = distributed.is_first()
+        logger = RunLogger(self.log_dir, self.settings.max_iters, self.iteration) if first else None
         try:
-            self._loop(logger, start_iter)
+            with _StopRequest() as stop:
+                self._loop(logger, stop)
         finally:
-            logger.close()
+            if logger:
+                logger.close()
 
-    def train_step(self, gt: paddle.Tensor, mask: paddle.Tensor) -> dict[str, float]:
-        """One update from a batch: gt [N, 3, S, S], mask [N, 1, S, S]. Returns the raw terms."""
-        with paddle.amp.auto_cast(enable=self.settings.amp, level="O1"):
-            output = self.model(gt * mask.expand_as(gt), mask)
-        terms = self.criterion(output, gt, mask)
-        values = _finite_values(terms)
-        self.scaler.scale(self.criterion.total(terms)).backward()
-        with unique_name.guard():  # Adam names its moments at its first step: alike in every process, or no state fits
-            self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.optimizer.clear_grad()
-        return values
-
-    def _loop(self, logger: RunLogger, start_iter: int) -> None:
-        s = self.settings
-        sampler = StreamBatchSampler(s.batch_size, s.max_iters, start_iter)
-        loader = DataLoader(self.dataset, batch_sampler=sampler, num_workers=s.num_workers)
-        window = _Window()
-        self.model.train()
-        for iteration, (gt, mask) in enumerate(loader, start_iter + 1):
-            if iteration == start_iter + 1:
-                _warn_of_inverted_masks(mask)
+    def _loop(self, logger: RunLogger | None, stop: "_StopRequest") -> None:
+        s, window, start = self.settings, _Window(), self.iteration
+        self.task.train()
+        for batches in self.batches():
+            if self.iteration == start:
+                self._look_at_data(batches)
             window.data_arrived()
-            self._set_schedules(iteration - 1)
-            terms = self._step_or_stop(iteration, gt, mask)
+            terms = self.step(batches)
             window.step_done(terms)
-            logger.bar.update()
-            if iteration % s.log_every == 0 or iteration == s.max_iters:
-                self._log(logger, iteration, window)
-            if iteration % s.val_every == 0 or iteration == s.max_iters:
-                self._validate(logger, iteration)
-            if iteration % s.save_every == 0 or iteration == s.max_iters:
-                self._save(iteration)
+            if self.iteration == 1:
+                _warn(*alarms.loss_at_start(terms))
+            if logger:
+                logger.bar.update()
+            if self._is_due(s.log_every):
+                self._log(logger, window, batches[-1][1])
+            if self._is_due(s.val_every):
+                self._validate(logger)
+            if self._is_due(s.save_every):
+                self._save()
+            if distributed.any_of(stop.signum is not None):
+                raise Stopped(stop.signum or signal.SIGTERM, self._save())
             window.loop_again()
 
-    def _step_or_stop(self, iteration: int, gt, mask) -> dict[str, float]:
-        try:
-            return self.train_step(gt, mask)
-        except NonFiniteLossError as error:
-            raise NonFiniteLossError(f"iteration {iteration}: {error}") from None
-
-    def _set_schedules(self, done: int) -> None:
-        """Learning rate and style weight are functions of the iterations done: a resumed run needs no state of them."""
+    def batches(self) -> Iterator[list]:
+        """The batches of each iteration still to do."""
         s = self.settings
-        self.optimizer.set_lr(s.lr * decay(s.lr_schedule, done / s.max_iters))
-        self.criterion.weights["style"] = (
-            min(1.0, self.style_weight) if done < s.style_warmup_iters else self.style_weight
-        )
+        count = (s.max_iters - self.iteration) * s.accumulate
+        sampler = StreamBatchSampler(s.batch_size, count, self.position, distributed.rank(), distributed.world_size())
+        loader = DataLoader(self.dataset, batch_sampler=sampler, num_workers=s.num_workers)
+        group = []
+        for gt, mask in loader:
+            group.append((gt, mask))
+            if len(group) == s.accumulate:
+                yield group
+                group = []
 
-    def _log(self, logger: RunLogger, iteration: int, window: "_Window") -> None:
-        epochs = iteration * self.settings.batch_size / len(self.dataset.pictures)
-        terms = window.mean_terms()
-        weighted = {name: self.criterion.weights[name] * value for name, value in terms.items()}
-        row = {
-            "iter": iteration,
-            "epoch": math.ceil(epochs),
-            "lr": self.optimizer.get_lr(),
-            "loss": sum(weighted.values()),
-            **terms,
-            **window.costs(self.settings.batch_size),
-        }
-        logger.training(row, weighted, epochs)
+    def step(self, batches: list) -> dict[str, float]:
+        """One iteration. Returns the raw terms."""
+        s = self.settings
+        self.task.schedule(self.iteration)
+        # What is drawn at random in a step is a function of seed, iteration and process: a resumed run draws the same.
+        paddle.seed((s.seed * 1_000_003 + self.iteration) * 1009 + distributed.rank())
+        try:
+            terms = self.task.step(batches)
+        except NonFiniteLossError as error:
+            raise NonFiniteLossError(f"iteration {self.iteration + 1}: {error}") from None
+        self.iteration += 1
+        self.position += self.samples_per_iteration
+        if self.ema:
+            self.ema.update()
+        return terms
+
+    def _is_due(self, every: int) -> bool:
+        return self.iteration % every == 0 or self.iteration == self.settings.max_iters
+
+    def _log(self, logger: RunLogger | None, window: "_Window", mask: paddle.Tensor) -> None:
+        terms = distributed.mean(window.mean_terms())
+        if logger:
+            epochs = self.position / len(self.dataset.pictures)
+            weighted = {name: self.task.weights.get(name, 0) * value for name, value in terms.items()}
+            row = {
+                "iter": self.iteration,
+                "epoch": math.ceil(epochs),
+                "lr": self.task.lr,
+                "loss": sum(weighted.values()),
+                **terms,
+                **window.costs(self.samples_per_iteration),
+            }
+            logger.training(row, weighted, epochs)
+            logger.mask_coverage(self.task.model.mask_coverage(mask), self.iteration)
         window.clear()
 
-    def _validate(self, logger: RunLogger, iteration: int) -> None:
-        inpainter = Inpainter(self.model)
-        logger.validation(iteration, self.validation.measure(inpainter))
-        logger.samples(iteration, self.validation.samples(inpainter))
-        self.model.train()
+    def _validate(self, logger: RunLogger | None) -> None:
+        self._agree()
+        with self.ema.applied() if self.ema else contextlib.nullcontext():
+            inpainter = Inpainter(self.task.model)
+            rows = self.validation.measure(inpainter)
+            if logger:
+                psnr = logger.validation(self.iteration, rows)
+                logger.samples(self.iteration, self.validation.samples(inpainter))
+                _warn(alarms.worse_than_mean_fill(self.iteration, psnr, self.validation.mean_fill_psnr))
+        self.task.train()
 
-    def _save(self, iteration: int) -> None:
+    def _save(self) -> Path:
         s = self.settings
-        directory = self.checkpoints.save(
-            self.model,
-            self.optimizer,
-            iteration,
-            phase=s.phase,
-            seed=s.seed,
-            batch_size=s.batch_size,
-            settings=asdict(s),
-        )
-        log.info(f"[SAVE] {directory}")
+        directory = self.checkpoints.directory / f"iter_{self.iteration}"
+        if self._saved == self.iteration:
+            return directory
+        self._agree()
+        if distributed.is_first():
+            notes = self.task.notes() | ({"ema_updates": self.ema.updates} if self.ema else {})
+            averaged = {EMA_PARAMS: self.ema.state_dict()} if self.ema else {}
+            self.checkpoints.save(
+                self.task.model,
+                self.iteration,
+                self.task.states() | averaged,
+                position=self.position,
+                phase=s.phase,
+                seed=s.seed,
+                batch_size=s.batch_size,
+                settings=asdict(s),
+                **notes,
+            )
+            log.info(f"[SAVE] {directory}")
+        self._saved = self.iteration
+        return directory
+
+    def _agree(self) -> None:
+        """Every process has gathered running statistics of its own samples: take their means."""
+        names = self.task.model.running_statistics()
+        held = [self.task.model.state_dict(), *([self.ema.average] if self.ema else [])]
+        distributed.average([state[name] for state in held for name in names])
+
+    def _look_at_data(self, batches: list) -> None:
+        gt, mask = batches[0]
+        _warn(polarity_warning(1 - float(mask.mean())), alarms.picture_range(gt.numpy()))
+        _warn(alarms.holes_left(self.task.model.mask_coverage(mask)))
 
 
-def decay(schedule: str, progress: float) -> float:
-    """Factor of the learning rate at ``progress`` in [0, 1] of the run."""
-    if schedule == "linear":
-        return 1 - progress
-    if schedule == "cosine":
-        return (1 + math.cos(math.pi * progress)) / 2
-    return 1.0
+def _warn(*messages: str | None) -> None:
+    for message in messages:
+        if message and distributed.is_first():
+            log.warning(message)
 
 
-def _finite_values(terms: dict[str, paddle.Tensor]) -> dict[str, float]:
-    """The terms' values, fetched from the device at once."""
-    values = dict(zip(terms, paddle.stack([t.detach() for t in terms.values()]).tolist(), strict=True))
-    if bad := [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]:
-        raise NonFiniteLossError(f"expected finite loss terms, got {', '.join(bad)}; lower --lr, or use --amp O0")
-    return values
+class _StopRequest:
+    """While it lasts, SIGTERM and Ctrl-C are noted in ``signum`` and do not end the process; a second one does."""
 
+    SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
-def _warn_of_inverted_masks(mask: paddle.Tensor) -> None:
-    if warning := polarity_warning(1 - float(mask.mean())):
-        log.warning(warning)
+    def __init__(self):
+        self.signum, self._process = None, os.getpid()
+
+    def __enter__(self) -> "_StopRequest":
+        self._before = {signum: signal.signal(signum, self._note) for signum in self.SIGNALS}
+        return self
+
+    def __exit__(self, *_) -> None:
+        for signum, handler in self._before.items():
+            signal.signal(signum, handler)
+
+    def _note(self, signum: int, _frame) -> None:
+        if os.getpid() == self._process:
+            signal.signal(signum, signal.SIG_DFL)
+            self.signum = signum
+        elif signum == signal.SIGTERM:  # a process that reads pictures, forked with this handler
+            os._exit(0)
 
 
 class _Window:
@@ -220,10 +269,10 @@ class _Window:
     def mean_terms(self) -> dict[str, float]:
         return {name: sum(t[name] for t in self.terms) / len(self.terms) for name in self.terms[-1]}
 
-    def costs(self, batch_size: int) -> dict[str, float]:
+    def costs(self, samples: int) -> dict[str, float]:
         steps = len(self.terms)
         return {
             "reader_cost": self.reader / steps,
             "batch_cost": self.batch / steps,
-            "ips": batch_size * steps / self.batch,
+            "ips": samples * steps / self.batch,
         }

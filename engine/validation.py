@@ -1,5 +1,6 @@
 """A fixed set of pictures and holes on which a run measures itself, and the sample grids it shows."""
 
+import functools
 import itertools
 import logging
 from collections.abc import Callable, Iterator
@@ -10,6 +11,8 @@ from datasets.inpainting import PictureSource
 from datasets.mask_generator import generate_mask
 from datasets.masks import BUCKETS, border_kind, bucket_of, hole_ratio
 from datasets.transforms import center_resize
+from engine import distributed
+from engine.classical import mean
 from errors import InputError
 from metrics.buckets import Sample, bucket_rows
 from metrics.image_quality import l1_percent, psnr, ssim
@@ -39,13 +42,18 @@ class ValidationSet:
         ]
 
     def measure(self, inpaint: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> list[dict]:
-        """Rows of ``metrics.buckets.bucket_rows`` for ``inpaint(picture, hole)`` over the set, composite protocol."""
-        samples = []
-        for name, gt, mask in zip(self.names, self.gts, self.masks, strict=True):
-            comp, ratio = inpaint(gt, mask == 0), hole_ratio(mask)
-            quality = l1_percent(gt, comp), psnr(gt, comp), ssim(gt, comp)
-            samples.append(Sample(name, "generated", bucket_of(ratio), border_kind(mask), ratio, *quality))
-        return bucket_rows(samples)
+        """Rows of ``metrics.buckets.bucket_rows`` for ``inpaint(picture, hole)`` over the set, composite protocol.
+
+        Of several processes each measures a share; all get the rows of the whole.
+        """
+        items = list(zip(self.names, self.gts, self.masks, strict=True))
+        share = items[distributed.rank() :: distributed.world_size()]
+        return bucket_rows(distributed.gathered([_measure(*item, inpaint) for item in share]))
+
+    @functools.cached_property
+    def mean_fill_psnr(self) -> float:
+        """What filling each hole with the picture's mean colour gives, in dB: less is no painting."""
+        return float(np.mean([psnr(gt, mean(gt, mask == 0)) for gt, mask in zip(self.gts, self.masks, strict=True)]))
 
     def samples(self, inpainter) -> dict[str, np.ndarray]:
         """Input, mask, output, composite, truth side by side, one row for each bucket: name to uint8 [S, 5·S, 3]."""
@@ -55,6 +63,12 @@ class ValidationSet:
             if name not in rows:
                 rows[name] = sample_row(gt, mask, inpainter.raw(gt, mask == 0))
         return rows
+
+
+def _measure(name: str, gt: np.ndarray, mask: np.ndarray, inpaint: Callable) -> Sample:
+    comp, ratio = inpaint(gt, mask == 0), hole_ratio(mask)
+    quality = l1_percent(gt, comp), psnr(gt, comp), ssim(gt, comp)
+    return Sample(name, "generated", bucket_of(ratio), border_kind(mask), ratio, *quality)
 
 
 def _readable(pictures: PictureSource) -> Iterator[tuple[str, np.ndarray]]:

@@ -87,10 +87,17 @@ class PartialConv2D(nn.Layer):
 
     def over_masked(self, x: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
         """``forward`` for an x that is 0 already where its mask is: a network masks a feature once for all readers."""
-        count = _valid_channels(mask, self.in_channels)
-        ratio, new_mask = _window_ratio(count, paddle.ones([1, 1, *self.kernel_size]), self.in_channels, self.geometry)
+        ratio, new_mask = self._ratio_and_mask(mask)
         out = F.conv2d(x, self.weight, **self.geometry)
         return _rescale(out, ratio, new_mask, self.bias), new_mask
+
+    def updated_mask(self, mask: paddle.Tensor) -> paddle.Tensor:
+        """mask' alone, [N, 1, H', W']."""
+        return self._ratio_and_mask(mask)[1]
+
+    def _ratio_and_mask(self, mask: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
+        box = paddle.ones([1, 1, *self.kernel_size])
+        return _window_ratio(_valid_channels(mask, self.in_channels), box, self.in_channels, self.geometry)
 
     def extra_repr(self) -> str:
         geometry = ", ".join(f"{name}={value}" for name, value in self.geometry.items())

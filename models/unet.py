@@ -17,6 +17,7 @@ from paddle import nn
 from .partial_conv import PartialConv2D, PartialUpConv2D, apply_mask
 
 OUTPUTS = ("linear", "tanh")
+NORMS = (nn.BatchNorm2D, nn.SyncBatchNorm)
 HOLE_GREY = 127.5 / 255  # what the paper's ordinary-convolution baseline sees in a hole
 
 
@@ -47,6 +48,7 @@ class UNet(nn.Layer):
         )
 
     picture_channels = 3
+    carries_mask = True
 
     def make_down(self, index: int, in_channels: int, out_channels: int) -> nn.Layer:
         """Encoder stage ``index``, from the picture's size down."""
@@ -75,6 +77,19 @@ class UNet(nn.Layer):
             x = (paddle.tanh(x) + 1) / 2
         return x[:, :, :h, :w]
 
+    def mask_coverage(self, mask: paddle.Tensor) -> list[float]:
+        """The valid share of the mask after each encoder stage, 0 to 1; empty for a network that carries no mask."""
+        shares = []
+        for down in self.encoder if self.carries_mask else []:
+            mask = down.updated_mask(mask)
+            shares.append(float(mask.mean()))
+        return shares
+
+    def running_statistics(self) -> list[str]:
+        """Names, in ``state_dict``, of what batch normalisation gathers while training."""
+        norms = [name for name, layer in self.named_sublayers() if isinstance(layer, NORMS)]
+        return [f"{name}.{statistic}" for name in norms for statistic in ("_mean", "_variance")]
+
     def freeze_encoder_norm(self) -> None:
         """Fix running statistics and affine of the encoder's batch normalisation, for fine-tuning.
 
@@ -94,7 +109,7 @@ class UNet(nn.Layer):
                 norm.eval()
 
     def _encoder_norms(self) -> list[nn.Layer]:
-        return [layer for layer in self.encoder.sublayers() if isinstance(layer, nn.BatchNorm2D)]
+        return [layer for layer in self.encoder.sublayers() if isinstance(layer, NORMS)]
 
 
 class PartialDown(nn.Layer):
@@ -107,6 +122,9 @@ class PartialDown(nn.Layer):
     def forward(self, x, mask):
         x, mask = self.conv.over_masked(x, mask)
         return apply_mask(F.relu(self.norm(x)), mask), mask
+
+    def updated_mask(self, mask):
+        return self.conv.updated_mask(mask)
 
 
 class PartialResidualDown(PartialDown):
@@ -121,6 +139,9 @@ class PartialResidualDown(PartialDown):
         x, mask = super().forward(x, mask)
         branch, mask = self.branch.over_masked(x, mask)
         return apply_mask(F.relu(x + self.branch_norm(branch)), mask), mask
+
+    def updated_mask(self, mask):
+        return self.branch.updated_mask(super().updated_mask(mask))
 
 
 class PartialUp(nn.Layer):
@@ -190,6 +211,8 @@ class ConvUNet(UNet):
     Args:
         mask_channel: give the mask to the network as a fourth input channel; off in the paper.
     """
+
+    carries_mask = False
 
     def __init__(self, base_channels: int = 64, depth: int = 7, output: str = "linear", mask_channel: bool = False):
         self.picture_channels = 4 if mask_channel else 3

@@ -143,14 +143,14 @@ def test_processes_share_the_stream_without_gap_or_overlap():
 
 
 def test_a_resumed_stream_continues_the_first():
-    whole, rest = StreamBatchSampler(4, 9), StreamBatchSampler(4, 9, start_iter=5)
+    whole, rest = StreamBatchSampler(4, 9), StreamBatchSampler(4, 4, first=20)
     assert list(whole)[5:] == list(rest) and len(whole) == 9 and len(rest) == 4
-    assert len(StreamBatchSampler(4, 9, start_iter=12)) == 0
+    assert len(StreamBatchSampler(4, -3)) == 0
 
 
 def load(workers, start_iter=0):
     dataset = InpaintingDataset(SamplePhotos(), GeneratedMasks(), SIZE, seed=5)
-    sampler = StreamBatchSampler(3, 6, start_iter=start_iter)
+    sampler = StreamBatchSampler(3, 6 - start_iter, first=3 * start_iter)
     loader = paddle.io.DataLoader(dataset, batch_sampler=sampler, num_workers=workers, return_list=True)
     assert len(loader) == 6 - start_iter
     return [(gt.numpy(), mask.numpy()) for gt, mask in loader]

@@ -1,14 +1,18 @@
 """The loop: it learns, resumes, schedules, logs, and stops on a loss that is not finite."""
 
 import csv
+import os
+import signal
 
 import numpy as np
 import paddle
 import pytest
 
 from datasets.inpainting import GeneratedMasks, InpaintingDataset, SamplePhotos
-from engine.checkpoint import load_optimizer, load_weights
-from engine.trainer import NonFiniteLossError, Settings, Trainer, decay
+from engine.checkpoint import load_weights, read_meta
+from engine.reconstruction import NonFiniteLossError, ReconstructionTask
+from engine.settings import Settings, decay
+from engine.trainer import Stopped, Trainer
 from engine.validation import ValidationSet
 from losses import InpaintingLoss
 from models import build_model
@@ -26,19 +30,26 @@ def make_trainer(log_dir, weights=PIXEL_TERMS, **changes):
         "save_every": 2,
         "num_workers": 0,
     }
+    settings = Settings(**{**settings, **changes})
     paddle.seed(0)
     return Trainer(
-        build_model("pconv_unet", base_channels=4, depth=3),
-        InpaintingLoss(weights=weights),
+        ReconstructionTask(
+            build_model("pconv_unet", base_channels=4, depth=3), InpaintingLoss(weights=weights), settings
+        ),
         InpaintingDataset(SamplePhotos("train"), GeneratedMasks(), 32, seed=0),
         ValidationSet(SamplePhotos("val"), 32, 6),
-        Settings(**{**settings, **changes}),
+        settings,
         log_dir,
     )
 
 
 def state_of(trainer):
-    return {name: t.numpy().copy() for name, t in trainer.model.state_dict().items()}
+    return {name: t.numpy().copy() for name, t in trainer.task.model.state_dict().items()}
+
+
+def trained(trainer):
+    """Parameters with a gradient, by name."""
+    return [(name, p) for name, p in trainer.task.model.named_parameters() if not p.stop_gradient]
 
 
 def rows_of(log_dir):
@@ -61,29 +72,116 @@ def test_a_run_leaves_everything_behind(tmp_path):
     assert load_weights(tmp_path).model_name == "pconv_unet"
 
 
-def test_resume_ends_where_the_unbroken_run_ends(tmp_path):
-    unbroken = make_trainer(tmp_path / "a", lr_schedule="linear")
+@pytest.mark.parametrize(
+    "options",
+    [
+        {"lr_schedule": "linear", "warmup_iters": 3},
+        {"ema_decay": 0.9, "accumulate": 2, "clip_norm": 0.1},
+        {"lr_schedule": "cosine", "phase": "finetune"},
+    ],
+)
+def test_resume_ends_where_the_unbroken_run_ends(tmp_path, options):
+    unbroken = make_trainer(tmp_path / "a", **options)
     unbroken.run()
-    resumed = make_trainer(tmp_path / "b", lr_schedule="linear")
-    checkpoint = tmp_path / "a" / "checkpoints" / "iter_2"
-    resumed.model.set_state_dict(load_weights(checkpoint).state_dict())
-    load_optimizer(resumed.optimizer, checkpoint, resumed.model.state_dict())
-    resumed.run(start_iter=2)
+    resumed = make_trainer(tmp_path / "b", **options)
+    resumed.resume(tmp_path / "a" / "checkpoints" / "iter_2")
+    assert (resumed.iteration, resumed.position) == (2, 4 * options.get("accumulate", 1))
+    resumed.run()
     for name, value in state_of(unbroken).items():
         np.testing.assert_array_equal(value, state_of(resumed)[name], err_msg=name)
+    if resumed.ema:
+        for name, value in unbroken.ema.average.items():
+            np.testing.assert_array_equal(value.numpy(), resumed.ema.average[name].numpy(), err_msg=name)
 
 
 def test_a_resumed_log_drops_rows_behind_its_checkpoint(tmp_path):
     make_trainer(tmp_path).run()
     resumed = make_trainer(tmp_path)
-    resumed.run(start_iter=2)
+    resumed.resume(tmp_path / "checkpoints" / "iter_2")
+    resumed.run()
     assert [r["iter"] for r in rows_of(tmp_path)] == ["1", "2", "3", "4", "4"]
     assert len(list(tmp_path.glob("vdlrecords.*"))) == 1  # VisualDL shows one file
 
 
+def test_another_batch_size_goes_on_in_the_stream_where_the_first_left_it(tmp_path):
+    make_trainer(tmp_path).run()
+    resumed = make_trainer(tmp_path, batch_size=3, max_iters=6)
+    resumed.resume(tmp_path / "checkpoints" / "iter_4")
+    gt, _ = next(iter(resumed.batches()))[0]
+    np.testing.assert_array_equal(gt[0].numpy(), resumed.dataset[8][0])
+
+
+def test_accumulated_gradients_are_those_of_the_joint_batch(tmp_path):
+    trainers = [make_trainer(tmp_path, batch_size=n, accumulate=4 // n) for n in (4, 2)]
+    gradients = []
+    for trainer in trainers:
+        trainer.task.model.eval()  # batch statistics would be those of each batch
+        trainer.task.optimizer.clear_grad = lambda: None
+        trainer.task.step(next(iter(trainer.batches())))
+        gradients.append({name: p.grad.numpy() for name, p in trained(trainer)})
+    for name, joint in gradients[0].items():
+        np.testing.assert_allclose(gradients[1][name], joint, rtol=1e-3, atol=1e-6 * np.abs(joint).max(), err_msg=name)
+
+
+def test_clipped_gradients_have_at_most_the_given_norm(tmp_path):
+    trainer = make_trainer(tmp_path, clip_norm=0.01)
+    norms, clip = [], trainer.task.optimizer._grad_clip
+
+    def clip_and_look(pairs):
+        clipped = clip(pairs)
+        norms.append(sum(float((g**2).sum()) for _, g in clipped) ** 0.5)
+        return clipped
+
+    trainer.task.optimizer._grad_clip = clip_and_look
+    trainer.task.step(next(iter(trainer.batches())))
+    assert norms == [pytest.approx(0.01, rel=1e-3)]
+
+
+def test_averaged_weights_are_saved_and_used(tmp_path):
+    trainer = make_trainer(tmp_path, ema_decay=0.5)
+    trainer.run()
+    directory = tmp_path / "checkpoints" / "iter_4"
+    assert (directory / "model_ema.pdparams").is_file()
+    weight = load_weights(tmp_path).encoder[0].conv.weight.numpy()
+    np.testing.assert_array_equal(weight, trainer.ema.average["encoder.0.conv.weight"].numpy())
+    assert not np.array_equal(weight, trainer.task.model.encoder[0].conv.weight.numpy())
+
+
+def test_only_the_newest_checkpoints_are_kept(tmp_path):
+    make_trainer(tmp_path, save_every=1, keep=2).run()
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["iter_3", "iter_4", "latest"]
+
+
+def test_a_signal_saves_and_stops(tmp_path):
+    trainer = make_trainer(tmp_path, max_iters=50)
+    step = trainer.task.step
+
+    def step_and_signal(batches):
+        if trainer.iteration == 2:
+            os.kill(os.getpid(), signal.SIGTERM)
+        return step(batches)
+
+    trainer.task.step = step_and_signal
+    before = signal.getsignal(signal.SIGTERM)
+    with pytest.raises(Stopped, match=r"SIGTERM, all saved in .*iter_3"):
+        trainer.run()
+    assert signal.getsignal(signal.SIGTERM) == before
+    assert read_meta(tmp_path / "checkpoints" / "latest")["iter"] == 3
+
+
+def test_alarms_reach_the_log(tmp_path):
+    trainer = make_trainer(tmp_path, max_iters=1)
+    item = trainer.dataset.__class__.__getitem__
+    trainer.dataset.__class__ = type("Wrong", (trainer.dataset.__class__,), {})
+    trainer.dataset.__class__.__getitem__ = lambda self, i: (255 * item(self, i)[0], 0 * item(self, i)[1] + (i % 2))
+    trainer.run()
+    text = (tmp_path / "train.log").read_text()
+    assert "expected [0, 1]" in text and "L_valid starts at" in text
+
+
 def test_a_loss_that_is_not_finite_stops_and_names_the_term(tmp_path):
     trainer = make_trainer(tmp_path)
-    trainer.criterion.forward = lambda output, gt, mask: {"valid": output.mean(), "hole": output.mean() / 0.0}
+    trainer.task.criterion.forward = lambda output, gt, mask: {"valid": output.mean(), "hole": output.mean() / 0.0}
     with pytest.raises(NonFiniteLossError, match=r"iteration 1: expected finite loss terms, got hole ="):
         trainer.run()
     assert not (tmp_path / "checkpoints").exists()
@@ -102,15 +200,15 @@ def test_style_weight_starts_at_one(tmp_path):
     trainer = make_trainer(tmp_path, weights={"style": 120.0}, style_warmup_iters=10)
     seen = []
     for done in (0, 9, 10):
-        trainer._set_schedules(done)
-        seen.append(trainer.criterion.weights["style"])
+        trainer.task.schedule(done)
+        seen.append(trainer.task.weights["style"])
     assert seen == [1.0, 1.0, 120.0]
 
 
 def test_style_schedule_never_raises_a_smaller_weight(tmp_path):
     trainer = make_trainer(tmp_path, style_warmup_iters=10)  # style weight 0
-    trainer._set_schedules(0)
-    assert trainer.criterion.weights["style"] == 0
+    trainer.task.schedule(0)
+    assert trainer.task.weights["style"] == 0
 
 
 @pytest.mark.parametrize(
@@ -120,14 +218,18 @@ def test_decay(schedule, values):
     assert [decay(schedule, progress) for progress in (0, 0.5, 1)] == pytest.approx(values, abs=1e-12)
 
 
+def test_the_learning_rate_warms_up_and_decays():
+    settings = Settings(max_iters=100, batch_size=1, lr=2.0, lr_schedule="linear", warmup_iters=4)
+    assert [settings.lr_at(done) for done in (0, 1, 3, 50)] == pytest.approx([0.5, 0.99, 1.94, 1.0])
+
+
 def test_two_hundred_steps_overfit_four_photos():
     """The hole's loss falls below a fifth of its start: model, loss, optimiser and data work together."""
-    paddle.seed(0)
     trainer = make_trainer("unused", lr=3e-3)
-    trainer.model = build_model("pconv_unet", base_channels=16, depth=4)
-    trainer.optimizer = paddle.optimizer.Adam(3e-3, parameters=trainer.model.parameters(), use_multi_tensor=True)
+    model = build_model("pconv_unet", base_channels=16, depth=4)
+    task = ReconstructionTask(model, InpaintingLoss(weights=PIXEL_TERMS), trainer.settings)
     dataset = InpaintingDataset(SamplePhotos("train"), GeneratedMasks(), 64, seed=0)
     gt, mask = (paddle.to_tensor(np.stack(arrays)) for arrays in zip(*(dataset[i] for i in range(4)), strict=True))
-    trainer.model.train()
-    hole = [float(trainer.train_step(gt, mask)["hole"]) for _ in range(200)]
+    task.train()
+    hole = [task.step([(gt, mask)])["hole"] for _ in range(200)]
     assert hole[-1] < hole[0] / 5

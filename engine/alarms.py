@@ -1,0 +1,57 @@
+"""What tells early that a run is going wrong, each in one line that says what to look at."""
+
+from collections.abc import Mapping, Sequence
+
+import numpy as np
+
+# Raw terms at the first iteration, pictures in [0, 1]: three networks, 64 to 256 px, untrained and trained, gave up to
+# 0.6 (valid, hole, tv), 50 (perceptual) and 6.5 (style); on the 0-255 scale at least 7.9, 4.8, 1200 and 3400.
+HIGHEST_AT_START = {"valid": 4.0, "hole": 4.0, "perceptual": 300.0, "style": 150.0, "tv": 4.0}
+LOWEST_AT_START = {"perceptual": 0.3}
+MEAN_FILL_AFTER = 1000  # iterations after which painting should beat filling with the mean colour
+
+
+def picture_range(gt: np.ndarray) -> str | None:
+    """A batch that is not RGB in [0, 1]."""
+    low, high = float(gt.min()), float(gt.max())
+    if low < 0 or high > 1:
+        return f"pictures lie in [{low:.3g}, {high:.3g}], expected [0, 1]: check how they are read"
+    if high < 0.05:
+        return f"the brightest pixel of a batch is {high:.3g} of 1: were the pictures divided by 255 twice?"
+    return None
+
+
+def loss_at_start(terms: Mapping[str, float]) -> list[str]:
+    """Terms of the first iteration that no sound set-up gives."""
+    too_high = [
+        f"L_{name} starts at {terms[name]:.3g}, expected below {high:g}: "
+        "are the pictures in [0, 1], and are --vgg_weights a VGG16's?"
+        for name, high in HIGHEST_AT_START.items()
+        if terms.get(name, 0) > high
+    ]
+    too_low = [
+        f"L_{name} starts at {terms[name]:.3g}, expected above {low:g}: does VGG16 see pictures on its own scale?"
+        for name, low in LOWEST_AT_START.items()
+        if terms.get(name, low) < low
+    ]
+    return too_high + too_low
+
+
+def worse_than_mean_fill(iteration: int, psnr: float, mean_fill_psnr: float) -> str | None:
+    """A network that should paint by now and does not."""
+    if iteration < MEAN_FILL_AFTER or psnr >= mean_fill_psnr:
+        return None
+    return (
+        f"after {iteration} iterations validation gives {psnr:.2f} dB, and filling holes with the picture's mean "
+        f"colour {mean_fill_psnr:.2f} dB: lower --lr, or check masks and pictures"
+    )
+
+
+def holes_left(coverage: Sequence[float]) -> str | None:
+    """Holes that the encoder does not close: ``coverage`` holds the valid share of each stage's mask."""
+    if not coverage or coverage[-1] >= 1:
+        return None
+    return (
+        f"{1 - coverage[-1]:.2%} of the deepest mask is still hole: the network cannot see across such holes; "
+        "a larger --depth would"
+    )

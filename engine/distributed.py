@@ -1,0 +1,66 @@
+"""Many processes, one training: what each must know of the others. With one process all of this does nothing.
+
+Processes are made by ``python -m paddle.distributed.launch``. Gradients are averaged by ``paddle.DataParallel``; here
+is the rest: who is first, and means and lists over all.
+"""
+
+import os
+from collections.abc import Sequence
+
+import paddle
+from paddle import distributed, nn
+
+
+def world_size() -> int:
+    return int(os.environ.get("PADDLE_TRAINERS_NUM", "1"))
+
+
+def rank() -> int:
+    return int(os.environ.get("PADDLE_TRAINER_ID", "0"))
+
+
+def is_first() -> bool:
+    """Whether this process logs and saves."""
+    return rank() == 0
+
+
+def start() -> None:
+    """Meet the other processes."""
+    if world_size() > 1:
+        distributed.init_parallel_env()
+
+
+def parallel(model: nn.Layer) -> nn.Layer:
+    """The network as it is to be called in training: its gradients are means over the processes."""
+    return paddle.DataParallel(model) if world_size() > 1 else model
+
+
+def mean(values: dict[str, float]) -> dict[str, float]:
+    """Mean over the processes of each value."""
+    if world_size() == 1 or not values:
+        return values
+    total = paddle.to_tensor(list(values.values()), "float32")
+    distributed.all_reduce(total)
+    return dict(zip(values, (total / world_size()).tolist(), strict=True))
+
+
+def any_of(flag: bool) -> bool:
+    """Whether the flag is set in any process."""
+    return mean({"flag": float(flag)})["flag"] > 0
+
+
+def gathered(items: Sequence) -> list:
+    """The items of all processes, dealt out in turn (``items[rank::world]``), back in their order."""
+    if world_size() == 1:
+        return list(items)
+    shares: list = []
+    distributed.all_gather_object(shares, list(items))
+    return [shares[i % len(shares)][i // len(shares)] for i in range(sum(map(len, shares)))]
+
+
+def average(tensors: Sequence[paddle.Tensor]) -> None:
+    """Put each tensor's mean over the processes in its place."""
+    if world_size() > 1:
+        for tensor in tensors:
+            distributed.all_reduce(tensor)
+            tensor.set_value(tensor / world_size())

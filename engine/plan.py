@@ -1,0 +1,56 @@
+"""What a run will take, from a few of its own steps."""
+
+import itertools
+import resource
+import statistics
+import time
+from dataclasses import dataclass
+
+import paddle
+
+from engine.trainer import Trainer
+
+STEPS = 3  # timed, after one that is not
+
+
+@dataclass(frozen=True)
+class Cost:
+    """Of one iteration, waiting for data included: seconds; and the process's peak memory in bytes."""
+
+    seconds: float
+    memory: int
+
+
+def measure_cost(trainer: Trainer) -> Cost:
+    """Run a few iterations, which change the network and write nothing."""
+    times = []
+    for batches in itertools.islice(trainer.batches(), STEPS + 1):
+        mark = times[-1][1] if times else time.perf_counter()
+        trainer.step(batches)
+        now = time.perf_counter()
+        times.append((now - mark, now))
+    return Cost(statistics.median(seconds for seconds, _ in times[1:] or times), _peak_memory())
+
+
+def _peak_memory() -> int:
+    if paddle.get_device().startswith("gpu"):
+        return paddle.device.cuda.max_memory_allocated()
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+
+
+def describe(trainer: Trainer, cost: Cost) -> list[str]:
+    """The plan in lines."""
+    s, pictures = trainer.settings, len(trainer.dataset.pictures)
+    left = s.max_iters - trainer.iteration
+    samples = trainer.samples_per_iteration
+    parameters = sum(p.size for p in trainer.task.model.parameters())
+    checkpoint = parameters * 4 * (4 if trainer.ema else 3)  # weights, Adam's two moments, the average
+    kept = s.keep or -(-s.max_iters // s.save_every)
+    return [
+        f"iterations   {trainer.iteration} to {s.max_iters}, {samples} pictures each: "
+        f"{left * samples / pictures:.1f} epochs of {pictures}",
+        f"time         {cost.seconds:.3g} s an iteration here (median of {STEPS}): "
+        f"{left * cost.seconds / 3600:.1f} hours",
+        f"memory       {cost.memory / 2**30:.2f} GiB at peak on {paddle.get_device()}",
+        f"checkpoints  {checkpoint / 1e6:.0f} MB each, {kept} of them: {kept * checkpoint / 1e9:.1f} GB",
+    ]

@@ -1,0 +1,118 @@
+"""Training checkpoints: everything that a run needs to go on as if it had never stopped.
+
+``iter_N/`` is a weights directory (``engine.checkpoint``) with the other states beside it (optimisers', averaged
+weights, whatever the task names) and the SHA-256 of each in ``meta.json``. The sample stream, the schedules and the
+random numbers of an iteration are functions of seed and iteration, and need no state.
+"""
+
+import logging
+import os
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+
+import paddle
+from paddle import nn
+
+from engine.checkpoint import LATEST, PARAMS, read_meta, read_state, write_arrays, write_meta
+from errors import InputError
+from files import sha256_of
+
+log = logging.getLogger("paddle_pconv")
+
+OPTIMIZER = "model.pdopt"
+
+
+class CheckpointFolder:
+    """The ``checkpoints/`` of a run: ``iter_N/`` for each state, ``latest`` pointing at the newest.
+
+    Args:
+        keep: how many of the newest stay; 0 keeps all.
+    """
+
+    def __init__(self, directory: str | os.PathLike, keep: int = 0):
+        self.directory, self.keep = Path(directory), keep
+
+    def save(self, model: nn.Layer, iteration: int, states: Mapping[str, dict], **meta) -> Path:
+        """Write ``iter_N`` whole or not at all, turn ``latest`` to it, then remove those too old to be kept.
+
+        Args:
+            states: file name to arrays or tensors by name.
+            meta: further entries of meta.json.
+        """
+        final = self.directory / f"iter_{iteration}"
+        temporary = self.directory / f".iter_{iteration}.{os.getpid()}.tmp"
+        try:
+            for name, state in {PARAMS: model.state_dict(), **states}.items():
+                write_arrays(state, temporary / name)
+            files = {path.name: sha256_of(path) for path in temporary.iterdir()}
+            write_meta(model, temporary, iter=iteration, **meta, files=files)
+            _flush_to_disk(temporary)
+            shutil.rmtree(final, ignore_errors=True)
+            os.replace(temporary, final)
+        finally:
+            shutil.rmtree(temporary, ignore_errors=True)
+        self._point_latest_at(final.name)
+        for old in self._by_age()[self.keep :] if self.keep else []:
+            shutil.rmtree(old, ignore_errors=True)
+        return final
+
+    def newest(self) -> Path | None:
+        """The newest checkpoint that is whole; damaged ones are reported to the logger. None where there is none."""
+        for directory in self._by_age():
+            if not (problem := damage(directory)):
+                return directory
+            log.warning(f"checkpoint passed over: {problem}")
+        return None
+
+    def _by_age(self) -> list[Path]:
+        """Newest first."""
+        found = {int(path.name[5:]): path for path in self.directory.glob("iter_*") if path.name[5:].isdigit()}
+        return [found[iteration] for iteration in sorted(found, reverse=True)]
+
+    def _point_latest_at(self, name: str) -> None:
+        link = self.directory / f".{LATEST}.{os.getpid()}.tmp"
+        link.unlink(missing_ok=True)
+        link.symlink_to(name, target_is_directory=True)
+        os.replace(link, self.directory / LATEST)
+
+
+def damage(directory: Path) -> str | None:
+    """What is wrong with a checkpoint's files, in a few words; None where they are as they were written."""
+    try:
+        files = read_meta(directory).get("files", {})
+        for name in {PARAMS: None, **files}:
+            if not (directory / name).is_file():
+                return f"{directory / name} is missing"
+            if name in files and sha256_of(directory / name) != files[name]:
+                return f"{directory / name} is truncated or damaged"
+    except InputError as error:
+        return str(error)
+    return None
+
+
+def load_optimizer(
+    optimizer: paddle.optimizer.Optimizer, directory: Path, names: Mapping[str, object], file_name: str = OPTIMIZER
+) -> None:
+    """Set the optimiser's state from a training checkpoint.
+
+    Args:
+        names: the network's state by name; the file must hold moments for parameters of just these names.
+    """
+    path = Path(directory) / file_name
+    state = read_state(path)
+    state.pop("StructuredToParameterName@@", None)
+    trained = {p.name for p in names.values() if isinstance(p, paddle.Tensor) and not p.stop_gradient}
+    missing = [name for name in trained if not any(str(key).startswith(name + "_") for key in state)]
+    if missing:
+        raise InputError(
+            f"{path}: expected the optimiser's state for {missing[0]}, got none; start anew with --weights {directory}"
+        )
+    optimizer.set_state_dict(state)
+
+
+def _flush_to_disk(directory: Path) -> None:
+    """So that not even a power cut leaves a renamed folder with empty files."""
+    for path in directory.iterdir():
+        with open(path, "rb") as file:
+            os.fsync(file.fileno())
