@@ -1,10 +1,12 @@
 """The training loop: data, schedules, validation, averaged weights, checkpoints, alarms; the task makes the steps."""
 
 import contextlib
+import ctypes
 import logging
 import math
 import os
 import signal
+import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
@@ -26,6 +28,8 @@ from engine.training_state import CheckpointFolder
 from engine.validation import ValidationSet
 
 log = logging.getLogger("paddle_pconv")
+
+_PR_SET_PDEATHSIG = 1  # of Linux: the signal that a process gets when its parent dies
 
 
 class Stopped(Exception):
@@ -124,7 +128,9 @@ class Trainer:
         s = self.settings
         count = (s.max_iters - self.iteration) * s.accumulate
         sampler = StreamBatchSampler(s.batch_size, count, self.position, distributed.rank(), distributed.world_size())
-        loader = DataLoader(self.dataset, batch_sampler=sampler, num_workers=s.num_workers)
+        loader = DataLoader(
+            self.dataset, batch_sampler=sampler, num_workers=s.num_workers, worker_init_fn=_live_as_long_as_the_trainer
+        )
         group = []
         for gt, mask in loader:
             group.append((gt, mask))
@@ -227,7 +233,7 @@ class _StopRequest:
     SIGNALS = (signal.SIGTERM, signal.SIGINT)
 
     def __init__(self):
-        self.signum, self._process = None, os.getpid()
+        self.signum = None
 
     def __enter__(self) -> "_StopRequest":
         self._before = {signum: signal.signal(signum, self._note) for signum in self.SIGNALS}
@@ -238,11 +244,17 @@ class _StopRequest:
             signal.signal(signum, handler)
 
     def _note(self, signum: int, _frame) -> None:
-        if os.getpid() == self._process:
-            signal.signal(signum, signal.SIG_DFL)
-            self.signum = signum
-        elif signum == signal.SIGTERM:  # a process that reads pictures, forked with this handler
-            os._exit(0)
+        signal.signal(signum, signal.SIG_DFL)
+        self.signum = signum
+
+
+def _live_as_long_as_the_trainer(_worker: int) -> None:
+    """In a reader: Ctrl-C, which goes to a terminal's whole group, does not end it first, and it never stays behind."""
+    os.setpgrp()
+    for signum in _StopRequest.SIGNALS:
+        signal.signal(signum, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class _Window:
