@@ -147,7 +147,8 @@ def run(trainer) -> None:
     from engine.trainer import NonFiniteLossError, Stopped
 
     try:
-        trainer.run()
+        with distributed.obituary(f"checkpoints in {trainer.log_dir} are whole; go on with --resume auto"):
+            trainer.run()
     except NonFiniteLossError as error:
         raise InputError(str(error)) from None
     except Stopped as stopped:

@@ -4,8 +4,9 @@ Processes are made by ``python -m paddle.distributed.launch``. Gradients are ave
 is the rest: who is first, and means and lists over all.
 """
 
+import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 
 import paddle
 from paddle import distributed, nn
@@ -28,6 +29,33 @@ def start() -> None:
     """Meet the other processes."""
     if world_size() > 1:
         distributed.init_parallel_env()
+
+
+@contextlib.contextmanager
+def obituary(advice: str) -> Iterator[None]:
+    """Should this process die while the block lasts, someone says so in one line.
+
+    When one process is killed, the others' next exchange of gradients ends in an abort deep inside Paddle, which no
+    handler can catch: a child that waits on a pipe outlives it and tells.
+    """
+    if world_size() == 1:
+        yield
+        return
+    line = f"error: process {rank()} of {world_size()} died, by itself or since another did: {advice}\n"
+    reading, writing = os.pipe()
+    if os.fork() == 0:
+        os.close(writing)
+        os.setsid()
+        if not os.read(reading, 1):
+            os.write(2, line.encode())
+        os._exit(0)
+    os.close(reading)
+    try:
+        yield
+    finally:
+        os.write(writing, b".")
+        os.close(writing)
+        os.wait()
 
 
 def parallel(model: nn.Layer) -> nn.Layer:

@@ -6,6 +6,7 @@
 import os
 import random
 import re
+import shutil
 import signal
 import subprocess
 import sys
@@ -15,26 +16,36 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.checkpoint import load_weights, read_arrays
+from engine.checkpoint import load_weights, read_arrays, read_meta
+from engine.training_state import CheckpointFolder
+from tests.one_distributed_step import gradients
 
 ROOT = Path(__file__).resolve().parent.parent
 KILLS = int(os.environ.get("KILLS", "3"))
+LAUNCH = ("-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir")
 SMALL = (
     "--config configs/samples.yaml --image_size 32 --base_channels 4 --depth 3 --batch_size 2 --perceptual_weight 0 "
     "--style_weight 0 --ema_decay 0.9 --val_every 7 --val_count 6 --log_every 1 --save_every 2 --keep 2 --threads 1"
 )
 
 
-def start(log_dir, arguments, launcher=()):
-    command = [sys.executable, *launcher, str(ROOT / "train.py"), *SMALL.split(), "--log_dir", str(log_dir)]
+def run_python(*arguments):
     return subprocess.Popen(
-        [*command, *arguments.split()],
+        [sys.executable, *map(str, arguments)],
         cwd=ROOT,
         stdout=subprocess.PIPE,
         stderr=subprocess.STDOUT,
         text=True,
         start_new_session=True,
     )
+
+
+def start(log_dir, arguments, launcher=()):
+    return run_python(*launcher, ROOT / "train.py", *SMALL.split(), "--log_dir", log_dir, *arguments.split())
+
+
+def start_two(log_dir, arguments):
+    return start(log_dir, arguments, [*LAUNCH, log_dir.with_suffix(".launch")])
 
 
 def finish(process, timeout=120):
@@ -94,3 +105,40 @@ def test_a_polite_signal_saves_first(tmp_path, signum):
     status, output = finish(process)
     assert status == 128 + signum and "--resume auto" in output and "Traceback" not in output, output
     assert load_weights(tmp_path / "a").model_name == "pconv_unet"
+
+
+@pytest.mark.parametrize("accumulate", [1, 2])
+def test_the_gradients_of_two_processes_are_those_of_one_with_the_joint_batch(tmp_path, accumulate):
+    script, found = ROOT / "tests" / "one_distributed_step.py", tmp_path / "found.npz"
+    status, output = finish(run_python(*LAUNCH, tmp_path / "launch", script, found, accumulate))
+    assert status == 0, output
+    with np.load(found) as two:
+        for name, joint in gradients().items():
+            np.testing.assert_allclose(two[name], joint, rtol=1e-3, atol=1e-6 * np.abs(joint).max(), err_msg=name)
+
+
+def test_two_processes_resume_where_they_stopped(tmp_path):
+    arguments = "--max_iters 4 --num_workers 0"
+    status, output = finish(start_two(tmp_path / "whole", arguments))
+    assert status == 0 and "2 processes" in output, output
+    shutil.copytree(tmp_path / "whole", tmp_path / "broken", symlinks=True)
+    shutil.rmtree(tmp_path / "broken" / "checkpoints" / "iter_4")
+    status, output = finish(start_two(tmp_path / "broken", arguments + " --resume auto"))
+    assert status == 0 and "iterations 2 to 4" in output, output
+    assert_same(states(tmp_path / "whole"), states(tmp_path / "broken"))
+    assert read_meta(tmp_path / "whole" / "checkpoints" / "iter_4")["position"] == 4 * 2 * 2
+
+
+def test_a_killed_process_ends_the_job_and_is_told(tmp_path):
+    process = start_two(tmp_path / "a", "--max_iters 100000 --num_workers 0")
+    while iterations(tmp_path / "a") < 3:
+        time.sleep(0.01)
+    [second] = [p for p in children(process.pid) if b"PADDLE_TRAINER_ID=1" in Path(f"/proc/{p}/environ").read_bytes()]
+    os.kill(second, signal.SIGKILL)
+    status, output = finish(process)
+    assert status != 0 and "error: process 0 of 2 died" in output and "--resume auto" in output, output
+    assert CheckpointFolder(tmp_path / "a" / "checkpoints").newest() is not None
+
+
+def children(pid):
+    return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
