@@ -45,9 +45,8 @@ def build_data(options: argparse.Namespace):
     from datasets.inpainting import GeneratedMasks, InpaintingDataset, MaskFolder, PictureFolder, SamplePhotos, hold_out
     from engine.validation import ValidationSet
 
-    if options.dry_run and options.image_root and not Path(options.image_root).exists():
-        print(f"no pictures at {options.image_root} yet: the plan is made with sample photographs")
-        options.image_root = None
+    if options.dry_run:
+        _do_without_absent_data(options)
     if options.image_root is None:
         pictures, held = SamplePhotos("train"), SamplePhotos("val")
     elif options.val_image_root:
@@ -62,6 +61,15 @@ def build_data(options: argparse.Namespace):
     InpaintingDataset(pictures, masks, options.image_size, options.seed)[0]
     dataset = InpaintingDataset(pictures, masks, options.image_size, options.seed)
     return dataset, ValidationSet(held, options.image_size, options.val_count)
+
+
+def _do_without_absent_data(options: argparse.Namespace) -> None:
+    """A plan can be made before the data is there."""
+    for key, instead in (("image_root", "sample photographs"), ("mask_root", "generated holes")):
+        path = getattr(options, key)
+        if path and not Path(path).exists():
+            print(f"nothing at {path} yet: the plan is made with {instead}")
+            setattr(options, key, None)
 
 
 def build_trainer(options: argparse.Namespace, dataset, validation):
@@ -139,7 +147,8 @@ def print_plan(options: argparse.Namespace, changed: dict, trainer) -> None:
 def dry_run(trainer) -> None:
     from engine.plan import describe, measure_cost
 
-    print(*describe(trainer, measure_cost(trainer)), "dry run: nothing was written", sep="\n")
+    start = trainer.iteration
+    print(*describe(trainer, start, measure_cost(trainer)), "dry run: nothing was written", sep="\n")
 
 
 def run(trainer) -> None:

@@ -1,5 +1,6 @@
 """What a run will take, from a few of its own steps."""
 
+import contextlib
 import itertools
 import resource
 import statistics
@@ -23,13 +24,13 @@ class Cost:
 
 def measure_cost(trainer: Trainer) -> Cost:
     """Run a few iterations, which change the network and write nothing."""
-    times = []
-    for batches in itertools.islice(trainer.batches(), STEPS + 1):
-        mark = times[-1][1] if times else time.perf_counter()
-        trainer.step(batches)
-        now = time.perf_counter()
-        times.append((now - mark, now))
-    return Cost(statistics.median(seconds for seconds, _ in times[1:] or times), _peak_memory())
+    ends = [time.perf_counter()]
+    with contextlib.closing(trainer.batches()) as stream:
+        for batches in itertools.islice(stream, STEPS + 1):
+            trainer.step(batches)
+            ends.append(time.perf_counter())
+    seconds = [end - start for start, end in itertools.pairwise(ends)]
+    return Cost(statistics.median(seconds[1:] or seconds), _peak_memory())
 
 
 def _peak_memory() -> int:
@@ -38,16 +39,16 @@ def _peak_memory() -> int:
     return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
 
 
-def describe(trainer: Trainer, cost: Cost) -> list[str]:
-    """The plan in lines."""
+def describe(trainer: Trainer, start: int, cost: Cost) -> list[str]:
+    """The plan, from iteration ``start`` on, in lines."""
     s, pictures = trainer.settings, len(trainer.dataset.pictures)
-    left = s.max_iters - trainer.iteration
+    left = s.max_iters - start
     samples = trainer.samples_per_iteration
     parameters = sum(p.size for p in trainer.task.model.parameters())
     checkpoint = parameters * 4 * (4 if trainer.ema else 3)  # weights, Adam's two moments, the average
     kept = s.keep or -(-s.max_iters // s.save_every)
     return [
-        f"iterations   {trainer.iteration} to {s.max_iters}, {samples} pictures each: "
+        f"iterations   {start} to {s.max_iters}, {samples} pictures each: "
         f"{left * samples / pictures:.1f} epochs of {pictures}",
         f"time         {cost.seconds:.3g} s an iteration here (median of {STEPS}): "
         f"{left * cost.seconds / 3600:.1f} hours",

@@ -94,16 +94,16 @@ class Trainer:
         first = distributed.is_first()
         logger = RunLogger(self.log_dir, self.settings.max_iters, self.iteration) if first else None
         try:
-            with _StopRequest() as stop:
-                self._loop(logger, stop)
+            with _StopRequest() as stop, contextlib.closing(self.batches()) as stream:
+                self._loop(stream, logger, stop)
         finally:
             if logger:
                 logger.close()
 
-    def _loop(self, logger: RunLogger | None, stop: "_StopRequest") -> None:
+    def _loop(self, stream: Iterator[list], logger: RunLogger | None, stop: "_StopRequest") -> None:
         s, window, start = self.settings, _Window(), self.iteration
         self.task.train()
-        for batches in self.batches():
+        for batches in stream:
             if self.iteration == start:
                 self._look_at_data(batches)
             window.data_arrived()
@@ -131,12 +131,15 @@ class Trainer:
         loader = DataLoader(
             self.dataset, batch_sampler=sampler, num_workers=s.num_workers, worker_init_fn=_live_as_long_as_the_trainer
         )
-        group = []
-        for gt, mask in loader:
-            group.append((gt, mask))
-            if len(group) == s.accumulate:
-                yield group
-                group = []
+        samples, group = iter(loader), []
+        try:
+            for gt, mask in samples:
+                group.append((gt, mask))
+                if len(group) == s.accumulate:
+                    yield group
+                    group = []
+        finally:
+            samples._try_shutdown_all()  # else readers that are still at work make noise when the process ends
 
     def step(self, batches: list) -> dict[str, float]:
         """One iteration. Returns the raw terms."""

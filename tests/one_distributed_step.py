@@ -1,4 +1,4 @@
-"""One training step as one of many processes; the first writes the gradients. Run by test_survival.py through a launcher.
+"""One training step as one of many processes; the first writes the gradients. test_survival.py runs it by a launcher.
 
 Normalisation uses its running statistics: those of a batch differ between a share and the joint batch by nature.
 """

@@ -2,6 +2,7 @@
 
 import json
 import shutil
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -11,6 +12,7 @@ import train
 from engine.checkpoint import load_weights
 from errors import InputError
 
+ROOT = Path(__file__).resolve().parent.parent
 TINY = "--image_size 32 --base_channels 4 --depth 3 --batch_size 2 --log_every 1 --val_every 4 --val_count 6"
 
 
@@ -76,6 +78,28 @@ def test_masks_from_a_folder_and_a_corrupt_picture(run, pictures, mask_file, cap
     assert (folder / "train.log").read_text().count("skipping") == 1 and "b2.png" in caplog.text
 
 
+@pytest.mark.parametrize("preset", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
+def test_a_dry_run_of_every_preset_prints_the_plan_and_writes_nothing(preset, tmp_path, monkeypatch, capsys):
+    monkeypatch.chdir(tmp_path)
+    train.main(f"--config {preset} --dry_run {TINY} --num_workers 0".split())
+    plan = capsys.readouterr().out
+    assert all(word in plan for word in ("epochs of", "hours", "GiB at peak", "MB each", "nothing was written")), plan
+    assert not any(tmp_path.iterdir())
+
+
+def test_a_damaged_newest_checkpoint_is_passed_over_and_told(run, pictures, caplog):
+    pixel_terms = f"--image_root {pictures} --perceptual_weight 0 --style_weight 0 --ema_decay 0.5 --max_iters 4"
+    unbroken = weights_of(run(pixel_terms, log_dir="logs/whole"))
+    folder = run(pixel_terms, log_dir="logs/broken")
+    damaged = folder / "checkpoints/iter_4/model.pdopt"
+    damaged.write_bytes(damaged.read_bytes()[:1000])
+    with pytest.raises(InputError, match="expected a whole checkpoint"):
+        run(f"{pixel_terms} --resume {folder}/checkpoints/iter_4", log_dir="logs/broken")
+    run(pixel_terms + " --resume auto", log_dir="logs/broken")
+    assert "iter_4/model.pdopt is truncated or damaged" in caplog.text
+    assert same(unbroken, weights_of(folder))
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
@@ -87,6 +111,7 @@ def test_masks_from_a_folder_and_a_corrupt_picture(run, pictures, mask_file, cap
         ("--phase finetune --resume auto", "expected a checkpoint"),
         ("--vgg_weights {0}/mask.png", "truncated or damaged"),
         ("--depth 11", "depth: expected 1 to 10"),
+        ("--sync_norm yes --device cpu", "sync_norm yes: expected a GPU"),
     ],
 )
 def test_mistakes_are_named_and_leave_no_run(run, pictures, mask_file, tmp_path, arguments, message):
