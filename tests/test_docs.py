@@ -50,7 +50,7 @@ def command_lines(name):
     return [command.strip() for line in lines for command in line.split("#")[0].split("&&") if command.strip()]
 
 
-COMMANDS = sorted({(name, line) for name in (*READMES, NOTEBOOK) for line in command_lines(name)})
+COMMANDS = sorted({(name, line) for name in (*READMES, NOTEBOOK, "docs/training.md") for line in command_lines(name)})
 
 
 @pytest.mark.parametrize(("name", "line"), COMMANDS)
@@ -62,6 +62,8 @@ def test_commands_shown_are_understood(name, line, monkeypatch):
     if program != "python" or arguments == ["-m", "pytest"]:
         assert program in ("python", "pip", "visualdl", "awk"), f"{name} shows a command of another kind: {line}"
         return
+    if arguments[:2] == ["-m", "paddle.distributed.launch"]:
+        arguments = arguments[arguments.index("train.py") :]
     split = 2 if arguments[0] == "-m" else 1
     assert isinstance(PARSERS[tuple(arguments[:split])](arguments[split:]), (argparse.Namespace, tuple))
 
