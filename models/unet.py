@@ -117,7 +117,7 @@ class PartialDown(nn.Layer):
 
     def __init__(self, index: int, in_channels: int, out_channels: int):
         super().__init__()
-        self.conv, self.norm = _conv_and_norm(PartialConv2D, index, in_channels, out_channels)
+        self.conv, self.norm = conv_and_norm(PartialConv2D, index, in_channels, out_channels)
 
     def forward(self, x, mask):
         x, mask = self.conv.over_masked(x, mask)
@@ -162,7 +162,7 @@ class ConvDown(nn.Layer):
 
     def __init__(self, index: int, in_channels: int, out_channels: int):
         super().__init__()
-        self.conv, self.norm = _conv_and_norm(nn.Conv2D, index, in_channels, out_channels)
+        self.conv, self.norm = conv_and_norm(nn.Conv2D, index, in_channels, out_channels)
 
     def forward(self, x, mask):
         return F.relu(self.norm(self.conv(x))), None
@@ -229,7 +229,7 @@ class ConvUNet(UNet):
         return ConvUp(index, up_channels, skip_channels, out_channels)
 
 
-def _conv_and_norm(conv: type, index: int, in_channels: int, out_channels: int) -> tuple[nn.Layer, nn.Layer]:
+def conv_and_norm(conv: type, index: int, in_channels: int, out_channels: int) -> tuple[nn.Layer, nn.Layer]:
     """Stage ``index``'s strided convolution and its normalisation, or a bias where there is none."""
     kernel = {0: 7, 1: 5, 2: 5}.get(index, 3)
     layer = conv(

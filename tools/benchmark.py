@@ -1,20 +1,27 @@
-"""Timings beside their peers in one run: ``python -m tools.benchmark layer``.
+"""Timings beside their peers in one run: ``python -m tools.benchmark network``.
 
-Timings of one machine and hour say little; ratios of medians, taken in turn in one process, say more.
+Timings of one machine and hour say little; ratios of medians, taken in turn, say more. What is timed and how it is kept
+apart is in ``tools.contenders``.
 """
 
 import argparse
+import itertools
 import json
+import os
 import platform
 import statistics
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from pathlib import Path
 
+import numpy as np
 from tqdm import tqdm
 
-from errors import run_cleanly
+from errors import InputError, run_cleanly
 from files import atomic_path
-from options import Parser, add_device_options, positive_int, setup_device
+from options import Parser, add_device_options, count_int, positive_int, setup_device
+from tools.contenders import MATRIX, Contender, Work, multiply_adds, torch_is_there
 
 LAYER_SHAPES = (  # batch, channels in, channels out, side, kernel, stride: stages of the network at 256×256
     (4, 64, 128, 128, 5, 2),
@@ -24,6 +31,22 @@ LAYER_SHAPES = (  # batch, channels in, channels out, side, kernel, stride: stag
     (4, 64, 64, 64, 3, 1),
     (4, 256, 256, 32, 3, 1),
 )
+NETWORK_CONTENDERS = {  # kind and model, see tools.contenders
+    "exported pconv_unet": ("forward_exported", "pconv_unet"),
+    "exported conv_unet": ("forward_exported", "conv_unet"),
+    "pconv_unet": ("forward_dygraph", "pconv_unet"),
+    "the usual way": ("forward_dygraph", "usual"),
+    "the usual way, PyTorch": ("forward_torch", "usual"),
+}
+TRAIN_CONTENDERS = {
+    "pconv_unet": ("train_dygraph", "pconv_unet"),
+    "conv_unet": ("train_dygraph", "conv_unet"),
+    "the usual way": ("train_dygraph", "usual"),
+    "the usual way, PyTorch": ("train_torch", "usual"),
+}
+PRODUCTS = {"MKL": "product_dygraph", "oneDNN": "product_exported"}
+PAUSE = 0.25  # seconds before a turn: the threads of the one before go on spinning for a while
+WARM_UP = 2  # turns that do not count
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -39,12 +62,30 @@ def main(argv: Sequence[str] | None = None) -> None:
 def parse_options(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser = Parser(prog="python -m tools.benchmark", description=__doc__.splitlines()[0])
     parser.add_argument(
-        "what", choices=tuple(BENCHMARKS), help="layer: PartialConv2D beside Conv2D, forward + backward"
+        "what",
+        choices=tuple(BENCHMARKS),
+        help="layer: PartialConv2D beside Conv2D, forward + backward; network: one picture through it; "
+        "train: one step; loader: reading and cropping; eval: the evaluation loop",
     )
     parser.add_argument("--repeats", type=positive_int, default=15, metavar="N", help="timed turns, after two untimed")
+    parser.add_argument("--sizes", type=sizes, default=(256,), metavar="N,N", help="sides of the picture in pixels")
+    parser.add_argument("--batch_size", type=positive_int, metavar="N", help="network: 1, train: 4, when not given")
+    parser.add_argument("--base_channels", type=positive_int, default=64, metavar="N", help="of the networks")
+    parser.add_argument("--depth", type=positive_int, default=7, metavar="N", help="of the networks")
+    parser.add_argument("--contenders", type=names, metavar="A,B", help="only these, by name")
+    parser.add_argument("--pairs", type=positive_int, default=200, metavar="N", help="eval: pairs to measure")
+    parser.add_argument("--num_workers", type=count_int, default=2, metavar="N", help="loader, eval: up to so many")
     parser.add_argument("--json", metavar="FILE", help="also write the figures here")
     add_device_options(parser)
     return parser.parse_args(argv)
+
+
+def sizes(text: str) -> tuple[int, ...]:
+    return tuple(positive_int(word) for word in text.split(","))
+
+
+def names(text: str) -> tuple[str, ...]:
+    return tuple(word.strip() for word in text.split(","))
 
 
 def layer_benchmark(options: argparse.Namespace) -> list[dict]:
@@ -67,7 +108,8 @@ def layer_benchmark(options: argparse.Namespace) -> list[dict]:
             "partial": lambda x=x, m=mask, f=layer: f(x, m)[0],
             "usual": lambda x=x, m=mask, w=layer.weight, g=geometry: reference_partial_conv(x, m, w, **g)[0],
         }
-        medians = in_turn({k: forward_backward(f) for k, f in contenders.items()}, options.repeats)
+        times = in_turn({k: timed(forward_backward(f)) for k, f in contenders.items()}, options.repeats)
+        medians = {name: statistics.median(values) for name, values in times.items()}
         rows.append(
             {
                 "shape": f"{n}×{c_in}×{side}², {kernel}×{kernel}/{stride} → {c_out}",
@@ -93,16 +135,178 @@ def forward_backward(forward: Callable) -> Callable[[], None]:
     return step
 
 
-def in_turn(contenders: dict[str, Callable[[], None]], repeats: int, warm_up: int = 2) -> dict[str, float]:
-    """Median seconds of each, run A B C A B C ... so that the machine's moods meet all alike."""
+def network_benchmark(options: argparse.Namespace) -> list[dict]:
+    """One picture through the networks, and the floor: their multiplications at the machine's rate."""
+    from models import build_model
+
+    rate = matrix_rate(options)
+    print(f"matrix product of {MATRIX}², the machine's rate: {rate / 1e9:.0f} billion multiply-adds a second")
+    network = build_model("pconv_unet", base_channels=options.base_channels, depth=options.depth)
+    rows = []
+    for size in options.sizes:
+        found = compare(NETWORK_CONTENDERS, options, size, options.batch_size or 1)
+        multiplications = multiply_adds(network, size, size) * (options.batch_size or 1)
+        floor = {"contender": "floor", "size": size, "ms": 1e3 * multiplications / rate}
+        first = found[0]["ms"]
+        rows += [
+            {**row, "to the first": row["ms"] / first, "to the floor": row["ms"] / floor["ms"]}
+            for row in (*found, floor)
+        ]
+    return [_with_all_columns(row, rows[0], options) for row in rows]
+
+
+def train_benchmark(options: argparse.Namespace) -> list[dict]:
+    """One training step with the L1 terms: forward, backward, Adam."""
+    rows = []
+    for size in options.sizes:
+        found = compare(TRAIN_CONTENDERS, options, size, options.batch_size or 4)
+        ms = {row["contender"]: row["ms"] for row in found}
+        rows += [
+            {**row, **{f"to {peer}": row["ms"] / ms[peer] for peer in ("conv_unet", "the usual way") if peer in ms}}
+            for row in found
+        ]
+    return rows
+
+
+def _with_all_columns(row: dict, first: dict, options: argparse.Namespace) -> dict:
+    pixels = row["size"] ** 2 * (options.batch_size or 1)
+    return {key: row.get(key, "") for key in first} | {"ns / pixel": row["ms"] * 1e6 / pixels}
+
+
+def matrix_rate(options: argparse.Namespace) -> float:
+    """Multiply-adds a second of a large matrix product, by the faster of the two libraries that Paddle brings."""
+    works = {name: Work(kind, device=options.device, threads=options.threads) for name, kind in PRODUCTS.items()}
+    times, _ = race(works, options.repeats)
+    return MATRIX**3 / min(statistics.median(values) for values in times.values())
+
+
+def compare(table: dict, options: argparse.Namespace, size: int, batch_size: int) -> list[dict]:
+    """A row for each contender of ``table``: name, size, median of milliseconds, peak memory."""
+    shared = {"size": size, "batch_size": batch_size, "base_channels": options.base_channels, "depth": options.depth}
+    shared |= {"device": options.device, "threads": options.threads}
+    works = {name: Work(kind, model, **shared) for name, (kind, model) in chosen(table, options.contenders).items()}
+    times, peaks = race(works, options.repeats)
+    return [
+        {"contender": name, "size": size, "ms": statistics.median(values) * 1e3, "peak MiB": peaks[name] / 2**20}
+        for name, values in times.items()
+    ]
+
+
+def chosen(table: dict, wanted: Sequence[str] | None) -> dict:
+    """The contenders asked for that can run here."""
+    if unknown := [name for name in wanted or () if name not in table]:
+        raise InputError(f"--contenders: expected names among {', '.join(table)}, got {', '.join(unknown)}")
+    table = {name: entry for name, entry in table.items() if wanted is None or name in wanted}
+    if not torch_is_there() and any("torch" in kind for kind, _ in table.values()):
+        print("PyTorch is not installed: its row is left out")
+        table = {name: entry for name, entry in table.items() if "torch" not in entry[0]}
+    return table
+
+
+def race(works: dict[str, Work], repeats: int) -> tuple[dict[str, list[float]], dict[str, int]]:
+    """Seconds of each turn and bytes of peak memory for each; one that fails is told and left out."""
+    contenders, failed = {name: Contender(work) for name, work in works.items()}, {}
+
+    def guarded(name: str) -> Callable[[], float]:
+        def turn() -> float:
+            time.sleep(PAUSE)
+            try:
+                return contenders[name].turn() if name not in failed else float("nan")
+            except RuntimeError as error:
+                failed[name] = str(error)
+                tqdm.write(f"{name} is left out: {error}")
+                return float("nan")
+
+        return turn
+
+    times = in_turn({name: guarded(name) for name in works}, repeats)
+    left = [name for name in works if name not in failed]
+    if not left:
+        raise InputError("expected a contender that runs, got none: see above")
+    return {name: times[name] for name in left}, {name: contenders[name].stop() for name in left}
+
+
+def timed(run: Callable[[], object]) -> Callable[[], float]:
+    """``run``, returning the seconds that it took."""
+
+    def turn() -> float:
+        start = time.perf_counter()
+        run()
+        return time.perf_counter() - start
+
+    return turn
+
+
+def in_turn(contenders: dict[str, Callable[[], float]], repeats: int, warm_up: int = WARM_UP) -> dict[str, list[float]]:
+    """Seconds of each, asked A B C A B C ... so that the machine's moods meet all alike."""
     times = {name: [] for name in contenders}
-    for turn in range(warm_up + repeats):
+    for turn in tqdm(range(warm_up + repeats), desc="turns", leave=False):
         for name, run in contenders.items():
-            start = time.perf_counter()
-            run()
+            seconds = run()
             if turn >= warm_up:
-                times[name].append(time.perf_counter() - start)
-    return {name: statistics.median(values) for name, values in times.items()}
+                times[name].append(seconds)
+    return times
+
+
+def loader_benchmark(options: argparse.Namespace) -> list[dict]:
+    """Samples a second from 512×512 JPEGs and mask files, to crops of the given size."""
+    from paddle.io import DataLoader
+
+    from datasets.inpainting import InpaintingDataset, MaskFolder, PictureFolder, StreamBatchSampler
+
+    batch_size, rows = options.batch_size or 16, []
+    with tempfile.TemporaryDirectory() as folder:
+        pictures, masks = _write_pictures(Path(folder))
+        for size, workers in itertools.product(options.sizes, range(options.num_workers + 1)):
+            dataset = InpaintingDataset(PictureFolder(pictures), MaskFolder(masks), size, seed=0)
+            sampler = StreamBatchSampler(batch_size, options.repeats + WARM_UP)
+            loader, times = DataLoader(dataset, batch_sampler=sampler, num_workers=workers), [time.perf_counter()]
+            times += [time.perf_counter() for _ in loader]
+            steady = times[WARM_UP:]
+            rate = batch_size * (len(steady) - 1) / (steady[-1] - steady[0])
+            rows.append(
+                {"workers": workers, "crop": size, "images / s": rate, "for each process": rate / max(1, workers)}
+            )
+    return rows
+
+
+def _write_pictures(folder: Path, count: int = 24) -> tuple[Path, Path]:
+    """512×512 JPEGs cut from the sample photographs, and masks."""
+    import cv2
+
+    from datasets.images import SAMPLE_PHOTOS, sample_photo
+    from datasets.mask_generator import generate_mask
+    from datasets.masks import write_mask
+    from datasets.transforms import center_resize
+
+    photos = [center_resize(sample_photo(name), 512) for name in SAMPLE_PHOTOS["train"]]
+    (folder / "pictures").mkdir()
+    (folder / "masks").mkdir()
+    for i, photo in zip(range(count), itertools.cycle(photos), strict=False):
+        cv2.imwrite(str(folder / "pictures" / f"{i}.jpg"), photo[..., ::-1])
+        write_mask(folder / "masks" / f"{i}.png", generate_mask(np.random.default_rng(i), 512, 512))
+    return folder / "pictures", folder / "masks"
+
+
+def eval_benchmark(options: argparse.Namespace) -> list[dict]:
+    """Pairs a second of the evaluation loop, by a classical method and by the demo model."""
+    from engine import Inpainter
+    from engine.classical import telea
+    from engine.evaluator import PairReader, evaluate
+    from metrics.manifest import generated_names, pair_up, sample_names
+    from options import DEMO_WEIGHTS
+
+    rows = []
+    for size, (name, inpaint) in itertools.product(
+        options.sizes, {"telea": telea, "demo model": Inpainter.from_checkpoint(DEMO_WEIGHTS)}.items()
+    ):
+        pairs = pair_up(sample_names(), generated_names(options.pairs, 0), 0, options.pairs)
+        for workers in range(options.num_workers + 1):
+            start = time.perf_counter()
+            evaluate(pairs, PairReader(size=size), inpaint, num_workers=workers)
+            rate = len(pairs) / (time.perf_counter() - start)
+            rows.append({"method": name, "size": size, "workers": workers, "pairs": len(pairs), "pairs / s": rate})
+    return rows
 
 
 def markdown(rows: list[dict]) -> str:
@@ -113,15 +317,19 @@ def markdown(rows: list[dict]) -> str:
 
 
 def machine() -> dict:
-    import os
-
     import paddle
 
     threads = os.environ.get("OMP_NUM_THREADS")
     return {"processor": platform.processor() or platform.machine(), "threads": threads, "paddle": paddle.__version__}
 
 
-BENCHMARKS = {"layer": layer_benchmark}
+BENCHMARKS = {
+    "layer": layer_benchmark,
+    "network": network_benchmark,
+    "train": train_benchmark,
+    "loader": loader_benchmark,
+    "eval": eval_benchmark,
+}
 
 
 if __name__ == "__main__":
