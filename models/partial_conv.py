@@ -233,16 +233,8 @@ def _rescale(
 
 
 def _over_channels(mask: paddle.Tensor, x: paddle.Tensor) -> paddle.Tensor:
-    """A mask of one channel repeated for each of x's.
-
-    Not by expand, which paddle2onnx gets wrong. An exported graph does it by a 1×1 convolution, which leaves the mask
-    in the layout that oneDNN convolves in, and so saves two passes to reorder it.
-    """
-    if mask.shape[1] == x.shape[1]:
-        return mask
-    if paddle.in_dynamic_mode():
-        return mask.tile([1, x.shape[1], 1, 1])
-    return F.conv2d(mask, paddle.ones([x.shape[1], 1, 1, 1], mask.dtype))
+    """A mask of one channel as it is best multiplied with x: an exported graph broadcasts it, and does so well."""
+    return mask.tile([1, x.shape[1], 1, 1]) if paddle.in_dynamic_mode() and mask.shape[1] == 1 else mask
 
 
 def _no_amp() -> contextlib.AbstractContextManager:

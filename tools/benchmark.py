@@ -36,13 +36,13 @@ NETWORK_CONTENDERS = {  # kind and model, see tools.contenders
     "exported conv_unet": ("forward_exported", "conv_unet"),
     "pconv_unet": ("forward_dygraph", "pconv_unet"),
     "the usual way": ("forward_dygraph", "usual"),
-    "the usual way, PyTorch": ("forward_torch", "usual"),
+    "the usual way in PyTorch": ("forward_torch", "usual"),
 }
 TRAIN_CONTENDERS = {
     "pconv_unet": ("train_dygraph", "pconv_unet"),
     "conv_unet": ("train_dygraph", "conv_unet"),
     "the usual way": ("train_dygraph", "usual"),
-    "the usual way, PyTorch": ("train_torch", "usual"),
+    "the usual way in PyTorch": ("train_torch", "usual"),
 }
 PRODUCTS = {"MKL": "product_dygraph", "oneDNN": "product_exported"}
 PAUSE = 0.25  # seconds before a turn: the threads of the one before go on spinning for a while

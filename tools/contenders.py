@@ -8,6 +8,7 @@ import importlib
 import importlib.util
 import multiprocessing
 import os
+import statistics
 import tempfile
 import time
 from collections.abc import Callable
@@ -19,6 +20,7 @@ import numpy as np
 from options import setup_device
 
 _SPAWN = multiprocessing.get_context("spawn")
+UNTIMED, TIMED = 2, 3  # calls in a turn: caches are cold after the others' turns
 MATRIX = 2048  # side of the product that measures the machine's rate
 
 
@@ -46,7 +48,7 @@ class Contender:
         theirs.close()
 
     def turn(self) -> float:
-        """Run it once untimed and once timed; seconds in its own clock.
+        """Run it a few times; seconds of the last ones' median, in its own clock.
 
         Raises:
             RuntimeError: it failed; the message is its own.
@@ -99,15 +101,19 @@ def _serve(pipe, work: Work) -> None:
         with contextlib.ExitStack() as stack:
             call = BUILDERS[work.kind](work, stack)
             while pipe.recv() == "turn":  # the parent's end closes with it: then this ends too
-                call()
-                start = time.perf_counter()
-                call()
-                pipe.send(time.perf_counter() - start)
+                seconds = [_seconds(call) for _ in range(UNTIMED + TIMED)]
+                pipe.send(statistics.median(seconds[UNTIMED:]))
             pipe.send(_memory("VmHWM") - idle)
     except EOFError:
         return
     except Exception as error:  # told where it was asked for
         pipe.send(RuntimeError(f"{type(error).__name__}: {str(error).strip().splitlines()[-1:]}"))
+
+
+def _seconds(call: Callable[[], object]) -> float:
+    start = time.perf_counter()
+    call()
+    return time.perf_counter() - start
 
 
 def _import_framework(work: Work) -> None:
