@@ -76,12 +76,20 @@ def _number(text, kind, allowed, expected):
     return value
 
 
-def add_device_options(parser: argparse.ArgumentParser) -> None:
+def add_device_options(parser: argparse.ArgumentParser, precision: bool = False) -> None:
+    """``--device`` and ``--threads``; for commands that run exported models also ``--precision``."""
     group = parser.add_argument_group("device")
     group.add_argument(
         "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes the GPU when there is one"
     )
     group.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads; all cores when not given")
+    if precision:
+        group.add_argument(
+            "--precision",
+            choices=("fp32", "bf16"),
+            default="fp32",
+            help="bf16: exported weights on a CPU that computes in bfloat16, faster and a little less exact",
+        )
 
 
 def setup_device(device: str = "auto", threads: int | None = None) -> None:
@@ -361,7 +369,7 @@ def fill_parser() -> Parser:
         "--grid", action="store_true", help="also write input, mask, output, composite and truth side by side"
     )
     parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="of the generated holes")
-    add_device_options(parser)
+    add_device_options(parser, precision=True)
     return parser
 
 

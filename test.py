@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from engine.checkpoint import read_meta, weights_directory
 
     about = read_meta(weights_directory(options.weights, exported=True)).get("about")
-    inpainter = Inpainter.from_checkpoint(options.weights)
+    inpainter = Inpainter.from_checkpoint(options.weights, options.precision)
     if about:
         print(f"{options.weights}: {about}")
     failures = [line for job in tqdm(jobs, unit="picture", desc="fill") if (line := attempt(job, inpainter, options))]

@@ -6,6 +6,7 @@ between versions of Paddle), ``meta.json``, and on request ``model.onnx``. Batch
 Paddle's own reader may crash on one that is damaged or too new for it.
 """
 
+import contextlib
 import copy
 import hashlib
 import importlib.util
@@ -32,6 +33,12 @@ INPUTS = {"image": [None, 3, None, None], "mask": [None, 1, None, None]}
 ONNX, ONNX_OPSET = "model.onnx", 17
 CHECKED_SHAPES = ((1, 64, 64), (2, 51, 83))  # batch, height, width
 TOLERANCE = 1e-4  # of an output in [0, 1]
+PRECISIONS = ("fp32", "bf16")
+BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # of a processor, either will do; elsewhere oneDNN would imitate it slowly
+# What Paddle 2.6 may run in bfloat16: it stumbles over slices, and leaves a convolution alone among float32 as it is.
+# Paddle 3 ignores the list and chooses by itself: of pconv_unet's convolutions it takes all but those of masks, of
+# conv_unet's half, of pconv_residual_unet's only the decoder's transposed ones.
+BF16_OPERATORS = {"concat", "conv2d", "conv2d_transpose", "elementwise_add", "elementwise_mul", "fused_conv2d", "relu"}
 
 
 def export_model(model: nn.Layer, directory: str | os.PathLike, onnx: bool = False, **meta) -> dict[str, float]:
@@ -75,22 +82,29 @@ class StaticModel:
     Args:
         directory: what ``export_model`` wrote.
         tensorrt: on GPU, run what TensorRT can take with it.
+        precision: "fp32"; or "bf16", in which oneDNN convolves with 8 bits of mantissa, on CPU.
     Shape:
         image: [N, 3, H, W] float32 in [0, 1], RGB.   mask: [N, 1, H, W] float32, {0, 1}, 1 = valid.   Any N, H and W.
         Returns [N, 3, H, W] float32 in [0, 1] scale, not clipped.
     Raises:
-        InputError: files are missing or damaged, or are of a version of Paddle that this one cannot read.
+        InputError: files are missing or damaged, or are of a version of Paddle that this one cannot read; "bf16"
+            where the processor has no such instructions, or on GPU.
     """
 
-    def __init__(self, directory: str | os.PathLike, tensorrt: bool = False):
+    def __init__(self, directory: str | os.PathLike, tensorrt: bool = False, precision: str = "fp32"):
         directory = Path(directory)
+        if precision not in PRECISIONS:
+            raise InputError(f"precision: expected {' or '.join(PRECISIONS)}, got {precision!r}")
+        if precision == "bf16":
+            require_bf16()
         meta = _read_export(directory)
         self.model_name, self.model_options = meta["model"], meta["options"]
         graph = next(name for name in meta["files"] if name not in (EXPORTED_PARAMS, ONNX))
         config = inference.Config(str(directory / graph), str(directory / EXPORTED_PARAMS))
-        _configure(config, tensorrt)
         try:
-            self._predictor = inference.create_predictor(config)
+            with _without_native_stderr() if precision == "bf16" else contextlib.nullcontext():
+                _configure(config, tensorrt, precision)
+                self._predictor = inference.create_predictor(config)
         except Exception as error:  # the files are whole, so whatever Paddle raises, it cannot read them
             raise InputError(
                 f"{directory}: expected a model that Paddle {paddle.__version__} can read, got one exported with "
@@ -103,6 +117,21 @@ class StaticModel:
         self._predictor.run()
         [output] = self._predictor.get_output_names()
         return self._predictor.get_output_handle(output).copy_to_cpu()
+
+
+def require_bf16() -> None:
+    """Raise InputError where "bf16" would not be computed in bfloat16 by the processor itself."""
+    if paddle.get_device().startswith("gpu"):
+        raise InputError("--precision bf16: expected a CPU, got the GPU; add --device cpu, or leave the option out")
+    try:
+        processor = Path("/proc/cpuinfo").read_text()
+    except OSError:  # not Linux
+        processor = ""
+    if not BF16_FLAGS & set(processor.split()):
+        raise InputError(
+            f"--precision bf16: expected a processor with {' or '.join(sorted(BF16_FLAGS))} in /proc/cpuinfo, "
+            "got one without; leave the option out"
+        )
 
 
 def require_onnx() -> None:
@@ -215,7 +244,7 @@ def _onnx_model(path: Path) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
     return lambda image, mask: session.run(None, {"image": image, "mask": mask})[0]
 
 
-def _configure(config: inference.Config, tensorrt: bool) -> None:
+def _configure(config: inference.Config, tensorrt: bool, precision: str) -> None:
     config.disable_glog_info()
     if paddle.get_device().startswith("gpu"):
         # As Paddle's documentation has it; no machine with a GPU was at hand to run it.
@@ -226,7 +255,24 @@ def _configure(config: inference.Config, tensorrt: bool) -> None:
         return
     config.disable_gpu()
     config.enable_mkldnn()
+    if precision == "bf16":
+        config.enable_mkldnn_bfloat16()
+        config.set_bfloat16_op(BF16_OPERATORS)
     config.set_cpu_math_library_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1").split(",")[0]))
+
+
+@contextlib.contextmanager
+def _without_native_stderr() -> Iterator[None]:
+    """Keep back what Paddle's C++ prints about every pass over a bfloat16 graph, which no setting of its turns off."""
+    sys.stderr.flush()
+    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
+    os.dup2(nowhere, 2)
+    try:
+        yield
+    finally:
+        os.dup2(kept, 2)
+        os.close(kept)
+        os.close(nowhere)
 
 
 def _read_export(directory: Path) -> dict:

@@ -37,10 +37,21 @@ class Inpainter:
             model.eval()
 
     @classmethod
-    def from_checkpoint(cls, path: str | os.PathLike) -> "Inpainter":
-        """From a weights directory or file (see ``engine.checkpoint``), or from a directory that export.py wrote."""
+    def from_checkpoint(cls, path: str | os.PathLike, precision: str = "fp32") -> "Inpainter":
+        """From a weights directory or file (see ``engine.checkpoint``), or from a directory that export.py wrote.
+
+        Args:
+            precision: "bf16" for an exported model on a CPU that computes in it (see ``StaticModel``).
+        """
         directory = weights_directory(path, exported=True)
-        return cls(load_weights(directory) if (directory / PARAMS).is_file() else StaticModel(directory))
+        if not (directory / PARAMS).is_file():
+            return cls(StaticModel(directory, precision=precision))
+        if precision != "fp32":
+            raise InputError(
+                f"--precision {precision}: expected an exported model, got the weights {path}; "
+                f"python export.py --weights {path} --output DIR, then --weights DIR"
+            )
+        return cls(load_weights(directory))
 
     def __call__(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         output = self.raw(picture, hole)

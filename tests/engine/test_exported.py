@@ -3,21 +3,31 @@
 import hashlib
 import importlib.util
 import json
+import os
+import re
 import shutil
+import subprocess
+import sys
+from pathlib import Path
 
 import numpy as np
 import paddle
 import pytest
 
+import options
 from engine import Inpainter, exported
 from engine.checkpoint import load_weights, save_weights
 from engine.exported import StaticModel, export_model
 from errors import InputError
 from models import MODELS, build_model
 
+ROOT = Path(options.__file__).parent
 SMALL = {"base_channels": 4, "depth": 3}
 SIZES = [(24, 24), (17, 31), (40, 16), (5, 3)]
 ONNX = int(paddle.__version__[0]) >= 3 and all(map(importlib.util.find_spec, ("paddle2onnx", "onnxruntime")))
+CPUINFO = Path("/proc/cpuinfo")
+BF16 = CPUINFO.exists() and re.search(r"\b(avx512_bf16|amx_bf16)\b", CPUINFO.read_text())
+needs_bf16 = pytest.mark.skipif(not BF16, reason="the processor has neither avx512_bf16 nor amx_bf16")
 needs_onnx = pytest.mark.skipif(not ONNX, reason="needs Paddle 3, paddle2onnx and onnxruntime")
 
 
@@ -123,6 +133,56 @@ def test_options_are_exported_too(name, options, tmp_path):
     static = StaticModel(tmp_path / "e")
     assert (static.model_name, static.model_options) == (model.model_name, model.model_options)
     assert_same_everywhere(model, static)
+
+
+def psnr(a, b):
+    """In dB, the peak being 1 or, for an untrained network's output, the largest value."""
+    return 10 * np.log10(max(1, np.abs(b).max()) ** 2 / np.mean((a.astype("float64") - b) ** 2))
+
+
+@needs_bf16
+def test_bf16_is_near_the_network_and_not_the_same(pair, capfd):
+    model, directory = pair
+    static = StaticModel(directory, precision="bf16")
+    for (h, w), kind in [(size, kind) for size in SIZES for kind in ("none", "border", "most")]:
+        image, mask = noise(2, h, w), make_mask(kind, 2, h, w)
+        expected = run(model, image, mask)
+        output = static(image, mask)
+        assert np.abs(output - expected).max() > 1e-4, (h, w, kind)
+        assert psnr(output, expected) > 35, (h, w, kind)
+    image, mask = noise(), make_mask("border")
+    np.testing.assert_array_equal(static(np.where(mask > 0, image, np.float32(np.nan)), mask), static(image, mask))
+    assert capfd.readouterr() == ("", "")
+
+
+@needs_bf16
+def test_bf16_convolutions_are_what_runs(pair):
+    code = (
+        "import sys; import options; options.setup_device('cpu', 1); import numpy as np;"
+        "from engine.exported import StaticModel; model = StaticModel(sys.argv[1], precision='bf16');"
+        "print(model(np.ones([1, 3, 24, 24], 'float32'), np.ones([1, 1, 24, 24], 'float32')).shape)"
+    )
+    command = [sys.executable, "-c", code, str(pair[1])]
+    environment = {**os.environ, "ONEDNN_VERBOSE": "1"}
+    done = subprocess.run(command, cwd=ROOT, env=environment, capture_output=True, text=True, check=True)
+    lines = [line for line in done.stdout.splitlines() if re.search("exec,cpu,(de)?convolution,", line)]
+    share = np.mean(["bf16" in line for line in lines])
+    assert share > (0.5 if pair[0].model_name == "pconv_unet" else 0.1)  # Paddle 3 leaves much in float32, see there
+
+
+def test_bf16_is_refused_where_it_would_not_be_that(export, tmp_path, monkeypatch):
+    with pytest.raises(InputError, match="expected fp32 or bf16, got 'int8'"):
+        StaticModel(export, precision="int8")
+    reading = Path.read_text
+    for text in ("flags\t: fpu avx512f avx512_vnni", ""):
+        (tmp_path / "cpuinfo").write_text(text)
+        path = tmp_path / "cpuinfo" if text else tmp_path / "nothing"
+        monkeypatch.setattr(Path, "read_text", lambda self, path=path: reading(path if self == CPUINFO else self))
+        with pytest.raises(InputError, match=r"expected a processor with amx_bf16 or avx512_bf16 .*; leave"):
+            StaticModel(export, precision="bf16")
+    monkeypatch.setattr(paddle, "get_device", lambda: "gpu:0")
+    with pytest.raises(InputError, match="expected a CPU, got the GPU; add --device cpu"):
+        StaticModel(export, precision="bf16")
 
 
 def test_what_stands_in_a_hole_does_not_matter(pair):

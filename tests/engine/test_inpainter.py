@@ -54,3 +54,11 @@ def test_numbers_do_for_a_hole_and_no_hole_is_no_change():
 def test_mistakes_are_named(change, message):
     with pytest.raises(InputError, match=message):
         Inpainter(build_model("pconv_unet", base_channels=4, depth=2))(*change(*picture_and_hole()))
+
+
+def test_bf16_is_of_exported_models(small_weights):
+    with pytest.raises(
+        InputError, match=r"expected an exported model, got the weights .*; python export\.py --weights"
+    ):
+        Inpainter.from_checkpoint(small_weights, precision="bf16")
+    assert Inpainter.from_checkpoint(small_weights, precision="fp32").model.model_name == "pconv_unet"
