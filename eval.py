@@ -35,6 +35,7 @@ from options import DEMO_WEIGHTS, Parser, add_device_options, count_int, positiv
 
 LARGEST = 8192  # pixels
 SAMPLE_SIZE = 128  # pixels: sample photos have many sizes, and the demo model was trained small
+PAIRS_WORTH_A_WORKER = 50  # a worker takes a second to start
 
 
 def parse_options(argv: Sequence[str] | None = None) -> Namespace:
@@ -68,7 +69,13 @@ def parse_options(argv: Sequence[str] | None = None) -> Namespace:
     parser.add_argument("--output", metavar="DIR", default="logs/eval", help="folder of the report")
     parser.add_argument("--compare", choices=("paper",), help="set the paper's figures beside ours")
     parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="decides pairing and generated masks")
-    add_device_options(parser)
+    parser.add_argument(
+        "--num_workers",
+        type=count_int,
+        metavar="N",
+        help="processes that read, measure and run a classical method; by cores and pairs when not given, 0: none",
+    )
+    add_device_options(parser, precision=True)
     options = parser.parse_args(argv)
     if options.images is None and options.size is None:
         options.size = SAMPLE_SIZE
@@ -84,7 +91,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if warning:
         tell(f"warning: {warning}")
     inpaint, method = choose_method(options)
-    samples = evaluate(pairs, read, inpaint, options.protocol)
+    samples = evaluate(pairs, read, inpaint, options.protocol, choose_workers(options, len(pairs)))
     rows = bucket_rows(samples)
     table = markdown_table(rows, paper_rows() if options.compare else None)
     write_report(options.output, describe(options, method, samples), rows, samples, table)
@@ -102,6 +109,11 @@ def check_options(options: Namespace) -> None:
     if options.method and options.protocol == "raw":
         raise InputError(
             f"--protocol raw measures a network's whole output, which {options.method} has not: leave it out"
+        )
+    if options.method and options.precision != "fp32":
+        raise InputError(
+            f"--precision {options.precision}: expected an exported model, got --method {options.method}; "
+            "leave one of them out"
         )
     _check_folder("--output", Path(options.output))
     if options.manifest:
@@ -149,13 +161,22 @@ def choose_method(options: Namespace) -> tuple[Callable, dict]:
     from engine.inpainter import Inpainter
 
     directory = weights_directory(options.weights or DEMO_WEIGHTS, exported=True)
-    inpainter = Inpainter.from_checkpoint(directory)
+    inpainter = Inpainter.from_checkpoint(directory, options.precision)
     about = {
         "method": inpainter.model.model_name,
         "weights_sha256": hashlib.sha256(weights_file(directory).read_bytes()).hexdigest(),
         "versions": {"paddle": paddle.__version__, **versions},
     }
     return inpainter.raw if options.protocol == "raw" else inpainter, about
+
+
+def choose_workers(options: Namespace, pairs: int) -> int:
+    """How many processes beside this one: every core for a classical method, else one is left to the network."""
+    if options.num_workers is not None:
+        return options.num_workers
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    useful = cores if options.method and cores > 1 else cores - 1
+    return min(useful, pairs // PAIRS_WORTH_A_WORKER)
 
 
 def describe(options: Namespace, method: dict, samples: Sequence[Sample]) -> dict:
@@ -165,6 +186,7 @@ def describe(options: Namespace, method: dict, samples: Sequence[Sample]) -> dic
         "method": method["method"],
         "weights_sha256": method["weights_sha256"],
         "protocol": options.protocol,
+        "precision": None if options.method else options.precision,
         "size": options.size,
         "hole": options.hole,
         "seed": options.seed,

@@ -3,10 +3,12 @@
     picture, mask ─ resize ─ fill the hole ─ comp = mask·gt + (1 − mask)·output, 8 bits ─ l1 %, PSNR, SSIM
 
 The method is any function (picture uint8 [H, W, 3], hole bool [H, W]) -> uint8 [H, W, 3], so that classical methods are
-measured without a deep-learning framework.
+measured without a deep-learning framework. With workers, pictures are read before they are wanted and measured
+afterwards in processes of their own, beside the method; figures and order are those of a single process.
 """
 
-from collections.abc import Callable, Sequence
+import contextlib
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -16,12 +18,15 @@ from tqdm import tqdm
 from datasets.images import read_picture, sample_photo
 from datasets.masks import border_kind, bucket_of, hole_ratio, polarity_warning, read_mask, resize_mask
 from datasets.transforms import center_resize
+from engine.classical import CLASSICAL, Fill
+from engine.workers import in_order, worker_processes
 from errors import InputError
 from metrics.buckets import Sample
 from metrics.image_quality import SSIM_WINDOW, l1_percent, psnr, ssim
 from metrics.manifest import GENERATED, SAMPLE, Pair, generate, spread
 
 PROTOCOLS = ("composite", "raw")
+AHEAD = 3  # pairs for each worker: one in its hands, one on the way to it, one on the way back
 
 
 @dataclass(frozen=True)
@@ -62,27 +67,33 @@ class PairReader:
         return picture if self.size is None else center_resize(picture, self.size)
 
 
+Read = Callable[[Pair], tuple[np.ndarray, np.ndarray]]
+
+
 def evaluate(
-    pairs: Sequence[Pair],
-    read: Callable[[Pair], tuple[np.ndarray, np.ndarray]],
-    inpaint: Callable[[np.ndarray, np.ndarray], np.ndarray],
-    protocol: str = "composite",
+    pairs: Sequence[Pair], read: Read, inpaint: Fill, protocol: str = "composite", num_workers: int = 0
 ) -> list[Sample]:
     """Measure ``inpaint`` on every pair, in the given order, with a progress bar.
 
     Args:
-        read: a ``PairReader``.
+        read: a ``PairReader``; with workers, anything that can be pickled.
         inpaint: (picture, hole) to the filled picture; for protocol "raw" to the network's whole clipped output.
         protocol: "composite" measures the output inside the hole and the picture outside; "raw" the output as it is.
+        num_workers: processes that read and measure beside this one, in which ``inpaint`` runs unless it is one of
+            ``CLASSICAL``, which the workers run as well; 0 does all here.
     Raises:
-        InputError: what ``read`` or ``inpaint`` refuse, with the pair's names.
+        InputError: what ``read`` or ``inpaint`` refuse, with the pair's names; of several, that of the first pair.
+        ChildProcessError: a worker was killed.
     """
-    return [_measure(pair, *read(pair), inpaint, protocol) for pair in tqdm(pairs, desc="evaluating", unit="pair")]
+    if num_workers == 0:
+        samples = (_sample(pair, read, inpaint, protocol) for pair in pairs)
+    else:
+        samples = _samples_beside(pairs, read, inpaint, protocol, min(num_workers, max(1, len(pairs))))
+    with contextlib.closing(samples):
+        return list(tqdm(samples, total=len(pairs), desc="evaluating", unit="pair"))
 
 
-def inspect_polarity(
-    pairs: Sequence[Pair], read: Callable[[Pair], tuple[np.ndarray, np.ndarray]], at_most: int = 20
-) -> str | None:
+def inspect_polarity(pairs: Sequence[Pair], read: Read, at_most: int = 20) -> str | None:
     """A one-line warning when the mean hole is so large that the masks are likely read the wrong way round.
 
     It looks at ``at_most`` pairs spread over the set, before the long work instead of after it.
@@ -90,14 +101,39 @@ def inspect_polarity(
     return polarity_warning(float(np.mean([hole_ratio(read(pair)[1]) for pair in spread(pairs, at_most)])))
 
 
-def _measure(pair: Pair, picture: np.ndarray, mask: np.ndarray, inpaint: Callable, protocol: str) -> Sample:
-    hole = mask == 0
+def _samples_beside(pairs: Sequence[Pair], read: Read, inpaint: Fill, protocol: str, workers: int) -> Iterator[Sample]:
+    """As ``_sample`` of each pair, with ``AHEAD`` pairs for each worker in memory before the method, and after it."""
+    ahead = AHEAD * workers
+    with worker_processes(workers) as submit:
+        if inpaint in CLASSICAL.values():
+            yield from in_order((submit(_sample, pair, read, inpaint, protocol) for pair in pairs), ahead)
+            return
+        inputs = in_order((submit(_read, pair, read) for pair in pairs), ahead)
+        filled = ((pair, *entry, _fill(pair, *entry, inpaint)) for pair, entry in zip(pairs, inputs, strict=True))
+        yield from in_order((submit(_measure, *entry, protocol) for entry in filled), ahead)
+
+
+def _sample(pair: Pair, read: Read, inpaint: Fill, protocol: str) -> Sample:
+    picture, hole = _read(pair, read)
+    return _measure(pair, picture, hole, _fill(pair, picture, hole, inpaint), protocol)
+
+
+def _read(pair: Pair, read: Read) -> tuple[np.ndarray, np.ndarray]:
+    picture, mask = read(pair)
+    return picture, mask == 0  # as bool it is passed between processes in a quarter of the bytes
+
+
+def _fill(pair: Pair, picture: np.ndarray, hole: np.ndarray, inpaint: Fill) -> np.ndarray:
     try:
-        result = inpaint(picture, hole)
+        return inpaint(picture, hole)
     except InputError as error:
         raise InputError(f"{pair.image} with {pair.mask}: {error}") from error
+
+
+def _measure(pair: Pair, picture: np.ndarray, hole: np.ndarray, result: np.ndarray, protocol: str) -> Sample:
     if protocol == "composite":
         result = np.where(hole[..., None], result, picture)
+    mask = 1 - hole.astype(np.float32)
     ratio = hole_ratio(mask)
     quality = {"l1_percent": l1_percent(picture, result), "psnr": psnr(picture, result), "ssim": ssim(picture, result)}
     return Sample(pair.image, pair.mask, bucket_of(ratio), border_kind(mask), ratio, **quality)

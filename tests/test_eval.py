@@ -4,8 +4,10 @@ import csv
 import hashlib
 import json
 import os
+import signal
 import subprocess
 import sys
+import time
 from pathlib import Path
 
 import numpy as np
@@ -75,6 +77,29 @@ def test_every_bucket_and_border_has_its_row(run, capsys):
 def test_two_runs_write_the_same_bytes(run):
     first, second = run(output="one"), run(output="two")
     assert all((first / name).read_bytes() == (second / name).read_bytes() for name in REPORTS)
+
+
+def test_workers_write_the_same_bytes(run):
+    alone, one, two = (run("--num_workers", n, output=str(n)) for n in (0, 1, 2))
+    for name in REPORTS:
+        assert (alone / name).read_bytes() == (one / name).read_bytes() == (two / name).read_bytes()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "cores", "pairs", "workers"),
+    [
+        (["--method", "mean"], 4, 1000, 4),
+        ([], 4, 1000, 3),
+        ([], 1, 1000, 0),
+        (["--method", "mean"], 1, 1000, 0),
+        (["--method", "mean"], 64, 120, 2),
+        (["--method", "mean"], 4, 12, 0),
+        (["--num_workers", "5"], 1, 1, 5),
+    ],
+)
+def test_workers_by_cores_and_pairs(arguments, cores, pairs, workers, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(cores), raising=False)
+    assert command.choose_workers(command.parse_options(arguments), pairs) == workers
 
 
 def test_a_manifest_is_written_then_used_and_gives_the_same_bytes(run, data):
@@ -155,6 +180,7 @@ def test_the_report_holds_no_path_of_the_machine(run, data):
         (["--manifest", "{data}/file"], "columns image,mask"),
         (["--protocol", "raw"], "raw.*telea"),
         (["--size", "10"], "--size"),
+        (["--precision", "bf16"], "--precision bf16.*--method telea"),
         (["--size", "1000000"], "--size"),
     ],
 )
@@ -180,6 +206,8 @@ def test_what_is_refused_in_one_line_and_leaves_nothing(run, data, arguments, me
         ["--seed", "-1"],
         ["--weights", "w", "--method", "telea"],
         ["--hole", "red"],
+        ["--num_workers", "-1"],
+        ["--precision", "int8"],
     ],
 )
 def test_options_that_make_no_sense_end_with_status_two(arguments, capsys):
@@ -212,6 +240,12 @@ def test_a_model_is_measured_and_named(data, weights):
     assert composite["rows"][0]["psnr"] > raw["rows"][0]["psnr"] + 5
 
 
+def test_bf16_is_of_exported_weights(data, weights):
+    with pytest.raises(InputError, match=r"--precision bf16: expected an exported model.*export\.py"):
+        command.main(["--weights", str(weights), "--precision", "bf16", "--device", "cpu", "--output", f"{data}/out"])
+    assert not (data / "out").exists()
+
+
 def test_weights_that_are_not_there_are_refused(data):
     with pytest.raises(InputError, match="nowhere"):
         command.main(["--weights", f"{data}/nowhere", "--output", f"{data}/out"])
@@ -241,3 +275,75 @@ def test_the_command_tells_a_mistake_without_a_traceback(tmp_path):
     )
     assert result.returncode == 2
     assert result.stderr.splitlines()[-1].startswith("error:") and "Traceback" not in result.stderr
+
+
+@pytest.fixture
+def long_work(tmp_path):
+    """Starts an evaluation of minutes in a process group of its own, and waits for its workers."""
+    rows = "".join(f"sample:coffee,generated:{seed}:0.5-0.6:B\n" for seed in range(3000))
+    (tmp_path / "pairs.csv").write_text(f"image,mask\n{rows}")
+    arguments = ["--manifest", "pairs.csv", "--method", "biharmonic", "--size", "96", "--num_workers", "2"]
+    process = subprocess.Popen(
+        [sys.executable, str(ROOT / "eval.py"), *arguments, "--output", "out"],
+        cwd=tmp_path,
+        stdout=subprocess.DEVNULL,
+        stderr=subprocess.PIPE,
+        text=True,
+        start_new_session=True,
+    )
+    workers = wait_for(lambda: len(found := workers_of(process.pid)) == 2 and found)
+    yield process, workers
+    if process.poll() is None:
+        os.killpg(process.pid, signal.SIGKILL)
+
+
+def wait_for(condition, seconds=20):
+    end = time.monotonic() + seconds
+    while not (value := condition()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return value
+
+
+def workers_of(pid):
+    children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
+
+
+def group_is_gone(pid):
+    try:
+        os.killpg(pid, 0)
+    except ProcessLookupError:
+        return True
+    return False
+
+
+needs_proc = pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="finds the workers in /proc")
+
+
+@needs_proc
+@pytest.mark.parametrize("after", [0, 1])
+def test_ctrl_c_leaves_no_process_and_one_line(long_work, after):
+    process, _ = long_work
+    time.sleep(after)  # 0: the workers are only starting
+    os.killpg(process.pid, signal.SIGINT)
+    stderr = process.communicate(timeout=10)[1]
+    assert process.returncode == 130 and wait_for(lambda: group_is_gone(process.pid))
+    assert stderr.strip().splitlines()[-1].endswith("interrupted") and "Traceback" not in stderr
+
+
+@needs_proc
+def test_a_killed_worker_ends_the_command(long_work):
+    process, workers = long_work
+    os.kill(workers[1], signal.SIGKILL)
+    stderr = process.communicate(timeout=10)[1]
+    assert process.returncode == 1 and wait_for(lambda: group_is_gone(process.pid))
+    assert stderr.strip().splitlines()[-1].startswith("error: expected the worker processes") and "Trace" not in stderr
+
+
+@needs_proc
+def test_workers_end_with_a_killed_command(long_work):
+    process, workers = long_work
+    process.kill()
+    stderr = process.communicate(timeout=10)[1]
+    assert wait_for(lambda: group_is_gone(process.pid)), workers
+    assert "Traceback" not in stderr

@@ -1,12 +1,21 @@
 """Reading pairs and measuring them."""
 
 import math
+import multiprocessing
+import os
+import signal
+import sys
+import threading
+import time
 
+import cv2
 import numpy as np
 import pytest
 
 from datasets.images import write_picture
 from datasets.masks import write_mask
+from engine import evaluator
+from engine.classical import CLASSICAL
 from engine.evaluator import PairReader, evaluate, inspect_polarity
 from errors import InputError
 from metrics.image_quality import l1_percent
@@ -111,3 +120,92 @@ def test_what_the_method_refuses_names_the_pair(read):
 def test_inverted_masks_warn(folder, read):
     assert inspect_polarity([PAIR], read) is None
     assert "--hole" in inspect_polarity([PAIR] * 30, PairReader(folder, folder, hole="black"))
+
+
+class Tell(PairReader):
+    """Refuses every picture with what there is to know of the process that reads."""
+
+    def __call__(self, pair):
+        unwanted = sorted(name for name in ("paddle", "torch") if name in sys.modules)
+        threads = [os.environ.get(f"{name}_NUM_THREADS") for name in ("OMP", "OPENBLAS", "MKL")]
+        raise InputError(f"{os.getpid() == int(pair.image)} {unwanted} {cv2.getNumThreads()} {threads}")
+
+
+class Count(PairReader):
+    """Leaves a file in ``masks`` for each reading."""
+
+    def __call__(self, pair):
+        (self.masks / f"{time.monotonic_ns()}.read").touch()
+        return np.zeros([16, 16, 3], np.uint8), np.pad(np.zeros([2, 2], np.float32), 7, constant_values=1)
+
+
+class Die(PairReader):
+    """Is killed by what it reads."""
+
+    def __call__(self, pair):
+        if pair.image == "deadly":
+            os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(pair)
+
+
+MANY = [Pair("sample:coffee", f"generated:{seed}:0.{1 + seed % 4}-0.{2 + seed % 4}:B") for seed in range(9)]
+
+
+def test_workers_give_the_same_samples_and_leave_a_network_to_the_main_process():
+    def network(picture, hole):
+        assert os.getpid() == ours and threading.current_thread() is threading.main_thread()
+        return CLASSICAL["mean"](picture, hole)
+
+    ours, reader = os.getpid(), PairReader(size=24)
+    for protocol in evaluator.PROTOCOLS:
+        alone = evaluate(MANY, reader, network, protocol)
+        assert len({sample.psnr for sample in alone}) == len(MANY)
+        assert evaluate(MANY, reader, network, protocol, num_workers=2) == alone
+
+
+@pytest.mark.parametrize("method", ["telea", "biharmonic"])
+def test_workers_run_classical_methods_wholly(method, monkeypatch):
+    alone = evaluate(MANY, PairReader(size=24), CLASSICAL[method])
+    for step in ("_read", "_fill", "_measure"):
+        monkeypatch.setattr(evaluator, step, None)  # here; a worker has its own
+    assert evaluate(MANY, PairReader(size=24), CLASSICAL[method], num_workers=1) == alone
+
+
+def test_workers_have_one_thread_and_no_framework(monkeypatch):
+    monkeypatch.setenv("OMP_NUM_THREADS", "7")
+    monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
+    with pytest.raises(InputError, match=r"^False \[\] 1 \['1', '1', '1'\]$"):
+        evaluate([Pair(str(os.getpid()), "")], Tell(), CLASSICAL["mean"], num_workers=1)
+    assert os.environ["OMP_NUM_THREADS"] == "7" and "MKL_NUM_THREADS" not in os.environ
+
+
+def test_reading_runs_ahead_of_the_network_and_not_far(tmp_path):
+    lead, pairs = [], [Pair("a", "m")] * 24
+
+    def network(picture, hole):
+        time.sleep(0.02)
+        lead.append(len(list(tmp_path.glob("*.read"))) - len(lead))
+        return picture
+
+    evaluate(pairs, Count(masks=tmp_path), network, num_workers=1)
+    assert len(lead) == len(pairs) and 2 <= max(lead) <= evaluator.AHEAD + 1
+
+
+def test_of_several_mistakes_the_first_pairs_is_told_from_workers_too(folder, read):
+    for name in ("torn", "worn"):
+        (folder / f"{name}.png").write_bytes((folder / "a.png").read_bytes()[:200])
+    pairs = [PAIR, PAIR, *(Pair(f"{name}.png", "m.png") for name in ("torn", "worn")), PAIR]
+    told = []
+    for method, workers in ((white, 0), (white, 2), (CLASSICAL["mean"], 2)):
+        with pytest.raises(InputError, match=r"torn\.png") as caught:
+            evaluate(pairs, read, method, num_workers=workers)
+        told.append(str(caught.value))
+    assert told[0] == told[1] == told[2]
+    assert not multiprocessing.active_children()
+
+
+def test_a_killed_worker_ends_the_work_in_one_line(folder):
+    with pytest.raises(ChildProcessError, match="one was killed") as caught:
+        evaluate([PAIR, Pair("deadly", "m.png"), *[PAIR] * 9], Die(folder, folder), white, num_workers=2)
+    assert "\n" not in str(caught.value)
+    assert not multiprocessing.active_children()

@@ -1,0 +1,101 @@
+"""Processes that work beside the main one, and never outlive it.
+
+The main process may have threads (OpenMP's, Paddle's), so that workers are spawned, not forked: they import what their
+tasks need and nothing else. Each works with one thread, leaves Ctrl-C to the main process, and ends at once when that
+lets go of the pipe between them, which happens also when it is killed.
+"""
+
+import contextlib
+import multiprocessing
+import os
+import signal
+import threading
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ProcessPoolExecutor
+from concurrent.futures.process import BrokenProcessPool
+from multiprocessing.connection import Connection
+from typing import TypeVar
+
+import cv2
+
+Result = TypeVar("Result")
+
+_THREADS = {"OMP_NUM_THREADS": "1", "OPENBLAS_NUM_THREADS": "1", "MKL_NUM_THREADS": "1"}
+
+
+@contextlib.contextmanager
+def worker_processes(count: int) -> Iterator[Callable[..., Future]]:
+    """``count`` processes for the block: it gets ``submit(function, *arguments)``, which returns a ``Future``.
+
+    Function, arguments and result are pickled; what the function raises, ``Future.result`` raises. When the block ends
+    in an error, what the workers are doing is given up.
+
+    Raises:
+        ChildProcessError: a worker was killed.
+    Example:
+        >>> with worker_processes(1) as submit:
+        ...     submit(divmod, 7, 3).result()
+        (2, 1)
+    """
+    context = multiprocessing.get_context("spawn")
+    held, lifeline = context.Pipe(duplex=False)
+    pool = ProcessPoolExecutor(count, context, _begin, (held,))
+
+    def submit(function: Callable[..., Result], *arguments) -> "Future[Result]":
+        with _as_workers_shall_start():  # workers are started here, when there are not yet enough
+            return pool.submit(function, *arguments)
+
+    try:
+        yield submit
+        pool.shutdown()
+    except BrokenProcessPool:
+        raise ChildProcessError(
+            "expected the worker processes to live, but one was killed (out of memory?): "
+            "run again, with fewer --num_workers"
+        ) from None
+    finally:
+        lifeline.close()
+        pool.shutdown(cancel_futures=True)
+        held.close()
+
+
+def in_order(futures: Iterable["Future[Result]"], ahead: int) -> Iterator[Result]:
+    """The results in the order of ``futures``, of which up to ``ahead`` are taken before they are needed."""
+    waiting: deque[Future] = deque()
+    for future in futures:
+        waiting.append(future)
+        if len(waiting) > ahead:
+            yield waiting.popleft().result()
+    while waiting:
+        yield waiting.popleft().result()
+
+
+def _begin(held: Connection) -> None:
+    signal.signal(signal.SIGINT, signal.SIG_IGN)
+    cv2.setNumThreads(1)
+    threading.Thread(target=_end_with_the_main_process, args=(held,), daemon=True).start()
+
+
+def _end_with_the_main_process(held: Connection) -> None:
+    with contextlib.suppress(EOFError, OSError):
+        held.recv()  # nothing is ever sent: this returns when the other end is closed
+    os._exit(1)
+
+
+@contextlib.contextmanager
+def _as_workers_shall_start() -> Iterator[None]:
+    """What a started process inherits: one thread, and SIGINT held back until it ignores it by itself."""
+    before = {name: os.environ.get(name) for name in _THREADS}
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+    os.environ.update(_THREADS)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
+        if blocked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
