@@ -28,6 +28,7 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
+from paddle.autograd import PyLayer
 
 
 class PartialConv2D(nn.Layer):
@@ -198,7 +199,7 @@ def _check_double(x: paddle.Tensor, skip: paddle.Tensor) -> None:
 
 def apply_mask(x: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
     """x ⊙ mask for a mask of one channel or of x's; no gradient goes to the mask."""
-    return x * _over_channels(mask.detach().astype(x.dtype), x)
+    return _scale(x, mask.detach().astype(x.dtype))
 
 
 def _valid_channels(mask: paddle.Tensor, channels: int) -> paddle.Tensor:
@@ -225,16 +226,35 @@ def _window_ratio(
 def _rescale(
     out: paddle.Tensor, ratio: paddle.Tensor, mask: paddle.Tensor, bias: paddle.Tensor | None
 ) -> paddle.Tensor:
-    out = out * _over_channels(ratio.astype(out.dtype), out)
+    out = _scale(out, ratio.astype(out.dtype))
     if bias is None:
         return out
     # bias ⊗ mask as a 1×1 convolution, for the same reason that masks are expanded (see above).
     return out + F.conv2d(mask.astype(out.dtype), bias.astype(out.dtype).reshape([-1, 1, 1, 1]))
 
 
+def _scale(x: paddle.Tensor, by: paddle.Tensor) -> paddle.Tensor:
+    """x times a mask or map of one channel or of x's, without a gradient to it. An exported graph broadcasts well."""
+    return _Scale.apply(x, by) if paddle.in_dynamic_mode() else x * by
+
+
+class _Scale(PyLayer):
+    """The product keeps for its way back the map alone, not x, nor the map repeated for each channel."""
+
+    @staticmethod
+    def forward(ctx, x, by):
+        ctx.save_for_backward(by)
+        return x * _over_channels(by, x)
+
+    @staticmethod
+    def backward(ctx, gradient):
+        [by] = ctx.saved_tensor()
+        return gradient * _over_channels(by, gradient), None
+
+
 def _over_channels(mask: paddle.Tensor, x: paddle.Tensor) -> paddle.Tensor:
-    """A mask of one channel as it is best multiplied with x: an exported graph broadcasts it, and does so well."""
-    return mask.tile([1, x.shape[1], 1, 1]) if paddle.in_dynamic_mode() and mask.shape[1] == 1 else mask
+    """A mask of one channel repeated for each of x's: on CPU far faster to multiply by than one that is broadcast."""
+    return mask if mask.shape[1] == x.shape[1] else mask.tile([1, x.shape[1], 1, 1])
 
 
 def _no_amp() -> contextlib.AbstractContextManager:
