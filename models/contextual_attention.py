@@ -75,7 +75,7 @@ class ContextualAttention(nn.Layer):
         softmax_scale: float = 10.0,
         fuse: bool = True,
         cosine: bool = True,
-        max_scores: int = 2**22,
+        max_scores: int = 2**23,
     ):
         super().__init__()
         _check_options(kernel_size, stride, rate, fuse_kernel, max_scores)
@@ -122,6 +122,8 @@ class ContextualAttention(nn.Layer):
         bg = _unit(_patches(small_bg, self.kernel_size, self.stride))  # [n, C·k², Q]
         valid = _whole_patches(small_mask, self.kernel_size, self.stride)  # [n, 1, Q]
         raw = _cut(background, self.rate, (h, w), self.stride)  # [n, 4·C·rate², Q]
+        # Where no patch is a candidate the softmax spreads over all, which then bring nothing.
+        raw = raw * valid.tile([1, raw.shape[1], 1])
         patches, best = [], []
         for top, bottom in _spans(h, rows):
             weights, indices = self._match(fg, bg, valid, (h, w), top, bottom)
@@ -147,9 +149,7 @@ class ContextualAttention(nn.Layer):
         scores = scores[:, (top - first) * w : (bottom - first) * w]
         penalty = ((1 - valid) * NO_CANDIDATE).tile([1, (bottom - top) * w, 1])
         scores = scores * self.softmax_scale + penalty
-        # Where no patch is a candidate the penalty is the same for all, and their weights add up to 1: to 0 with this.
-        any_valid = valid.max(axis=2, keepdim=True)
-        return F.softmax(scores, axis=2) * any_valid.tile([1, *scores.shape[1:]]), scores.argmax(axis=2)
+        return F.softmax(scores, axis=2), scores.argmax(axis=2)
 
 
 def offsets_to_picture(offsets: np.ndarray, enlarge: int = 1, longest: float | None = None) -> np.ndarray:
@@ -198,7 +198,7 @@ def _unit(patches: paddle.Tensor) -> paddle.Tensor:
     """Each patch over its norm."""
     # The floor goes under the root, whose gradient at 0 would be infinite.
     norm = patches.square().sum(axis=1, keepdim=True).clip(min=LEAST_NORM**2).sqrt()
-    return patches * (1 / norm).tile([1, patches.shape[1], 1])
+    return patches / norm.tile([1, patches.shape[1], 1])
 
 
 def _whole_patches(mask: paddle.Tensor, kernel_size: int, stride: int) -> paddle.Tensor:
@@ -215,10 +215,8 @@ def _fuse(scores: paddle.Tensor, reach: int, stride: int) -> paddle.Tensor:
         apart. Returns the same.
     """
     for fg_axis, bg_axis in ((2, 4), (1, 3)):
-        pads = [0] * 10
-        pads[2 * fg_axis : 2 * fg_axis + 2] = [reach * stride] * 2
-        pads[2 * bg_axis : 2 * bg_axis + 2] = [reach] * 2
-        padded, size = F.pad(scores, pads), _size_of(scores)
+        size = _size_of(scores)
+        padded = _widen(_widen(scores, fg_axis, reach * stride, reach * stride), bg_axis, reach, reach)
         scores = sum(
             padded.slice([fg_axis, bg_axis], [i * stride, i], [i * stride + size[fg_axis], i + size[bg_axis]])
             for i in range(2 * reach + 1)
@@ -226,13 +224,29 @@ def _fuse(scores: paddle.Tensor, reach: int, stride: int) -> paddle.Tensor:
     return scores
 
 
+def _widen(x: paddle.Tensor, axis: int, before: int, after: int) -> paddle.Tensor:
+    """Zeros before and after an axis."""
+    if paddle.in_dynamic_mode():
+        amounts = [(before, after) if i == axis else (0, 0) for i in range(len(x.shape))]
+        return F.pad(x, [amount for pair in amounts for amount in pair])
+    # Over five axes F.pad crashes in Paddle Inference with oneDNN, and paddle2onnx misreads the value it pads with.
+    zero = paddle.zeros_like(x.slice([axis], [0], [1]))
+    return paddle.concat([zero] * before + [x] + [zero] * after, axis=axis)
+
+
+def _frame(x: paddle.Tensor, top: int, bottom: int, left: int, right: int) -> paddle.Tensor:
+    """Zeros around a feature [N, C, H, W]."""
+    return _widen(_widen(x, 2, top, bottom), 3, left, right)
+
+
 def _cut(x: paddle.Tensor, rate: int, size, stride: int) -> paddle.Tensor:
     """Raw patches, 2·rate pixels a side, as four cells each: [n, 4·C·rate², Q]. Zeros beyond the edge."""
     h, w = size
     before, after = rate // 2, 2 * rate - 1 - rate // 2
     # Padded by the most that any size needs, so that a graph for every size can do it too, then cut to whole cells.
-    x = F.pad(x, [before, after, before, after])[:, :, : (h + 1) * rate, : (w + 1) * rate]
-    cells = F.pixel_unshuffle(x, rate)  # [n, C·rate², h+1, w+1]
+    x = _frame(x, before, after, before, after)[:, :, : (h + 1) * rate, : (w + 1) * rate]
+    # Not by pixel_unshuffle, which cannot be exported for every size.
+    cells = F.unfold(x, rate, strides=rate).reshape([0, x.shape[1] * rate * rate, h + 1, w + 1])
     corners = [cells[:, :, i : i + h : stride, j : j + w : stride] for i in (0, 1) for j in (0, 1)]
     return paddle.concat(corners, axis=1).flatten(2)
 
@@ -245,13 +259,13 @@ def _paste(patches: paddle.Tensor, rate: int, size) -> paddle.Tensor:
     """
     ones = paddle.ones_like(patches[:1, : 4 * rate * rate])
     total, count = _lay(patches, rate, size), _lay(ones, rate, size)
-    return total * (1 / count).tile([*_size_of(total)[:1], total.shape[1], 1, 1])
+    return total / count.tile([_size_of(total)[0], total.shape[1], 1, 1])
 
 
 def _lay(patches: paddle.Tensor, rate: int, size) -> paddle.Tensor:
     """The sum of what ``_paste`` averages."""
     corners = patches.split(4, axis=1)
-    cells = sum(F.pad(c, [j, 1 - j, i, 1 - i]) for c, (i, j) in zip(corners, np.ndindex(2, 2), strict=True))
+    cells = sum(_frame(c, i, 1 - i, j, 1 - j) for c, (i, j) in zip(corners, np.ndindex(2, 2), strict=True))
     before = rate // 2
     return F.pixel_shuffle(cells, rate)[:, :, before : before + size[0], before : before + size[1]]
 

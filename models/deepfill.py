@@ -1,0 +1,167 @@
+"""DeepFillv1: a coarse network paints the hole, a second one refines it with contextual attention.
+
+Yu et al. 2018, *Generative Image Inpainting with Contextual Attention*, arXiv:1801.07892, section 3 and its appendix.
+Both networks come down to a quarter of the picture's size and go up again; ELU, no normalisation, zero padding, kernels
+3×3 but for the first, 5×5. With c the base width (32)::
+
+    coarse      c, 2c/2, 2c, 4c/2, 4c, 4c │ 4c dilated 2, 4, 8, 16 │ 4c, 4c, up 2c, 2c, up c, c/2, 3
+    refined     c,  c/2, 2c, 2c/2, 4c, 4c │ 4c dilated 2, 4, 8, 16 ┐
+    attention   c,  c/2, 2c, 4c/2, 4c, 4c (ReLU) │ attention, 4c, 4c ┴ 4c, 4c, up 2c, 2c, up c, c/2, 3
+
+where /2 is stride 2 and "up" nearest ×2 before the convolution. The last layer of each is linear, and clipped to
+[−1, 1], the range in which pictures are inside. A network sees the picture with its holes at 0, ones, and the hole; the
+refining one sees the coarse network's painting in the hole.
+"""
+
+from typing import NamedTuple
+
+import paddle
+import paddle.nn.functional as F
+from paddle import nn
+
+from .contextual_attention import ContextualAttention
+from .partial_conv import upsampling_filter
+from .unet import _check_inputs, _pad_to_multiple, _spatial_size
+
+SMALLEST = 4  # the features that attention matches are this much smaller than the picture
+ATTENTION_RATE = 2
+DILATIONS = (2, 4, 8, 16)
+
+
+class Stages(NamedTuple):
+    """What the generator's losses and the curious ask for; pictures [N, 3, H, W] in [0, 1] scale.
+
+    ``offsets`` [N, 2, ⌈H/8⌉, ⌈W/8⌉] int32: see ``ContextualAttention`` and ``offsets_to_picture``.
+    """
+
+    coarse: paddle.Tensor
+    refined: paddle.Tensor
+    offsets: paddle.Tensor
+
+
+class DeepFillV1(nn.Layer):
+    """``deepfill_v1``: coarse and refining network.
+
+    Args:
+        base_channels: width c of the first layer; the widest have 4c.
+    Shape:
+        image: [N, 3, H, W] in [0, 1], RGB; its values in holes do not matter.   mask: [N, 1, H, W], {0, 1}, 1 = valid.
+        Any H and W: the picture is padded with hole to a multiple of 8, the output cropped back.
+        Returns the refined picture [N, 3, H, W] in [0, 1], or all ``Stages`` with ``stages=True``.
+    Raises:
+        ValueError: base_channels is out of its range, or the inputs' shapes do not fit.
+    Source:
+        Yu et al. 2018, arXiv:1801.07892. Departures of the attention: models/contextual_attention.py. Strided
+        convolutions pad alike on both sides.
+    Example:
+        >>> model = DeepFillV1(base_channels=4)
+        >>> image, mask = paddle.rand([1, 3, 40, 52]), paddle.ones([1, 1, 40, 52])
+        >>> [list(t.shape) for t in model(image, mask, stages=True)]
+        [[1, 3, 40, 52], [1, 3, 40, 52], [1, 2, 5, 7]]
+    """
+
+    def __init__(self, base_channels: int = 32):
+        super().__init__()
+        if base_channels < 2:
+            raise ValueError(f"base_channels: expected 2 or more, got {base_channels}")
+        c = base_channels
+        self.coarse = nn.Sequential(*_down((c, 2 * c, 2 * c, 4 * c, 4 * c, 4 * c)), *_dilated(4 * c), *_up(4 * c, c))
+        self.convolving = nn.Sequential(*_down((c, c, 2 * c, 2 * c, 4 * c, 4 * c)), *_dilated(4 * c))
+        self.matching = nn.Sequential(*_down((c, c, 2 * c, 4 * c, 4 * c, 4 * c), last=F.relu))
+        self.attention = ContextualAttention(rate=ATTENTION_RATE)
+        self.pasted = nn.Sequential(Conv(4 * c, 4 * c), Conv(4 * c, 4 * c))
+        self.joining = nn.Sequential(*_up(8 * c, c))
+
+    def forward(self, image: paddle.Tensor, mask: paddle.Tensor, stages: bool = False) -> paddle.Tensor | Stages:
+        _check_inputs(image, mask)
+        h, w = _spatial_size(image)
+        image, mask = (_pad_to_multiple(t, SMALLEST * ATTENTION_RATE) for t in (image, mask))
+        known = mask.tile([1, 3, 1, 1]) > 0
+        picture = paddle.where(known, 2 * image - 1, paddle.zeros_like(image))
+        marks = paddle.concat([paddle.ones_like(mask), 1 - mask], axis=1)
+        coarse = _clip(self.coarse(paddle.concat([picture, marks], axis=1)))
+        refined, offsets = self._refine(paddle.where(known, picture, coarse), marks, mask)
+        coarse, refined = ((t[:, :, :h, :w] + 1) / 2 for t in (coarse, refined))
+        if not stages:
+            return refined
+        step = SMALLEST * ATTENTION_RATE
+        return Stages(coarse, refined, offsets[:, :, : (h + step - 1) // step, : (w + step - 1) // step])
+
+    def _refine(self, painted, marks, mask) -> tuple[paddle.Tensor, paddle.Tensor]:
+        """The second network over the picture with its holes painted, all in [−1, 1]; and the attention's offsets."""
+        x = paddle.concat([painted, marks], axis=1)
+        features = self.matching(x)
+        # Nearest, as inside the attention. A feature stands on every fourth pixel, at the first of four.
+        pasted, offsets = self.attention(features, features, mask[:, :, ::SMALLEST, ::SMALLEST])
+        x = paddle.concat([self.convolving(x), self.pasted(pasted)], axis=1)
+        return _clip(self.joining(x)), offsets
+
+
+class Conv(nn.Conv2D):
+    """Convolution that keeps the size (halves it at stride 2), and an activation."""
+
+    def __init__(
+        self,
+        in_channels: int,
+        out_channels: int,
+        kernel_size: int = 3,
+        stride: int = 1,
+        dilation: int = 1,
+        activation=F.elu,
+    ):
+        super().__init__(
+            in_channels,
+            out_channels,
+            kernel_size,
+            stride=stride,
+            padding=kernel_size // 2 * dilation,
+            dilation=dilation,
+            weight_attr=nn.initializer.XavierUniform(),
+        )
+        self.activation = activation
+
+    def forward(self, x):
+        x = super().forward(x)
+        return x if self.activation is None else self.activation(x)
+
+
+class UpConv(Conv):
+    """Nearest ×2, then a ``Conv``; done by a transposed convolution, see ``upsampling_filter``."""
+
+    def forward(self, x):
+        x = F.conv2d_transpose(x, upsampling_filter(self.weight), self.bias, stride=2, padding=1)
+        return self.activation(x)
+
+
+def _down(widths: tuple[int, ...], last=F.elu) -> list[Conv]:
+    """Six layers from the network's input to a quarter of its size."""
+    c1, c2, c3, c4, c5, c6 = widths
+    return [
+        Conv(5, c1, 5),  # picture, ones, hole
+        Conv(c1, c2, stride=2),
+        Conv(c2, c3),
+        Conv(c3, c4, stride=2),
+        Conv(c4, c5),
+        Conv(c5, c6, activation=last),
+    ]
+
+
+def _dilated(width: int) -> list[Conv]:
+    return [Conv(width, width, dilation=dilation) for dilation in DILATIONS]
+
+
+def _up(in_channels: int, c: int) -> list[Conv]:
+    """Seven layers from a quarter of the size to the picture."""
+    return [
+        Conv(in_channels, 4 * c),
+        Conv(4 * c, 4 * c),
+        UpConv(4 * c, 2 * c),
+        Conv(2 * c, 2 * c),
+        UpConv(2 * c, c),
+        Conv(c, c // 2),
+        Conv(c // 2, 3, activation=None),
+    ]
+
+
+def _clip(x: paddle.Tensor) -> paddle.Tensor:
+    return x.clip(min=-1.0, max=1.0)

@@ -1,0 +1,215 @@
+"""DeepFillv1's losses against plain formulas: penalty of critics known by heart, discounts, weights."""
+
+import numpy as np
+import paddle
+import pytest
+
+from losses.wgan import (
+    AUTHOR_GAMMA,
+    AUTHOR_WEIGHTS,
+    PAPER_GAMMA,
+    GeneratorLoss,
+    box_discount,
+    critic_loss,
+    discount_map,
+    generator_score,
+    gradient_penalty,
+    weighted_l1,
+)
+
+
+def pictures(*names, n=2, h=8, w=10):
+    rng = np.random.default_rng(0)
+    return [rng.random([n, 3, h, w]).astype("float32") for _ in names]
+
+
+def masks(n=2, h=8, w=10):
+    mask = np.ones([n, 1, h, w], "float32")
+    mask[0, :, 2:6, 3:8] = 0
+    mask[1:, :, :3, 7:] = 0
+    mask[1:, :, 6, 1] = 0
+    return mask
+
+
+def test_penalty_of_a_linear_critic():
+    """D(x) = <a, x> has gradient a everywhere; a picture in [−1, 1] varies twice as much, so half of it."""
+    real, fake, a = pictures("real", "fake", "a")
+    mask, a = masks(), a[:1]
+    norms = np.sqrt(((a / 2 * (1 - mask)) ** 2).sum(axis=(1, 2, 3)))
+    got = gradient_penalty(
+        lambda x: (x * paddle.to_tensor(a).tile([2, 1, 1, 1])).sum(axis=[1, 2, 3]),
+        *map(paddle.to_tensor, (real, fake, mask)),
+    )
+    assert abs(norms[0] - norms[1]) > 0.1
+    assert float(got) == pytest.approx(((norms - 1) ** 2).mean(), rel=1e-5)
+
+
+def test_penalty_of_a_quadratic_critic_and_its_gradient():
+    """D(x) = Σ a·x²/2 has gradient a·x̂, at x̂ = real + t·(fake − real); the penalty's gradient by a is worked out."""
+    real, fake, a = pictures("real", "fake", "a")
+    mask, a, t = masks(), a[:1], np.array([0.25, 0.9], "float32").reshape(2, 1, 1, 1)
+    between = real + t * (fake - real)
+    gradient = a * between / 2 * (1 - mask)
+    norm = np.sqrt((gradient**2).sum(axis=(1, 2, 3), keepdims=True))
+    by_a = (2 * (norm - 1) / norm * gradient * between / 2 * (1 - mask)).sum(axis=0, keepdims=True) / 2
+    parameter = paddle.to_tensor(a, stop_gradient=False)
+    got = gradient_penalty(
+        lambda x: (parameter.tile([2, 1, 1, 1]) * x * x / 2).sum(axis=[1, 2, 3]),
+        *map(paddle.to_tensor, (real, fake, mask, t)),
+    )
+    got.backward()
+    assert float(got) == pytest.approx(((norm - 1) ** 2).mean(), rel=1e-5)
+    np.testing.assert_allclose(parameter.grad.numpy(), by_a, rtol=1e-4, atol=1e-6)
+    assert not parameter.grad.numpy()[:, :, 7].any()  # a row that no hole reaches
+
+
+def test_penalty_draws_a_point_between_for_each_picture():
+    seen = []
+    real, fake = np.zeros([50, 3, 2, 2], "float32"), np.ones([50, 3, 2, 2], "float32")
+    mask = np.zeros([50, 1, 2, 2], "float32")
+    gradient_penalty(
+        lambda x: seen.append(x.numpy()) or x.sum(axis=[1, 2, 3]), *map(paddle.to_tensor, (real, fake, mask))
+    )
+    [points] = seen
+    assert (points == points[:, :1, :1, :1]).all() and 0 <= points.min() < 0.2 and 0.8 < points.max() <= 1
+    assert len(np.unique(points)) > 25
+
+
+def test_penalty_without_a_hole_is_one_and_moves_nothing():
+    real, fake, a = pictures("real", "fake", "a")
+    parameter = paddle.to_tensor(a, stop_gradient=False)
+    fake = paddle.to_tensor(fake, stop_gradient=False)
+    got = gradient_penalty(
+        lambda x: (parameter * x * x).sum(axis=[1, 2, 3]), paddle.to_tensor(real), fake, paddle.ones([2, 1, 8, 10])
+    )
+    got.backward()
+    assert float(got) == pytest.approx(1, abs=1e-5) and not parameter.grad.numpy().any()
+    assert fake.grad is None
+
+
+def test_scores_become_losses():
+    real, fake = paddle.to_tensor([[1.0], [4.0]]), paddle.to_tensor([[0.5], [-2.5]])
+    assert float(critic_loss(real, fake)) == pytest.approx(-1 - 2.5)
+    assert float(generator_score(fake)) == pytest.approx(1)
+
+
+@pytest.mark.parametrize("gamma", [AUTHOR_GAMMA, PAPER_GAMMA, 1.0])
+@pytest.mark.parametrize("size", [(8, 8), (5, 12), (1, 3)])
+def test_box_discount_is_the_authors_formula(size, gamma):
+    h, w = size
+    got = box_discount(h, w, gamma).numpy()
+    assert got.shape == (1, 1, h, w)
+    for i, j in np.ndindex(h, w):
+        expected = max(gamma ** min(i, h - i), gamma ** min(j, w - j))
+        assert got[0, 0, i, j] == pytest.approx(expected, rel=1e-5)
+
+
+def irregular(kind, h=15, w=19):
+    mask = np.ones([2, 1, h, w], "float32")
+    if kind == "scattered":
+        mask = (np.random.default_rng(3).random(mask.shape) > 0.9).astype("float32")
+    if kind == "box":
+        mask[0, :, 3:12, 2:17] = 0
+        mask[1, :, :6, 9:] = 0  # at the border, beyond which nothing is known
+    if kind == "blobs":
+        i, j = np.mgrid[:h, :w]
+        mask[:, 0, (i - 7) ** 2 + (j - 6) ** 2 < 30] = 0
+        mask[1, 0, 10:, :] = 0
+    return mask
+
+
+@pytest.mark.parametrize("kind", ["scattered", "box", "blobs", "none"])
+def test_discount_is_gamma_to_the_distance_from_what_is_known(kind):
+    mask = irregular(kind)
+    got = discount_map(paddle.to_tensor(mask), 0.9).numpy()
+    for k in range(2):
+        known = np.argwhere(mask[k, 0] == 1)
+        for i, j in np.ndindex(15, 19):
+            distance = np.sqrt(((known - [i, j]) ** 2).sum(axis=1)).min()
+            expected = 0.9**distance if distance else 0
+            assert got[k, 0, i, j] == pytest.approx(expected, abs=1e-6)
+
+
+def test_discount_of_a_box_is_that_of_its_nearest_side():
+    mask = irregular("box")
+    got = discount_map(paddle.to_tensor(mask), 0.9).numpy()[0, 0, 3:12, 2:17]
+    for i, j in np.ndindex(9, 15):
+        assert got[i, j] == pytest.approx(0.9 ** min(i + 1, 9 - i, j + 1, 15 - j), rel=1e-5)
+
+
+def test_where_nothing_is_known_no_pixel_counts():
+    mask = masks()
+    mask[0] = 0
+    got = discount_map(paddle.to_tensor(mask)).numpy()
+    assert not got[0].any() and got[1].any() and np.isfinite(got).all()
+
+
+def test_weighted_l1_is_the_mean_over_what_has_weight_in_the_authors_range():
+    output, gt = pictures("output", "gt")
+    mask = masks()
+    signed = np.abs((2 * output - 1) - (2 * gt - 1))
+    got = float(weighted_l1(*map(paddle.to_tensor, (output, gt, mask))))
+    assert got == pytest.approx((signed * mask).mean() / mask.mean(), rel=1e-5)
+    weight = box_discount(8, 10)
+    got = float(weighted_l1(paddle.to_tensor(output), paddle.to_tensor(gt), weight))
+    assert got == pytest.approx((signed * weight.numpy()).mean(), rel=1e-5)
+    assert float(weighted_l1(*map(paddle.to_tensor, (output, gt, 0 * mask)))) == 0
+
+
+def test_generator_loss_is_the_authors_sum():
+    coarse, refined, gt = pictures("coarse", "refined", "gt")
+    mask = masks()
+    local_score, global_score = np.array([[2.0], [4.0]], "float32"), np.array([[1.0], [-6.0]], "float32")
+    criterion = GeneratorLoss()
+    terms = criterion(*map(paddle.to_tensor, (coarse, refined, gt, mask, local_score, global_score)))
+    discount = discount_map(paddle.to_tensor(mask), 0.9).numpy()
+    hole = 3 * (1 - mask).sum()
+    c, r = 2 * np.abs(coarse - gt), 2 * np.abs(refined - gt)
+    expected = {
+        "adversarial_local": -3.0,
+        "adversarial_global": 2.5,
+        "discounted": ((1.2 * c + r) * discount).sum() / hole,
+        "known": ((1.2 * c + r) * mask).mean() / mask.mean(),
+    }
+    assert {name: float(value) for name, value in terms.items()} == pytest.approx(expected, rel=1e-5)
+    total = 0.001 * -0.5 + 1.2 * expected["discounted"] + 1.2 * expected["known"]
+    assert float(criterion.total(terms)) == pytest.approx(total, rel=1e-5)
+
+
+def test_weights_and_gamma_are_arguments():
+    coarse, refined, gt = map(paddle.to_tensor, pictures("coarse", "refined", "gt"))
+    mask, score = paddle.to_tensor(masks()), paddle.ones([2, 1])
+    criterion = GeneratorLoss(weights={"known": 0, "adversarial_local": 5}, coarse_weight=0, gamma=PAPER_GAMMA)
+    terms = criterion(coarse, refined, gt, mask, score, score)
+    discounted = weighted_l1(refined, gt, discount_map(mask, 0.99))
+    assert float(terms["discounted"]) == pytest.approx(float(discounted), rel=1e-6)
+    assert float(criterion.total(terms)) == pytest.approx(-5 - 0.001 + 1.2 * float(discounted), rel=1e-5)
+    given = criterion(coarse, refined, gt, mask, score, score, discount=box_discount(8, 10))["discounted"]
+    assert float(given) == pytest.approx(float(weighted_l1(refined, gt, box_discount(8, 10))), rel=1e-6)
+    assert GeneratorLoss().weights == AUTHOR_WEIGHTS
+
+
+def test_gradients_reach_both_pictures_and_both_scores():
+    coarse, refined, gt = map(paddle.to_tensor, pictures("coarse", "refined", "gt"))
+    scores = [paddle.ones([2, 1]) for _ in range(2)]
+    criterion = GeneratorLoss()
+    for tensor in (coarse, refined, *scores):
+        tensor.stop_gradient = False
+    criterion.total(criterion(coarse, refined, gt, paddle.to_tensor(masks()), *scores)).backward()
+    for tensor in (coarse, refined, *scores):
+        assert np.isfinite(tensor.grad.numpy()).all() and tensor.grad.numpy().all()
+
+
+def test_mistakes_are_named():
+    picture, mask, score = paddle.ones([1, 3, 8, 8]), paddle.ones([1, 1, 8, 8]), paddle.ones([1, 1])
+    with pytest.raises(ValueError, match="expected terms among adversarial_local"):
+        GeneratorLoss(weights={"ae": 1})
+    for gamma in (0, 1.1):
+        with pytest.raises(ValueError, match="gamma: expected"):
+            GeneratorLoss(gamma=gamma)
+        with pytest.raises(ValueError, match="gamma: expected"):
+            discount_map(mask, gamma)
+    with pytest.raises(ValueError, match="refined: expected"):
+        GeneratorLoss()(picture, picture[:, :, 1:], picture, mask, score, score)
+    with pytest.raises(ValueError, match="mask: expected"):
+        gradient_penalty(lambda x: x.sum(), picture, picture, picture)

@@ -1,0 +1,119 @@
+"""The critics: the paper's layers, and scores and gradient penalty against matrices written out in NumPy."""
+
+import numpy as np
+import paddle
+import pytest
+
+from losses.wgan import gradient_penalty
+from models.critics import Critic, global_critic, local_critic
+
+
+@pytest.mark.parametrize(
+    ("make", "size", "widths", "total"),
+    [(global_critic, 256, [64, 128, 256, 256], 2_733_441), (local_critic, 128, [64, 128, 256, 512], 4_339_329)],
+)
+def test_layers_are_the_papers(make, size, widths, total):
+    critic = make()
+    assert critic.size == [size, size]
+    assert [conv.weight.shape for conv in critic.convs] == [
+        [c_out, c_in, 5, 5] for c_in, c_out in zip([3, *widths], widths, strict=False)
+    ]
+    assert all(list(conv._stride) == [2, 2] for conv in critic.convs)
+    assert list(critic.linear.weight.shape) == [widths[-1] * (size // 16) ** 2, 1]
+    assert sum(p.size for p in critic.parameters()) == total  # summed by hand from the table
+
+
+def matrix_of(conv, c_in, h, w):
+    """A 5×5 convolution of stride 2 and padding 2 as a matrix over flat features, with its bias; and the new size."""
+    weight, bias = conv.weight.numpy().astype("float64"), conv.bias.numpy().astype("float64")
+    c_out, new_h, new_w = len(weight), -(-h // 2), -(-w // 2)
+    matrix = np.zeros([c_out, new_h, new_w, c_in, h, w])
+    for i, j, a, b in np.ndindex(new_h, new_w, 5, 5):
+        y, x = 2 * i + a - 2, 2 * j + b - 2
+        if 0 <= y < h and 0 <= x < w:
+            matrix[:, i, j, :, y, x] = weight[:, :, a, b]
+    return matrix.reshape(c_out * new_h * new_w, -1), np.repeat(bias, new_h * new_w), (c_out, new_h, new_w)
+
+
+def score_and_gradient(critic, picture):
+    """Of one picture in [0, 1]: D, and its gradient by the picture in [−1, 1]."""
+    x, shape = 2 * picture.astype("float64").ravel() - 1, picture.shape
+    slopes = np.eye(x.size)
+    for conv in critic.convs:
+        matrix, bias, shape = matrix_of(conv, *shape)
+        x = matrix @ x + bias
+        slope = np.where(x > 0, 1, 0.2)
+        x, slopes = x * slope, slope[:, None] * (matrix @ slopes)
+    weight = critic.linear.weight.numpy().astype("float64")[:, 0]
+    return weight @ x + critic.linear.bias.numpy()[0], (weight @ slopes).reshape(picture.shape)
+
+
+@pytest.fixture
+def critic():
+    paddle.seed(3)
+    critic = Critic((9, 12), (3, 4))
+    for conv in critic.convs:
+        conv.bias.set_value(paddle.randn(conv.bias.shape) * 0.1)
+    return critic
+
+
+@pytest.fixture
+def batch():
+    rng = np.random.default_rng(0)
+    mask = np.ones([2, 1, 9, 12], "float32")
+    mask[0, :, 2:7, 3:9] = 0
+    mask[1, :, :4, 8:] = 0
+    return rng.random([2, 3, 9, 12]).astype("float32"), rng.random([2, 3, 9, 12]).astype("float32"), mask
+
+
+def test_scores_are_those_of_the_matrices(critic, batch):
+    expected = [score_and_gradient(critic, picture)[0] for picture in batch[0]]
+    got = critic(paddle.to_tensor(batch[0]))
+    assert list(got.shape) == [2, 1]
+    np.testing.assert_allclose(got.numpy()[:, 0], expected, rtol=1e-4, atol=1e-6)
+
+
+def penalty_of(critic, real, fake, mask, at):
+    between = real + at * (fake - real)
+    norms = [
+        np.sqrt(((score_and_gradient(critic, x)[1] * (1 - m)) ** 2).sum()) for x, m in zip(between, mask, strict=True)
+    ]
+    return ((np.array(norms) - 1) ** 2).mean()
+
+
+def test_penalty_has_the_right_value_and_a_gradient_by_every_weight(critic, batch):
+    """The second derivative through convolution and LeakyReLU, against differences of the matrices' penalty."""
+    at = np.array([0.3, 0.8], "float32").reshape(2, 1, 1, 1)
+    penalty = gradient_penalty(critic, *map(paddle.to_tensor, (*batch, at)))
+    assert float(penalty) == pytest.approx(penalty_of(critic, *batch, at), rel=1e-4)
+    penalty.backward()
+    rng = np.random.default_rng(1)
+    for layer in (*critic.convs, critic.linear):
+        gradient, before = layer.weight.grad.numpy(), layer.weight.numpy()
+        direction = rng.standard_normal(before.shape).astype("float32")
+        sides = []
+        for step in (1e-3, -1e-3):
+            layer.weight.set_value(before + step * direction)
+            sides.append(penalty_of(critic, *batch, at))
+        layer.weight.set_value(before)
+        assert (gradient * direction).sum() == pytest.approx((sides[0] - sides[1]) / 2e-3, rel=0.02, abs=1e-4)
+        assert np.abs(gradient).max() > 1e-4
+
+
+def test_each_picture_is_scored_by_itself(critic, batch):
+    together = critic(paddle.to_tensor(batch[0])).numpy()
+    alone = [critic(paddle.to_tensor(picture[None])).numpy()[0] for picture in batch[0]]
+    np.testing.assert_allclose(together, alone, rtol=1e-5, atol=1e-6)
+
+
+def test_a_narrow_critic_of_another_size():
+    critic = local_critic((24, 40), base_channels=4)
+    assert list(critic(paddle.rand([1, 3, 24, 40])).shape) == [1, 1]
+    assert critic.convs[-1].weight.shape[0] == 32
+
+
+def test_mistakes_are_named(critic):
+    with pytest.raises(ValueError, match=r"expected \[N, 3, 9, 12\], got \[1, 3, 12, 9\]"):
+        critic(paddle.ones([1, 3, 12, 9]))
+    with pytest.raises(ValueError, match="base_channels: expected 1 or more"):
+        global_critic(64, base_channels=0)

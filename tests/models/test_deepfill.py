@@ -1,0 +1,217 @@
+"""DeepFillv1: the paper's layers, what each of its networks sees, any size, export."""
+
+import numpy as np
+import paddle
+import pytest
+
+from engine import exported
+from models import MODELS, build_model
+from models.deepfill import Conv, DeepFillV1, Stages, UpConv
+
+# Kernel, stride (½ for one after nearest ×2), dilation, channels in and out, at full width.
+DILATED = [(3, 1, dilation, 128, 128) for dilation in (2, 4, 8, 16)]
+TAIL = [
+    (3, 1, 1, 128, 128),
+    (3, 0.5, 1, 128, 64),
+    (3, 1, 1, 64, 64),
+    (3, 0.5, 1, 64, 32),
+    (3, 1, 1, 32, 16),
+    (3, 1, 1, 16, 3),
+]
+TABLE = {
+    "coarse": [
+        (5, 1, 1, 5, 32),
+        (3, 2, 1, 32, 64),
+        (3, 1, 1, 64, 64),
+        (3, 2, 1, 64, 128),
+        (3, 1, 1, 128, 128),
+        (3, 1, 1, 128, 128),
+        *DILATED,
+        (3, 1, 1, 128, 128),
+        *TAIL,
+    ],
+    "convolving": [
+        (5, 1, 1, 5, 32),
+        (3, 2, 1, 32, 32),
+        (3, 1, 1, 32, 64),
+        (3, 2, 1, 64, 64),
+        (3, 1, 1, 64, 128),
+        (3, 1, 1, 128, 128),
+        *DILATED,
+    ],
+    "matching": [
+        (5, 1, 1, 5, 32),
+        (3, 2, 1, 32, 32),
+        (3, 1, 1, 32, 64),
+        (3, 2, 1, 64, 128),
+        (3, 1, 1, 128, 128),
+        (3, 1, 1, 128, 128),
+    ],
+    "pasted": [(3, 1, 1, 128, 128)] * 2,
+    "joining": [(3, 1, 1, 256, 128), *TAIL],
+}
+PARAMETERS = {"coarse": 1_448_227, "convolving": 880_480, "matching": 400_800, "pasted": 295_168, "joining": 576_867}
+
+
+@pytest.fixture(scope="module")
+def model():
+    """A narrow network that has biases, without gradients."""
+    paddle.seed(1)
+    model = DeepFillV1(base_channels=4)
+    for layer in model.sublayers():
+        if isinstance(layer, Conv):
+            layer.bias.set_value(paddle.randn(layer.bias.shape) * 0.1)
+    model.eval()
+    return model
+
+
+def inputs(n=2, h=24, w=40, seed=0):
+    rng = np.random.default_rng(seed)
+    mask = np.ones([n, 1, h, w], "float32")
+    mask[0, :, h // 4 : h // 2, w // 3 : w // 2] = 0
+    mask[-1, :, : h // 3, w // 2 :] = 0
+    return paddle.to_tensor(rng.random([n, 3, h, w]).astype("float32")), paddle.to_tensor(mask)
+
+
+def row_of(layer):
+    (kernel, same), (stride, _) = layer.weight.shape[2:], layer._stride
+    assert kernel == same and layer._updated_padding == [kernel // 2 * layer._dilation[0]] * 2
+    return (
+        kernel,
+        0.5 if isinstance(layer, UpConv) else stride,
+        layer._dilation[0],
+        layer._in_channels,
+        layer._out_channels,
+    )
+
+
+def test_layers_are_the_papers_table():
+    model = DeepFillV1()
+    for name, rows in TABLE.items():
+        part = getattr(model, name)
+        assert [row_of(layer) for layer in part] == rows, name
+        by_hand = sum(kernel**2 * c_in * c_out + c_out for kernel, _, _, c_in, c_out in rows)
+        assert sum(p.size for p in part.parameters()) == by_hand == PARAMETERS[name]
+    assert sum(p.size for p in model.parameters()) == sum(PARAMETERS.values()) == 3_601_542
+    activations = {name: [layer.activation for layer in getattr(model, name)] for name in TABLE}
+    elu, relu = paddle.nn.functional.elu, paddle.nn.functional.relu
+    assert activations.pop("matching") == [elu] * 5 + [relu]
+    assert activations.pop("coarse") == [elu] * 16 + [None] and activations.pop("joining") == [elu] * 6 + [None]
+    assert all(activation is elu for part in activations.values() for activation in part)
+    assert vars(model.attention).items() >= {
+        "kernel_size": 3, "stride": 1, "rate": 2, "fuse_kernel": 3, "softmax_scale": 10.0
+    }.items()  # fmt: skip
+
+
+def test_width_is_an_option(model):
+    assert [layer._out_channels for layer in model.joining] == [16, 16, 8, 8, 4, 2, 3]
+    with pytest.raises(ValueError, match="base_channels: expected 2 or more, got 1"):
+        DeepFillV1(base_channels=1)
+
+
+def test_upconv_is_nearest_and_a_convolution():
+    layer = UpConv(3, 5)
+    layer.bias.set_value(paddle.randn([5]))
+    x = paddle.randn([2, 3, 5, 7])
+    up = paddle.nn.functional.interpolate(x, scale_factor=2, mode="nearest")
+    expected = paddle.nn.functional.elu(paddle.nn.functional.conv2d(up, layer.weight, layer.bias, padding=1))
+    np.testing.assert_allclose(layer(x).numpy(), expected.numpy(), atol=1e-5)
+
+
+@pytest.mark.parametrize("size", [(24, 40), (17, 31), (5, 3), (1, 200)])
+def test_any_size_comes_back(model, size):
+    image, mask = inputs(2, *size)
+    output = model(image, mask)
+    assert list(output.shape) == [2, 3, *size] and np.isfinite(output.numpy()).all()
+    stages = model(image, mask, stages=True)
+    assert isinstance(stages, Stages)
+    np.testing.assert_array_equal(stages.refined.numpy(), output.numpy())
+    assert list(stages.coarse.shape) == [2, 3, *size]
+    assert list(stages.offsets.shape) == [2, 2, -(-size[0] // 8), -(-size[1] // 8)]
+
+
+def test_padding_to_a_multiple_is_hole_and_nothing_else(model):
+    image, mask = inputs(1, 21, 30)
+    padded = [paddle.nn.functional.pad(t, [0, 2, 0, 3]) for t in (image, mask)]
+    np.testing.assert_allclose(model(image, mask).numpy(), model(*padded).numpy()[:, :, :21, :30], atol=1e-6)
+
+
+def test_hole_values_change_nothing_not_even_nan(model):
+    image, mask = inputs()
+    reference = model(image, mask).numpy()
+    for value in (1e6, np.nan, np.inf):
+        spoiled = paddle.to_tensor(np.where(mask.numpy() > 0, image.numpy(), np.float32(value)))
+        np.testing.assert_array_equal(model(spoiled, mask).numpy(), reference)
+
+
+def seen_by(layer, call):
+    """The inputs that a layer gets during a call, as arrays."""
+    seen = []
+    hook = layer.register_forward_pre_hook(lambda _, given: seen.append([t.numpy() for t in given]))
+    call()
+    hook.remove()
+    return seen[0]
+
+
+def test_each_network_sees_what_it_should(model):
+    image, mask = inputs()
+    stages = model(image, mask, stages=True)
+    picture, known, hole = 2 * image.numpy() - 1, mask.numpy(), 1 - mask.numpy()
+    [x] = seen_by(model.coarse, lambda: model(image, mask))
+    np.testing.assert_allclose(x, np.concatenate([picture * known, np.ones_like(known), hole], axis=1), atol=1e-6)
+    painted = picture * known + (2 * stages.coarse.numpy() - 1) * hole
+    for network in (model.convolving, model.matching):
+        [x] = seen_by(network, lambda: model(image, mask))
+        np.testing.assert_allclose(x, np.concatenate([painted, np.ones_like(known), hole], axis=1), atol=1e-6)
+    foreground, background, small_mask = seen_by(model.attention, lambda: model(image, mask))
+    np.testing.assert_array_equal(foreground, background)
+    assert list(foreground.shape) == [2, 16, 6, 10]
+    np.testing.assert_array_equal(small_mask, known[:, :, ::4, ::4])
+
+
+def test_outputs_stay_in_range():
+    paddle.seed(0)
+    model = DeepFillV1(base_channels=2)
+    for layer in (model.coarse[-1], model.joining[-1]):
+        layer.weight.set_value(layer.weight * 1000)
+    coarse, refined, _ = model(*inputs(), stages=True)
+    for picture in (coarse.numpy(), refined.numpy()):
+        assert picture.min() == 0 and picture.max() == 1
+
+
+def test_gradients_reach_every_parameter():
+    paddle.seed(0)
+    model = DeepFillV1(base_channels=4)
+    image, mask = inputs()
+    coarse, refined, _ = model(image, mask, stages=True)
+    ((coarse - image).abs().mean() + (refined - image).abs().mean()).backward()
+    for name, parameter in model.named_parameters():
+        gradient = parameter.grad.numpy()
+        assert np.isfinite(gradient).all() and gradient.any(), name
+
+
+def test_build_model_can_make_it(monkeypatch):
+    monkeypatch.setitem(MODELS, "deepfill_v1", DeepFillV1)
+    model = build_model("deepfill_v1", base_channels=4)
+    assert (model.model_name, model.model_options) == ("deepfill_v1", {"base_channels": 4})
+    assert list(model(*inputs()).shape) == [2, 3, 24, 40]
+
+
+def test_an_export_of_free_size_agrees(model, tmp_path, monkeypatch):
+    monkeypatch.setattr(exported, "fold_for_inference", lambda network: network)  # there is nothing to fold
+    model.model_name, model.model_options = "deepfill_v1", {"base_channels": 4}
+    assert exported.export_model(model, tmp_path / "export")["Paddle Inference"] < 1e-5
+    static = exported.StaticModel(tmp_path / "export")
+    for n, h, w in ((1, 24, 24), (3, 17, 31), (2, 5, 3)):
+        image, mask = inputs(n, h, w)
+        expected = model(image, mask).numpy()
+        assert expected.std() > 0.02
+        np.testing.assert_allclose(static(image.numpy(), mask.numpy()), expected, atol=1e-5)
+
+
+@pytest.mark.parametrize(
+    ("image", "mask"), [([1, 4, 8, 8], [1, 1, 8, 8]), ([1, 3, 8, 8], [1, 1, 8, 9]), ([1, 3, 8, 8], [1, 3, 8, 8])]
+)
+def test_inputs_that_do_not_fit_are_refused(model, image, mask):
+    with pytest.raises(ValueError, match="expected"):
+        model(paddle.ones(image), paddle.ones(mask))
