@@ -94,15 +94,36 @@ def _end_with_the_main_process(held: Connection) -> None:
 def _as_workers_shall_start() -> Iterator[None]:
     """What a started process inherits: ``_ENVIRONMENT``, and SIGINT held back until it ignores it by itself."""
     before = {name: os.environ.get(name) for name in _ENVIRONMENT}
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
     os.environ.update(_ENVIRONMENT)
     try:
-        yield
+        with _interrupts_later():
+            yield
     finally:
         for name, value in before.items():
             if value is None:
                 del os.environ[name]
             else:
                 os.environ[name] = value
+
+
+@contextlib.contextmanager
+def _interrupts_later() -> Iterator[None]:
+    """Hold Ctrl-C back to the end of the block.
+
+    In the midst of a start it would leave a process waiting for the rest of its orders. Blocking the signal is not
+    enough, since another thread may take it for this one; without blocking, the new process would not inherit that.
+    """
+    if threading.current_thread() is not threading.main_thread():  # which Ctrl-C never interrupts
+        yield
+        return
+    came = []
+    handler = signal.signal(signal.SIGINT, lambda *event: came.append(event))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+    try:
+        yield
+    finally:
         if blocked is not None:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGINT, signal.SIG_DFL if handler is None else handler)
+    if came and callable(handler):
+        handler(*came[0])
