@@ -136,7 +136,7 @@ def test_a_killed_process_ends_the_job_and_is_told(tmp_path):
     [second] = [p for p in children(process.pid) if b"PADDLE_TRAINER_ID=1" in Path(f"/proc/{p}/environ").read_bytes()]
     os.kill(second, signal.SIGKILL)
     status, output = finish(process)
-    assert status != 0 and "error: process 0 of 2 died" in output and "--resume auto" in output, output
+    assert status != 0 and re.search(r"error: process [01] of 2 died.*--resume auto", output), output
     assert CheckpointFolder(tmp_path / "a" / "checkpoints").newest() is not None
 
 
