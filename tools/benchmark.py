@@ -5,6 +5,7 @@ apart is in ``tools.contenders``.
 """
 
 import argparse
+import importlib.metadata
 import itertools
 import json
 import os
@@ -21,7 +22,7 @@ from tqdm import tqdm
 from errors import InputError, run_cleanly
 from files import atomic_path
 from options import Parser, add_device_options, count_int, positive_int, setup_device
-from tools.contenders import MATRIX, Contender, Work, multiply_adds, torch_is_there
+from tools.contenders import Contender, Work, multiply_adds, torch_is_there
 
 LAYER_SHAPES = (  # batch, channels in, channels out, side, kernel, stride: stages of the network at 256×256
     (4, 64, 128, 128, 5, 2),
@@ -45,6 +46,7 @@ TRAIN_CONTENDERS = {
     "the usual way in PyTorch": ("train_torch", "usual"),
 }
 PRODUCTS = {"MKL": "product_dygraph", "oneDNN": "product_exported"}
+MATRIX = 2048  # side of the product that measures the machine's rate, a multiple of 64
 PAUSE = 0.25  # seconds before a turn: the threads of the one before go on spinning for a while
 WARM_UP = 2  # turns that do not count
 
@@ -52,7 +54,7 @@ WARM_UP = 2  # turns that do not count
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_options(argv)
     setup_device(options.device, options.threads)
-    rows = BENCHMARKS[options.what](options)
+    rows = some(BENCHMARKS[options.what](options))
     print(markdown(rows))
     if options.json:
         with atomic_path(options.json) as temporary:
@@ -118,6 +120,7 @@ def layer_benchmark(options: argparse.Namespace) -> list[dict]:
                 "usual way ms": medians["usual"] * 1e3,
                 "partial / conv": medians["partial"] / medians["conv"],
                 "usual / conv": medians["usual"] / medians["conv"],
+                "seconds": times,
             }
         )
     return rows
@@ -147,10 +150,10 @@ def network_benchmark(options: argparse.Namespace) -> list[dict]:
         found = compare(NETWORK_CONTENDERS, options, size, options.batch_size or 1)
         multiplications = multiply_adds(network, size, size) * (options.batch_size or 1)
         floor = {"contender": "floor", "size": size, "ms": 1e3 * multiplications / rate}
-        first = found[0]["ms"]
         rows += [
-            {**row, "to the first": row["ms"] / first, "to the floor": row["ms"] / floor["ms"]}
+            {**row, "to the first": row["ms"] / found[0]["ms"], "to the floor": row["ms"] / floor["ms"]}
             for row in (*found, floor)
+            if found
         ]
     return [_with_all_columns(row, rows[0], options) for row in rows]
 
@@ -175,21 +178,34 @@ def _with_all_columns(row: dict, first: dict, options: argparse.Namespace) -> di
 
 def matrix_rate(options: argparse.Namespace) -> float:
     """Multiply-adds a second of a large matrix product, by the faster of the two libraries that Paddle brings."""
-    works = {name: Work(kind, device=options.device, threads=options.threads) for name, kind in PRODUCTS.items()}
-    times, _ = race(works, options.repeats)
-    return MATRIX**3 / min(statistics.median(values) for values in times.values())
+    shared = {"size": MATRIX, "device": options.device, "threads": options.threads}
+    times, _ = race({name: Work(kind, **shared) for name, kind in PRODUCTS.items()}, options.repeats)
+    return MATRIX**3 / min(statistics.median(values) for values in some(times).values())
 
 
 def compare(table: dict, options: argparse.Namespace, size: int, batch_size: int) -> list[dict]:
-    """A row for each contender of ``table``: name, size, median of milliseconds, peak memory."""
+    """A row for each contender of ``table``: name, size, median of milliseconds, peak memory, seconds of each turn."""
     shared = {"size": size, "batch_size": batch_size, "base_channels": options.base_channels, "depth": options.depth}
     shared |= {"device": options.device, "threads": options.threads}
     works = {name: Work(kind, model, **shared) for name, (kind, model) in chosen(table, options.contenders).items()}
     times, peaks = race(works, options.repeats)
     return [
-        {"contender": name, "size": size, "ms": statistics.median(values) * 1e3, "peak MiB": peaks[name] / 2**20}
+        {
+            "contender": name,
+            "size": size,
+            "ms": statistics.median(values) * 1e3,
+            "peak MiB": peaks[name] / 2**20,
+            "seconds": values,
+        }
         for name, values in times.items()
     ]
+
+
+def some(found):
+    """What was found, unless that is nothing."""
+    if not found:
+        raise InputError("expected a contender that runs, got none: see above")
+    return found
 
 
 def chosen(table: dict, wanted: Sequence[str] | None) -> dict:
@@ -221,8 +237,6 @@ def race(works: dict[str, Work], repeats: int) -> tuple[dict[str, list[float]], 
 
     times = in_turn({name: guarded(name) for name in works}, repeats)
     left = [name for name in works if name not in failed]
-    if not left:
-        raise InputError("expected a contender that runs, got none: see above")
     return {name: times[name] for name in left}, {name: contenders[name].stop() for name in left}
 
 
@@ -310,17 +324,29 @@ def eval_benchmark(options: argparse.Namespace) -> list[dict]:
 
 
 def markdown(rows: list[dict]) -> str:
-    """A table of the rows, numbers to three digits."""
-    cells = [[f"{v:.3g}" if isinstance(v, float) else str(v) for v in row.values()] for row in rows]
-    lines = [list(rows[0]), ["---"] * len(rows[0]), *cells]
+    """A table of the rows, numbers to three digits; what is no single figure stays out."""
+    columns = [key for key, value in rows[0].items() if not isinstance(value, list | dict)]
+    cells = [[f"{row[key]:.3g}" if isinstance(row[key], float) else str(row[key]) for key in columns] for row in rows]
+    lines = [columns, ["---"] * len(columns), *cells]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def machine() -> dict:
+    """Processor, cores that this process may use, threads, versions."""
     import paddle
 
-    threads = os.environ.get("OMP_NUM_THREADS")
-    return {"processor": platform.processor() or platform.machine(), "threads": threads, "paddle": paddle.__version__}
+    versions = {"python": platform.python_version(), "paddle": paddle.__version__, "numpy": np.__version__}
+    if torch_is_there():
+        versions["torch"] = importlib.metadata.version("torch")
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
+    return {"processor": _processor(), "cores": cores, "threads": os.environ.get("OMP_NUM_THREADS"), **versions}
+
+
+def _processor() -> str:
+    cpuinfo = Path("/proc/cpuinfo")  # Linux only, where Python itself often does not know
+    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
+    found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
+    return found[0] if found else platform.processor() or platform.machine()
 
 
 BENCHMARKS = {

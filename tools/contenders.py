@@ -21,7 +21,6 @@ from options import setup_device
 
 _SPAWN = multiprocessing.get_context("spawn")
 UNTIMED, TIMED = 2, 3  # calls in a turn: caches are cold after the others' turns
-MATRIX = 2048  # side of the product that measures the machine's rate
 
 
 @dataclass(frozen=True)
@@ -30,7 +29,7 @@ class Work:
 
     kind: str  # of BUILDERS
     model: str = "pconv_unet"
-    size: int = 256
+    size: int = 256  # side of the picture, or of the matrices
     batch_size: int = 1
     base_channels: int = 64
     depth: int = 7
@@ -62,10 +61,11 @@ class Contender:
         return peak
 
     def _ask(self, what: str):
-        try:
+        with contextlib.suppress(OSError):  # one that ended early may have left its reason
             self._pipe.send(what)
+        try:
             answer = self._pipe.recv()
-        except (EOFError, BrokenPipeError):
+        except (EOFError, OSError):
             self._process.join()
             raise RuntimeError(f"it ended with status {self._process.exitcode}: out of memory?") from None
         if isinstance(answer, Exception):
@@ -107,7 +107,8 @@ def _serve(pipe, work: Work) -> None:
     except EOFError:
         return
     except Exception as error:  # told where it was asked for
-        pipe.send(RuntimeError(f"{type(error).__name__}: {str(error).strip().splitlines()[-1:]}"))
+        last_line = (str(error).strip().splitlines() or ["no message"])[-1]
+        pipe.send(RuntimeError(f"{type(error).__name__}: {last_line}"))
 
 
 def _seconds(call: Callable[[], object]) -> float:
@@ -149,11 +150,18 @@ def _forward_exported(work: Work, stack: contextlib.ExitStack) -> Callable[[], o
     from engine.exported import StaticModel
 
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "export"
-    exporting = _SPAWN.Process(target=_export, args=(work, folder))  # whose memory is not the model's
-    exporting.start()
-    exporting.join()
+    _elsewhere(_export, work, folder)
     model, inputs = StaticModel(folder), _inputs(work)
     return lambda: model(*inputs)
+
+
+def _elsewhere(prepare: Callable[[Work, Path], None], work: Work, path: Path) -> None:
+    """Run a preparation in a process of its own: its memory is not the contender's."""
+    process = _SPAWN.Process(target=prepare, args=(work, path))
+    process.start()
+    process.join()
+    if process.exitcode:
+        raise RuntimeError(f"its preparation ended with status {process.exitcode}: out of memory?")
 
 
 def _export(work: Work, folder: Path) -> None:
@@ -192,20 +200,27 @@ def _train_dygraph(work: Work, _stack: contextlib.ExitStack) -> Callable[[], obj
     return lambda: task.step([batch])
 
 
-def _torch_network(work: Work):
+def _torch_network(work: Work, stack: contextlib.ExitStack):
     import torch
 
     from tools.reference_torch import TorchPConvUNet
 
-    arrays = {name: t.numpy() for name, t in _network(work).state_dict().items()}
-    inputs = [torch.tensor(array) for array in _inputs(work)]
-    return TorchPConvUNet(arrays, work.depth), inputs
+    path = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "weights.npz"
+    _elsewhere(_save_arrays, work, path)
+    with np.load(path) as arrays:
+        model = TorchPConvUNet(arrays, work.depth)
+    return model, [torch.tensor(array) for array in _inputs(work)]
 
 
-def _forward_torch(work: Work, _stack: contextlib.ExitStack) -> Callable[[], object]:
+def _save_arrays(work: Work, path: Path) -> None:
+    setup_device(work.device, work.threads)
+    np.savez(path, **{name: t.numpy() for name, t in _network(work).state_dict().items()})
+
+
+def _forward_torch(work: Work, stack: contextlib.ExitStack) -> Callable[[], object]:
     import torch
 
-    model, inputs = _torch_network(work)
+    model, inputs = _torch_network(work, stack)
     model.eval()
 
     def call():
@@ -215,10 +230,10 @@ def _forward_torch(work: Work, _stack: contextlib.ExitStack) -> Callable[[], obj
     return call
 
 
-def _train_torch(work: Work, _stack: contextlib.ExitStack) -> Callable[[], object]:
+def _train_torch(work: Work, stack: contextlib.ExitStack) -> Callable[[], object]:
     import torch
 
-    model, (gt, mask) = _torch_network(work)
+    model, (gt, mask) = _torch_network(work, stack)
     optimizer = torch.optim.Adam(model.parameters(), 1e-4)
 
     def call():
@@ -230,21 +245,22 @@ def _train_torch(work: Work, _stack: contextlib.ExitStack) -> Callable[[], objec
     return call
 
 
-def _product_dygraph(_work: Work, _stack: contextlib.ExitStack) -> Callable[[], object]:
+def _product_dygraph(work: Work, _stack: contextlib.ExitStack) -> Callable[[], object]:
     import paddle
 
-    matrix = paddle.rand([MATRIX, MATRIX])
+    matrix = paddle.rand([work.size, work.size])
     return lambda: paddle.matmul(matrix, matrix).numpy()
 
 
-def _product_exported(_work: Work, stack: contextlib.ExitStack) -> Callable[[], object]:
+def _product_exported(work: Work, stack: contextlib.ExitStack) -> Callable[[], object]:
     """The product by oneDNN, as a 1×1 convolution, which is one, and which Paddle Inference hands on to it."""
     import paddle
     from paddle import inference
 
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory()))
-    layer = paddle.nn.Conv2D(MATRIX, MATRIX, 1, bias_attr=False)
-    spec = paddle.static.InputSpec([1, MATRIX, MATRIX // 64, 64], "float32", "x")
+    layer = paddle.nn.Conv2D(work.size, work.size, 1, bias_attr=False)
+    shape = [1, work.size, work.size // 64, 64]
+    spec = paddle.static.InputSpec(shape, "float32", "x")
     layer.eval()
     paddle.jit.save(paddle.jit.to_static(layer, input_spec=[spec]), str(folder / "product"))
     [graph] = [path for path in folder.iterdir() if path.suffix in (".json", ".pdmodel")]
@@ -253,7 +269,7 @@ def _product_exported(_work: Work, stack: contextlib.ExitStack) -> Callable[[], 
     config.enable_mkldnn()
     config.set_cpu_math_library_num_threads(int(os.environ["OMP_NUM_THREADS"]))
     predictor = inference.create_predictor(config)
-    predictor.get_input_handle("x").copy_from_cpu(np.ones([1, MATRIX, MATRIX // 64, 64], "float32"))
+    predictor.get_input_handle("x").copy_from_cpu(np.ones(shape, "float32"))
     return predictor.run
 
 

@@ -1,6 +1,7 @@
 """The benchmark measures what it says, in turn, and tells what it could not measure."""
 
 import json
+import multiprocessing
 
 import pytest
 
@@ -43,18 +44,41 @@ TINY = "--base_channels 4 --depth 2 --sizes 32 --repeats 1 --threads 1 --device 
         ("train", "pconv_unet,conv_unet", "to conv_unet"),
     ],
 )
-def test_a_tiny_run_writes_its_figures(tmp_path, what, contenders, ratio, capsys):
+def test_a_tiny_run_writes_its_figures(tmp_path, what, contenders, ratio, capsys, monkeypatch):
+    monkeypatch.setattr(benchmark, "MATRIX", 128)
     benchmark.main([what, *TINY.split(), "--contenders", contenders, "--json", str(tmp_path / "a.json")])
-    rows = json.loads((tmp_path / "a.json").read_text())["rows"]
+    written = json.loads((tmp_path / "a.json").read_text())
+    rows = written["rows"]
     assert [row["contender"] for row in rows][:2] == contenders.split(",")
     assert all(row["ms"] > 0 and row[ratio] > 0 for row in rows) and rows[0]["peak MiB"] > 0
-    assert ratio in capsys.readouterr().out
+    assert [1e3 * seconds for seconds in rows[0]["seconds"]] == pytest.approx([rows[0]["ms"]])
+    assert written["machine"]["threads"] == "1" and written["machine"]["paddle"]
+    table = capsys.readouterr().out
+    assert ratio in table and "seconds |" not in table
 
 
-def test_a_contender_that_fails_says_why():
-    contender = Contender(Work("forward_dygraph", base_channels=0, device="cpu", threads=1))
-    with pytest.raises(RuntimeError, match="base_channels: expected 1 or more"):
+def test_a_contender_that_fails_says_why_and_the_others_go_on(capsys):
+    shared = {"device": "cpu", "threads": 1}
+    works = {
+        "sound": Work("product_dygraph", size=64, **shared),
+        "broken": Work("forward_dygraph", base_channels=0, **shared),
+    }
+    times, peaks = benchmark.race(works, repeats=2)
+    assert list(times) == list(peaks) == ["sound"] and len(times["sound"]) == 2
+    assert "broken is left out: ValueError: base_channels: expected 1 or more, got 0\n" in capsys.readouterr().out
+
+
+def test_a_contender_that_is_killed_is_told_as_such():
+    contender = Contender(Work("product_dygraph", size=64, device="cpu", threads=1))
+    [process] = multiprocessing.active_children()
+    process.kill()
+    with pytest.raises(RuntimeError, match="ended with status -9: out of memory"):
         contender.turn()
+
+
+def test_nothing_left_to_measure_is_a_mistake_told():
+    with pytest.raises(InputError, match="got none: see above"):
+        benchmark.some({})
 
 
 def test_an_unknown_contender_is_told():
