@@ -18,6 +18,7 @@ import skimage
 from engine.classical import CLASSICAL
 from engine.evaluator import PROTOCOLS, PairReader, evaluate, inspect_polarity
 from errors import InputError, run_cleanly
+from files import sha256_of
 from metrics.buckets import Sample, bucket_rows
 from metrics.image_quality import SSIM_WINDOW
 from metrics.manifest import (
@@ -164,7 +165,7 @@ def choose_method(options: Namespace) -> tuple[Callable, dict]:
     inpainter = Inpainter.from_checkpoint(directory, options.precision)
     about = {
         "method": inpainter.model.model_name,
-        "weights_sha256": hashlib.sha256(weights_file(directory).read_bytes()).hexdigest(),
+        "weights_sha256": sha256_of(weights_file(directory)),
         "versions": {"paddle": paddle.__version__, **versions},
     }
     return inpainter.raw if options.protocol == "raw" else inpainter, about

@@ -33,5 +33,4 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 def sha256_of(path: str | os.PathLike) -> str:
     """The file's SHA-256, in hexadecimal."""
-    with open(path, "rb") as file:
-        return hashlib.file_digest(file, "sha256").hexdigest()
+    return hashlib.sha256(Path(path).read_bytes()).hexdigest()

@@ -8,7 +8,6 @@ Paddle's own reader may crash on one that is damaged or too new for it.
 
 import contextlib
 import copy
-import hashlib
 import importlib.util
 import json
 import os
@@ -26,6 +25,7 @@ from paddle.static import InputSpec
 
 from engine.checkpoint import EXPORTED_PARAMS, META, library_versions, read_meta
 from errors import InputError
+from files import sha256_of
 from models.folding import fold_for_inference
 
 FORMAT = "paddle_inference"
@@ -206,7 +206,7 @@ def _name_ends(path: Path) -> None:
 
 
 def _write_meta(directory: Path, meta: dict) -> None:
-    files = {path.name: _sha256(path) for path in sorted(directory.iterdir())}
+    files = {path.name: sha256_of(path) for path in sorted(directory.iterdir())}
     meta |= {"format": FORMAT, "inputs": list(INPUTS), "files": files, "versions": library_versions()}
     (directory / META).write_text(json.dumps(meta, indent=2) + "\n")
 
@@ -287,7 +287,7 @@ def _read_export(directory: Path) -> dict:
             continue
         if not path.is_file():
             raise InputError(f"{path}: expected a file of the exported model, got none; copy the whole directory")
-        if _sha256(path) != digest:
+        if sha256_of(path) != digest:
             raise InputError(f"{path}: expected the exported file, got a damaged or changed one; copy it again")
     if _major(_paddle_version(meta)) > _major(paddle.__version__):
         raise InputError(
@@ -325,7 +325,3 @@ def _paddle_version(meta: dict) -> str:
 def _major(version: str) -> int:
     number = version.partition(".")[0]
     return int(number) if number.isdigit() else 0
-
-
-def _sha256(path: Path) -> str:
-    return hashlib.sha256(path.read_bytes()).hexdigest()
