@@ -81,13 +81,14 @@ def assert_same(first, second):
 
 
 def test_a_run_killed_at_random_moments_ends_where_the_unbroken_one_ends(tmp_path):
-    rng, arguments = random.Random(int(os.environ.get("KILL_SEED", "0"))), f"--max_iters {8 * KILLS} --num_workers 1"
+    # Long enough for each kill to find it at work: at most 9 iterations and what is done in the delay lie before it.
+    rng, arguments = random.Random(int(os.environ.get("KILL_SEED", "0"))), f"--max_iters {20 * KILLS} --num_workers 1"
     whole = start(tmp_path / "whole", arguments)
     kills = 0
     while True:
         process = start(tmp_path / "broken", arguments + " --resume auto")
         if kills < KILLS:
-            kills += kill_after(process, tmp_path / "broken", rng.randint(1, 9), rng.random() * 0.1)
+            kills += kill_after(process, tmp_path / "broken", rng.randint(1, 9), rng.random() * 0.05)
         status, output = finish(process)
         if status == 0:
             break
