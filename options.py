@@ -22,10 +22,12 @@ from errors import InputError
 
 ROOT = Path(__file__).resolve().parent
 DEMO_WEIGHTS = ROOT / "weights" / "demo"
-DEFAULT_CONFIG = ROOT / "configs" / "celeba.yaml"
-SAMPLES_CONFIG = ROOT / "configs" / "samples.yaml"
-MODEL_NAMES = ("pconv_unet", "conv_unet", "pconv_residual_unet")
+CONFIGS = ROOT / "configs"
+MODEL_NAMES = ("pconv_unet", "conv_unet", "pconv_residual_unet", "deepfill_v1")
 PHASE_LR = {"initial": 2e-4, "finetune": 5e-5}  # the paper's
+ADVERSARIAL_LR = 1e-4  # of DeepFillv1's author
+
+OF_UNETS, OF_DEEPFILL = "loss of the U-Nets", "loss of deepfill_v1"  # groups of options
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):
@@ -64,6 +66,10 @@ def weight_float(text: str) -> float:
 
 def share_float(text: str) -> float:
     return _number(text, float, lambda n: 0 <= n < 1, "a number from 0 to below 1")
+
+
+def discount_float(text: str) -> float:
+    return _number(text, float, lambda n: 0 < n <= 1, "a number above 0, 1 at most")
 
 
 def _number(text, kind, allowed, expected):
@@ -144,7 +150,8 @@ def train_parser() -> Parser:
     _add_data_options(parser.add_argument_group("data"))
     _add_model_options(parser.add_argument_group("model"))
     _add_schedule_options(parser.add_argument_group("schedule"))
-    _add_loss_options(parser.add_argument_group("loss"))
+    _add_composite_options(parser.add_argument_group(OF_UNETS))
+    _add_adversarial_options(parser.add_argument_group(OF_DEEPFILL))
     _add_run_options(parser.add_argument_group("run"))
     add_device_options(parser)
     return parser
@@ -160,6 +167,12 @@ def _add_data_options(group) -> None:
     group.add_argument("--mask_root", metavar="DIR", help="training masks; generated when not given")
     group.add_argument(
         "--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files"
+    )
+    group.add_argument(
+        "--hole_shape",
+        choices=("irregular", "box", "both"),
+        default="irregular",
+        help="of generated masks; a box is a rectangle of half the picture's side or less, both is half and half",
     )
     group.add_argument(
         "--mask_dilate",
@@ -181,16 +194,22 @@ def _add_data_options(group) -> None:
 
 def _add_model_options(group) -> None:
     group.add_argument("--model", choices=MODEL_NAMES, default="pconv_unet", help="network")
-    group.add_argument("--base_channels", type=positive_int, default=64, metavar="N", help="width of the first stage")
+    group.add_argument(
+        "--base_channels",
+        type=positive_int,
+        metavar="N",
+        help="width of the first stage; 64, or 32 of deepfill_v1, when not given",
+    )
     group.add_argument(
         "--depth",
         type=positive_int,
-        default=7,
         metavar="N",
-        help="times the size is halved: 7 for 256x256, 8 for 512x512",
+        help="times a U-Net halves the size: 7, for 256x256, when not given; 8 for 512x512",
     )
     group.add_argument(
-        "--output_activation", choices=("linear", "tanh"), default="linear", help="the paper's output is linear"
+        "--output_activation",
+        choices=("linear", "tanh"),
+        help="of a U-Net; linear, as in the paper, when not given",
     )
     group.add_argument("--weights", metavar="FILE|DIR", help="start from these weights")
 
@@ -203,7 +222,7 @@ def _add_schedule_options(group) -> None:
         "--lr",
         type=positive_float,
         metavar="X",
-        help="learning rate of Adam; 2e-4, or 5e-5 to finetune, when not given",
+        help="learning rate of Adam; 2e-4, or 5e-5 to finetune, or 1e-4 of deepfill_v1, when not given",
     )
     group.add_argument(
         "--lr_schedule",
@@ -248,7 +267,7 @@ def _add_schedule_options(group) -> None:
     )
 
 
-def _add_loss_options(group) -> None:
+def _add_composite_options(group) -> None:
     for term, default in (("valid", 1.0), ("hole", 6.0), ("perceptual", 0.05), ("style", 120.0), ("tv", 0.1)):
         group.add_argument(
             f"--{term}_weight", type=weight_float, default=default, metavar="X", help=f"weight of L_{term}"
@@ -257,6 +276,36 @@ def _add_loss_options(group) -> None:
         "--vgg_weights",
         metavar="FILE",
         help=".npz or .pdparams of a VGG16, Oxford or torchvision naming; the shipped one when not given",
+    )
+
+
+def _add_adversarial_options(group) -> None:
+    for name, default, meaning in (
+        ("adversarial", 0.001, "weight of the critics' scores (paper and author)"),
+        ("discounted", 1.2, "weight of L1 in the hole (author)"),
+        ("known", 1.2, "weight of L1 outside the hole (author)"),
+        ("coarse", 1.2, "weight of the coarse picture in both L1 terms (author)"),
+        ("penalty", 10.0, "weight of the critics' gradient penalty (paper and author)"),
+    ):
+        group.add_argument(f"--{name}_weight", type=weight_float, default=default, metavar="X", help=meaning)
+    group.add_argument(
+        "--discount",
+        type=discount_float,
+        default=0.9,
+        metavar="X",
+        help="each pixel deeper in the hole counts X times as much: 0.9 by the author, 0.99 in the paper",
+    )
+    group.add_argument(
+        "--critic_steps", type=positive_int, default=5, metavar="N", help="updates of the critics in an iteration"
+    )
+    group.add_argument(
+        "--critic_channels", type=positive_int, default=64, metavar="N", help="width of the critics' first layer"
+    )
+    group.add_argument(
+        "--local_size",
+        type=positive_int,
+        metavar="N",
+        help="side of the patch around the hole that the local critic sees; half of --image_size when not given",
     )
 
 
@@ -292,11 +341,12 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
     parser = train_parser()
     defaults = vars(parser.parse_args([]))
     asked = parser.parse_args(argv)
-    config = asked.config or os.path.relpath(DEFAULT_CONFIG)
+    default, samples = (os.path.relpath(CONFIGS / name) for name in _DEFAULT_PRESETS[is_adversarial(asked.model)])
+    config = asked.config or default
     _apply_preset(parser, config)
     absent = parser.get_default("image_root")
     if not (asked.config or asked.image_root or Path(absent).exists()):
-        config, parser = os.path.relpath(SAMPLES_CONFIG), train_parser()
+        config, parser = samples, train_parser()
         _apply_preset(parser, config)
         print(
             f"no pictures at {absent}: a short demonstration on scikit-image's sample photographs instead;"
@@ -304,9 +354,32 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
         )
     options = parser.parse_args(argv)
     options.config = config
-    options.lr = options.lr or PHASE_LR[options.phase]
     defaults["dry_run"] = options.dry_run  # not of the run's
-    return options, {key: value for key, value in vars(options).items() if value != defaults[key]}
+    changed = {key: value for key, value in vars(options).items() if value != defaults[key]}
+    _refuse_options_of_others(options.model, changed)
+    options.lr = options.lr or (ADVERSARIAL_LR if is_adversarial(options.model) else PHASE_LR[options.phase])
+    return options, changed
+
+
+def is_adversarial(model: str) -> bool:
+    """Whether the network is trained against critics, and not under the composite loss."""
+    return model == "deepfill_v1"
+
+
+# What train.py takes when it is given no preset: with the dataset, and without.
+_DEFAULT_PRESETS = {False: ("celeba.yaml", "samples.yaml"), True: ("deepfill_celeba.yaml", "deepfill_samples.yaml")}
+
+
+def _refuse_options_of_others(model: str, changed: dict) -> None:
+    """An option that means nothing to the network would be passed over in silence."""
+    title = OF_UNETS if is_adversarial(model) else OF_DEEPFILL
+    [group] = [group for group in train_parser()._action_groups if group.title == title]
+    foreign = {action.dest for action in group._group_actions}
+    if is_adversarial(model):
+        foreign |= {"depth", "output_activation", "phase", "style_warmup_iters", "sync_norm"}
+    for key in changed:
+        if key in foreign:
+            raise InputError(f"--{key}: means nothing to --model {model}; leave it out, or choose another network")
 
 
 def _apply_preset(parser: Parser, path: str | os.PathLike) -> None:
@@ -367,6 +440,12 @@ def fill_parser() -> Parser:
     )
     parser.add_argument(
         "--grid", action="store_true", help="also write input, mask, output, composite and truth side by side"
+    )
+    parser.add_argument(
+        "--show_attention",
+        action="store_true",
+        help="also write from where deepfill_v1 took what it filled in: the hue is the direction (right red, down "
+        "yellow-green, left cyan, up violet), the saturation the distance",
     )
     parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="of the generated holes")
     add_device_options(parser, precision=True)

@@ -42,6 +42,11 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     about = read_meta(weights_directory(options.weights, exported=True)).get("about")
     inpainter = Inpainter.from_checkpoint(options.weights, options.precision)
+    if options.show_attention and not inpainter.has_attention:
+        raise InputError(
+            f"--show_attention: expected weights of deepfill_v1, not exported, got {options.weights}, which have no "
+            "attention to show"
+        )
     if about:
         print(f"{options.weights}: {about}")
     failures = [line for job in tqdm(jobs, unit="picture", desc="fill") if (line := attempt(job, inpainter, options))]
@@ -58,12 +63,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 def attempt(job: Job, inpainter, options: argparse.Namespace) -> str | None:
     """Fill one picture and write the results; the line that says why not, if not."""
     try:
-        fill(job, inpainter, Path(options.output), options.grid)
+        fill(job, inpainter, Path(options.output), options.grid, options.show_attention)
     except InputError as error:
         return str(error)
 
 
-def fill(job: Job, inpainter, output: Path, grid: bool) -> None:
+def fill(job: Job, inpainter, output: Path, grid: bool, show_attention: bool) -> None:
     from engine.validation import sample_row
 
     picture = job.picture()
@@ -77,12 +82,14 @@ def fill(job: Job, inpainter, output: Path, grid: bool) -> None:
         tqdm.write(f"warning: {job.name}: {warning}", file=sys.stderr)
     if mask.all():
         tqdm.write(f"warning: {job.name}: the mask has no hole, the picture comes back as it is", file=sys.stderr)
-    raw = inpainter.raw(picture, mask == 0)
-    write_picture(output / f"{job.name}.png", np.where(mask[..., None] == 0, raw, picture))
+    views = inpainter.views(picture, mask == 0)
+    write_picture(output / f"{job.name}.png", np.where(mask[..., None] == 0, views["output"], picture))
     if job.mask_is_generated:
         write_mask(output / f"{job.name}_mask.png", mask)
     if grid:
-        write_picture(output / f"{job.name}_grid.png", sample_row(picture, mask, raw))
+        write_picture(output / f"{job.name}_grid.png", sample_row(picture, mask, views))
+    if show_attention:
+        write_picture(output / f"{job.name}_attention.png", views["attention"])
 
 
 def list_jobs(options: argparse.Namespace) -> list[Job]:

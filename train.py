@@ -16,7 +16,7 @@ import yaml
 
 from errors import InputError, run_cleanly
 from files import atomic_path
-from options import parse_train, setup_device
+from options import is_adversarial, parse_train, setup_device
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -42,7 +42,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def build_data(options: argparse.Namespace):
     """Training stream and validation set."""
-    from datasets.inpainting import GeneratedMasks, InpaintingDataset, MaskFolder, PictureFolder, SamplePhotos, hold_out
+    from datasets.inpainting import InpaintingDataset, PictureFolder, SamplePhotos, hold_out
     from engine.validation import ValidationSet
 
     if options.dry_run:
@@ -53,14 +53,19 @@ def build_data(options: argparse.Namespace):
         pictures, held = PictureFolder(options.image_root), PictureFolder(options.val_image_root)
     else:
         pictures, held = hold_out(PictureFolder(options.image_root), options.val_count)
-    if options.mask_root:
-        masks = MaskFolder(options.mask_root, options.hole, dilate=options.mask_dilate == "yes")
-    else:
-        masks = GeneratedMasks()
+    masks = build_masks(options)
     # Read one sample here: a set of which nothing can be read is told before the run, not from inside a reader process.
     InpaintingDataset(pictures, masks, options.image_size, options.seed)[0]
     dataset = InpaintingDataset(pictures, masks, options.image_size, options.seed)
-    return dataset, ValidationSet(held, options.image_size, options.val_count)
+    return dataset, ValidationSet(held, options.image_size, options.val_count, options.hole_shape)
+
+
+def build_masks(options: argparse.Namespace):
+    from datasets.inpainting import GeneratedMasks, MaskFolder
+
+    if options.mask_root:
+        return MaskFolder(options.mask_root, options.hole, dilate=options.mask_dilate == "yes")
+    return GeneratedMasks(shape=options.hole_shape)
 
 
 def _do_without_absent_data(options: argparse.Namespace) -> None:
@@ -73,14 +78,46 @@ def _do_without_absent_data(options: argparse.Namespace) -> None:
 
 
 def build_trainer(options: argparse.Namespace, dataset, validation):
-    from engine.reconstruction import ReconstructionTask
     from engine.settings import Settings
     from engine.trainer import Trainer
 
-    flags = {"amp": options.amp == "O1", "sync_norm": options.sync_norm == "yes"}
-    settings = Settings(**{f.name: flags.get(f.name, getattr(options, f.name)) for f in fields(Settings)})
-    task = ReconstructionTask(build_model(options), build_loss(options), settings)
+    adversarial = is_adversarial(options.model)
+    values = vars(options) | {
+        "amp": options.amp == "O1",
+        "sync_norm": options.sync_norm == "yes",
+        "critic_steps": options.critic_steps if adversarial else 0,
+    }
+    settings = Settings(**{f.name: values[f.name] for f in fields(Settings)})
+    task = (adversarial_task if adversarial else reconstruction_task)(options, settings)
     return Trainer(task, dataset, validation, settings, Path(options.log_dir))
+
+
+def reconstruction_task(options: argparse.Namespace, settings):
+    """A U-Net under the composite loss."""
+    from engine.reconstruction import ReconstructionTask
+
+    return ReconstructionTask(build_model(options), build_loss(options), settings)
+
+
+def adversarial_task(options: argparse.Namespace, settings):
+    """DeepFillv1 against its critics."""
+    from engine.adversarial import AdversarialTask
+    from losses.wgan import GeneratorLoss
+    from models.critics import Critics
+
+    model = build_model(options)
+    weights = {
+        "adversarial_local": options.adversarial_weight,
+        "adversarial_global": options.adversarial_weight,
+        "discounted": options.discounted_weight,
+        "known": options.known_weight,
+    }
+    try:
+        critics = Critics(options.image_size, options.local_size, options.critic_channels)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    criterion = GeneratorLoss(weights, options.coarse_weight, options.discount)
+    return AdversarialTask(model, critics, criterion, settings, options.penalty_weight)
 
 
 def build_model(options: argparse.Namespace):
@@ -91,10 +128,13 @@ def build_model(options: argparse.Namespace):
     from models import build_model as build
 
     paddle.seed(options.seed)
+    of_network = {
+        "base_channels": options.base_channels,
+        "depth": options.depth,
+        "output": options.output_activation,
+    }
     try:
-        model = build(
-            options.model, base_channels=options.base_channels, depth=options.depth, output=options.output_activation
-        )
+        model = build(options.model, **{key: value for key, value in of_network.items() if value is not None})
     except ValueError as error:
         raise InputError(str(error)) from None
     if options.weights:
@@ -133,12 +173,15 @@ def print_plan(options: argparse.Namespace, changed: dict, trainer) -> None:
 
     if not distributed.is_first():
         return
-    parameters = sum(p.size for p in trainer.task.model.parameters() if not p.stop_gradient) / 1e6
+    parameters = ", ".join(
+        f"{name} {sum(p.size for p in network.parameters() if not p.stop_gradient) / 1e6:.2f} M parameters"
+        for name, network in trainer.task.networks.items()
+    )
     processes = f"; {distributed.world_size()} processes" if distributed.world_size() > 1 else ""
     print(f"preset: {options.config}")
     print("options that differ from the defaults: " + ", ".join(f"{key}={value}" for key, value in changed.items()))
     print(
-        f"{options.model}: {parameters:.2f} M parameters; {len(trainer.dataset.pictures)} pictures; {options.phase} "
+        f"{options.model}: {parameters}; {len(trainer.dataset.pictures)} pictures; {options.phase} "
         f"phase, iterations {trainer.iteration} to {options.max_iters}; {paddle.get_device()}{processes}; "
         f"{options.log_dir}"
     )
@@ -153,7 +196,8 @@ def dry_run(trainer) -> None:
 
 def run(trainer) -> None:
     from engine import distributed
-    from engine.trainer import NonFiniteLossError, Stopped
+    from engine.task import NonFiniteLossError
+    from engine.trainer import Stopped
 
     try:
         with distributed.obituary(f"checkpoints in {trainer.log_dir} are whole; go on with --resume auto"):
@@ -171,6 +215,13 @@ def _check(options: argparse.Namespace) -> None:
     """Refuse at once what would fail late."""
     import paddle
 
+    if options.amp == "O1" and is_adversarial(options.model):
+        raise InputError(
+            f"--amp O1: expected another network than {options.model}, whose critics' gradient penalty is a gradient "
+            "of a gradient, too small for float16; use --amp O0"
+        )
+    if options.mask_root and options.hole_shape != "irregular":
+        raise InputError("--mask_root and --hole_shape: masks are read or generated; give one of the two")
     on_gpu = paddle.get_device().startswith("gpu")
     if options.amp == "O1" and not on_gpu:
         raise InputError(

@@ -14,7 +14,7 @@ import numpy as np
 import paddle
 
 from datasets.images import SAMPLE_PHOTOS, list_pictures, read_picture, sample_photo, to_float
-from datasets.mask_generator import generate_mask
+from datasets.mask_generator import generate_box, generate_mask
 from datasets.masks import BUCKETS, bucket_of, hole_ratio, read_mask, resize_mask
 from datasets.transforms import augment_mask, center_resize, load_training_picture
 from errors import InputError
@@ -134,12 +134,25 @@ class MaskFolder:
 
 
 class GeneratedMasks:
-    """Drawn masks: a bucket uniformly among ``buckets``, off the border or not (``border`` None: half and half)."""
+    """Drawn masks.
 
-    def __init__(self, buckets: Sequence[tuple[float, float]] = BUCKETS, border: bool | None = None):
-        self.buckets, self.border = tuple(buckets), border
+    Args:
+        buckets: of irregular ones, each as likely as the others.
+        border: of irregular ones, at the border or not; None: half and half.
+        shape: "irregular", "box" (see ``generate_box``), or "both", half and half.
+    """
+
+    def __init__(
+        self,
+        buckets: Sequence[tuple[float, float]] = BUCKETS,
+        border: bool | None = None,
+        shape: str = "irregular",
+    ):
+        self.buckets, self.border, self.shape = tuple(buckets), border, shape
 
     def draw(self, rng: np.random.Generator, size: int) -> np.ndarray:
+        if self.shape == "box" or (self.shape == "both" and rng.random() < 0.5):
+            return generate_box(rng, size, size)
         bucket = self.buckets[rng.integers(len(self.buckets))]
         border = bool(rng.random() < 0.5) if self.border is None else self.border
         return generate_mask(rng, size, size, bucket, border)

@@ -1,7 +1,7 @@
 """Many processes, one training: what each must know of the others. With one process all of this does nothing.
 
-Processes are made by ``python -m paddle.distributed.launch``. Gradients are averaged by ``paddle.DataParallel``; here
-is the rest: who is first, and means and lists over all.
+Processes are made by ``python -m paddle.distributed.launch``. Gradients are averaged by ``paddle.DataParallel`` where
+that can be; here is the rest: who is first, and means and lists over all.
 """
 
 import contextlib
@@ -92,3 +92,15 @@ def average(tensors: Sequence[paddle.Tensor]) -> None:
         for tensor in tensors:
             distributed.all_reduce(tensor)
             tensor.set_value(tensor / world_size())
+
+
+def average_gradients(parameters: Sequence[paddle.Tensor]) -> None:
+    """Put each gradient's mean over the processes in its place, in one exchange."""
+    gradients = [p.grad for p in parameters if p.grad is not None]
+    if world_size() == 1 or not gradients:
+        return
+    together = paddle.concat([g.flatten() for g in gradients])
+    distributed.all_reduce(together)
+    shares = (together / world_size()).split([g.size for g in gradients])
+    for gradient, share in zip(gradients, shares, strict=True):
+        gradient.set_value(share.reshape(gradient.shape))

@@ -10,6 +10,8 @@ from datasets.images import to_float, to_uint8
 from engine.checkpoint import PARAMS, load_weights, weights_directory
 from engine.exported import StaticModel
 from errors import InputError
+from models.contextual_attention import offsets_to_picture
+from models.deepfill import OFFSETS_STEP, DeepFillV1
 
 
 class Inpainter:
@@ -59,10 +61,46 @@ class Inpainter:
 
     def raw(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         """The network's own output over the whole picture, clipped and rounded: uint8 [H, W, 3]."""
-        _check(picture, hole)
-        mask = 1 - hole.astype("float32")[None]  # [1, H, W]
-        image = to_float(picture) * mask
-        return to_uint8(run(self.model, image[None], mask[None])[0])
+        return to_uint8(run(self.model, *_arrays(picture, hole))[0])
+
+    def views(self, picture: np.ndarray, hole: np.ndarray) -> dict[str, np.ndarray]:
+        """What the network makes on its way, for viewing: uint8 [H, W, 3] each, by name.
+
+        ``output`` of any; before it ``coarse`` and behind it ``attention`` of one with contextual attention (see
+        ``attention_picture``) that is not exported.
+        """
+        if not self.has_attention:
+            return {"output": self.raw(picture, hole)}
+        image, mask = _arrays(picture, hole)
+        with paddle.no_grad():
+            stages = self.model(paddle.to_tensor(image), paddle.to_tensor(mask), stages=True)
+        coarse, output = (to_uint8(t.numpy()[0]) for t in (stages.coarse, stages.refined))
+        shown = attention_picture(picture, hole, stages.offsets.numpy()[0])
+        return {"coarse": coarse, "output": output, "attention": shown}
+
+    @property
+    def has_attention(self) -> bool:
+        """Whether there is an attention to look at."""
+        return isinstance(self.model, DeepFillV1)
+
+
+def attention_picture(picture: np.ndarray, hole: np.ndarray, offsets: np.ndarray) -> np.ndarray:
+    """Where the hole was filled from, as ``offsets_to_picture`` colours it, on the picture in pale grey.
+
+    Shape:
+        picture: uint8 [H, W, 3].   hole: [H, W].   offsets: [2, ⌈H/8⌉, ⌈W/8⌉]. Returns uint8 [H, W, 3].
+    """
+    h, w = hole.shape
+    colours = offsets_to_picture(offsets, enlarge=OFFSETS_STEP, longest=float(np.hypot(*offsets.shape[1:])))
+    grey = np.repeat(picture.mean(axis=2, keepdims=True) / 2 + 127, 3, axis=2).astype(np.uint8)
+    return np.where(hole.astype(bool)[..., None], colours[:h, :w], grey)
+
+
+def _arrays(picture: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
+    """A network's inputs, image and mask, checked."""
+    _check(picture, hole)
+    mask = 1 - hole.astype("float32")[None]  # [1, H, W]
+    return (to_float(picture) * mask)[None], mask[None]
 
 
 def run(model: nn.Layer | StaticModel, image: np.ndarray, mask: np.ndarray) -> np.ndarray:

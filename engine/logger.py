@@ -3,6 +3,7 @@
 import csv
 import logging
 import time
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -15,20 +16,18 @@ from files import atomic_path
 
 log = logging.getLogger("paddle_pconv")
 
-TERMS = ("valid", "hole", "perceptual", "style", "tv")
 MEASURES = ("l1_percent", "psnr", "ssim")
-COLUMNS = (
-    "iter",
-    "epoch",
-    "lr",
-    "loss",
-    *TERMS,
-    "reader_cost",
-    "batch_cost",
-    "ips",
-    *(f"val_{measure}" for measure in MEASURES),
-    *(f"val_{measure}_{bucket}" for measure in MEASURES for bucket in BUCKET_NAMES),
-)
+
+
+def columns(terms: Sequence[str]) -> tuple[str, ...]:
+    """Of metrics.csv, for a task with these loss terms."""
+    return (
+        *("iter", "epoch", "lr", "loss"),
+        *terms,
+        *("reader_cost", "batch_cost", "ips"),
+        *(f"val_{measure}" for measure in MEASURES),
+        *(f"val_{measure}_{bucket}" for measure in MEASURES for bucket in BUCKET_NAMES),
+    )
 
 
 class RunLogger:
@@ -36,37 +35,44 @@ class RunLogger:
 
     Args:
         directory: logs/<name>.
+        terms: names of the loss terms, in the order of the log.
         start_iter: iterations already done. Rows of metrics.csv behind it, from a run that went further than its last
             checkpoint, are dropped.
     """
 
-    def __init__(self, directory: Path, max_iters: int, start_iter: int = 0):
+    def __init__(self, directory: Path, max_iters: int, terms: Sequence[str], start_iter: int = 0):
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
         self.max_iters, self.start_iter = max_iters, start_iter
+        self.terms, self.columns = tuple(terms), columns(terms)
         self.started = time.perf_counter()
         self._handler = _FileAndBarHandler(self.directory / "train.log")
         log.addHandler(self._handler)
         log.setLevel(logging.INFO)
         self.csv_path = self.directory / "metrics.csv"
-        _keep_rows(self.csv_path, start_iter)
+        _keep_rows(self.csv_path, self.columns, start_iter)
         # VisualDL shows one record file of a folder: a resumed run must go on in that of the run before.
         records = sorted(self.directory.glob("vdlrecords.*.log"))
         self.visualdl = LogWriter(logdir=str(self.directory), file_name=records[-1].name if records else "")
         self.bar = tqdm(total=max_iters, initial=start_iter, unit="it", desc="train", dynamic_ncols=True)
 
     def training(self, row: dict, weighted: dict[str, float], epochs: float) -> None:
-        """One line of train.log, one row of metrics.csv, the curves. ``row`` has keys of ``COLUMNS``."""
+        """One line of train.log, one row of metrics.csv, the curves.
+
+        Args:
+            row: has keys of ``columns``.
+            weighted: the terms of the loss, each times its weight. Other terms get curves of their own.
+        """
         it = row["iter"]
-        terms = ", ".join(f"{name}: {row[name]:.4f}" for name in ("loss", *TERMS) if name in row)
+        terms = ", ".join(f"{name}: {row[name]:.4f}" for name in ("loss", *self.terms) if name in row)
         log.info(
             f"[TRAIN] epoch: {row['epoch']}, iter: {it}/{self.max_iters}, {terms}, lr: {row['lr']:.3g}, "
             f"reader_cost: {row['reader_cost']:.4f} s, batch_cost: {row['batch_cost']:.4f} s, "
             f"ips: {row['ips']:.2f} images/s, ETA {self._eta(it)}"
         )
         self._append(row)
-        raw = {name: row[name] for name in TERMS if name in row}
-        self._scalars("loss_raw", raw, it)
+        self._scalars("loss_raw", {name: row[name] for name in weighted}, it)
+        self._scalars("critics", {name: row[name] for name in self.terms if name in row and name not in weighted}, it)
         self._scalars("loss_weighted", {**weighted, "total": row["loss"]}, it)
         self._scalars("train", {"lr": row["lr"], "ips": row["ips"], "epoch": epochs}, it)
 
@@ -99,7 +105,7 @@ class RunLogger:
         return row["val_psnr"]
 
     def samples(self, iteration: int, rows: dict[str, np.ndarray]) -> None:
-        """Fixed samples by hole area, uint8 [S, 5·S, 3] each: samples/iter_N.png, and pictures in VisualDL."""
+        """Fixed samples by hole area, uint8 [S, k·S, 3] each: samples/iter_N.png, and pictures in VisualDL."""
         write_picture(self.directory / "samples" / f"iter_{iteration}.png", np.concatenate(list(rows.values())))
         for name, row in rows.items():
             self.visualdl.add_image(f"samples/{name}", np.array(row), step=iteration)
@@ -117,7 +123,7 @@ class RunLogger:
     def _append(self, row: dict) -> None:
         fresh = not self.csv_path.exists()
         with open(self.csv_path, "a", newline="") as file:
-            writer = csv.DictWriter(file, COLUMNS)
+            writer = csv.DictWriter(file, self.columns)
             if fresh:
                 writer.writeheader()
             writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
@@ -140,13 +146,13 @@ class _FileAndBarHandler(logging.FileHandler):
         tqdm.write(record.getMessage())
 
 
-def _keep_rows(path: Path, last_iter: int) -> None:
+def _keep_rows(path: Path, columns: Sequence[str], last_iter: int) -> None:
     """Drop the rows behind ``last_iter``."""
     if not path.exists():
         return
     with open(path, newline="") as file:
         rows = [row for row in csv.DictReader(file) if int(row["iter"]) <= last_iter]
     with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
-        writer = csv.DictWriter(file, COLUMNS, extrasaction="ignore")
+        writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
         writer.writerows(rows)

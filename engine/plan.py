@@ -44,8 +44,9 @@ def describe(trainer: Trainer, start: int, cost: Cost) -> list[str]:
     s, pictures = trainer.settings, len(trainer.dataset.pictures)
     left = s.max_iters - start
     samples = trainer.samples_per_iteration
-    parameters = sum(p.size for p in trainer.task.model.parameters())
-    checkpoint = parameters * 4 * (4 if trainer.ema else 3)  # weights, Adam's two moments, the average
+    parameters = sum(p.size for network in trainer.task.networks.values() for p in network.parameters())
+    averaged = sum(p.size for p in trainer.task.model.parameters()) if trainer.ema else 0
+    checkpoint = 4 * (3 * parameters + averaged)  # weights and Adam's two moments
     kept = s.keep or -(-s.max_iters // s.save_every)
     return [
         f"iterations   {start} to {s.max_iters}, {samples} pictures each: "

@@ -1,7 +1,6 @@
 """The paper's training task: one network under the composite loss (Liu et al. 2018, arXiv:1804.07723, section 4.1)."""
 
 import contextlib
-import math
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -11,18 +10,13 @@ from paddle.utils import unique_name
 
 from engine import distributed
 from engine.settings import Settings
+from engine.task import Batch, finite_values, make_adam, mean_terms
 from engine.training_state import OPTIMIZER, load_optimizer
 from losses import InpaintingLoss
 
-Batch = tuple[paddle.Tensor, paddle.Tensor]  # gt [N, 3, S, S], mask [N, 1, S, S]
-
-
-class NonFiniteLossError(RuntimeError):
-    """A loss term became NaN or infinite."""
-
 
 class ReconstructionTask:
-    """Adam on ``model`` under ``criterion``.
+    """Adam on ``model`` under ``criterion``; a ``Task``.
 
     Args:
         model: made by ``models.build_model``.
@@ -45,11 +39,18 @@ class ReconstructionTask:
         return self.criterion.weights
 
     @property
+    def terms(self) -> tuple[str, ...]:
+        return tuple(self.weights)
+
+    @property
+    def networks(self) -> dict[str, paddle.nn.Layer]:
+        return {"model": self.model}
+
+    @property
     def lr(self) -> float:
         return self.optimizer.get_lr()
 
     def schedule(self, done: int) -> None:
-        """Set what depends on the iterations done."""
         s = self.settings
         self.optimizer.set_lr(s.lr_at(done))
         self.weights["style"] = min(1.0, self.style_weight) if done < s.style_warmup_iters else self.style_weight
@@ -58,11 +59,7 @@ class ReconstructionTask:
         self.model.train()
 
     def step(self, batches: Sequence[Batch]) -> dict[str, float]:
-        """One update from the gradients' mean over the batches. Returns the raw terms, means too.
-
-        Raises:
-            NonFiniteLossError: naming the term; nothing was updated.
-        """
+        """One update from the gradients' mean over the batches. Returns the raw terms, means too."""
         terms = []
         for i, (gt, mask) in enumerate(batches):
             last = i == len(batches) - 1
@@ -72,19 +69,16 @@ class ReconstructionTask:
             self.scaler.step(self.optimizer)
         self.scaler.update()
         self.optimizer.clear_grad()
-        return {name: sum(t[name] for t in terms) / len(terms) for name in terms[0]}
+        return mean_terms(terms)
 
     def states(self) -> dict[str, dict]:
-        """What a checkpoint must hold beside the network: file name to state."""
         return {OPTIMIZER: self.optimizer.state_dict()}
 
     def notes(self) -> dict:
-        """What a checkpoint's meta.json must hold."""
         scaler = {key: np.asarray(value).reshape(-1).tolist() for key, value in self.scaler.state_dict().items()}
         return {"scaler": scaler} if scaler else {}
 
     def restore(self, directory: Path, notes: dict) -> None:
-        """Set what ``states`` and ``notes`` gave; the network's own weights are set already."""
         load_optimizer(self.optimizer, directory, self.model.state_dict())
         if notes.get("scaler") and self.settings.amp:
             state = self.scaler.state_dict()
@@ -97,27 +91,6 @@ class ReconstructionTask:
         values = finite_values(terms)
         self.scaler.scale(self.criterion.total(terms) / batches).backward()
         return values
-
-
-def make_adam(model: paddle.nn.Layer, settings: Settings, **options) -> paddle.optimizer.Adam:
-    """Adam over the network's parameters, with the gradients clipped as the settings say."""
-    clip = paddle.nn.ClipGradByGlobalNorm(settings.clip_norm) if settings.clip_norm else None
-    # use_multi_tensor: the plain update starts a second pool of threads on CPU, which then fights the convolutions'.
-    return paddle.optimizer.Adam(
-        settings.lr, parameters=model.parameters(), grad_clip=clip, use_multi_tensor=True, **options
-    )
-
-
-def finite_values(terms: dict[str, paddle.Tensor]) -> dict[str, float]:
-    """The terms' values, fetched from the device at once.
-
-    Raises:
-        NonFiniteLossError: naming those that are not finite.
-    """
-    values = dict(zip(terms, paddle.stack([t.detach() for t in terms.values()]).tolist(), strict=True))
-    if bad := [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]:
-        raise NonFiniteLossError(f"expected finite loss terms, got {', '.join(bad)}; lower --lr, or use --amp O0")
-    return values
 
 
 def _no_sync(network: paddle.nn.Layer) -> contextlib.AbstractContextManager:

@@ -6,7 +6,7 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """How long, how fast and how often. Counts are in iterations; an iteration is one step of the optimiser."""
+    """How long, how fast and how often. Counts are in iterations; an iteration is one update of the network."""
 
     max_iters: int
     batch_size: int  # of one process, in one go through the network
@@ -17,7 +17,8 @@ class Settings:
     style_warmup_iters: int = (
         0  # with style weight 1 first: too great a weight at the start leaves fish-scale artefacts
     )
-    accumulate: int = 1  # batches in an iteration
+    accumulate: int = 1  # batches whose gradients make one update
+    critic_steps: int = 0  # updates of the critics before each of the network's
     clip_norm: float = 0.0  # of all gradients together; 0: not clipped
     ema_decay: float = 0.0  # 0: no average of the weights
     amp: bool = False
@@ -28,6 +29,11 @@ class Settings:
     keep: int = 0  # checkpoints; 0: all
     num_workers: int = 2
     seed: int = 0
+
+    @property
+    def batches_per_iteration(self) -> int:
+        """Of one process; each update sees pictures of its own."""
+        return self.accumulate * (1 + self.critic_steps)
 
     def lr_at(self, done: int) -> float:
         """Learning rate after ``done`` iterations."""

@@ -22,8 +22,8 @@ from engine.checkpoint import EMA_PARAMS, PARAMS, load_arrays_into, read_arrays,
 from engine.ema import WeightAverage
 from engine.inpainter import Inpainter
 from engine.logger import RunLogger
-from engine.reconstruction import NonFiniteLossError, ReconstructionTask
 from engine.settings import Settings
+from engine.task import NonFiniteLossError, Task, mean_terms
 from engine.training_state import CheckpointFolder
 from engine.validation import ValidationSet
 
@@ -52,7 +52,7 @@ class Trainer:
 
     def __init__(
         self,
-        task: ReconstructionTask,
+        task: Task,
         dataset: InpaintingDataset,
         validation: ValidationSet,
         settings: Settings,
@@ -69,7 +69,7 @@ class Trainer:
     @property
     def samples_per_iteration(self) -> int:
         """Of all processes together."""
-        return self.settings.accumulate * self.settings.batch_size * distributed.world_size()
+        return self.settings.batches_per_iteration * self.settings.batch_size * distributed.world_size()
 
     def resume(self, directory: Path) -> None:
         """Take up the run where a checkpoint left it; in another phase, from its weights alone."""
@@ -92,7 +92,7 @@ class Trainer:
             Stopped: by SIGTERM or Ctrl-C, everything saved.
         """
         first = distributed.is_first()
-        logger = RunLogger(self.log_dir, self.settings.max_iters, self.iteration) if first else None
+        logger = RunLogger(self.log_dir, self.settings.max_iters, self.task.terms, self.iteration) if first else None
         try:
             with _StopRequest() as stop, contextlib.closing(self.batches()) as stream:
                 self._loop(stream, logger, stop)
@@ -126,7 +126,7 @@ class Trainer:
     def batches(self) -> Iterator[list]:
         """The batches of each iteration still to do."""
         s = self.settings
-        count = (s.max_iters - self.iteration) * s.accumulate
+        count = (s.max_iters - self.iteration) * s.batches_per_iteration
         sampler = StreamBatchSampler(s.batch_size, count, self.position, distributed.rank(), distributed.world_size())
         loader = DataLoader(
             self.dataset, batch_sampler=sampler, num_workers=s.num_workers, worker_init_fn=_live_as_long_as_the_trainer
@@ -135,7 +135,7 @@ class Trainer:
         try:
             for gt, mask in samples:
                 group.append((gt, mask))
-                if len(group) == s.accumulate:
+                if len(group) == s.batches_per_iteration:
                     yield group
                     group = []
         finally:
@@ -164,7 +164,7 @@ class Trainer:
         terms = distributed.mean(window.mean_terms())
         if logger:
             epochs = self.position / len(self.dataset.pictures)
-            weighted = {name: self.task.weights.get(name, 0) * value for name, value in terms.items()}
+            weighted = {name: weight * terms[name] for name, weight in self.task.weights.items() if name in terms}
             row = {
                 "iter": self.iteration,
                 "epoch": math.ceil(epochs),
@@ -282,7 +282,7 @@ class _Window:
         self.mark = time.perf_counter()
 
     def mean_terms(self) -> dict[str, float]:
-        return {name: sum(t[name] for t in self.terms) / len(self.terms) for name in self.terms[-1]}
+        return mean_terms(self.terms)
 
     def costs(self, samples: int) -> dict[str, float]:
         steps = len(self.terms)

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator
 import numpy as np
 
 from datasets.inpainting import PictureSource
-from datasets.mask_generator import generate_mask
+from datasets.mask_generator import generate_box, generate_mask
 from datasets.masks import BUCKETS, border_kind, bucket_of, hole_ratio
 from datasets.transforms import center_resize
 from engine import distributed
@@ -21,12 +21,16 @@ log = logging.getLogger("paddle_pconv")
 
 
 class ValidationSet:
-    """The first ``count`` pictures, centred, each with a generated hole; the buckets in turn, on and off the border.
+    """The first ``count`` pictures, centred, each with a generated hole.
 
-    The holes are the same in every run, whatever its seed, so runs over the same pictures can be compared.
+    Irregular ones are of the buckets in turn. The holes are the same in every run, whatever its seed, so runs over the
+    same pictures can be compared.
+
+    Args:
+        shape: see ``datasets.inpainting.GeneratedMasks``.
     """
 
-    def __init__(self, pictures: PictureSource, image_size: int, count: int):
+    def __init__(self, pictures: PictureSource, image_size: int, count: int, shape: str = "irregular"):
         readable = list(itertools.islice(_readable(pictures), count))
         if not readable:
             raise InputError(
@@ -34,12 +38,7 @@ class ValidationSet:
             )
         self.names, originals = zip(*itertools.islice(itertools.cycle(readable), count), strict=True)
         self.gts = [center_resize(picture, image_size) for picture in originals]
-        self.masks = [
-            generate_mask(
-                np.random.default_rng([2, i]), image_size, image_size, BUCKETS[i % 6], border=(i // 6) % 2 == 1
-            )
-            for i in range(count)
-        ]
+        self.masks = [_mask(i, image_size, shape) for i in range(count)]
 
     def measure(self, inpaint: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> list[dict]:
         """Rows of ``metrics.buckets.bucket_rows`` for ``inpaint(picture, hole)`` over the set, composite protocol.
@@ -56,12 +55,12 @@ class ValidationSet:
         return float(np.mean([psnr(gt, mean(gt, mask == 0)) for gt, mask in zip(self.gts, self.masks, strict=True)]))
 
     def samples(self, inpainter) -> dict[str, np.ndarray]:
-        """Input, mask, output, composite, truth side by side, one row for each bucket: name to uint8 [S, 5·S, 3]."""
+        """One ``sample_row`` for each bucket, by its name."""
         rows = {}
         for gt, mask in zip(self.gts, self.masks, strict=True):
             name = bucket_of(hole_ratio(mask))
             if name not in rows:
-                rows[name] = sample_row(gt, mask, inpainter.raw(gt, mask == 0))
+                rows[name] = sample_row(gt, mask, inpainter.views(gt, mask == 0))
         return rows
 
 
@@ -80,10 +79,21 @@ def _readable(pictures: PictureSource) -> Iterator[tuple[str, np.ndarray]]:
             log.warning("skipping %s: %s", pictures.name(i), error)
 
 
-def sample_row(gt: np.ndarray, mask: np.ndarray, output: np.ndarray) -> np.ndarray:
-    """Input (hole white), mask (hole white), output, composite and truth side by side: uint8 [H, 5·W, 3]."""
+def _mask(number: int, size: int, shape: str) -> np.ndarray:
+    """Mask ``number`` of a set: of each twelve the last six come to the border, or are boxes where both are asked."""
+    rng, second_half = np.random.default_rng([2, number]), (number // len(BUCKETS)) % 2 == 1
+    if shape == "box" or (shape == "both" and second_half):
+        return generate_box(rng, size, size)
+    return generate_mask(rng, size, size, BUCKETS[number % len(BUCKETS)], border=second_half)
+
+
+def sample_row(gt: np.ndarray, mask: np.ndarray, views: dict[str, np.ndarray]) -> np.ndarray:
+    """Input (hole white), mask (hole white), the views, composite and truth side by side: uint8 [H, k·W, 3].
+
+    Args:
+        views: what ``Inpainter.views`` gives.
+    """
     hole = (mask == 0)[..., None]
     shown_mask = np.repeat(np.where(hole, 255, 0).astype(np.uint8), 3, axis=2)
-    return np.concatenate(
-        [np.where(hole, 255, gt).astype(np.uint8), shown_mask, output, np.where(hole, output, gt), gt], axis=1
-    )
+    masked, composite = np.where(hole, 255, gt).astype(np.uint8), np.where(hole, views["output"], gt)
+    return np.concatenate([masked, shown_mask, *views.values(), composite, gt], axis=1)

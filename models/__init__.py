@@ -10,6 +10,7 @@ import zlib  # noqa: F401  Paddle 2.6 brings a zlib of its own, which crashes Py
 from paddle import nn
 from paddle.utils import unique_name
 
+from .deepfill import DeepFillV1
 from .partial_conv import PartialConv2D, PartialUpConv2D
 from .unet import ConvUNet, PConvResidualUNet, PConvUNet
 
@@ -17,6 +18,7 @@ MODELS: dict[str, type[nn.Layer]] = {
     "pconv_unet": PConvUNet,
     "conv_unet": ConvUNet,
     "pconv_residual_unet": PConvResidualUNet,
+    "deepfill_v1": DeepFillV1,
 }
 
 __all__ = ["MODELS", "PartialConv2D", "PartialUpConv2D", "build_model"]

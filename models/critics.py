@@ -5,11 +5,17 @@ convolutions of stride 2 with LeakyReLU 0.2, then one linear unit: a Wasserstein
 without normalisation each picture is scored by itself, as the gradient penalty asks for. At base width 64::
 
     global    64, 128, 256, 256      local    64, 128, 256, 512
+
+The local critic's patch is a window in the middle of which the hole lies (``hole_windows``). For a box it is the
+paper's: of the fixed size that the critic takes. An irregular hole may spread over more than that, and the window with
+it: what is cut out is then made smaller to the critic's size.
 """
 
+import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
+from paddle.utils import unique_name
 
 GLOBAL_WIDTHS = (1, 2, 4, 4)
 LOCAL_WIDTHS = (1, 2, 4, 8)
@@ -50,6 +56,91 @@ class Critic(nn.Layer):
         for conv in self.convs:
             x = F.leaky_relu(conv(x), 0.2)
         return self.linear(x.reshape([x.shape[0], -1]))  # not flatten, which has no second derivative
+
+
+class Critics(nn.Layer):
+    """Both critics, and what each of them sees.
+
+    Args:
+        size: side of the pictures.
+        local_size: side of the local critic's patches; half of ``size``, as in the paper, when not given.
+        base_channels: width of their first layers.
+    Raises:
+        ValueError: local_size is larger than size, or a number is below 1.
+    Example:
+        >>> critics = Critics(size=32, base_channels=4)
+        >>> mask = paddle.ones([2, 1, 32, 32])
+        >>> [list(view.shape) for view in critics.views(paddle.rand([2, 3, 32, 32]), hole_windows(mask, 16)).values()]
+        [[2, 3, 16, 16], [2, 3, 32, 32]]
+    """
+
+    def __init__(self, size: int = 256, local_size: int | None = None, base_channels: int = 64):
+        super().__init__()
+        self.size, self.local_size = size, size // 2 if local_size is None else local_size
+        if not 1 <= self.local_size <= size:
+            raise ValueError(f"local_size: expected 1 to the pictures' size of {size}, got {self.local_size}")
+        # The optimiser's state is keyed by automatic names: a guard makes them the same whatever was built before.
+        with unique_name.guard():
+            self.local = local_critic(self.local_size, base_channels)
+            self.whole = global_critic(size, base_channels)
+        # As ``models.build_model`` notes it: what a checkpoint that does not fit is told by.
+        self.model_name = "critics"
+        self.model_options = {"size": size, "local_size": self.local_size, "base_channels": base_channels}
+
+    def by_name(self) -> dict[str, Critic]:
+        return {"local": self.local, "global": self.whole}
+
+    def views(
+        self, picture: paddle.Tensor, windows: list["Window"], mode: str = "bilinear"
+    ) -> dict[str, paddle.Tensor]:
+        """What each critic sees of a batch of pictures, or with ``mode="nearest"`` of masks."""
+        return {"local": cut_windows(picture, windows, self.local_size, mode), "global": picture}
+
+
+Window = tuple[int, int, int, int]  # top, left, height, width
+
+
+def hole_windows(mask: paddle.Tensor, size: int) -> list[Window]:
+    """For each mask the smallest window that is ``size`` or more a side and has the hole's bounding box in its middle.
+
+    Near the border it moves inward. Of a mask without a hole, the window in the middle.
+
+    Shape:
+        mask: [N, 1, H, W], {0, 1}, 1 = valid; H and W at least ``size``.
+    Example:
+        >>> mask = paddle.ones([1, 1, 16, 16])
+        >>> mask[:, :, 2:4, 5:15] = 0
+        >>> hole_windows(mask, 8)
+        [(0, 5, 8, 10)]
+    """
+    holes = mask[:, 0].numpy() < 0.5
+    spans = [(_span(hole.any(axis=1), size), _span(hole.any(axis=0), size)) for hole in holes]
+    return [(top, left, height, width) for (top, height), (left, width) in spans]
+
+
+def cut_windows(picture: paddle.Tensor, windows: list[Window], size: int, mode: str = "bilinear") -> paddle.Tensor:
+    """Each picture's window, made ``size`` × ``size`` where it is larger; gradients go back through it.
+
+    Shape:
+        picture: [N, C, H, W]. Returns [N, C, size, size].
+    """
+    patches = [
+        picture[i : i + 1, :, top : top + height, left : left + width]
+        for i, (top, left, height, width) in enumerate(windows)
+    ]
+    fits = [list(patch.shape[2:]) == [size, size] for patch in patches]
+    return paddle.concat(
+        [p if fit else F.interpolate(p, [size, size], mode=mode) for p, fit in zip(patches, fits, strict=True)]
+    )
+
+
+def _span(occupied: np.ndarray, size: int) -> tuple[int, int]:
+    """First row and number of rows of a window, from which rows have hole."""
+    found = np.flatnonzero(occupied)
+    first, last = (found[0], found[-1] + 1) if len(found) else (0, len(occupied))
+    length = max(size, int(last - first)) if len(found) else size
+    start = int(first + last - length) // 2
+    return min(max(0, start), len(occupied) - length), length
 
 
 def global_critic(size: int | tuple[int, int] = 256, base_channels: int = 64) -> Critic:

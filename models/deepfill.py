@@ -25,6 +25,7 @@ from .unet import _check_inputs, _pad_to_multiple, _spatial_size
 
 SMALLEST = 4  # the features that attention matches are this much smaller than the picture
 ATTENTION_RATE = 2
+OFFSETS_STEP = SMALLEST * ATTENTION_RATE  # pixels of the picture between two of the attention's offsets
 DILATIONS = (2, 4, 8, 16)
 
 
@@ -75,7 +76,7 @@ class DeepFillV1(nn.Layer):
     def forward(self, image: paddle.Tensor, mask: paddle.Tensor, stages: bool = False) -> paddle.Tensor | Stages:
         _check_inputs(image, mask)
         h, w = _spatial_size(image)
-        image, mask = (_pad_to_multiple(t, SMALLEST * ATTENTION_RATE) for t in (image, mask))
+        image, mask = (_pad_to_multiple(t, OFFSETS_STEP) for t in (image, mask))
         known = mask.tile([1, 3, 1, 1]) > 0
         picture = paddle.where(known, 2 * image - 1, paddle.zeros_like(image))
         marks = paddle.concat([paddle.ones_like(mask), 1 - mask], axis=1)
@@ -84,8 +85,16 @@ class DeepFillV1(nn.Layer):
         coarse, refined = ((t[:, :, :h, :w] + 1) / 2 for t in (coarse, refined))
         if not stages:
             return refined
-        step = SMALLEST * ATTENTION_RATE
-        return Stages(coarse, refined, offsets[:, :, : (h + step - 1) // step, : (w + step - 1) // step])
+        rows, columns = ((side + OFFSETS_STEP - 1) // OFFSETS_STEP for side in (h, w))
+        return Stages(coarse, refined, offsets[:, :, :rows, :columns])
+
+    def mask_coverage(self, mask: paddle.Tensor) -> list[float]:
+        """Empty: the network carries no mask."""
+        return []
+
+    def running_statistics(self) -> list[str]:
+        """Empty: nothing is normalised."""
+        return []
 
     def _refine(self, painted, marks, mask) -> tuple[paddle.Tensor, paddle.Tensor]:
         """The second network over the picture with its holes painted, all in [−1, 1]; and the attention's offsets."""
@@ -129,8 +138,11 @@ class UpConv(Conv):
     """Nearest ×2, then a ``Conv``; done by a transposed convolution, see ``upsampling_filter``."""
 
     def forward(self, x):
-        x = F.conv2d_transpose(x, upsampling_filter(self.weight), self.bias, stride=2, padding=1)
-        return self.activation(x)
+        return self.activation(F.conv2d_transpose(x, self.filter(), self.bias, stride=2, padding=1))
+
+    def filter(self) -> paddle.Tensor:
+        """What the transposed convolution is done with."""
+        return upsampling_filter(self.weight)
 
 
 def _down(widths: tuple[int, ...], last=F.elu) -> list[Conv]:

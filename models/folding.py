@@ -1,4 +1,4 @@
-"""A U-Net of partial convolutions made ready for inference: what does not depend on the picture is worked out once.
+"""A network made ready for inference: what does not depend on the picture is worked out once.
 
 Batch normalisation in evaluation mode is y = s·x + t with constants per channel, s = γ/√(σ² + ε), t = β − s·μ. It
 folds into a partial convolution exactly: the rescaling sum(1)/sum(M) stands between filter and normalisation and
@@ -9,28 +9,30 @@ do without the multiplication that those of ``models.unet`` end in.
 The decoder's filters are kept as the two that are really convolved with: the transposed one over the low-resolution
 feature, and the skip's.
 
-The ordinary ``conv_unet`` is left alone: Paddle Inference folds its normalisation by itself.
+``deepfill_v1`` has no normalisation, and upsampling filters to be kept. The ordinary ``conv_unet`` is left alone:
+Paddle Inference folds its normalisation by itself.
 """
 
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
+from .deepfill import UpConv
 from .partial_conv import PartialConv2D, PartialUpConv2D
-from .unet import PartialDown, PartialResidualDown, PartialUp, UNet, leaky_relu
+from .unet import PartialDown, PartialResidualDown, PartialUp, leaky_relu
 
 
-def fold_for_inference(model: UNet) -> UNet:
-    """Put stages for inference in place of those of partial convolutions.
+def fold_for_inference(model: nn.Layer) -> nn.Layer:
+    """Put layers for inference in place of those that work out anew what stays the same.
 
     Args:
         model: made by ``models.build_model``; changed in place, and no longer one to train or save.
     Returns the model, in evaluation mode; its outputs are the same.
     """
     model.eval()
-    for stages in (model.encoder, model.decoder):
-        for i, stage in enumerate(stages):
-            stages[i] = _FOLDED.get(type(stage), lambda stage: stage)(stage)
+    for layers in model.children():
+        for i, layer in enumerate(layers if isinstance(layers, (nn.LayerList, nn.Sequential)) else ()):
+            layers[i] = _FOLDED.get(type(layer), lambda layer: layer)(layer)
     model.eval()
     return model
 
@@ -73,18 +75,32 @@ class FoldedUp(nn.Layer):
         return (x if self.is_last else leaky_relu(x)), mask
 
 
+class FixedUpConv(nn.Layer):
+    """An ``UpConv`` whose filter stays as it is."""
+
+    def __init__(self, layer: UpConv):
+        super().__init__()
+        self.filter, self.bias, self.activation = _fixed(self, layer.filter()), layer.bias, layer.activation
+
+    def forward(self, x):
+        return self.activation(F.conv2d_transpose(x, self.filter, self.bias, stride=2, padding=1))
+
+
 class FixedPartialUpConv2D(PartialUpConv2D):
     """A ``PartialUpConv2D`` whose filters stay as they are, and so need not be made anew at every call."""
 
     def __init__(self, layer: PartialUpConv2D):
         super().__init__(layer.up_channels, layer.skip_channels, layer.weight.shape[0])
-        self.up_filter, self.skip_filter = (
-            self.create_parameter(f.shape, default_initializer=nn.initializer.Assign(f)) for f in layer.filters()
-        )
+        self.up_filter, self.skip_filter = (_fixed(self, f) for f in layer.filters())
         self.bias, self.weight = layer.bias, None
 
     def filters(self):
         return self.up_filter, self.skip_filter
+
+
+def _fixed(layer: nn.Layer, value: paddle.Tensor) -> paddle.Tensor:
+    """A parameter of the layer with that value."""
+    return layer.create_parameter(value.shape, default_initializer=nn.initializer.Assign(value))
 
 
 def _fold_norm(conv: PartialConv2D | PartialUpConv2D, norm: nn.Layer | None) -> PartialConv2D | PartialUpConv2D:
@@ -100,4 +116,9 @@ def _fold_norm(conv: PartialConv2D | PartialUpConv2D, norm: nn.Layer | None) -> 
     return conv
 
 
-_FOLDED = {PartialDown: FoldedDown, PartialResidualDown: FoldedResidualDown, PartialUp: FoldedUp}
+_FOLDED = {
+    PartialDown: FoldedDown,
+    PartialResidualDown: FoldedResidualDown,
+    PartialUp: FoldedUp,
+    UpConv: FixedUpConv,
+}

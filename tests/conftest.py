@@ -1,10 +1,19 @@
 """Shared by the tests: small pictures, masks and weights on disk."""
 
+import inspect
 import zlib  # noqa: F401  before Paddle, see models/__init__.py
 
 import cv2
 import numpy as np
 import pytest
+
+from models import MODELS
+
+
+def small_options(name, **options):
+    """Of a small network of that name; those that it does not have are left out."""
+    known = inspect.signature(MODELS[name].__init__).parameters
+    return {key: value for key, value in {"base_channels": 4, "depth": 3, **options}.items() if key in known}
 
 
 @pytest.fixture

@@ -3,6 +3,7 @@
 Normalisation uses its running statistics: those of a batch differ between a share and the joint batch by nature.
 """
 
+import functools
 import sys
 import zlib  # noqa: F401  before Paddle, see models/__init__.py
 from pathlib import Path
@@ -13,33 +14,63 @@ import numpy as np
 import paddle
 
 from datasets.inpainting import GeneratedMasks, InpaintingDataset, SamplePhotos
-from engine import distributed
+from engine import adversarial, distributed
 from engine.reconstruction import ReconstructionTask
 from engine.settings import Settings
 from engine.trainer import Trainer
 from losses import InpaintingLoss
+from losses.wgan import GeneratorLoss, gradient_penalty
 from models import build_model
+from models.critics import Critics
 
 JOINT_BATCH = 8
 
 
 def gradients(accumulate: int = 1) -> dict[str, np.ndarray]:
+    """Of ``pconv_unet`` from the joint batch, by parameter."""
     batch_size = JOINT_BATCH // distributed.world_size() // accumulate
     settings = Settings(max_iters=1, batch_size=batch_size, lr=1e-3, num_workers=0, accumulate=accumulate)
-    paddle.seed(0)
-    model = build_model("pconv_unet", base_channels=4, depth=3)
-    task = ReconstructionTask(model, InpaintingLoss(weights={"perceptual": 0, "style": 0}), settings)
-    dataset = InpaintingDataset(SamplePhotos("train"), GeneratedMasks(), 32, seed=0)
-    trainer = Trainer(task, dataset, None, settings, Path("unused"))
+    model = small_model("pconv_unet", depth=3)
     model.eval()
-    task.optimizer.clear_grad = lambda: None
+    return step_once(ReconstructionTask(model, InpaintingLoss(weights={"perceptual": 0, "style": 0}), settings))
+
+
+def adversarial_gradients(accumulate: int) -> dict[str, np.ndarray]:
+    """Of ``deepfill_v1`` and its critics from ``accumulate`` batches of two in each process.
+
+    Its L1 terms are over the number of hole pixels in a batch, so the joint batch's would be others.
+    """
+    settings = Settings(max_iters=1, batch_size=2, lr=1e-9, num_workers=0, accumulate=accumulate, critic_steps=1)
+    model = small_model("deepfill_v1")
+    # Each process draws its own points between true and painted pictures: here all take the middle.
+    adversarial.gradient_penalty = functools.partial(gradient_penalty, at=paddle.full([1, 1, 1, 1], 0.5))
+    return step_once(adversarial.AdversarialTask(model, Critics(32, base_channels=4), GeneratorLoss(), settings))
+
+
+def small_model(name: str, **options) -> paddle.nn.Layer:
+    paddle.seed(0)
+    return build_model(name, base_channels=4, **options)
+
+
+def step_once(task) -> dict[str, np.ndarray]:
+    """The gradients of all that the task trains, after one step whose gradients are not cleared."""
+    dataset = InpaintingDataset(SamplePhotos("train"), GeneratedMasks(), 32, seed=0)
+    trainer = Trainer(task, dataset, None, task.settings, Path("unused"))
+    for optimizer in (value for value in vars(task).values() if isinstance(value, paddle.optimizer.Optimizer)):
+        optimizer.clear_grad = lambda: None
     task.step(next(iter(trainer.batches())))
-    return {name: p.grad.numpy() for name, p in model.named_parameters() if not p.stop_gradient}
+    return {
+        f"{kind}.{name}": p.grad.numpy()
+        for kind, network in task.networks.items()
+        for name, p in network.named_parameters()
+        if p.grad is not None
+    }
 
 
 if __name__ == "__main__":
     paddle.set_device("cpu")
     distributed.start()
-    found = gradients(int(sys.argv[2]))
+    path, kind, accumulate = sys.argv[1:]
+    found = {"reconstruction": gradients, "adversarial": adversarial_gradients}[kind](int(accumulate))
     if distributed.is_first():
-        np.savez(sys.argv[1], **found)
+        np.savez(path, **found)

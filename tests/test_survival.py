@@ -18,7 +18,7 @@ import pytest
 
 from engine.checkpoint import load_weights, read_arrays, read_meta
 from engine.training_state import CheckpointFolder
-from tests.one_distributed_step import gradients
+from tests.one_distributed_step import adversarial_gradients, gradients
 
 ROOT = Path(__file__).resolve().parent.parent
 KILLS = int(os.environ.get("KILLS", "3"))
@@ -111,10 +111,22 @@ def test_a_polite_signal_saves_first(tmp_path, signum):
 @pytest.mark.parametrize("accumulate", [1, 2])
 def test_the_gradients_of_two_processes_are_those_of_one_with_the_joint_batch(tmp_path, accumulate):
     script, found = ROOT / "tests" / "one_distributed_step.py", tmp_path / "found.npz"
-    status, output = finish(run_python(*LAUNCH, tmp_path / "launch", script, found, accumulate))
+    status, output = finish(run_python(*LAUNCH, tmp_path / "launch", script, found, "reconstruction", accumulate))
     assert status == 0, output
+    assert_gradients(found, gradients())
+
+
+def test_the_gradients_of_two_adversarial_processes_are_those_of_one_that_accumulates(tmp_path):
+    script, found = ROOT / "tests" / "one_distributed_step.py", tmp_path / "found.npz"
+    status, output = finish(run_python(*LAUNCH, tmp_path / "launch", script, found, "adversarial", 1))
+    assert status == 0, output
+    assert_gradients(found, adversarial_gradients(accumulate=2))
+
+
+def assert_gradients(found, expected):
     with np.load(found) as two:
-        for name, joint in gradients().items():
+        assert set(two) == set(expected)
+        for name, joint in expected.items():
             np.testing.assert_allclose(two[name], joint, rtol=1e-3, atol=1e-6 * np.abs(joint).max(), err_msg=name)
 
 

@@ -5,9 +5,12 @@ from pathlib import Path
 
 import cv2
 import numpy as np
+import paddle
 import pytest
 
+from engine.checkpoint import save_weights
 from errors import InputError
+from models import build_model
 
 ROOT = Path(__file__).resolve().parent.parent
 _spec = importlib.util.spec_from_file_location("test_script", ROOT / "test.py")
@@ -59,6 +62,20 @@ def test_polarity_and_a_folder_of_masks_by_name(fill, pictures, mask_file, tmp_p
     (masks / "3.png").unlink()
     with pytest.raises(InputError, match=r"expected .*3\.png, a mask with the picture's name"):
         fill("--mask", masks)
+
+
+def test_attention_is_shown_of_a_network_that_has_it(fill, mask_file, pictures, tmp_path):
+    paddle.seed(0)
+    save_weights(build_model("deepfill_v1", base_channels=4), tmp_path / "deepfill")
+    out = fill("--mask", mask_file, "--weights", tmp_path / "deepfill", "--show_attention", "--grid")
+    assert sorted(p.name for p in out.iterdir()) == sorted(
+        f"{i}{kind}.png" for i in range(4) for kind in ("", "_grid", "_attention")
+    )
+    hole, shown, picture = read(mask_file)[..., 0] == 255, read(out / "1_attention.png"), read(pictures / "1.png")
+    assert shown.shape == picture.shape and (np.ptp(shown[~hole], axis=1) == 0).all()  # grey outside
+    assert np.ptp(shown[hole], axis=1).max() > 30 and read(out / "1_grid.png").shape == (40, 7 * 48, 3)
+    with pytest.raises(InputError, match="--show_attention: expected weights of deepfill_v1"):
+        fill("--mask", mask_file, "--show_attention")
 
 
 def test_generated_masks_are_seeded_and_written(fill):

@@ -9,7 +9,7 @@ import pytest
 import yaml
 
 import train
-from engine.checkpoint import load_weights
+from engine.checkpoint import load_weights, read_arrays
 from errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -81,7 +81,8 @@ def test_masks_from_a_folder_and_a_corrupt_picture(run, pictures, mask_file, cap
 @pytest.mark.parametrize("preset", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
 def test_a_dry_run_of_every_preset_prints_the_plan_and_writes_nothing(preset, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    train.main(f"--config {preset} --dry_run {TINY} --num_workers 0".split())
+    tiny = TINY.replace("--depth 3", "--critic_channels 4") if preset.name.startswith("deepfill") else TINY
+    train.main(f"--config {preset} --dry_run {tiny} --num_workers 0".split())
     plan = capsys.readouterr().out
     assert all(word in plan for word in ("epochs of", "hours", "GiB at peak", "MB each", "nothing was written")), plan
     assert not any(tmp_path.iterdir())
@@ -112,6 +113,8 @@ def test_a_damaged_newest_checkpoint_is_passed_over_and_told(run, pictures, capl
         ("--vgg_weights {0}/mask.png", "truncated or damaged"),
         ("--depth 11", "depth: expected 1 to 10"),
         ("--sync_norm yes --device cpu", "sync_norm yes: expected a GPU"),
+        ("--penalty_weight 5", "--penalty_weight: means nothing to --model pconv_unet"),
+        ("--mask_root {0} --hole_shape box", "give one of the two"),
     ],
 )
 def test_mistakes_are_named_and_leave_no_run(run, pictures, mask_file, tmp_path, arguments, message):
@@ -119,6 +122,59 @@ def test_mistakes_are_named_and_leave_no_run(run, pictures, mask_file, tmp_path,
     with pytest.raises(InputError, match=message):
         run(f"--image_root {pictures} --max_iters 1 " + arguments.format(tmp_path))
     assert not (tmp_path / "logs").exists()
+
+
+@pytest.fixture
+def run_adversarial(tmp_path, monkeypatch):
+    monkeypatch.chdir(tmp_path)
+
+    def go(arguments, log_dir="logs/a"):
+        tiny = TINY.replace("--depth 3", "--critic_channels 4 --model deepfill_v1 --critic_steps 2")
+        train.main(f"{tiny} --num_workers 0 --save_every 2 --log_dir {log_dir} {arguments}".split())
+        return tmp_path / log_dir
+
+    return go
+
+
+def test_deepfill_by_the_same_command(run_adversarial, pictures, capsys):
+    folder = run_adversarial(f"--image_root {pictures} --hole_shape box --max_iters 2 --ema_decay 0.5")
+    out = capsys.readouterr().out
+    assert "preset: " in out and "deepfill_celeba.yaml" in out and "critics" in out
+    meta = json.loads((folder / "checkpoints/latest/meta.json").read_text())
+    assert (meta["model"], meta["position"], meta["settings"]["lr"]) == ("deepfill_v1", 2 * 3 * 2, 1e-4)
+    assert load_weights(folder).model_options == {"base_channels": 4}
+
+
+def test_deepfill_resumes_to_the_bit(run_adversarial, pictures):
+    options = f"--image_root {pictures} --hole_shape both --max_iters 4 --lr 1e-3"
+    whole = run_adversarial(options, log_dir="logs/whole") / "checkpoints/iter_4"
+    broken = run_adversarial(options, log_dir="logs/broken") / "checkpoints"
+    shutil.rmtree(broken / "iter_4")
+    run_adversarial(options + " --resume auto", log_dir="logs/broken")
+    for name in ("model.pdparams", "critics.pdparams"):
+        assert same(read_arrays(whole / name), read_arrays(broken / "iter_4" / name)), name
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        ("--depth 3", "--depth: means nothing to --model deepfill_v1"),
+        ("--style_weight 10", "--style_weight: means nothing to --model deepfill_v1"),
+        ("--phase finetune --weights logs/a", "--phase: means nothing to --model deepfill_v1"),
+        ("--amp O1", "a gradient of a gradient"),
+        ("--local_size 64", "local_size: expected 1 to the pictures' size of 32, got 64"),
+    ],
+)
+def test_what_deepfill_cannot_take_is_named(run_adversarial, pictures, tmp_path, arguments, message):
+    with pytest.raises(InputError, match=message):
+        run_adversarial(f"--image_root {pictures} --max_iters 1 {arguments}")
+    assert not (tmp_path / "logs").exists()
+
+
+def test_critics_of_another_size_are_told_on_resuming(run_adversarial, pictures):
+    run_adversarial(f"--image_root {pictures} --max_iters 1")
+    with pytest.raises(InputError, match=r"expected the arrays of critics .*local_size': 20"):
+        run_adversarial(f"--image_root {pictures} --max_iters 2 --resume auto --local_size 20")
 
 
 def test_weights_of_another_network_are_refused(run, pictures, small_weights):

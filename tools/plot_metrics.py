@@ -6,7 +6,6 @@ from pathlib import Path
 
 import matplotlib
 
-from engine.logger import TERMS
 from errors import InputError, run_cleanly
 from files import atomic_path
 from options import Parser
@@ -45,21 +44,29 @@ def read_rows(run: Path) -> list[dict[str, float]]:
 
 
 def draw(runs: list[list[dict[str, float]]], output: Path) -> None:
-    """Raw loss terms on a logarithmic scale, and validation PSNR by hole area, over the iterations of all runs."""
-    figure, (loss_axes, psnr_axes) = plt.subplots(1, 2, figsize=(12, 4.5), layout="constrained")
+    """Loss terms and validation PSNR by hole area, over the iterations of all runs.
+
+    Raw terms are on a logarithmic scale; those that go below 0, as critics' scores do, in a part of their own.
+    """
+    terms = list(dict.fromkeys(term for rows in runs for row in rows for term in _terms(row)))
+    signed = [term for term in terms if any(row.get(term, 1) <= 0 for rows in runs for row in rows)]
+    figure, all_axes = plt.subplots(1, 2 + bool(signed), figsize=(12 + 6 * bool(signed), 4.5), layout="constrained")
+    loss_axes, psnr_axes = all_axes[0], all_axes[-1]
     first = 0
     for number, rows in enumerate(runs):
-        for i, term in enumerate(TERMS):
-            _curve(loss_axes, rows, term, first, f"C{i}", label=term)
+        for i, term in enumerate(terms):
+            _curve(all_axes[1] if term in signed else loss_axes, rows, term, first, f"C{i}", label=term)
         for i, key in enumerate(sorted({key for row in rows for key in row if key.startswith(PSNR)})):
             _curve(psnr_axes, rows, key, first, f"C{i}", label=key.removeprefix(PSNR), marker="o")
         first += int(rows[-1]["iter"])
         if number + 1 < len(runs):
-            for axes in (loss_axes, psnr_axes):
+            for axes in all_axes:
                 axes.axvline(first, color="grey", linestyle=":")
+    if signed:
+        all_axes[1].set(xlabel="iteration", ylabel="raw term")
     loss_axes.set(yscale="log", xlabel="iteration", ylabel="raw loss term")
     psnr_axes.set(xlabel="iteration", ylabel="validation PSNR (dB) by hole area")
-    for axes in (loss_axes, psnr_axes):
+    for axes in all_axes:
         axes.grid(alpha=0.3)
         handles, labels = axes.get_legend_handles_labels()
         by_label = dict(zip(labels, handles, strict=True))
@@ -67,6 +74,12 @@ def draw(runs: list[list[dict[str, float]]], output: Path) -> None:
     with atomic_path(output) as temporary:
         figure.savefig(temporary, dpi=110)
     plt.close(figure)
+
+
+def _terms(row: dict[str, float]) -> list[str]:
+    """The loss terms of a training row: what stands between the loss and the costs (``engine.logger.columns``)."""
+    names = list(row)
+    return names[names.index("loss") + 1 : names.index("reader_cost")] if "loss" in row else []
 
 
 def _curve(axes, rows: list[dict[str, float]], key: str, first: int, color: str, **style) -> None:

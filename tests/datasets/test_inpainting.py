@@ -161,3 +161,15 @@ def test_paddle_loader_gives_the_same_batches_with_and_without_workers_and_after
     assert len(alone) == len(workers) == 6 and alone[0][0].shape == (3, 3, SIZE, SIZE)
     assert all(same(a, b) for a, b in zip(alone, workers, strict=True))
     assert all(same(a, b) for a, b in zip(alone[4:], resumed, strict=True))
+
+
+def test_generated_masks_are_boxes_where_asked():
+    def is_box(mask):
+        hole = mask == 0
+        return hole.sum() == hole.any(axis=1).sum() * hole.any(axis=0).sum()
+
+    def share(shape):
+        masks = GeneratedMasks(shape=shape)
+        return np.mean([is_box(masks.draw(np.random.default_rng(seed), SIZE)) for seed in range(60)])
+
+    assert (share("irregular"), share("box")) == (0, 1) and 0.3 < share("both") < 0.7

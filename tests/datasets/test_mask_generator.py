@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from datasets.mask_generator import generate_mask
+from datasets.mask_generator import generate_box, generate_mask
 from datasets.masks import BUCKETS, border_kind, bucket_name, bucket_of, hole_ratio
 
 
@@ -49,3 +49,15 @@ def test_impossible_buckets_are_refused(bucket):
 def test_tiny_pictures_are_refused():
     with pytest.raises(ValueError, match="16 px"):
         generate_mask(np.random.default_rng(0), 15, 100)
+
+
+@pytest.mark.parametrize(("height", "width"), [(256, 256), (64, 96), (16, 17)])
+def test_boxes_are_one_rectangle_of_the_authors_sides(height, width):
+    seen = set()
+    for seed in range(300):
+        hole = generate_box(np.random.default_rng(seed), height, width) == 0
+        rows, columns = np.flatnonzero(hole.any(axis=1)), np.flatnonzero(hole.any(axis=0))
+        assert hole[rows[0] : rows[-1] + 1, columns[0] : columns[-1] + 1].all()
+        seen |= {len(rows), len(columns)}
+    half = min(height, width) // 2
+    assert (min(seen), max(seen)) == (half - half // 4, half)

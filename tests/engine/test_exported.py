@@ -20,9 +20,9 @@ from engine.checkpoint import load_weights, save_weights
 from engine.exported import StaticModel, export_model
 from errors import InputError
 from models import MODELS, build_model
+from tests.conftest import small_options
 
 ROOT = Path(options.__file__).parent
-SMALL = {"base_channels": 4, "depth": 3}
 SIZES = [(24, 24), (17, 31), (40, 16), (5, 3)]
 ONNX = int(paddle.__version__[0]) >= 3 and all(map(importlib.util.find_spec, ("paddle2onnx", "onnxruntime")))
 CPUINFO = Path("/proc/cpuinfo")
@@ -53,12 +53,12 @@ def run(model, image, mask):
 def settled_model(name, **options):
     """A network whose normalisation has seen pictures, and whose output lies about in [-1, 1], as a trained one's."""
     paddle.seed(0)
-    model = build_model(name, **{**SMALL, **options})
+    model = build_model(name, **small_options(name, **options))
     model.train()
     for seed in range(30):
         run(model, noise(2, seed=seed), make_mask(("none", "border", "most")[seed % 3], 2))
     model.eval()
-    last = model.decoder[-1].conv
+    last = model.joining[-1] if name == "deepfill_v1" else model.decoder[-1].conv
     scale = np.abs(run(model, noise(), make_mask("border"))).max()
     last.weight.set_value(last.weight / scale)
     last.bias.set_value(paddle.to_tensor([0.1, 0.2, 0.3]))

@@ -6,6 +6,7 @@ import pytest
 from engine import Inpainter
 from errors import InputError
 from models import MODELS, build_model
+from tests.conftest import small_options
 
 
 def picture_and_hole(h=37, w=53):
@@ -18,7 +19,7 @@ def picture_and_hole(h=37, w=53):
 @pytest.mark.parametrize("name", MODELS)
 @pytest.mark.parametrize("size", [(37, 53), (1, 200), (64, 64)])
 def test_known_pixels_come_back_bit_for_bit(name, size):
-    inpainter = Inpainter(build_model(name, base_channels=4, depth=3))
+    inpainter = Inpainter(build_model(name, **small_options(name)))
     picture, _ = picture_and_hole(*size)
     hole = np.random.default_rng(1).random(size) < 0.3
     result = inpainter(picture, hole)

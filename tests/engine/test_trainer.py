@@ -10,8 +10,9 @@ import pytest
 
 from datasets.inpainting import GeneratedMasks, InpaintingDataset, SamplePhotos
 from engine.checkpoint import load_weights, read_meta
-from engine.reconstruction import NonFiniteLossError, ReconstructionTask
+from engine.reconstruction import ReconstructionTask
 from engine.settings import Settings, decay
+from engine.task import NonFiniteLossError
 from engine.trainer import Stopped, Trainer
 from engine.validation import ValidationSet
 from losses import InpaintingLoss

@@ -5,7 +5,7 @@ import paddle
 import pytest
 
 from losses.wgan import gradient_penalty
-from models.critics import Critic, global_critic, local_critic
+from models.critics import Critic, Critics, cut_windows, global_critic, hole_windows, local_critic
 
 
 @pytest.mark.parametrize(
@@ -117,3 +117,46 @@ def test_mistakes_are_named(critic):
         critic(paddle.ones([1, 3, 12, 9]))
     with pytest.raises(ValueError, match="base_channels: expected 1 or more"):
         global_critic(64, base_channels=0)
+
+
+@pytest.mark.parametrize(
+    ("hole", "window"),
+    [
+        ((4, 8, 10, 12), (2, 7, 8, 8)),  # in the middle of its window
+        ((0, 3, 18, 20), (0, 12, 8, 8)),  # which stays inside the picture
+        ((2, 14, 3, 6), (2, 0, 12, 8)),  # and grows with a larger hole
+        ((0, 16, 0, 20), (0, 0, 16, 20)),
+        (None, (4, 6, 8, 8)),
+    ],
+)
+def test_windows_hold_the_hole_in_their_middle(hole, window):
+    mask = np.ones([1, 1, 16, 20], "float32")
+    if hole:
+        top, bottom, left, right = hole
+        mask[0, 0, top, left] = mask[0, 0, bottom - 1, right - 1] = 0
+    assert hole_windows(paddle.to_tensor(mask), 8) == [window]
+
+
+def test_a_window_of_the_right_size_is_cut_as_it_is_and_a_larger_one_made_smaller():
+    picture = paddle.rand([2, 3, 16, 20])
+    picture.stop_gradient = False
+    patches = cut_windows(picture, [(2, 7, 8, 8), (0, 0, 16, 16)], 8)
+    np.testing.assert_array_equal(patches[0].numpy(), picture[0, :, 2:10, 7:15].numpy())
+    halved = picture[1, :, :, :16].numpy().reshape(3, 8, 2, 8, 2).mean(axis=(2, 4))
+    np.testing.assert_allclose(patches[1].numpy(), halved, atol=1e-6)
+    patches.sum().backward()
+    seen = np.zeros([2, 3, 16, 20], "float32")
+    seen[0, :, 2:10, 7:15], seen[1, :, :, :16] = 1, 0.25
+    np.testing.assert_allclose(picture.grad.numpy(), seen, atol=1e-6)
+
+
+def test_a_mask_cut_out_stays_a_mask():
+    mask = (paddle.rand([1, 1, 31, 31]) > 0.5).astype("float32")
+    views = Critics(31, local_size=8, base_channels=2).views(mask, hole_windows(mask, 8), mode="nearest")
+    assert views["global"] is mask and list(views["local"].shape) == [1, 1, 8, 8]
+    assert set(np.unique(views["local"].numpy())) == {0, 1}
+
+
+def test_a_local_size_beyond_the_picture_is_refused():
+    with pytest.raises(ValueError, match="local_size: expected 1 to the pictures' size of 32, got 33"):
+        Critics(32, local_size=33)

@@ -5,7 +5,7 @@ import paddle
 import pytest
 
 from engine import exported
-from models import MODELS, build_model
+from models import build_model
 from models.deepfill import Conv, DeepFillV1, Stages, UpConv
 
 # Kernel, stride (½ for one after nearest ×2), dilation, channels in and out, at full width.
@@ -190,15 +190,13 @@ def test_gradients_reach_every_parameter():
         assert np.isfinite(gradient).all() and gradient.any(), name
 
 
-def test_build_model_can_make_it(monkeypatch):
-    monkeypatch.setitem(MODELS, "deepfill_v1", DeepFillV1)
+def test_build_model_can_make_it():
     model = build_model("deepfill_v1", base_channels=4)
     assert (model.model_name, model.model_options) == ("deepfill_v1", {"base_channels": 4})
     assert list(model(*inputs()).shape) == [2, 3, 24, 40]
 
 
-def test_an_export_of_free_size_agrees(model, tmp_path, monkeypatch):
-    monkeypatch.setattr(exported, "fold_for_inference", lambda network: network)  # there is nothing to fold
+def test_an_export_of_free_size_agrees(model, tmp_path):
     model.model_name, model.model_options = "deepfill_v1", {"base_channels": 4}
     assert exported.export_model(model, tmp_path / "export")["Paddle Inference"] < 1e-5
     static = exported.StaticModel(tmp_path / "export")

@@ -6,12 +6,13 @@ import pytest
 
 from models import MODELS, build_model
 from models.folding import fold_for_inference
+from tests.conftest import small_options
 
 
 def trained_a_little(name):
     """A network whose running statistics and affine are none of their initial values."""
     paddle.seed(0)
-    model = build_model(name, base_channels=6, depth=3)
+    model = build_model(name, **small_options(name, base_channels=6))
     model.train()
     for norm in (layer for layer in model.sublayers() if isinstance(layer, paddle.nn.BatchNorm2D)):
         norm.weight.set_value(paddle.rand(norm.weight.shape) + 0.5)

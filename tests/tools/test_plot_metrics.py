@@ -6,18 +6,29 @@ from datasets.images import read_picture
 from errors import InputError
 from tools import plot_metrics
 
+HEADER = "iter,loss,valid,hole,reader_cost,val_psnr_0.1-0.2\n"
+
 
 def write_run(folder, rows):
     folder.mkdir()
-    (folder / "metrics.csv").write_text("iter,valid,hole,val_psnr_0.1-0.2\n" + "\n".join(rows))
+    (folder / "metrics.csv").write_text(HEADER + "\n".join(rows))
     return str(folder)
 
 
 def test_runs_are_drawn_one_after_another(tmp_path):
-    runs = [write_run(tmp_path / name, ["1,0.5,0.4,", "2,0.3,0.2,20.5"]) for name in "ab"]
+    runs = [write_run(tmp_path / name, ["1,1,0.5,0.4,0.1,", "2,1,0.3,0.2,0.1,", "2,,,,,20.5"]) for name in "ab"]
     plot_metrics.main([*runs, "--output", str(tmp_path / "curves.png")])
     picture = read_picture(tmp_path / "curves.png")
     assert picture.shape[1] > 1000 and picture.std() > 5
+
+
+def test_terms_below_zero_get_a_part_of_their_own(tmp_path, monkeypatch):
+    drawn = {}
+    monkeypatch.setattr(plot_metrics, "_curve", lambda axes, rows, key, *_, **__: drawn.update({key: axes}))
+    run = write_run(tmp_path / "a", ["1,1,0.5,-0.4,0.1,", "1,,,,,20.5"])
+    plot_metrics.main([run, "--output", str(tmp_path / "curves.png")])
+    figure = drawn["valid"].figure
+    assert [figure.axes.index(drawn[key]) for key in ("valid", "hole", "val_psnr_0.1-0.2")] == [0, 1, 2]
 
 
 def test_a_folder_that_is_no_run_is_told(tmp_path):

@@ -1,0 +1,150 @@
+"""DeepFillv1's training task: a generator against two Wasserstein critics (Yu et al. 2018, arXiv:1801.07892).
+
+An iteration updates the critics ``Settings.critic_steps`` times and then the generator once, each update from pictures
+of its own, with Adam (0.5, 0.9). See ``losses.wgan`` for the terms.
+"""
+
+import contextlib
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+
+import paddle
+from paddle import nn
+from paddle.utils import unique_name
+
+from engine import distributed
+from engine.checkpoint import load_arrays_into
+from engine.settings import Settings
+from engine.task import Batch, finite_values, make_adam, mean_terms
+from engine.training_state import OPTIMIZER, load_optimizer
+from losses.wgan import PENALTY_WEIGHT, GeneratorLoss, critic_loss, gradient_penalty
+from models.critics import Critics, hole_windows
+from models.deepfill import DeepFillV1
+
+CRITICS, CRITICS_OPTIMIZER = "critics.pdparams", "critics.pdopt"
+BETAS = {"beta1": 0.5, "beta2": 0.9}
+
+
+class AdversarialTask:
+    """WGAN-GP on ``model`` against ``critics``; a ``Task``.
+
+    The terms beside the generator's, for each critic: ``wasserstein``, its estimate of the distance between true and
+    completed pictures, and ``penalty``, by how much its gradient in the hole misses length 1.
+
+    Args:
+        penalty_weight: of ``penalty`` in the critics' loss.
+    """
+
+    def __init__(
+        self,
+        model: DeepFillV1,
+        critics: Critics,
+        criterion: GeneratorLoss,
+        settings: Settings,
+        penalty_weight: float = PENALTY_WEIGHT,
+    ):
+        self.model, self.critics, self.criterion = model, critics, criterion
+        self.settings, self.penalty_weight = settings, penalty_weight
+        self.optimizer = make_adam(model, settings, **BETAS)
+        self.critics_optimizer = make_adam(critics, settings, **BETAS)
+        looked_at = [f"{term}_{name}" for name in critics.by_name() for term in ("wasserstein", "penalty")]
+        self.terms = (*criterion.weights, *looked_at)
+
+    @property
+    def weights(self) -> dict[str, float]:
+        return self.criterion.weights
+
+    @property
+    def networks(self) -> dict[str, nn.Layer]:
+        return {"generator": self.model, "critics": self.critics}
+
+    @property
+    def lr(self) -> float:
+        return self.optimizer.get_lr()
+
+    def schedule(self, done: int) -> None:
+        for optimizer in (self.optimizer, self.critics_optimizer):
+            optimizer.set_lr(self.settings.lr_at(done))
+
+    def train(self) -> None:
+        self.model.train()
+        self.critics.train()
+
+    def step(self, batches: Sequence[Batch]) -> dict[str, float]:
+        size = self.settings.accumulate
+        *of_critics, of_generator = (batches[i : i + size] for i in range(0, len(batches), size))
+        looked_at = [self._update(self.critics, self.critics_optimizer, self._criticise, group) for group in of_critics]
+        with _fixed(self.critics):
+            terms = self._update(self.model, self.optimizer, self._paint, of_generator)
+        return terms | (mean_terms(looked_at) if looked_at else {})
+
+    def states(self) -> dict[str, dict]:
+        return {
+            OPTIMIZER: self.optimizer.state_dict(),
+            CRITICS: self.critics.state_dict(),
+            CRITICS_OPTIMIZER: self.critics_optimizer.state_dict(),
+        }
+
+    def notes(self) -> dict:
+        return {}
+
+    def restore(self, directory: Path, notes: dict) -> None:
+        load_optimizer(self.optimizer, directory, self.model.state_dict())
+        load_arrays_into(self.critics, directory / CRITICS)
+        load_optimizer(self.critics_optimizer, directory, self.critics.state_dict(), CRITICS_OPTIMIZER)
+
+    def _update(self, network: nn.Layer, optimizer, losses, batches: Sequence[Batch]) -> dict[str, float]:
+        """One update from the gradients' mean over batches and processes. Returns the terms' means over the batches."""
+        terms = []
+        for gt, mask in batches:
+            loss, raw = losses(gt, mask)
+            terms.append(finite_values(raw))
+            (loss / len(batches)).backward()
+        # Not by DataParallel, which cannot be called three times before one backward pass.
+        distributed.average_gradients(network.parameters())
+        with unique_name.guard():  # Adam names its moments at its first step: alike in every process, or no state fits
+            optimizer.step()
+        optimizer.clear_grad()
+        return mean_terms(terms)
+
+    def _criticise(self, gt: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, dict[str, paddle.Tensor]]:
+        """The critics' loss, and what it is made of."""
+        with paddle.no_grad():
+            completed = complete(gt, mask, self.model(gt * mask.expand_as(gt), mask))
+        windows = hole_windows(mask, self.critics.local_size)
+        views = [self.critics.views(picture, windows) for picture in (gt, completed)]
+        masks = self.critics.views(mask, windows, mode="nearest")
+        loss, terms = 0.0, {}
+        for name, critic in self.critics.by_name().items():
+            real, fake = (view[name] for view in views)
+            distance = critic_loss(*critic(paddle.concat([real, fake])).split(2))
+            penalty = gradient_penalty(critic, real, fake, masks[name])
+            loss = loss + distance + self.penalty_weight * penalty
+            terms |= {f"wasserstein_{name}": -distance, f"penalty_{name}": penalty}
+        return loss, terms
+
+    def _paint(self, gt: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, dict[str, paddle.Tensor]]:
+        """The generator's loss, and its terms."""
+        stages = self.model(gt * mask.expand_as(gt), mask, stages=True)
+        completed = complete(gt, mask, stages.refined)
+        views = self.critics.views(completed, hole_windows(mask, self.critics.local_size))
+        scores = {f"{name}_score": critic(views[name]) for name, critic in self.critics.by_name().items()}
+        terms = self.criterion(stages.coarse, stages.refined, gt, mask, **scores)
+        return self.criterion.total(terms), terms
+
+
+def complete(gt: paddle.Tensor, mask: paddle.Tensor, output: paddle.Tensor) -> paddle.Tensor:
+    """The output in the holes of the true picture."""
+    return gt * mask + output * (1 - mask)
+
+
+@contextlib.contextmanager
+def _fixed(network: nn.Layer) -> Iterator[None]:
+    """No gradients for its parameters, while those of its inputs still go through it."""
+    for parameter in network.parameters():
+        parameter.stop_gradient = True
+    try:
+        yield
+    finally:
+        for parameter in network.parameters():
+            parameter.stop_gradient = False
