@@ -39,6 +39,11 @@ NETWORK_CONTENDERS = {  # kind and model, see tools.contenders
     "the usual way": ("forward_dygraph", "usual"),
     "the usual way in PyTorch": ("forward_torch", "usual"),
 }
+DEEPFILL_CONTENDERS = {  # at half of --base_channels: 32 beside the U-Net's 64, as in the papers
+    "exported deepfill_v1": ("forward_exported", "deepfill_v1"),
+    "deepfill_v1": ("forward_dygraph", "deepfill_v1"),
+    "exported pconv_unet": ("forward_exported", "pconv_unet"),
+}
 TRAIN_CONTENDERS = {
     "pconv_unet": ("train_dygraph", "pconv_unet"),
     "conv_unet": ("train_dygraph", "conv_unet"),
@@ -67,7 +72,7 @@ def parse_options(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "what",
         choices=tuple(BENCHMARKS),
         help="layer: PartialConv2D beside Conv2D, forward + backward; network: one picture through it; "
-        "train: one step; loader: reading and cropping; eval: the evaluation loop",
+        "deepfill: the same of deepfill_v1; train: one step; loader: reading and cropping; eval: the evaluation loop",
     )
     parser.add_argument("--repeats", type=positive_int, default=15, metavar="N", help="timed turns, after two untimed")
     parser.add_argument("--sizes", type=sizes, default=(256,), metavar="N,N", help="sides of the picture in pixels")
@@ -156,6 +161,15 @@ def network_benchmark(options: argparse.Namespace) -> list[dict]:
             if found
         ]
     return [_with_all_columns(row, rows[0], options) for row in rows]
+
+
+def deepfill_benchmark(options: argparse.Namespace) -> list[dict]:
+    """One picture through DeepFillv1, whose attention grows with the square of the pixels, and through the U-Net."""
+    rows = []
+    for size in options.sizes:
+        found = compare(DEEPFILL_CONTENDERS, options, size, options.batch_size or 1)
+        rows += [{**row, "to the last": row["ms"] / found[-1]["ms"]} for row in found]
+    return rows
 
 
 def train_benchmark(options: argparse.Namespace) -> list[dict]:
@@ -352,6 +366,7 @@ def _processor() -> str:
 BENCHMARKS = {
     "layer": layer_benchmark,
     "network": network_benchmark,
+    "deepfill": deepfill_benchmark,
     "train": train_benchmark,
     "loader": loader_benchmark,
     "eval": eval_benchmark,

@@ -136,6 +136,8 @@ def _network(work: Work):
 
     paddle.seed(0)
     options = {"base_channels": work.base_channels, "depth": work.depth}
+    if work.model == "deepfill_v1":
+        options = {"base_channels": work.base_channels // 2}
     return ReferencePConvUNet(**options) if work.model == "usual" else build_model(work.model, **options)
 
 

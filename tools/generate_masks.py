@@ -1,4 +1,4 @@
-"""Write a folder of random irregular masks: ``python -m tools.generate_masks --output data/masks --count 1000``."""
+"""Write a folder of random masks: ``python -m tools.generate_masks --output data/masks --count 1000``."""
 
 import argparse
 from pathlib import Path
@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from datasets.mask_generator import MIN_SIDE, generate_mask
+from datasets.mask_generator import MIN_SIDE, generate_box, generate_mask
 from datasets.masks import BUCKET_NAMES, BUCKETS, write_mask
 from errors import InputError, run_cleanly
 from options import Parser
@@ -17,13 +17,19 @@ BORDERS = {"any": None, "N": False, "B": True}
 def build_parser() -> argparse.ArgumentParser:
     parser = Parser(
         prog="python -m tools.generate_masks",
-        description="Draw random irregular holes and write them as numbered black-and-white PNG pictures. "
+        description="Draw random holes and write them as numbered black-and-white PNG pictures. "
         "The same options and seed give the same masks.",
         epilog="example: python -m tools.generate_masks --output data/masks --count 600 --size 256",
     )
     add = parser.add_argument
     add("--output", required=True, metavar="DIR", type=Path, help="folder to write, new or empty")
     add("--count", required=True, metavar="N", type=int, help="how many masks")
+    add(
+        "--shape",
+        default="irregular",
+        choices=("irregular", "box"),
+        help="box: one rectangle of half the side or a little less, anywhere; --bucket and --border do not apply",
+    )
     add("--size", default=512, metavar="PX", type=int, help="height and width of each mask")
     add(
         "--bucket",
@@ -48,10 +54,13 @@ def build_parser() -> argparse.ArgumentParser:
     return parser
 
 
-def draw_numbered(seed: int, index: int, size: int, bucket: str, border: bool | None) -> np.ndarray:
+def draw_numbered(index: int, options: argparse.Namespace) -> np.ndarray:
     """Mask number ``index`` of a set, the same for any count: float32 [size, size], 1 = valid."""
-    rng = np.random.default_rng([seed, index])
-    number = index % len(BUCKETS) if bucket == "all" else BUCKET_NAMES.index(bucket)
+    rng, size = np.random.default_rng([options.seed, index]), options.size
+    if options.shape == "box":
+        return generate_box(rng, size, size)
+    number = index % len(BUCKETS) if options.bucket == "all" else BUCKET_NAMES.index(options.bucket)
+    border = BORDERS[options.border]
     if border is None:
         border = bool(rng.random() < 0.5)
     return generate_mask(rng, size, size, BUCKETS[number], border)
@@ -61,12 +70,15 @@ def main(arguments: list[str] | None = None) -> None:
     options = build_parser().parse_args(arguments)
     _check(options)
     for index in tqdm(range(options.count), unit="mask"):
-        mask = draw_numbered(options.seed, index, options.size, options.bucket, BORDERS[options.border])
-        write_mask(options.output / f"{index:05d}.png", mask, options.hole)
+        write_mask(options.output / f"{index:05d}.png", draw_numbered(index, options), options.hole)
     print(f"{options.count} masks in {options.output}, hole {options.hole}")
 
 
 def _check(options: argparse.Namespace) -> None:
+    if options.shape == "box" and (options.bucket, options.border) != ("all", "any"):
+        raise InputError(
+            "--shape box: expected no --bucket and no --border, which are of irregular holes; leave them out"
+        )
     for name, least in (("count", 1), ("size", MIN_SIDE), ("seed", 0)):
         value = getattr(options, name)
         if value < least:

@@ -36,6 +36,14 @@ def test_a_seed_gives_the_same_masks_whatever_the_count(tmp_path):
     assert not np.array_equal(read_mask(other[0]), read_mask(few[0]))
 
 
+def test_boxes(tmp_path):
+    for path in run(tmp_path / "masks", "--count", "5", "--shape", "box"):
+        hole = read_mask(path) == 0
+        assert hole.sum() == hole.any(axis=1).sum() * hole.any(axis=0).sum()
+    with pytest.raises(InputError, match="--shape box: expected no --bucket"):
+        run(tmp_path / "others", "--count", "1", "--shape", "box", "--border", "N")
+
+
 def test_a_folder_in_use_is_left_alone(tmp_path):
     (tmp_path / "mine.txt").write_text("mine")
     for output in (tmp_path, tmp_path / "mine.txt"):
