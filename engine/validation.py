@@ -38,7 +38,8 @@ class ValidationSet:
             )
         self.names, originals = zip(*itertools.islice(itertools.cycle(readable), count), strict=True)
         self.gts = [center_resize(picture, image_size) for picture in originals]
-        self.masks = [_mask(i, image_size, shape) for i in range(count)]
+        self.boxes = [shape == "box" or (shape == "both" and _in_second_half(i)) for i in range(count)]
+        self.masks = [_box(i, image_size) if box else _irregular(i, image_size) for i, box in enumerate(self.boxes)]
 
     def measure(self, inpaint: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> list[dict]:
         """Rows of ``metrics.buckets.bucket_rows`` for ``inpaint(picture, hole)`` over the set, composite protocol.
@@ -55,10 +56,10 @@ class ValidationSet:
         return float(np.mean([psnr(gt, mean(gt, mask == 0)) for gt, mask in zip(self.gts, self.masks, strict=True)]))
 
     def samples(self, inpainter) -> dict[str, np.ndarray]:
-        """One ``sample_row`` for each bucket, by its name."""
+        """One ``sample_row`` for each bucket, irregular and box, by its name."""
         rows = {}
-        for gt, mask in zip(self.gts, self.masks, strict=True):
-            name = bucket_of(hole_ratio(mask))
+        for gt, mask, box in zip(self.gts, self.masks, self.boxes, strict=True):
+            name = bucket_of(hole_ratio(mask)) + ("-box" if box else "")
             if name not in rows:
                 rows[name] = sample_row(gt, mask, inpainter.views(gt, mask == 0))
         return rows
@@ -79,12 +80,18 @@ def _readable(pictures: PictureSource) -> Iterator[tuple[str, np.ndarray]]:
             log.warning("skipping %s: %s", pictures.name(i), error)
 
 
-def _mask(number: int, size: int, shape: str) -> np.ndarray:
-    """Mask ``number`` of a set: of each twelve the last six come to the border, or are boxes where both are asked."""
-    rng, second_half = np.random.default_rng([2, number]), (number // len(BUCKETS)) % 2 == 1
-    if shape == "box" or (shape == "both" and second_half):
-        return generate_box(rng, size, size)
-    return generate_mask(rng, size, size, BUCKETS[number % len(BUCKETS)], border=second_half)
+def _in_second_half(number: int) -> bool:
+    """Of each twelve masks the last six come to the border, or are boxes where both shapes are asked."""
+    return (number // len(BUCKETS)) % 2 == 1
+
+
+def _irregular(number: int, size: int) -> np.ndarray:
+    bucket = BUCKETS[number % len(BUCKETS)]
+    return generate_mask(np.random.default_rng([2, number]), size, size, bucket, border=_in_second_half(number))
+
+
+def _box(number: int, size: int) -> np.ndarray:
+    return generate_box(np.random.default_rng([2, number]), size, size)
 
 
 def sample_row(gt: np.ndarray, mask: np.ndarray, views: dict[str, np.ndarray]) -> np.ndarray:

@@ -50,7 +50,13 @@ def command_lines(name):
     return [command.strip() for line in lines for command in line.split("#")[0].split("&&") if command.strip()]
 
 
-COMMANDS = sorted({(name, line) for name in (*READMES, NOTEBOOK, "docs/training.md", "docs/deepfill.md") for line in command_lines(name)})
+COMMANDS = sorted(
+    {
+        (name, line)
+        for name in (*READMES, NOTEBOOK, "docs/training.md", "docs/deepfill.md")
+        for line in command_lines(name)
+    }
+)
 
 
 @pytest.mark.parametrize(("name", "line"), COMMANDS)

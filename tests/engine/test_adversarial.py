@@ -130,6 +130,7 @@ def test_a_run_leaves_everything_behind_and_resumes_to_the_bit(tmp_path):
 def test_samples_show_coarse_and_refined_and_where_it_came_from(tmp_path):
     trainer = make_trainer(tmp_path)
     rows = trainer.validation.samples(adversarial_inpainter(trainer))
+    assert {"0.5-0.6", "0.1-0.2-box"} <= set(rows)
     assert {row.shape for row in rows.values()} == {(SIZE, 7 * SIZE, 3)}
     columns = np.split(next(iter(rows.values())), 7, axis=1)  # input, mask, coarse, output, attention, composite, truth
     assert not np.array_equal(columns[2], columns[3])

@@ -148,7 +148,8 @@ def test_bf16_is_near_the_network_and_not_the_same(pair, capfd):
         image, mask = noise(2, h, w), make_mask(kind, 2, h, w)
         expected = run(model, image, mask)
         output = static(image, mask)
-        assert np.abs(output - expected).max() > 1e-4, (h, w, kind)
+        spread = (expected - expected.mean(axis=(2, 3), keepdims=True)).std()
+        assert np.abs(output - expected).max() > 1e-3 * spread, (h, w, kind)  # in float32 below 1e-5 of it
         assert psnr(output, expected) > 35, (h, w, kind)
     image, mask = noise(), make_mask("border")
     np.testing.assert_array_equal(static(np.where(mask > 0, image, np.float32(np.nan)), mask), static(image, mask))
