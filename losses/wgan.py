@@ -181,8 +181,10 @@ def _discounts(mask: np.ndarray, gamma: float) -> np.ndarray:
     hole = (mask < 0.5).astype("uint8")
     if hole.all():
         return np.zeros(hole.shape, "float32")
-    distance = cv2.distanceTransform(hole, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
-    return (gamma ** distance.astype("float64") * hole).astype("float32")
+    distance = cv2.distanceTransform(hole, cv2.DIST_L2, cv2.DIST_MASK_PRECISE).astype("float64")
+    # OpenCV's last digit depends on where the arrays lie in memory; squared distances are whole numbers.
+    distance = np.sqrt(np.rint(distance**2))
+    return (gamma**distance * hole).astype("float32")
 
 
 def _check_gamma(gamma: float) -> None:

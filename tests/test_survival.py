@@ -23,10 +23,9 @@ from tests.one_distributed_step import adversarial_gradients, gradients
 ROOT = Path(__file__).resolve().parent.parent
 KILLS = int(os.environ.get("KILLS", "3"))
 LAUNCH = ("-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir")
-SMALL = (
-    "--config configs/samples.yaml --image_size 32 --base_channels 4 --depth 3 --batch_size 2 --perceptual_weight 0 "
-    "--style_weight 0 --ema_decay 0.9 --val_every 7 --val_count 6 --log_every 1 --save_every 2 --keep 2 --threads 1"
-)
+PCONV = "--config configs/samples.yaml --depth 3 --perceptual_weight 0 --style_weight 0 "
+DEEPFILL = "--config configs/deepfill_samples.yaml --critic_channels 4 --critic_steps 2 --hole_shape both "
+SMALL = "--image_size 32 --base_channels 4 --batch_size 2 --ema_decay 0.9 --val_every 7 --val_count 6 --log_every 1 --save_every 2 --keep 2 --threads 1"
 
 
 def run_python(*arguments):
@@ -40,8 +39,8 @@ def run_python(*arguments):
     )
 
 
-def start(log_dir, arguments, launcher=()):
-    return run_python(*launcher, ROOT / "train.py", *SMALL.split(), "--log_dir", log_dir, *arguments.split())
+def start(log_dir, arguments, launcher=(), model=PCONV):
+    return run_python(*launcher, ROOT / "train.py", *(model + SMALL).split(), "--log_dir", log_dir, *arguments.split())
 
 
 def start_two(log_dir, arguments):
@@ -71,29 +70,31 @@ def kill_after(process, log_dir, count, delay=0.0, signum=signal.SIGKILL):
 
 def states(log_dir):
     directory = log_dir / "checkpoints" / "latest"
-    return {name: read_arrays(directory / name) for name in ("model.pdparams", "model_ema.pdparams")}
+    return {path.name: read_arrays(path) for path in directory.glob("*.pdparams")}  # of network, average, critics
 
 
 def assert_same(first, second):
+    assert set(first) == set(second)
     for file, arrays in first.items():
         for name, array in arrays.items():
             np.testing.assert_array_equal(array, second[file][name], err_msg=f"{file} {name}")
 
 
-def test_a_run_killed_at_random_moments_ends_where_the_unbroken_one_ends(tmp_path):
+@pytest.mark.parametrize(("model", "kills"), [(PCONV, KILLS), (DEEPFILL, -(-KILLS // 3))], ids=["pconv", "deepfill"])
+def test_a_run_killed_at_random_moments_ends_where_the_unbroken_one_ends(tmp_path, model, kills):
     # Long enough for each kill to find it at work: at most 9 iterations and what is done in the delay lie before it.
-    rng, arguments = random.Random(int(os.environ.get("KILL_SEED", "0"))), f"--max_iters {20 * KILLS} --num_workers 1"
-    whole = start(tmp_path / "whole", arguments)
-    kills = 0
+    rng, arguments = random.Random(int(os.environ.get("KILL_SEED", "0"))), f"--max_iters {20 * kills} --num_workers 1"
+    whole = start(tmp_path / "whole", arguments, model=model)
+    killed = 0
     while True:
-        process = start(tmp_path / "broken", arguments + " --resume auto")
-        if kills < KILLS:
-            kills += kill_after(process, tmp_path / "broken", rng.randint(1, 9), rng.random() * 0.05)
+        process = start(tmp_path / "broken", arguments + " --resume auto", model=model)
+        if killed < kills:
+            killed += kill_after(process, tmp_path / "broken", rng.randint(1, 9), rng.random() * 0.05)
         status, output = finish(process)
         if status == 0:
             break
         assert status == -signal.SIGKILL, output
-    assert kills == KILLS, "the run ended before it was killed often enough"
+    assert killed == kills, "the run ended before it was killed often enough"
     assert finish(whole)[0] == 0
     assert_same(states(tmp_path / "whole"), states(tmp_path / "broken"))
     assert not list((tmp_path / "broken" / "checkpoints").glob("iter_*.tmp"))
