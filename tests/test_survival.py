@@ -25,7 +25,10 @@ KILLS = int(os.environ.get("KILLS", "3"))
 LAUNCH = ("-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir")
 PCONV = "--config configs/samples.yaml --depth 3 --perceptual_weight 0 --style_weight 0 "
 DEEPFILL = "--config configs/deepfill_samples.yaml --critic_channels 4 --critic_steps 2 --hole_shape both "
-SMALL = "--image_size 32 --base_channels 4 --batch_size 2 --ema_decay 0.9 --val_every 7 --val_count 6 --log_every 1 --save_every 2 --keep 2 --threads 1"
+SMALL = (
+    "--image_size 32 --base_channels 4 --batch_size 2 --ema_decay 0.9 --val_every 7 --val_count 6 --log_every 1 "
+    "--save_every 2 --keep 2 --threads 1"
+)
 
 
 def run_python(*arguments):
