@@ -1,6 +1,7 @@
 """Draw a run's curves into one picture: ``python -m tools.plot_metrics logs/Celeba --output curves.png``."""
 
 import csv
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -46,10 +47,11 @@ def read_rows(run: Path) -> list[dict[str, float]]:
 def draw(runs: list[list[dict[str, float]]], output: Path) -> None:
     """Loss terms and validation PSNR by hole area, over the iterations of all runs.
 
-    Raw terms are on a logarithmic scale; those that go below 0, as critics' scores do, in a part of their own.
+    Raw terms are on a logarithmic scale; those mostly below 0, as critics' scores are, in a part of their own.
     """
     terms = list(dict.fromkeys(term for rows in runs for row in rows for term in _terms(row)))
-    signed = [term for term in terms if any(row.get(term, 1) <= 0 for rows in runs for row in rows)]
+    values = {term: [row[term] for rows in runs for row in rows if term in row] for term in terms}
+    signed = [term for term in terms if statistics.median(values[term]) <= 0]
     figure, all_axes = plt.subplots(1, 2 + bool(signed), figsize=(12 + 6 * bool(signed), 4.5), layout="constrained")
     loss_axes, psnr_axes = all_axes[0], all_axes[-1]
     first = 0
