@@ -1,6 +1,7 @@
 """Shared by the tests: small pictures, masks and weights on disk."""
 
 import inspect
+import signal
 import zlib  # noqa: F401  before Paddle, see models/__init__.py
 
 import cv2
@@ -8,6 +9,9 @@ import numpy as np
 import pytest
 
 from models import MODELS
+
+# A shell starts what runs in its background with Ctrl-C ignored, and so would be every process that the tests start.
+signal.signal(signal.SIGINT, signal.default_int_handler)
 
 
 def small_options(name, **options):
