@@ -14,8 +14,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = export_parser().parse_args(argv)
     os.environ.setdefault("GLOG_minloglevel", "2")  # Paddle's remarks on its own tracing
     setup_device(options.device, options.threads)
-    from engine.checkpoint import load_weights, read_meta, weights_directory
-    from engine.exported import export_model
+    from inpainting.checkpoint import load_weights, read_meta, weights_directory
+    from inpainting.exported import export_model
 
     directory = weights_directory(options.weights)
     model = load_weights(directory)

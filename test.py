@@ -37,8 +37,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         raise InputError(f"--output: expected a folder, got the file {output}; choose another name")
     jobs = list_jobs(options)
     setup_device(options.device, options.threads)
-    from engine import Inpainter
-    from engine.checkpoint import read_meta, weights_directory
+    from inpainting import Inpainter
+    from inpainting.checkpoint import read_meta, weights_directory
 
     about = read_meta(weights_directory(options.weights, exported=True)).get("about")
     inpainter = Inpainter.from_checkpoint(options.weights, options.precision)
@@ -69,7 +69,7 @@ def attempt(job: Job, inpainter, options: argparse.Namespace) -> str | None:
 
 
 def fill(job: Job, inpainter, output: Path, grid: bool, show_attention: bool) -> None:
-    from engine.validation import sample_row
+    from inpainting.views import sample_row
 
     picture = job.picture()
     mask = job.mask(picture)

@@ -124,7 +124,7 @@ def build_model(options: argparse.Namespace):
     """The network, with the weights to start from."""
     import paddle
 
-    from engine.checkpoint import load_arrays_into, weights_directory, weights_file
+    from inpainting.checkpoint import load_arrays_into, weights_directory, weights_file
     from models import build_model as build
 
     paddle.seed(options.seed)
@@ -143,7 +143,7 @@ def build_model(options: argparse.Namespace):
 
 
 def build_loss(options: argparse.Namespace):
-    from engine.checkpoint import read_arrays
+    from inpainting.checkpoint import read_arrays
     from losses import InpaintingLoss, VGG16Features
 
     try:
@@ -241,8 +241,8 @@ def _check(options: argparse.Namespace) -> None:
 
 def _resume_directory(options: argparse.Namespace) -> Path | None:
     """The checkpoint to go on from; None for a new run, also for --resume auto where there is none yet."""
-    from engine.checkpoint import weights_directory
     from engine.training_state import CheckpointFolder, damage
+    from inpainting.checkpoint import weights_directory
 
     if options.resume is None:
         return None
@@ -264,7 +264,7 @@ def _resume_directory(options: argparse.Namespace) -> Path | None:
 
 def _warn_of_changes(resume_from: Path, options: argparse.Namespace) -> None:
     """What makes a resumed run another than the one it goes on with."""
-    from engine.checkpoint import read_meta
+    from inpainting.checkpoint import read_meta
 
     meta = read_meta(resume_from)
     if meta.get("phase", options.phase) != options.phase:

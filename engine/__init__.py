@@ -1,12 +1,11 @@
-"""Training, checkpoints, logging, evaluation and inference; knows nothing of command lines."""
+"""Training: tasks, the trainer, its state, logs and validation; knows nothing of command lines."""
 
 __all__ = ["Inpainter"]
 
 
 def __getattr__(name: str):
-    # Classical methods are evaluated without Paddle, whose import takes seconds.
-    if name == "Inpainter":
-        from engine.inpainter import Inpainter
+    if name == "Inpainter":  # under the name it has had; see the package inpainting
+        from inpainting import Inpainter
 
         return Inpainter
     raise AttributeError(f"module {__name__!r} has no attribute {name!r}")

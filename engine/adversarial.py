@@ -13,10 +13,10 @@ from paddle import nn
 from paddle.utils import unique_name
 
 from engine import distributed
-from engine.checkpoint import load_arrays_into
 from engine.settings import Settings
 from engine.task import Batch, finite_values, make_adam, mean_terms
 from engine.training_state import OPTIMIZER, load_optimizer
+from inpainting.checkpoint import load_arrays_into
 from losses.wgan import PENALTY_WEIGHT, GeneratorLoss, critic_loss, gradient_penalty
 from models.critics import Critics, hole_windows
 from models.deepfill import DeepFillV1

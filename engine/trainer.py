@@ -18,14 +18,14 @@ from paddle.io import DataLoader
 from datasets.inpainting import InpaintingDataset, StreamBatchSampler
 from datasets.masks import polarity_warning
 from engine import alarms, distributed
-from engine.checkpoint import EMA_PARAMS, PARAMS, load_arrays_into, read_arrays, read_meta, weights_file
 from engine.ema import WeightAverage
-from engine.inpainter import Inpainter
 from engine.logger import RunLogger
 from engine.settings import Settings
 from engine.task import NonFiniteLossError, Task, mean_terms
 from engine.training_state import CheckpointFolder
 from engine.validation import ValidationSet
+from inpainting.checkpoint import EMA_PARAMS, PARAMS, load_arrays_into, read_arrays, read_meta, weights_file
+from inpainting.inpainter import Inpainter
 
 log = logging.getLogger("paddle_pconv")
 

@@ -1,6 +1,6 @@
 """Training checkpoints: everything that a run needs to go on as if it had never stopped.
 
-``iter_N/`` is a weights directory (``engine.checkpoint``) with the other states beside it (optimisers', averaged
+``iter_N/`` is a weights directory (``inpainting.checkpoint``) with the other states beside it (optimisers', averaged
 weights, whatever the task names) and the SHA-256 of each in ``meta.json``. The sample stream, the schedules and the
 random numbers of an iteration are functions of seed and iteration, and need no state.
 """
@@ -14,9 +14,9 @@ from pathlib import Path
 import paddle
 from paddle import nn
 
-from engine.checkpoint import LATEST, PARAMS, read_meta, read_state, write_arrays, write_meta
 from errors import InputError
 from files import sha256_of
+from inpainting.checkpoint import LATEST, PARAMS, read_meta, read_state, write_arrays, write_meta
 
 log = logging.getLogger("paddle_pconv")
 

@@ -1,4 +1,4 @@
-"""A fixed set of pictures and holes on which a run measures itself, and the sample grids it shows."""
+"""A fixed set of pictures and holes on which a run measures itself."""
 
 import functools
 import itertools
@@ -12,8 +12,9 @@ from datasets.mask_generator import generate_box, generate_mask
 from datasets.masks import BUCKETS, border_kind, bucket_of, hole_ratio
 from datasets.transforms import center_resize
 from engine import distributed
-from engine.classical import mean
 from errors import InputError
+from inpainting.classical import mean
+from inpainting.views import sample_row
 from metrics.buckets import Sample, bucket_rows
 from metrics.image_quality import l1_percent, psnr, ssim
 
@@ -92,15 +93,3 @@ def _irregular(number: int, size: int) -> np.ndarray:
 
 def _box(number: int, size: int) -> np.ndarray:
     return generate_box(np.random.default_rng([2, number]), size, size)
-
-
-def sample_row(gt: np.ndarray, mask: np.ndarray, views: dict[str, np.ndarray]) -> np.ndarray:
-    """Input (hole white), mask (hole white), the views, composite and truth side by side: uint8 [H, k·W, 3].
-
-    Args:
-        views: what ``Inpainter.views`` gives.
-    """
-    hole = (mask == 0)[..., None]
-    shown_mask = np.repeat(np.where(hole, 255, 0).astype(np.uint8), 3, axis=2)
-    masked, composite = np.where(hole, 255, gt).astype(np.uint8), np.where(hole, views["output"], gt)
-    return np.concatenate([masked, shown_mask, *views.values(), composite, gt], axis=1)

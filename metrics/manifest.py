@@ -138,6 +138,13 @@ def pair_up(pictures: Sequence[str], masks: Sequence[str], seed: int, limit: int
     return [Pair(pictures[i], mask) for i, mask in zip(order, chosen, strict=False)]
 
 
+def choose_pairs(images: str | None, masks: str | None, seed: int, limit: int | None = None) -> list[Pair]:
+    """``pair_up`` of files: sample photos where ``images`` is None, masks to be generated where ``masks`` is."""
+    pictures = sample_names() if images is None else file_names(images)
+    names = generated_names(len(pictures), seed) if masks is None else file_names(masks)
+    return pair_up(pictures, names, seed, limit)
+
+
 def read_manifest(path: str | os.PathLike, images: Path | None, masks: Path | None) -> list[Pair]:
     """The pairs of a manifest, each name checked against the folders ``images`` and ``masks``.
 

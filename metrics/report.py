@@ -5,11 +5,17 @@ evaluation writes the same bytes.
 """
 
 import csv
+import hashlib
 import json
 import math
 import os
 from collections.abc import Sequence
 from pathlib import Path
+
+import cv2
+import numpy as np
+import PIL
+import skimage
 
 from files import atomic_path
 from metrics.buckets import Sample
@@ -42,6 +48,40 @@ def write_report(
 def write_manifest(path: str | os.PathLike, samples: Sequence[Sample]) -> None:
     """Write the pairs for ``metrics.manifest.read_manifest``, with what was found of each mask as information."""
     _write_csv(Path(path), MANIFEST_COLUMNS, [vars(sample) for sample in samples])
+
+
+def describe_pairs(samples: Sequence[Sample]) -> dict:
+    """What the protocol block says of the pairs: how many there are of what, and a digest of their names in order."""
+    names = "".join(f"{sample.image}\t{sample.mask}\n" for sample in samples)
+    return {
+        "pairs": len(samples),
+        "pictures": len({sample.image for sample in samples}),
+        "masks": len({sample.mask for sample in samples}),
+        "outside_buckets": sum(sample.bucket is None for sample in samples),
+        "without_hole": sum(sample.hole_ratio == 0 for sample in samples),
+        "pairs_sha256": hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest(),
+    }
+
+
+def outside_note(pairs: dict) -> str | None:
+    """A line on the pairs that no row counts, if there are any; ``pairs`` is from ``describe_pairs``."""
+    outside, empty = pairs["outside_buckets"], pairs["without_hole"]
+    if not outside:
+        return None
+    return (
+        f"{outside} of {pairs['pairs']} pairs lie outside the buckets (hole of 1 % or less, or above 60 %)"
+        f"{f', {empty} of them have no hole at all' if empty else ''}: they are in samples.csv only"
+    )
+
+
+def library_versions() -> dict[str, str]:
+    """Of what reads, fills and measures without Paddle."""
+    return {
+        "numpy": np.__version__,
+        "opencv": cv2.__version__,
+        "pillow": PIL.__version__,
+        "scikit-image": skimage.__version__,
+    }
 
 
 def markdown_table(rows: list[dict], paper: dict | None = None) -> str:

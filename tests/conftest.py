@@ -43,7 +43,7 @@ def mask_file(tmp_path):
 @pytest.fixture(scope="session")
 def small_weights(tmp_path_factory):
     """The weights directory of a small untrained network."""
-    from engine.checkpoint import save_weights
+    from inpainting.checkpoint import save_weights
     from models import build_model
 
     directory = tmp_path_factory.mktemp("weights")

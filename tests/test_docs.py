@@ -10,18 +10,17 @@ from pathlib import Path
 
 import pytest
 
-import eval as evaluation
 import options
 from tools import benchmark, generate_masks
 
-ROOT = Path(evaluation.__file__).resolve().parent
+ROOT = Path(__file__).resolve().parent.parent
 READMES = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), ROOT / "weights/README.md")]
 NOTEBOOK = "notebooks/aistudio.ipynb"
 PARSERS = {
     ("train.py",): options.parse_train,
     ("test.py",): options.fill_parser().parse_args,
     ("export.py",): options.export_parser().parse_args,
-    ("eval.py",): evaluation.parse_options,
+    ("eval.py",): options.parse_evaluate,
     ("-m", "tools.generate_masks"): generate_masks.build_parser().parse_args,
     ("-m", "tools.benchmark"): benchmark.parse_options,
 }

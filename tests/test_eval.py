@@ -85,23 +85,6 @@ def test_workers_write_the_same_bytes(run):
         assert (alone / name).read_bytes() == (one / name).read_bytes() == (two / name).read_bytes()
 
 
-@pytest.mark.parametrize(
-    ("arguments", "cores", "pairs", "workers"),
-    [
-        (["--method", "mean"], 4, 1000, 4),
-        ([], 4, 1000, 3),
-        ([], 1, 1000, 0),
-        (["--method", "mean"], 1, 1000, 0),
-        (["--method", "mean"], 64, 120, 2),
-        (["--method", "mean"], 4, 12, 0),
-        (["--num_workers", "5"], 1, 1, 5),
-    ],
-)
-def test_workers_by_cores_and_pairs(arguments, cores, pairs, workers, monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(cores), raising=False)
-    assert command.choose_workers(command.parse_options(arguments), pairs) == workers
-
-
 def test_a_manifest_is_written_then_used_and_gives_the_same_bytes(run, data):
     first = run("--manifest", data / "pairs.csv", output="one")
     assert (data / "pairs.csv").read_bytes() == (first / "manifest.csv").read_bytes()
@@ -219,7 +202,7 @@ def test_options_that_make_no_sense_end_with_status_two(arguments, capsys):
 
 @pytest.fixture
 def weights(tmp_path):
-    from engine.checkpoint import save_weights
+    from inpainting.checkpoint import save_weights
     from models import build_model
 
     save_weights(build_model("pconv_unet", base_channels=4, depth=2), tmp_path / "weights")

@@ -10,8 +10,8 @@ import pytest
 
 import eval as evaluation
 import export
-from engine.checkpoint import load_weights, save_weights
 from errors import InputError
+from inpainting.checkpoint import load_weights, save_weights
 
 ROOT = Path(export.__file__).resolve().parent
 _spec = importlib.util.spec_from_file_location("test_script", ROOT / "test.py")

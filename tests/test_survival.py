@@ -16,8 +16,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from engine.checkpoint import load_weights, read_arrays, read_meta
 from engine.training_state import CheckpointFolder
+from inpainting.checkpoint import load_weights, read_arrays, read_meta
 from tests.one_distributed_step import adversarial_gradients, gradients
 
 ROOT = Path(__file__).resolve().parent.parent

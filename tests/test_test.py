@@ -8,8 +8,8 @@ import numpy as np
 import paddle
 import pytest
 
-from engine.checkpoint import save_weights
 from errors import InputError
+from inpainting.checkpoint import save_weights
 from models import build_model
 
 ROOT = Path(__file__).resolve().parent.parent

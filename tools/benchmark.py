@@ -318,9 +318,9 @@ def _write_pictures(folder: Path, count: int = 24) -> tuple[Path, Path]:
 
 def eval_benchmark(options: argparse.Namespace) -> list[dict]:
     """Pairs a second of the evaluation loop, by a classical method and by the demo model."""
-    from engine import Inpainter
-    from engine.classical import telea
-    from engine.evaluator import PairReader, evaluate
+    from inpainting import Inpainter
+    from inpainting.classical import telea
+    from metrics.evaluator import PairReader, evaluate
     from metrics.manifest import generated_names, pair_up, sample_names
     from options import DEMO_WEIGHTS
 

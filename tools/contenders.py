@@ -149,7 +149,7 @@ def _inputs(work: Work) -> tuple[np.ndarray, np.ndarray]:
 
 
 def _forward_exported(work: Work, stack: contextlib.ExitStack) -> Callable[[], object]:
-    from engine.exported import StaticModel
+    from inpainting.exported import StaticModel
 
     folder = Path(stack.enter_context(tempfile.TemporaryDirectory())) / "export"
     _elsewhere(_export, work, folder)
@@ -168,7 +168,7 @@ def _elsewhere(prepare: Callable[[Work, Path], None], work: Work, path: Path) ->
 
 def _export(work: Work, folder: Path) -> None:
     setup_device(work.device, work.threads)
-    from engine.exported import export_model
+    from inpainting.exported import export_model
 
     export_model(_network(work), folder)
 

@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise InputError(f"--output: expected a new or empty folder, got {output}; choose another or remove it")
     setup_device("cpu")
-    from engine.checkpoint import PARAMS, load_weights, read_meta, save_weights, weights_directory
+    from inpainting.checkpoint import PARAMS, load_weights, read_meta, save_weights, weights_directory
 
     directory = weights_directory(options.weights)
     meta = read_meta(directory)

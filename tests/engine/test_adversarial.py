@@ -139,7 +139,7 @@ def test_samples_show_coarse_and_refined_and_where_it_came_from(tmp_path):
 
 
 def adversarial_inpainter(trainer):
-    from engine import Inpainter
+    from inpainting import Inpainter
 
     return Inpainter(trainer.task.model)
 

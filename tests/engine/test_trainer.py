@@ -9,12 +9,12 @@ import paddle
 import pytest
 
 from datasets.inpainting import GeneratedMasks, InpaintingDataset, SamplePhotos
-from engine.checkpoint import load_weights, read_meta
 from engine.reconstruction import ReconstructionTask
 from engine.settings import Settings, decay
 from engine.task import NonFiniteLossError
 from engine.trainer import Stopped, Trainer
 from engine.validation import ValidationSet
+from inpainting.checkpoint import load_weights, read_meta
 from losses import InpaintingLoss
 from models import build_model
 

@@ -6,9 +6,9 @@ import shutil
 import paddle
 import pytest
 
-from engine.checkpoint import load_weights
 from engine.training_state import OPTIMIZER, CheckpointFolder, damage, load_optimizer
 from errors import InputError
+from inpainting.checkpoint import load_weights
 from models import build_model
 
 

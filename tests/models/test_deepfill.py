@@ -4,7 +4,7 @@ import numpy as np
 import paddle
 import pytest
 
-from engine import exported
+from inpainting import exported
 from models import build_model
 from models.deepfill import Conv, DeepFillV1, Stages, UpConv
 

@@ -5,8 +5,8 @@ import json
 import numpy as np
 import pytest
 
-from engine.checkpoint import load_weights, save_weights
 from errors import InputError
+from inpainting.checkpoint import load_weights, save_weights
 from models import build_model
 from tools import convert_weights
 

@@ -7,9 +7,9 @@ import paddle
 from paddle import nn
 
 from datasets.images import to_float, to_uint8
-from engine.checkpoint import PARAMS, load_weights, weights_directory
-from engine.exported import StaticModel
 from errors import InputError
+from inpainting.checkpoint import PARAMS, load_weights, weights_directory
+from inpainting.exported import StaticModel
 from models.contextual_attention import offsets_to_picture
 from models.deepfill import OFFSETS_STEP, DeepFillV1
 
@@ -40,7 +40,7 @@ class Inpainter:
 
     @classmethod
     def from_checkpoint(cls, path: str | os.PathLike, precision: str = "fp32") -> "Inpainter":
-        """From a weights directory or file (see ``engine.checkpoint``), or from a directory that export.py wrote.
+        """From a weights directory or file (see ``inpainting.checkpoint``), or from a directory that export.py wrote.
 
         Args:
             precision: "bf16" for an exported model on a CPU that computes in it (see ``StaticModel``).

@@ -6,8 +6,8 @@ import pytest
 
 from datasets.images import sample_face
 from datasets.mask_generator import generate_mask
-from engine.classical import CLASSICAL
 from errors import InputError
+from inpainting.classical import CLASSICAL
 
 METHODS = sorted(CLASSICAL)
 

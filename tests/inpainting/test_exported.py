@@ -14,15 +14,14 @@ import numpy as np
 import paddle
 import pytest
 
-import options
-from engine import Inpainter, exported
-from engine.checkpoint import load_weights, save_weights
-from engine.exported import StaticModel, export_model
 from errors import InputError
+from inpainting import Inpainter, exported
+from inpainting.checkpoint import load_weights, save_weights
+from inpainting.exported import StaticModel, export_model
 from models import MODELS, build_model
 from tests.conftest import small_options
 
-ROOT = Path(options.__file__).parent
+ROOT = Path(__file__).resolve().parents[2]
 SIZES = [(24, 24), (17, 31), (40, 16), (5, 3)]
 ONNX = int(paddle.__version__[0]) >= 3 and all(map(importlib.util.find_spec, ("paddle2onnx", "onnxruntime")))
 CPUINFO = Path("/proc/cpuinfo")
@@ -160,7 +159,7 @@ def test_bf16_is_near_the_network_and_not_the_same(pair, capfd):
 def test_bf16_convolutions_are_what_runs(pair):
     code = (
         "import sys; import options; options.setup_device('cpu', 1); import numpy as np;"
-        "from engine.exported import StaticModel; model = StaticModel(sys.argv[1], precision='bf16');"
+        "from inpainting.exported import StaticModel; model = StaticModel(sys.argv[1], precision='bf16');"
         "print(model(np.ones([1, 3, 24, 24], 'float32'), np.ones([1, 1, 24, 24], 'float32')).shape)"
     )
     command = [sys.executable, "-c", code, str(pair[1])]

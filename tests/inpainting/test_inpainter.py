@@ -3,8 +3,8 @@
 import numpy as np
 import pytest
 
-from engine import Inpainter
 from errors import InputError
+from inpainting import Inpainter
 from models import MODELS, build_model
 from tests.conftest import small_options
 

@@ -1,140 +1,30 @@
-"""Command-line options, grouped; YAML presets give defaults, and an unknown key is an error.
-
-Nothing here imports Paddle: a wrong option is told at once, and ``setup_device`` can still choose the number of
-threads, which Paddle fixes when it is imported.
-"""
+"""The options of train.py; YAML presets give their defaults, and an unknown key is an error."""
 
 import argparse
-import contextlib
-import difflib
-import io
-import math
 import os
-import sys
-import warnings
-import zlib  # noqa: F401  Paddle 2.6 brings a zlib of its own, which crashes Python's unless that was loaded before
 from collections.abc import Sequence
 from pathlib import Path
 
-import yaml
-
 from errors import InputError
+from options.shared import (
+    ROOT,
+    Parser,
+    add_device_options,
+    apply_preset,
+    count_int,
+    discount_float,
+    positive_float,
+    positive_int,
+    share_float,
+    weight_float,
+)
 
-ROOT = Path(__file__).resolve().parent
-DEMO_WEIGHTS = ROOT / "weights" / "demo"
 CONFIGS = ROOT / "configs"
 MODEL_NAMES = ("pconv_unet", "conv_unet", "pconv_residual_unet", "deepfill_v1")
 PHASE_LR = {"initial": 2e-4, "finetune": 5e-5}  # the paper's
 ADVERSARIAL_LR = 1e-4  # of DeepFillv1's author
 
 OF_UNETS, OF_DEEPFILL = "loss of the U-Nets", "loss of deepfill_v1"  # groups of options
-
-
-class _Help(argparse.ArgumentDefaultsHelpFormatter):
-    """Help with the defaults that say something."""
-
-    def _get_help_string(self, action):
-        return action.help if action.default in (None, False) else super()._get_help_string(action)
-
-
-class Parser(argparse.ArgumentParser):
-    """An argument parser that tells a mistake in one line and leaves with status 2."""
-
-    def __init__(self, **settings):
-        super().__init__(formatter_class=_Help, allow_abbrev=False, **settings)
-
-    def error(self, message):
-        print(f"error: {message}; see {self.prog} --help", file=sys.stderr)
-        sys.exit(2)
-
-
-def positive_int(text: str) -> int:
-    return _number(text, int, lambda n: n > 0, "a whole number above 0")
-
-
-def count_int(text: str) -> int:
-    return _number(text, int, lambda n: n >= 0, "a whole number, 0 or more")
-
-
-def positive_float(text: str) -> float:
-    return _number(text, float, lambda n: 0 < n < math.inf, "a number above 0")
-
-
-def weight_float(text: str) -> float:
-    return _number(text, float, lambda n: 0 <= n < math.inf, "a number, 0 or more")
-
-
-def share_float(text: str) -> float:
-    return _number(text, float, lambda n: 0 <= n < 1, "a number from 0 to below 1")
-
-
-def discount_float(text: str) -> float:
-    return _number(text, float, lambda n: 0 < n <= 1, "a number above 0, 1 at most")
-
-
-def _number(text, kind, allowed, expected):
-    try:
-        value = kind(text)
-    except ValueError:
-        value = None
-    if value is None or not allowed(value):
-        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
-    return value
-
-
-def add_device_options(parser: argparse.ArgumentParser, precision: bool = False) -> None:
-    """``--device`` and ``--threads``; for commands that run exported models also ``--precision``."""
-    group = parser.add_argument_group("device")
-    group.add_argument(
-        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes the GPU when there is one"
-    )
-    group.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads; all cores when not given")
-    if precision:
-        group.add_argument(
-            "--precision",
-            choices=("fp32", "bf16"),
-            default="fp32",
-            help="bf16: exported weights on a CPU that computes in bfloat16, faster and a little less exact",
-        )
-
-
-def setup_device(device: str = "auto", threads: int | None = None) -> None:
-    """Import Paddle with its threads set and choose the device.
-
-    Args:
-        device: "auto", "cpu" or "gpu".
-        threads: of a convolution on CPU; OMP_NUM_THREADS, else all cores, when None. Without this Paddle takes one.
-    Raises:
-        InputError: "gpu" where Paddle sees none.
-    """
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    cores = max(1, cores // int(os.environ.get("PADDLE_LOCAL_SIZE", "1")))  # of several processes, each its share
-    if threads or "OMP_NUM_THREADS" not in os.environ:
-        os.environ["OMP_NUM_THREADS"] = str(threads or cores)
-    _speed_up_amd_processors()
-    for message in ("No ccache found", "You are using GPU version Paddle", "When training, we now always track"):
-        warnings.filterwarnings("ignore", message=message)
-    with contextlib.redirect_stderr(io.StringIO()):  # Paddle prints a warning about the threads, which are meant
-        import paddle
-
-    gpu = paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
-    if device == "gpu" and not gpu:
-        build = "a build for CPU" if not paddle.is_compiled_with_cuda() else "no CUDA device"
-        raise InputError(
-            f"--device gpu: expected a GPU, got {build}; "
-            "install paddlepaddle-gpu on a machine with one, or use --device cpu"
-        )
-    paddle.set_device("gpu" if gpu and device != "cpu" else "cpu")
-
-
-def _speed_up_amd_processors() -> None:
-    """Have Paddle's MKL use AVX2 on AMD: left alone it takes a path for old processors, at less than half the speed."""
-    try:
-        processor = Path("/proc/cpuinfo").read_text()
-    except OSError:  # not Linux
-        return
-    if "AuthenticAMD" in processor and "avx2" in processor:
-        os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
 
 
 def train_parser() -> Parser:
@@ -343,11 +233,11 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
     asked = parser.parse_args(argv)
     default, samples = (os.path.relpath(CONFIGS / name) for name in _DEFAULT_PRESETS[is_adversarial(asked.model)])
     config = asked.config or default
-    _apply_preset(parser, config)
+    apply_preset(parser, config)
     absent = parser.get_default("image_root")
     if not (asked.config or asked.image_root or Path(absent).exists()):
         config, parser = samples, train_parser()
-        _apply_preset(parser, config)
+        apply_preset(parser, config)
         print(
             f"no pictures at {absent}: a short demonstration on scikit-image's sample photographs instead;"
             " give your own with --image_root DIR"
@@ -380,92 +270,3 @@ def _refuse_options_of_others(model: str, changed: dict) -> None:
     for key in changed:
         if key in foreign:
             raise InputError(f"--{key}: means nothing to --model {model}; leave it out, or choose another network")
-
-
-def _apply_preset(parser: Parser, path: str | os.PathLike) -> None:
-    """Make the preset's values the parser's defaults, each checked as if it had been typed."""
-    preset = _read_preset(path)
-    known = {action.dest for action in parser._actions} - {"help", "config", "dry_run"}
-    for key in preset:
-        if key not in known:
-            close = difflib.get_close_matches(key, known, 1)
-            hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(sorted(known))}"
-            raise InputError(f"{path}: expected keys that are options of {parser.prog}, got {key!r}; {hint}")
-    typed = [word for key, value in preset.items() if value is not None for word in (f"--{key}", str(value))]
-    parser.set_defaults(**{key: getattr(parser.parse_args(typed), key) for key in preset})
-
-
-def _read_preset(path: str | os.PathLike) -> dict:
-    try:
-        preset = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"--config: expected a YAML file, got no such file: {path}; presets are in configs/") from None
-    except IsADirectoryError:
-        raise InputError(f"--config: expected a YAML file, got a folder: {path}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
-        raise InputError(
-            f"{path}: expected YAML, got {str(error).splitlines()[0]}; compare with configs/celeba.yaml"
-        ) from None
-    if not isinstance(preset, dict):
-        raise InputError(
-            f"{path}: expected lines of 'option: value', got {type(preset).__name__}; compare with configs/celeba.yaml"
-        )
-    return preset
-
-
-def fill_parser() -> Parser:
-    """The options of test.py."""
-    parser = Parser(
-        prog="test.py",
-        description="Fill the holes of a picture, or of each picture in a folder, at its own size. "
-        "With no arguments: sample photographs with generated holes and the demo model.",
-    )
-    parser.add_argument("--input", metavar="FILE|DIR", help="picture or folder; sample photographs when not given")
-    parser.add_argument(
-        "--mask",
-        metavar="FILE|DIR",
-        help="mask of the picture's size, or a folder with a mask of each picture's name; generated when not given",
-    )
-    parser.add_argument(
-        "--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files"
-    )
-    parser.add_argument(
-        "--weights",
-        metavar="FILE|DIR",
-        default=os.path.relpath(DEMO_WEIGHTS),
-        help="weights directory, or an exported one",
-    )
-    parser.add_argument(
-        "--output", metavar="DIR", default="logs/test", help="folder of the results, one PNG for each picture"
-    )
-    parser.add_argument(
-        "--grid", action="store_true", help="also write input, mask, output, composite and truth side by side"
-    )
-    parser.add_argument(
-        "--show_attention",
-        action="store_true",
-        help="also write from where deepfill_v1 took what it filled in: the hue is the direction (right red, down "
-        "yellow-green, left cyan, up violet), the saturation the distance",
-    )
-    parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="of the generated holes")
-    add_device_options(parser, precision=True)
-    return parser
-
-
-def export_parser() -> Parser:
-    """The options of export.py."""
-    parser = Parser(
-        prog="export.py",
-        description="Write a network as a static model, for Paddle Inference and on request ONNX, with free batch "
-        "size, height and width. test.py and eval.py take the result for --weights.",
-    )
-    parser.add_argument(
-        "--weights",
-        metavar="FILE|DIR",
-        default=os.path.relpath(DEMO_WEIGHTS),
-        help="weights directory or training checkpoint",
-    )
-    parser.add_argument("--output", metavar="DIR", default="logs/export", help="new folder, or an earlier export")
-    parser.add_argument("--onnx", action="store_true", help="also write model.onnx and check it with ONNX Runtime")
-    add_device_options(parser)
-    return parser

@@ -8,6 +8,7 @@ afterwards in processes of their own, beside the method; figures and order are t
 """
 
 import contextlib
+import os
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -18,15 +19,16 @@ from tqdm import tqdm
 from datasets.images import read_picture, sample_photo
 from datasets.masks import border_kind, bucket_of, hole_ratio, polarity_warning, read_mask, resize_mask
 from datasets.transforms import center_resize
-from engine.classical import CLASSICAL, Fill
-from engine.workers import in_order, worker_processes
 from errors import InputError
+from inpainting.classical import CLASSICAL, Fill
 from metrics.buckets import Sample
 from metrics.image_quality import SSIM_WINDOW, l1_percent, psnr, ssim
 from metrics.manifest import GENERATED, SAMPLE, Pair, generate, spread
+from metrics.workers import in_order, worker_processes
 
 PROTOCOLS = ("composite", "raw")
 AHEAD = 3  # pairs for each worker: one in its hands, one on the way to it, one on the way back
+PAIRS_WORTH_A_WORKER = 50  # a worker takes a second to start
 
 
 @dataclass(frozen=True)
@@ -91,6 +93,13 @@ def evaluate(
         samples = _samples_beside(pairs, read, inpaint, protocol, min(num_workers, max(1, len(pairs))))
     with contextlib.closing(samples):
         return list(tqdm(samples, total=len(pairs), desc="evaluating", unit="pair"))
+
+
+def useful_workers(pairs: int, classical: bool) -> int:
+    """How many processes beside this one: every core for a classical method, else one is left to the network."""
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    useful = cores if classical and cores > 1 else cores - 1
+    return min(useful, pairs // PAIRS_WORTH_A_WORKER)
 
 
 def inspect_polarity(pairs: Sequence[Pair], read: Read, at_most: int = 20) -> str | None:

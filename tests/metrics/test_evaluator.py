@@ -14,10 +14,10 @@ import pytest
 
 from datasets.images import write_picture
 from datasets.masks import write_mask
-from engine import evaluator
-from engine.classical import CLASSICAL
-from engine.evaluator import PairReader, evaluate, inspect_polarity
 from errors import InputError
+from inpainting.classical import CLASSICAL
+from metrics import evaluator
+from metrics.evaluator import PairReader, evaluate, inspect_polarity, useful_workers
 from metrics.image_quality import l1_percent
 from metrics.manifest import Pair
 
@@ -149,6 +149,22 @@ class Die(PairReader):
 
 
 MANY = [Pair("sample:coffee", f"generated:{seed}:0.{1 + seed % 4}-0.{2 + seed % 4}:B") for seed in range(9)]
+
+
+@pytest.mark.parametrize(
+    ("classical", "cores", "pairs", "workers"),
+    [
+        (True, 4, 1000, 4),
+        (False, 4, 1000, 3),
+        (False, 1, 1000, 0),
+        (True, 1, 1000, 0),
+        (True, 64, 120, 2),
+        (True, 4, 12, 0),
+    ],
+)
+def test_workers_by_cores_and_pairs(classical, cores, pairs, workers, monkeypatch):
+    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(cores), raising=False)
+    assert useful_workers(pairs, classical) == workers
 
 
 def test_workers_give_the_same_samples_and_leave_a_network_to_the_main_process():

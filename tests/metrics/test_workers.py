@@ -7,7 +7,7 @@ from concurrent.futures import Future
 
 import pytest
 
-from engine import workers
+from metrics import workers
 
 
 def future_of(value):

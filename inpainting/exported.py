@@ -23,9 +23,9 @@ import paddle
 from paddle import inference, nn
 from paddle.static import InputSpec
 
-from engine.checkpoint import EXPORTED_PARAMS, META, library_versions, read_meta
 from errors import InputError
 from files import sha256_of
+from inpainting.checkpoint import EXPORTED_PARAMS, META, library_versions, read_meta
 from models.folding import fold_for_inference
 
 FORMAT = "paddle_inference"

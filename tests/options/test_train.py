@@ -1,7 +1,5 @@
-"""Options, presets, and the scripts' way of telling mistakes."""
+"""The options of train.py, and their presets."""
 
-import subprocess
-import sys
 from pathlib import Path
 
 import pytest
@@ -10,7 +8,7 @@ from errors import InputError
 from models import MODELS
 from options import MODEL_NAMES, parse_train
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parents[2]
 
 
 def test_the_names_offered_are_the_models_there_are():
@@ -72,34 +70,3 @@ def test_a_presets_values_are_checked_like_typed_ones(tmp_path, capsys, text, me
     with pytest.raises(SystemExit) as leaving:
         parse_train(["--config", str(tmp_path / "a.yaml")])
     assert leaving.value.code == 2 and message in capsys.readouterr().err
-
-
-@pytest.mark.parametrize(
-    "command",
-    [
-        "train.py --config nothing.yaml",
-        "train.py --model unet",
-        "train.py --lr minus",
-        "train.py --image_root nothing",
-        "train.py --device gpu",
-        "train.py --phase finetune",
-        "train.py --amp O1",
-        "test.py --weights nothing",
-        "test.py --input nothing",
-        "eval.py --images nothing --method telea",
-        "eval.py --method magic",
-    ],
-)
-def test_a_mistake_is_one_line_with_a_status_and_no_traceback(command, tmp_path):
-    if "gpu" in command or "amp" in command:
-        paddle = pytest.importorskip("paddle")
-        if paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count():
-            pytest.skip("this machine has a GPU")
-    script, *arguments = command.split()
-    result = subprocess.run(
-        [sys.executable, ROOT / script, *arguments], cwd=tmp_path, capture_output=True, text=True, check=False
-    )
-    assert result.returncode in (1, 2)
-    *notes, last = result.stderr.splitlines()
-    assert last.startswith("error: ") and len(notes) <= 1 and "Traceback" not in result.stderr, result.stderr
-    assert not (tmp_path / "logs").exists()

@@ -8,8 +8,8 @@ import numpy as np
 import paddle
 import pytest
 
-from engine.checkpoint import load_weights, read_arrays, save_weights
 from errors import InputError
+from inpainting.checkpoint import load_weights, read_arrays, save_weights
 from models import build_model
 
 SMALL = {"base_channels": 4, "depth": 2}

@@ -1,0 +1,40 @@
+"""Command-line options: a file for each command, and what they share. Nothing here imports Paddle."""
+
+from options.evaluate import evaluate_parser, parse_evaluate
+from options.export import export_parser
+from options.fill import fill_parser
+from options.shared import (
+    DEMO_WEIGHTS,
+    Parser,
+    add_device_options,
+    count_int,
+    discount_float,
+    positive_float,
+    positive_int,
+    setup_device,
+    share_float,
+    weight_float,
+)
+from options.train import MODEL_NAMES, PHASE_LR, is_adversarial, parse_train, train_parser
+
+__all__ = [
+    "DEMO_WEIGHTS",
+    "MODEL_NAMES",
+    "PHASE_LR",
+    "Parser",
+    "add_device_options",
+    "count_int",
+    "discount_float",
+    "evaluate_parser",
+    "export_parser",
+    "fill_parser",
+    "is_adversarial",
+    "parse_evaluate",
+    "parse_train",
+    "positive_float",
+    "positive_int",
+    "setup_device",
+    "share_float",
+    "train_parser",
+    "weight_float",
+]

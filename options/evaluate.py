@@ -1,0 +1,89 @@
+"""The options of eval.py."""
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+
+from errors import InputError
+from options.shared import Parser, add_device_options, check_folder, count_int, positive_int
+
+METHOD_NAMES = ("telea", "navier_stokes", "biharmonic", "mean")
+PROTOCOLS = ("composite", "raw")
+SMALLEST, LARGEST = 11, 8192  # pixels: SSIM's window, and what memory holds
+SAMPLE_SIZE = 128  # pixels: sample photos have many sizes, and the demo model was trained small
+
+
+def evaluate_parser() -> Parser:
+    """The options of eval.py, without what ``parse_evaluate`` adds and refuses."""
+    parser = Parser(
+        prog="eval.py",
+        description="Measure inpainting: L1, PSNR and SSIM by mask area, holes at the border apart. "
+        "With no arguments the shipped demo model fills generated holes in sample photos.",
+    )
+    parser.add_argument(
+        "--images", metavar="DIR", help="pictures: folder, list file or picture; sample photos when not given"
+    )
+    parser.add_argument("--masks", metavar="DIR", help="masks: folder, list file or mask; generated when not given")
+    parser.add_argument(
+        "--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files"
+    )
+    method = parser.add_mutually_exclusive_group()
+    method.add_argument("--weights", metavar="FILE|DIR", help="a trained model; the demo model when not given")
+    method.add_argument("--method", choices=METHOD_NAMES, help="a classical method instead of a model")
+    parser.add_argument(
+        "--size",
+        type=positive_int,
+        metavar="N",
+        help="cut and resize pictures to NxN; own size when not given, 128 for sample photos",
+    )
+    parser.add_argument(
+        "--limit", type=positive_int, metavar="N", help="only N pairs, evenly spaced over the sorted masks"
+    )
+    parser.add_argument(
+        "--protocol", choices=PROTOCOLS, default="composite", help="raw measures the network's whole output"
+    )
+    parser.add_argument("--manifest", metavar="FILE", help="CSV file of pairs: used when it exists, else written")
+    parser.add_argument("--output", metavar="DIR", default="logs/eval", help="folder of the report")
+    parser.add_argument("--compare", choices=("paper",), help="set the paper's figures beside ours")
+    parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="decides pairing and generated masks")
+    parser.add_argument(
+        "--num_workers",
+        type=count_int,
+        metavar="N",
+        help="processes that read, measure and run a classical method; by cores and pairs when not given, 0: none",
+    )
+    add_device_options(parser, precision=True)
+    return parser
+
+
+def parse_evaluate(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Options of eval.py.
+
+    Raises:
+        InputError: what would fail only after the long work: a size that cannot be measured, options that exclude
+            each other, an output that cannot be written.
+    """
+    options = evaluate_parser().parse_args(argv)
+    if options.images is None and options.size is None:
+        options.size = SAMPLE_SIZE
+    _check(options)
+    return options
+
+
+def _check(options: argparse.Namespace) -> None:
+    if options.size is not None and not SMALLEST <= options.size <= LARGEST:
+        raise InputError(f"--size: expected {SMALLEST} to {LARGEST} pixels, got {options.size}")
+    if options.method and options.protocol == "raw":
+        raise InputError(
+            f"--protocol raw measures a network's whole output, which {options.method} has not: leave it out"
+        )
+    if options.method and options.precision != "fp32":
+        raise InputError(
+            f"--precision {options.precision}: expected an exported model, got --method {options.method}; "
+            "leave one of them out"
+        )
+    check_folder("--output", Path(options.output))
+    if options.manifest:
+        if Path(options.manifest).is_dir():
+            raise InputError(f"--manifest: expected a CSV file, got the folder {options.manifest}: add a file name")
+        check_folder("--manifest", Path(options.manifest).parent)

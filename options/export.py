@@ -1,0 +1,24 @@
+"""The options of export.py."""
+
+import os
+
+from options.shared import DEMO_WEIGHTS, Parser, add_device_options
+
+
+def export_parser() -> Parser:
+    """The options of export.py."""
+    parser = Parser(
+        prog="export.py",
+        description="Write a network as a static model, for Paddle Inference and on request ONNX, with free batch "
+        "size, height and width. test.py and eval.py take the result for --weights.",
+    )
+    parser.add_argument(
+        "--weights",
+        metavar="FILE|DIR",
+        default=os.path.relpath(DEMO_WEIGHTS),
+        help="weights directory or training checkpoint",
+    )
+    parser.add_argument("--output", metavar="DIR", default="logs/export", help="new folder, or an earlier export")
+    parser.add_argument("--onnx", action="store_true", help="also write model.onnx and check it with ONNX Runtime")
+    add_device_options(parser)
+    return parser

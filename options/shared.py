@@ -1,0 +1,170 @@
+"""What the commands' options share: the parser, kinds of numbers, presets, checks, the device.
+
+Nothing here imports Paddle: a wrong option is told at once, and ``setup_device`` can still choose the number of
+threads, which Paddle fixes when it is imported.
+"""
+
+import argparse
+import contextlib
+import difflib
+import io
+import math
+import os
+import sys
+import warnings
+import zlib  # noqa: F401  Paddle 2.6 brings a zlib of its own, which crashes Python's unless that was loaded before
+from pathlib import Path
+
+import yaml
+
+from errors import InputError
+
+ROOT = Path(__file__).resolve().parent.parent
+DEMO_WEIGHTS = ROOT / "weights" / "demo"
+
+
+class _Help(argparse.ArgumentDefaultsHelpFormatter):
+    """Help with the defaults that say something."""
+
+    def _get_help_string(self, action):
+        return action.help if action.default in (None, False) else super()._get_help_string(action)
+
+
+class Parser(argparse.ArgumentParser):
+    """An argument parser that tells a mistake in one line and leaves with status 2."""
+
+    def __init__(self, **settings):
+        super().__init__(formatter_class=_Help, allow_abbrev=False, **settings)
+
+    def error(self, message):
+        print(f"error: {message}; see {self.prog} --help", file=sys.stderr)
+        sys.exit(2)
+
+
+def positive_int(text: str) -> int:
+    return _number(text, int, lambda n: n > 0, "a whole number above 0")
+
+
+def count_int(text: str) -> int:
+    return _number(text, int, lambda n: n >= 0, "a whole number, 0 or more")
+
+
+def positive_float(text: str) -> float:
+    return _number(text, float, lambda n: 0 < n < math.inf, "a number above 0")
+
+
+def weight_float(text: str) -> float:
+    return _number(text, float, lambda n: 0 <= n < math.inf, "a number, 0 or more")
+
+
+def share_float(text: str) -> float:
+    return _number(text, float, lambda n: 0 <= n < 1, "a number from 0 to below 1")
+
+
+def discount_float(text: str) -> float:
+    return _number(text, float, lambda n: 0 < n <= 1, "a number above 0, 1 at most")
+
+
+def _number(text, kind, allowed, expected):
+    try:
+        value = kind(text)
+    except ValueError:
+        value = None
+    if value is None or not allowed(value):
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+    return value
+
+
+def add_device_options(parser: argparse.ArgumentParser, precision: bool = False) -> None:
+    """``--device`` and ``--threads``; for commands that run exported models also ``--precision``."""
+    group = parser.add_argument_group("device")
+    group.add_argument(
+        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes the GPU when there is one"
+    )
+    group.add_argument("--threads", type=positive_int, metavar="N", help="CPU threads; all cores when not given")
+    if precision:
+        group.add_argument(
+            "--precision",
+            choices=("fp32", "bf16"),
+            default="fp32",
+            help="bf16: exported weights on a CPU that computes in bfloat16, faster and a little less exact",
+        )
+
+
+def setup_device(device: str = "auto", threads: int | None = None) -> None:
+    """Import Paddle with its threads set and choose the device.
+
+    Args:
+        device: "auto", "cpu" or "gpu".
+        threads: of a convolution on CPU; OMP_NUM_THREADS, else all cores, when None. Without this Paddle takes one.
+    Raises:
+        InputError: "gpu" where Paddle sees none.
+    """
+    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    cores = max(1, cores // int(os.environ.get("PADDLE_LOCAL_SIZE", "1")))  # of several processes, each its share
+    if threads or "OMP_NUM_THREADS" not in os.environ:
+        os.environ["OMP_NUM_THREADS"] = str(threads or cores)
+    _speed_up_amd_processors()
+    for message in ("No ccache found", "You are using GPU version Paddle", "When training, we now always track"):
+        warnings.filterwarnings("ignore", message=message)
+    with contextlib.redirect_stderr(io.StringIO()):  # Paddle prints a warning about the threads, which are meant
+        import paddle
+
+    gpu = paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
+    if device == "gpu" and not gpu:
+        build = "a build for CPU" if not paddle.is_compiled_with_cuda() else "no CUDA device"
+        raise InputError(
+            f"--device gpu: expected a GPU, got {build}; "
+            "install paddlepaddle-gpu on a machine with one, or use --device cpu"
+        )
+    paddle.set_device("gpu" if gpu and device != "cpu" else "cpu")
+
+
+def _speed_up_amd_processors() -> None:
+    """Have Paddle's MKL use AVX2 on AMD: left alone it takes a path for old processors, at less than half the speed."""
+    try:
+        processor = Path("/proc/cpuinfo").read_text()
+    except OSError:  # not Linux
+        return
+    if "AuthenticAMD" in processor and "avx2" in processor:
+        os.environ.setdefault("MKL_DEBUG_CPU_TYPE", "5")
+
+
+def apply_preset(parser: Parser, path: str | os.PathLike) -> None:
+    """Make the preset's values the parser's defaults, each checked as if it had been typed."""
+    preset = _read_preset(path)
+    known = {action.dest for action in parser._actions} - {"help", "config", "dry_run"}
+    for key in preset:
+        if key not in known:
+            close = difflib.get_close_matches(key, known, 1)
+            hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(sorted(known))}"
+            raise InputError(f"{path}: expected keys that are options of {parser.prog}, got {key!r}; {hint}")
+    typed = [word for key, value in preset.items() if value is not None for word in (f"--{key}", str(value))]
+    parser.set_defaults(**{key: getattr(parser.parse_args(typed), key) for key in preset})
+
+
+def _read_preset(path: str | os.PathLike) -> dict:
+    try:
+        preset = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        raise InputError(f"--config: expected a YAML file, got no such file: {path}; presets are in configs/") from None
+    except IsADirectoryError:
+        raise InputError(f"--config: expected a YAML file, got a folder: {path}") from None
+    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        raise InputError(
+            f"{path}: expected YAML, got {str(error).splitlines()[0]}; compare with configs/celeba.yaml"
+        ) from None
+    if not isinstance(preset, dict):
+        raise InputError(
+            f"{path}: expected lines of 'option: value', got {type(preset).__name__}; compare with configs/celeba.yaml"
+        )
+    return preset
+
+
+def check_folder(option: str, folder: Path) -> None:
+    """Refuse a folder that cannot be written, there or still to be made."""
+    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    if not existing.is_dir():
+        raise InputError(f"{option}: {existing} is a file, not a folder: choose another place")
+    if not os.access(existing, os.W_OK):
+        raise InputError(f"{option}: no permission to write in {existing}: choose another place")

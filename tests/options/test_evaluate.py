@@ -1,0 +1,23 @@
+"""The options of eval.py."""
+
+import options
+from inpainting.classical import CLASSICAL
+from metrics import evaluator
+from metrics.image_quality import SSIM_WINDOW
+from options import evaluate
+
+
+def test_what_is_offered_is_what_there_is():
+    assert set(evaluate.METHOD_NAMES) == set(CLASSICAL)
+    assert evaluate.PROTOCOLS == evaluator.PROTOCOLS
+    assert evaluate.SMALLEST == SSIM_WINDOW
+
+
+def test_samples_have_a_size_and_pictures_their_own():
+    sizes = [options.parse_evaluate(arguments).size for arguments in ([], ["--size", "64"], ["--images", "somewhere"])]
+    assert sizes == [evaluate.SAMPLE_SIZE, 64, None]
+
+
+def test_workers_are_chosen_or_given():
+    given = [options.parse_evaluate(arguments).num_workers for arguments in ([], ["--num_workers", "5"])]
+    assert given == [None, 5]
