@@ -1,0 +1,140 @@
+"""The smoothest surface through a picture's known pixels, as a network's first guess in its holes.
+
+Of order 2 it minimises ∫|Δu|² (a thin plate, as in biharmonic inpainting), of order 1 ∫|∇u|² (a membrane, which does
+not overshoot). A pyramid of masked 2×2 means, that is, partial convolutions with a fixed filter, goes down to two
+pixels; upwards each level starts from the coarser one enlarged by two (bicubic) in its holes and takes ``steps`` steps
+of heavy ball::
+
+    order 2:  v ← (0.9·v − 1.71/64·Δ²u)·hole;  u ← u + v
+    order 1:  v ← (0.9·v + 1.71/8·Δu)·hole;    u ← u + v
+
+Δ is the five-point stencil over a border that repeats the outermost pixels. 10 steps are 0.2 to 1 dB below the exact
+surface, 30 steps 0.05 to 0.4 dB, 100 are equal to it.
+
+The stencil is computed on pictures laid out in one row, each line and each picture followed by zeros: then a shift is
+a contiguous slice, which Paddle does not copy, and the border is a matter of how many neighbours a pixel has.
+"""
+
+import numpy as np
+import paddle
+import paddle.nn.functional as F
+
+ORDERS = (2, 1)
+MOMENTUM, STEP = 0.9, 1.71  # of the largest step that is stable, 1/64 for Δ² and 1/8 for Δ
+AT_ONCE = 1 << 16  # pixels that are relaxed together: several arrays of them fit the processor's cache
+
+
+def smooth_prior(image: paddle.Tensor, mask: paddle.Tensor, order: int = 2, steps: int = 30) -> paddle.Tensor:
+    """The picture with its holes filled by a smooth surface.
+
+    Args:
+        order: 2 for the thin plate, 1 for the membrane.
+        steps: of descent at each level of the pyramid.
+    Shape:
+        image: [N, C, H, W] float, any range, any H and W; its values in holes do not matter.
+        mask: [N, 1, H, W], {0, 1}, 1 = valid.
+        Returns [N, C, H, W] float32, equal to ``image`` where ``mask`` is 1; 0 where a picture has no known pixel at
+        all. It has no gradient.
+    Raises:
+        ValueError: another order, or steps below 0.
+    Example:
+        >>> mask = paddle.ones([1, 1, 8, 8])
+        >>> mask[:, :, 2:5, 3:6] = 0
+        >>> bool(paddle.allclose(smooth_prior(paddle.full([1, 3, 8, 8], 0.25), mask), paddle.full([1, 3, 8, 8], 0.25)))
+        True
+    """
+    if order not in ORDERS:
+        raise ValueError(f"order: expected 2 or 1, got {order}")
+    if steps < 0:
+        raise ValueError(f"steps: expected 0 or more, got {steps}")
+    n, c, h, w = image.shape
+    with paddle.no_grad(), paddle.amp.auto_cast(enable=False):
+        mask = mask.astype("float32").tile([1, c, 1, 1]).reshape([-1, 1, h, w])
+        image = image.astype("float32").reshape([-1, 1, h, w])
+        levels = _pyramid(paddle.where(mask > 0, image, paddle.zeros_like(image)), mask)
+        surface = None
+        for known, mask in reversed(levels):
+            guess = _mean(known, mask) if surface is None else _enlarge(surface, *known.shape[2:])
+            surface = _relax(known + guess * (1 - mask), 1 - mask, order, steps)
+        return surface.reshape([n, c, h, w])
+
+
+def _pyramid(known: paddle.Tensor, mask: paddle.Tensor) -> list[tuple[paddle.Tensor, paddle.Tensor]]:
+    """Means of the known pixels of 2×2, with their masks, until a side has two pixels; known is 0 in holes."""
+    levels = [(known, mask)]
+    while min(known.shape[2:]) > 2:
+        known, mask = _halve(known, mask)
+        levels.append((known, mask))
+    return levels
+
+
+def _halve(known: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
+    """[M, 1, H, W] twice to [M, 1, ⌈H/2⌉, ⌈W/2⌉] twice; the partner of a last odd row or column is hole."""
+    box = paddle.ones([1, 1, 2, 2])
+    total, count = (F.conv2d(t, box, stride=2, padding=[0, 1, 0, 1]) for t in (known, mask))
+    return total / count.clip(min=1.0), (count > 0).astype("float32")
+
+
+def _mean(known: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
+    """Each picture's mean over its known pixels, at its size."""
+    mean = known.sum(axis=[2, 3], keepdim=True) / mask.sum(axis=[2, 3], keepdim=True).clip(min=1.0)
+    return mean.expand_as(known)
+
+
+def _enlarge(surface: paddle.Tensor, height: int, width: int) -> paddle.Tensor:
+    """Bicubic ×2, a = −0.75, between pixel centres, the border repeated; [M, 1, h, w] cut to height and width."""
+    phases = F.conv2d(F.pad(surface, [2, 2, 2, 2], mode="replicate"), paddle.to_tensor(_BICUBIC))
+    return F.pixel_shuffle(phases, 2)[:, :, :height, :width]
+
+
+def _relax(surface: paddle.Tensor, hole: paddle.Tensor, order: int, steps: int) -> paddle.Tensor:
+    """Steps of heavy ball in the holes; [M, 1, H, W] twice to [M, 1, H, W]. Few enough pictures at once for a cache."""
+    many = max(1, AT_ONCE // (surface.shape[2] * surface.shape[3]))
+    parts = [
+        _relax_in_a_row(surface[i : i + many, 0], hole[i : i + many, 0], order, steps)
+        for i in range(0, surface.shape[0], many)
+    ]
+    return paddle.concat(parts, axis=0).unsqueeze(1)
+
+
+def _relax_in_a_row(surface: paddle.Tensor, hole: paddle.Tensor, order: int, steps: int) -> paddle.Tensor:
+    """``_relax`` of [M, H, W]. u, v, Δu are all [M·(H+1)·(W+1)], a zero behind each line and a line of them behind
+    each picture; Δu = Σ neighbours − count·u there, since neighbours beyond the border are 0."""
+    m, h, w = surface.shape
+    line = w + 1
+    inside = _in_a_row(paddle.ones([1, h, w]))
+    count = (_neighbours(inside, line) * inside).tile([m])
+    inside = inside.tile([m])
+    u, hole = _in_a_row(surface), _in_a_row(hole)
+    by_neighbours = hole * (STEP / 8 if order == 1 else -STEP / 64)
+    by_itself = by_neighbours * count
+    v = paddle.zeros_like(u)
+    for _ in range(steps):
+        t = u if order == 1 else _neighbours(u, line) * inside - count * u
+        v = MOMENTUM * v + by_neighbours * _neighbours(t, line) - by_itself * t
+        u = u + v
+    return u.reshape([m, h + 1, line])[:, :h, :w]
+
+
+def _in_a_row(x: paddle.Tensor) -> paddle.Tensor:
+    """[M, H, W] to [M·(H+1)·(W+1)]."""
+    return F.pad(x.unsqueeze(1), [0, 1, 0, 1]).flatten()
+
+
+def _neighbours(x: paddle.Tensor, line: int) -> paddle.Tensor:
+    """Sum of the four neighbours of each element of a row of lines; x: [P] to [P]."""
+    p, zeros = x.shape[0], paddle.zeros([line])
+    x = paddle.concat([zeros, x, zeros])
+    return x[:p] + x[2 * line :] + (x[line - 1 : line - 1 + p] + x[line + 1 : line + 1 + p])
+
+
+def _bicubic_phases() -> np.ndarray:
+    """Filters [4, 1, 5, 5] of the four pixels that one is enlarged to."""
+    a = -0.75
+    near, far = (lambda d: (a + 2) * d**3 - (a + 3) * d**2 + 1), (lambda d: a * (d**3 - 5 * d**2 + 8 * d - 4))
+    first = np.array([far(1.75), near(0.75), near(0.25), far(1.25), 0])  # at −1/4 pixel: taps −2, −1, 0, 1
+    taps = np.stack([first, first[::-1]])
+    return np.einsum("py,qx->pqyx", taps, taps).reshape(4, 1, 5, 5).astype("float32")
+
+
+_BICUBIC = _bicubic_phases()
