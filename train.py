@@ -132,6 +132,8 @@ def build_model(options: argparse.Namespace):
         "base_channels": options.base_channels,
         "depth": options.depth,
         "output": options.output_activation,
+        "prior": options.prior,
+        "norm": options.norm,
     }
     try:
         model = build(options.model, **{key: value for key, value in of_network.items() if value is not None})

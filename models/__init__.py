@@ -33,7 +33,7 @@ def build_model(name: str, **options) -> nn.Layer:
         ValueError: an unknown name or option, with the known ones listed; or an option out of its range.
     Example:
         >>> build_model("pconv_unet", base_channels=8, depth=3).model_options
-        {'base_channels': 8, 'depth': 3, 'output': 'linear'}
+        {'base_channels': 8, 'depth': 3, 'output': 'linear', 'prior': 'none', 'norm': 'batch'}
     """
     if name not in MODELS:
         raise ValueError(f"model: expected one of {', '.join(MODELS)}, got {name!r}")

@@ -15,8 +15,13 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from .partial_conv import PartialConv2D, PartialUpConv2D, apply_mask
+from .smooth_prior import smooth_prior
 
 OUTPUTS = ("linear", "tanh")
+PRIORS = ("none", "smooth")
+NORMALISATIONS = ("batch", "none")
+PRIOR_STEPS = {2: 30, 1: 20}  # of descent by order of the surface; weights are trained for these
+PRIOR_CHANNELS = 10  # picture, surfaces of both orders, mask
 NORMS = (nn.BatchNorm2D, nn.SyncBatchNorm)
 HOLE_GREY = 127.5 / 255  # what the paper's ordinary-convolution baseline sees in a hole
 
@@ -28,24 +33,42 @@ class UNet(nn.Layer):
         base_channels: width of the first encoder stage; stage i has min(2^i, 8) times as many channels.
         depth: how many times the size is halved: 7 for 256×256 (default), 8 for the paper's 512×512.
         output: "linear" as in the paper, or "tanh", which bounds the output to [0, 1] as (tanh + 1) / 2.
+        prior: "none" as in the paper, or "smooth" (this project's own): the first layer sees the smooth surfaces
+            through the known pixels and the mask beside the picture, and in the hole the network's output is added to
+            the surface of order 2. The last layer starts at zero, so training starts from that surface.
+        norm: "batch" as in the paper, or "none": a bias in each layer instead of batch normalisation.
     Shape:
         image: [N, 3, H, W] in [0, 1], RGB; its values in holes do not matter.   mask: [N, 1, H, W], {0, 1}, 1 = valid.
+        guide: [N, 3, H, W] in [0, 1], of a network with a prior: a guess at the picture (a coarser fill, enlarged) that
+            the surfaces are laid over; none is a guess of 0.
         Any H and W: the picture is padded with hole to a multiple of 2^depth, the output cropped back.
         Returns [N, 3, H, W] in [0, 1] scale, not clipped.
     Raises:
         ValueError: an option is out of its range, or the inputs' shapes do not fit.
     """
 
-    def __init__(self, base_channels: int = 64, depth: int = 7, output: str = "linear"):
+    def __init__(
+        self,
+        base_channels: int = 64,
+        depth: int = 7,
+        output: str = "linear",
+        prior: str = "none",
+        norm: str = "batch",
+    ):
         super().__init__()
-        _check_options(base_channels, depth, output)
+        _check_options(base_channels, depth, output, prior, norm)
         self.depth, self.output = depth, output
+        self.has_prior, self.has_norm = prior == "smooth", norm == "batch"
         self.norm_is_frozen = False
-        widths = [self.picture_channels, *(base_channels * min(2**i, 8) for i in range(depth))]
+        first = PRIOR_CHANNELS if self.has_prior else self.picture_channels
+        widths = [first, *(base_channels * min(2**i, 8) for i in range(depth))]
         self.encoder = nn.LayerList([self.make_down(i, widths[i], widths[i + 1]) for i in range(depth)])
         self.decoder = nn.LayerList(
             [self.make_up(i, widths[i + 1], widths[i], 3 if i == 0 else widths[i]) for i in reversed(range(depth))]
         )
+        if self.has_prior:
+            weight = self.decoder[-1].conv.weight
+            weight.set_value(paddle.zeros_like(weight))
 
     picture_channels = 3
     carries_mask = True
@@ -62,24 +85,47 @@ class UNet(nn.Layer):
         """The network's first feature: the picture with its holes emptied, whatever stood in them (NaN too)."""
         return paddle.where(mask.tile([1, 3, 1, 1]) > 0, image, paddle.zeros_like(image))
 
-    def forward(self, image: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
+    def forward(self, image: paddle.Tensor, mask: paddle.Tensor, guide: paddle.Tensor | None = None) -> paddle.Tensor:
         _check_inputs(image, mask)
+        _check_guide(image, guide, self.has_prior)
         h, w = _spatial_size(image)
-        image, mask = (_pad_to_multiple(t, 2**self.depth) for t in (image, mask))
-        x = self.prepare(image, mask)
+        surfaces = smooth_surfaces(image, mask, guide) if self.has_prior else None
+        x, x_mask = self._first_feature(image, mask, surfaces)
         skips = []
         for down in self.encoder:
-            skips.append((x, mask))
-            x, mask = down(x, mask)
+            skips.append((x, x_mask))
+            x, x_mask = down(x, x_mask)
         for up in self.decoder:
-            x, mask = up(x, mask, *skips.pop())
+            x, x_mask = up(x, x_mask, *skips.pop())
         if self.output == "tanh":
             x = (paddle.tanh(x) + 1) / 2
-        return x[:, :, :h, :w]
+        x = x[:, :, :h, :w]
+        return x if surfaces is None else surfaces[:, :3] + x * (1 - mask).tile([1, 3, 1, 1])
+
+    def _first_feature(
+        self, image: paddle.Tensor, mask: paddle.Tensor, surfaces: paddle.Tensor | None
+    ) -> tuple[paddle.Tensor, paddle.Tensor]:
+        """What the encoder starts from and its mask, padded with hole; beside surfaces, a mask for each channel."""
+        padded = [_pad_to_multiple(t, 2**self.depth) for t in (image, mask)]
+        if surfaces is None:
+            return self.prepare(*padded), padded[1]
+        surfaces = _pad_to_multiple(surfaces, 2**self.depth)
+        x = paddle.concat([self.prepare(*padded), surfaces, padded[1].astype(surfaces.dtype)], axis=1)
+        return x, self._first_mask(mask)
+
+    def _first_mask(self, mask: paddle.Tensor) -> paddle.Tensor:
+        """Of the first feature, padded: surfaces and mask are known all over the picture."""
+        padded = _pad_to_multiple(mask, 2**self.depth)
+        if not self.has_prior:
+            return padded
+        inside = _pad_to_multiple(paddle.ones_like(mask), 2**self.depth)
+        return paddle.concat([padded.tile([1, 3, 1, 1]), inside.tile([1, PRIOR_CHANNELS - 3, 1, 1])], axis=1)
 
     def mask_coverage(self, mask: paddle.Tensor) -> list[float]:
         """The valid share of the mask after each encoder stage, 0 to 1; empty for a network that carries no mask."""
         shares = []
+        if self.has_prior:
+            mask = paddle.concat([mask.tile([1, 3, 1, 1]), paddle.ones_like(mask).tile([1, 7, 1, 1])], axis=1)
         for down in self.encoder if self.carries_mask else []:
             mask = down.updated_mask(mask)
             shares.append(float(mask.mean()))
@@ -115,9 +161,9 @@ class UNet(nn.Layer):
 class PartialDown(nn.Layer):
     """Strided partial convolution, batch normalisation except in the first stage, ReLU."""
 
-    def __init__(self, index: int, in_channels: int, out_channels: int):
+    def __init__(self, index: int, in_channels: int, out_channels: int, has_norm: bool = True):
         super().__init__()
-        self.conv, self.norm = conv_and_norm(PartialConv2D, index, in_channels, out_channels)
+        self.conv, self.norm = conv_and_norm(PartialConv2D, index, in_channels, out_channels, has_norm)
 
     def forward(self, x, mask):
         x, mask = self.conv.over_masked(x, mask)
@@ -130,10 +176,10 @@ class PartialDown(nn.Layer):
 class PartialResidualDown(PartialDown):
     """A ``PartialDown``, then ReLU(x + BN(PConv(x))) at its size: what the stage painted is kept, not masked away."""
 
-    def __init__(self, index: int, in_channels: int, out_channels: int):
-        super().__init__(index, in_channels, out_channels)
-        self.branch = PartialConv2D(out_channels, out_channels, 3, padding=1, bias_attr=False)
-        self.branch_norm = nn.BatchNorm2D(out_channels)
+    def __init__(self, index: int, in_channels: int, out_channels: int, has_norm: bool = True):
+        super().__init__(index, in_channels, out_channels, has_norm)
+        self.branch = PartialConv2D(out_channels, out_channels, 3, padding=1, bias_attr=False if has_norm else None)
+        self.branch_norm = nn.BatchNorm2D(out_channels) if has_norm else nn.Identity()
 
     def forward(self, x, mask):
         x, mask = super().forward(x, mask)
@@ -147,10 +193,11 @@ class PartialResidualDown(PartialDown):
 class PartialUp(nn.Layer):
     """×2, join the skip, 3×3 partial convolution, batch normalisation, LeakyReLU 0.2; the last: convolution alone."""
 
-    def __init__(self, index: int, up_channels: int, skip_channels: int, out_channels: int):
+    def __init__(self, index: int, up_channels: int, skip_channels: int, out_channels: int, has_norm: bool = True):
         super().__init__()
-        self.conv = PartialUpConv2D(up_channels, skip_channels, out_channels, bias_attr=None if index == 0 else False)
-        self.norm = nn.BatchNorm2D(out_channels) if index else None
+        bias = False if index and has_norm else None
+        self.conv = PartialUpConv2D(up_channels, skip_channels, out_channels, bias_attr=bias)
+        self.norm = _up_norm(index, out_channels, has_norm)
 
     def forward(self, x, mask, skip, skip_mask):
         x, mask = self.conv.over_masked(x, mask, skip, skip_mask)
@@ -160,9 +207,9 @@ class PartialUp(nn.Layer):
 class ConvDown(nn.Layer):
     """``PartialDown`` with an ordinary convolution; the mask stops here."""
 
-    def __init__(self, index: int, in_channels: int, out_channels: int):
+    def __init__(self, index: int, in_channels: int, out_channels: int, has_norm: bool = True):
         super().__init__()
-        self.conv, self.norm = conv_and_norm(nn.Conv2D, index, in_channels, out_channels)
+        self.conv, self.norm = conv_and_norm(nn.Conv2D, index, in_channels, out_channels, has_norm)
 
     def forward(self, x, mask):
         return F.relu(self.norm(self.conv(x))), None
@@ -171,7 +218,7 @@ class ConvDown(nn.Layer):
 class ConvUp(nn.Layer):
     """``PartialUp`` with an ordinary convolution over the upsampled and concatenated features."""
 
-    def __init__(self, index: int, up_channels: int, skip_channels: int, out_channels: int):
+    def __init__(self, index: int, up_channels: int, skip_channels: int, out_channels: int, has_norm: bool = True):
         super().__init__()
         self.conv = nn.Conv2D(
             up_channels + skip_channels,
@@ -179,9 +226,9 @@ class ConvUp(nn.Layer):
             3,
             padding=1,
             weight_attr=nn.initializer.KaimingNormal(),
-            bias_attr=None if index == 0 else False,
+            bias_attr=False if index and has_norm else None,
         )
-        self.norm = nn.BatchNorm2D(out_channels) if index else None
+        self.norm = _up_norm(index, out_channels, has_norm)
 
     def forward(self, x, mask, skip, skip_mask):
         x = self.conv(paddle.concat([_upsample(x), skip], axis=1))
@@ -192,17 +239,17 @@ class PConvUNet(UNet):
     """``pconv_unet``: the paper's network."""
 
     def make_down(self, index, in_channels, out_channels):
-        return PartialDown(index, in_channels, out_channels)
+        return PartialDown(index, in_channels, out_channels, self.has_norm)
 
     def make_up(self, index, up_channels, skip_channels, out_channels):
-        return PartialUp(index, up_channels, skip_channels, out_channels)
+        return PartialUp(index, up_channels, skip_channels, out_channels, self.has_norm)
 
 
 class PConvResidualUNet(PConvUNet):
     """``pconv_residual_unet``: each encoder stage ends in a partial convolution as a residual branch."""
 
     def make_down(self, index, in_channels, out_channels):
-        return PartialResidualDown(index, in_channels, out_channels)
+        return PartialResidualDown(index, in_channels, out_channels, self.has_norm)
 
 
 class ConvUNet(UNet):
@@ -214,23 +261,50 @@ class ConvUNet(UNet):
 
     carries_mask = False
 
-    def __init__(self, base_channels: int = 64, depth: int = 7, output: str = "linear", mask_channel: bool = False):
+    def __init__(
+        self,
+        base_channels: int = 64,
+        depth: int = 7,
+        output: str = "linear",
+        prior: str = "none",
+        norm: str = "batch",
+        mask_channel: bool = False,
+    ):
+        if mask_channel and prior != "none":
+            raise ValueError(f"mask_channel: expected off with prior {prior!r}, which brings the mask along, got on")
         self.picture_channels = 4 if mask_channel else 3
-        super().__init__(base_channels, depth, output)
+        super().__init__(base_channels, depth, output, prior, norm)
 
     def prepare(self, image, mask):
         filled = paddle.where(mask.tile([1, 3, 1, 1]) > 0, image, paddle.full_like(image, HOLE_GREY))
         return filled if self.picture_channels == 3 else paddle.concat([filled, mask.astype(image.dtype)], axis=1)
 
     def make_down(self, index, in_channels, out_channels):
-        return ConvDown(index, in_channels, out_channels)
+        return ConvDown(index, in_channels, out_channels, self.has_norm)
 
     def make_up(self, index, up_channels, skip_channels, out_channels):
-        return ConvUp(index, up_channels, skip_channels, out_channels)
+        return ConvUp(index, up_channels, skip_channels, out_channels, self.has_norm)
 
 
-def conv_and_norm(conv: type, index: int, in_channels: int, out_channels: int) -> tuple[nn.Layer, nn.Layer]:
+def smooth_surfaces(image: paddle.Tensor, mask: paddle.Tensor, guide: paddle.Tensor | None) -> paddle.Tensor:
+    """The picture with its holes filled smoothly, by surfaces of order 2 and 1 one behind the other: [N, 6, H, W].
+
+    Over a guide it is the guide's error at the known pixels that is carried smoothly into the hole, so the guess joins
+    the picture without an edge. A smooth surface through a constant is that constant: a guide of 0 is as good as none.
+
+    Shape:
+        image, guide: [N, 3, H, W] in [0, 1].   mask: [N, 1, H, W].   Returns values in [0, 1].
+    """
+    guide = paddle.zeros_like(image) if guide is None else guide
+    orders = (smooth_prior(image - guide, mask, order, steps) for order, steps in PRIOR_STEPS.items())
+    return paddle.concat([(guide + surface).clip(0, 1) for surface in orders], axis=1)
+
+
+def conv_and_norm(
+    conv: type, index: int, in_channels: int, out_channels: int, has_norm: bool = True
+) -> tuple[nn.Layer, nn.Layer]:
     """Stage ``index``'s strided convolution and its normalisation, or a bias where there is none."""
+    has_norm = has_norm and index > 0
     kernel = {0: 7, 1: 5, 2: 5}.get(index, 3)
     layer = conv(
         in_channels,
@@ -239,9 +313,16 @@ def conv_and_norm(conv: type, index: int, in_channels: int, out_channels: int) -
         stride=2,
         padding=kernel // 2,
         weight_attr=nn.initializer.KaimingNormal(),
-        bias_attr=None if index == 0 else False,
+        bias_attr=False if has_norm else None,
     )
-    return layer, nn.BatchNorm2D(out_channels) if index else nn.Identity()
+    return layer, nn.BatchNorm2D(out_channels) if has_norm else nn.Identity()
+
+
+def _up_norm(index: int, channels: int, has_norm: bool) -> nn.Layer | None:
+    """Of decoder stage ``index``; the last has none, and no activation either."""
+    if index == 0:
+        return None
+    return nn.BatchNorm2D(channels) if has_norm else nn.Identity()
 
 
 def _upsample(x: paddle.Tensor) -> paddle.Tensor:
@@ -277,13 +358,20 @@ def _spatial_size(x: paddle.Tensor) -> list:
     return [shape[2], shape[3]]
 
 
-def _check_options(base_channels: int, depth: int, output: str) -> None:
+def _check_options(base_channels: int, depth: int, output: str, prior: str, norm: str) -> None:
     if base_channels < 1:
         raise ValueError(f"base_channels: expected 1 or more, got {base_channels}")
     if not 1 <= depth <= 10:
         raise ValueError(f"depth: expected 1 to 10, got {depth}")
-    if output not in OUTPUTS:
-        raise ValueError(f"output: expected one of {', '.join(OUTPUTS)}, got {output!r}")
+    for name, value, known in (
+        ("output", output, OUTPUTS),
+        ("prior", prior, PRIORS),
+        ("norm", norm, NORMALISATIONS),
+    ):
+        if value not in known:
+            raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
+    if prior != "none" and output != "linear":
+        raise ValueError(f"output: expected linear with prior {prior!r}, to which it is added, got {output!r}")
 
 
 def _check_inputs(image: paddle.Tensor, mask: paddle.Tensor) -> None:
@@ -292,3 +380,10 @@ def _check_inputs(image: paddle.Tensor, mask: paddle.Tensor) -> None:
     n, _, h, w = image.shape
     if list(mask.shape) != [n, 1, h, w]:
         raise ValueError(f"mask: expected {[n, 1, h, w]} to go with the image, got {list(mask.shape)}")
+
+
+def _check_guide(image: paddle.Tensor, guide: paddle.Tensor | None, has_prior: bool) -> None:
+    if guide is not None and not has_prior:
+        raise ValueError("guide: expected none, since this network has no prior; build it with prior='smooth'")
+    if guide is not None and list(guide.shape) != list(image.shape):
+        raise ValueError(f"guide: expected {list(image.shape)} as the image, got {list(guide.shape)}")

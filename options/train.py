@@ -101,6 +101,17 @@ def _add_model_options(group) -> None:
         choices=("linear", "tanh"),
         help="of a U-Net; linear, as in the paper, when not given",
     )
+    group.add_argument(
+        "--prior",
+        choices=("none", "smooth"),
+        help="of a U-Net; smooth: it works on smooth surfaces through the known pixels (this project's own); "
+        "none, as in the paper, when not given",
+    )
+    group.add_argument(
+        "--norm",
+        choices=("batch", "none"),
+        help="of a U-Net; batch normalisation, as in the paper, when not given",
+    )
     group.add_argument("--weights", metavar="FILE|DIR", help="start from these weights")
 
 
@@ -266,7 +277,7 @@ def _refuse_options_of_others(model: str, changed: dict) -> None:
     [group] = [group for group in train_parser()._action_groups if group.title == title]
     foreign = {action.dest for action in group._group_actions}
     if is_adversarial(model):
-        foreign |= {"depth", "output_activation", "phase", "style_warmup_iters", "sync_norm"}
+        foreign |= {"depth", "output_activation", "prior", "norm", "phase", "style_warmup_iters", "sync_norm"}
     for key in changed:
         if key in foreign:
             raise InputError(f"--{key}: means nothing to --model {model}; leave it out, or choose another network")

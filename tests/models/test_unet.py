@@ -119,14 +119,15 @@ def test_parameter_names_do_not_depend_on_what_was_built_before():
 def test_build_model_records_what_it_made():
     model = build_model("conv_unet", depth=2)
     assert model.model_name == "conv_unet"
-    assert model.model_options == {"base_channels": 64, "depth": 2, "output": "linear", "mask_channel": False}
+    expected = {"base_channels": 64, "depth": 2, "output": "linear", "prior": "none", "norm": "batch"}
+    assert model.model_options == {**expected, "mask_channel": False}
 
 
 @pytest.mark.parametrize(
     ("name", "options", "message"),
     [
         ("unet", {}, "expected one of pconv_unet, conv_unet, pconv_residual_unet"),
-        ("pconv_unet", {"width": 3}, "expected options among base_channels, depth, output, got width"),
+        ("pconv_unet", {"width": 3}, "expected options among base_channels, depth, output, prior, norm, got width"),
         ("pconv_unet", {"depth": 0}, "depth: expected 1 to 10, got 0"),
         ("pconv_unet", {"base_channels": 0}, "base_channels: expected 1 or more"),
         ("pconv_unet", {"output": "relu"}, "output: expected one of linear, tanh"),
