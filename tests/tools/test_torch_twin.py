@@ -1,0 +1,93 @@
+"""The twin in PyTorch is the project's network: same surfaces, same output, arrays that go over as they are."""
+
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+
+from models.unet import PRIOR_STEPS, smooth_surfaces
+from tools.torch_twin.publish import as_project, main
+
+ROOT = Path(__file__).resolve().parent.parent.parent
+
+RUN_THE_TWIN = """
+import sys, numpy as np, torch
+from tools.torch_twin.network import TwinUNet
+from tools.torch_twin.samples import _stack, _surfaces_over
+folder = sys.argv[1]
+inputs = np.load(folder + "/inputs.npz")
+torch.manual_seed(0)
+network = TwinUNet(4, 3).eval()
+torch.nn.init.normal_(network.decoder[-1].conv.weight, std=0.1)
+for name, parameter in network.named_parameters():
+    if name.endswith("bias"):
+        torch.nn.init.normal_(parameter, std=0.1)
+picture, mask, guide = (inputs[name] for name in ("picture", "mask", "guide"))
+second, first = (_stack(s) for s in zip(*map(_surfaces_over, guide, picture, mask)))
+mask = torch.from_numpy(mask)[:, None]
+with torch.no_grad():
+    output = network(_stack(list(picture)) * mask, mask, second, first)
+np.savez(folder + "/weights.npz", **{name: value.numpy() for name, value in network.state_dict().items()})
+np.savez(folder + "/outputs.npz", surfaces=torch.cat([second, first], 1).numpy(), output=output.numpy())
+"""
+
+
+@pytest.fixture(scope="module")
+def twin(tmp_path_factory):
+    """Inputs, and what the twin makes of them in a process of its own: two frameworks in one fight over its threads."""
+    pytest.importorskip("torch")
+    pytest.importorskip("numba")
+    folder = tmp_path_factory.mktemp("twin")
+    rng = np.random.default_rng(0)
+    coarse = paddle.to_tensor(rng.random([2, 3, 6, 8]).astype("float32"))
+    picture = paddle.nn.functional.interpolate(coarse, scale_factor=8, mode="bicubic").clip(0, 1)
+    picture = picture.transpose([0, 2, 3, 1]).numpy()
+    mask = (rng.random([2, 48, 64]) > 0.3).astype("float32")
+    mask[:, 10:30, 20:44] = 0
+    guide = np.clip(picture + 0.1 * rng.standard_normal(picture.shape), 0, 1).astype("float32")
+    np.savez(folder / "inputs.npz", picture=picture, mask=mask, guide=guide)
+    subprocess.run([sys.executable, "-c", RUN_THE_TWIN, str(folder)], cwd=ROOT, check=True)
+    first_to_third = [paddle.to_tensor(t.transpose(0, 3, 1, 2)) for t in (picture, guide)]
+    return folder, first_to_third[0], paddle.to_tensor(mask[:, None]), first_to_third[1]
+
+
+def test_its_surfaces_are_ours(twin):
+    folder, image, mask, guide = twin
+    theirs = np.load(folder / "outputs.npz")["surfaces"]
+    np.testing.assert_allclose(smooth_surfaces(image, mask, guide).numpy(), theirs, atol=1e-4)
+
+
+def test_its_output_is_ours(twin):
+    folder, image, mask, guide = twin
+    model = as_project(dict(np.load(folder / "weights.npz")))
+    model.eval()
+    theirs = np.load(folder / "outputs.npz")["output"]
+    assert np.ptp(theirs) > 0.5
+    np.testing.assert_allclose(model(image * mask, mask, guide).numpy(), theirs, atol=2e-4)
+
+
+def test_what_it_learnt_becomes_weights_of_the_project(twin, tmp_path):
+    from inpainting.checkpoint import load_weights
+
+    main(["--run", str(twin[0]), "--output", str(tmp_path / "weights"), "--dtype", "float32", "--about", "a test"])
+    model = load_weights(tmp_path / "weights")
+    assert model.model_options == {
+        "base_channels": 4,
+        "depth": 3,
+        "output": "linear",
+        "prior": "smooth",
+        "norm": "none",
+    }
+    arrays = np.load(twin[0] / "weights.npz")
+    for name, value in model.state_dict().items():
+        np.testing.assert_array_equal(value.numpy(), arrays[name])
+
+
+def test_steps_are_those_of_the_project():
+    pytest.importorskip("numba")
+    from tools.torch_twin.surface import STEPS
+
+    assert STEPS == PRIOR_STEPS

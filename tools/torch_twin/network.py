@@ -1,0 +1,109 @@
+"""``pconv_unet`` with ``prior="smooth"`` and ``norm="none"`` in PyTorch, equal in formula and in names of parameters.
+
+Beside the smooth surfaces every window has known channels, so updated masks are all 1, and the rescaling sum(1)/sum(M)
+differs from 1 in the first and the last layer, which see the picture's own mask, and at the border.
+"""
+
+import functools
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+
+FIRST_CHANNELS = 10  # picture, surfaces of both orders, mask
+AXIS_TAPS = torch.tensor([[0.0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 0]])
+TAPS = torch.kron(AXIS_TAPS, AXIS_TAPS)  # see models.partial_conv.upsampling_filter
+
+
+class TwinUNet(nn.Module):
+    """The twin.
+
+    Args:
+        base_channels, depth: as of ``models.unet.UNet``.
+    Shape:
+        image: [N, 3, H, W] in [0, 1], 0 in holes.   mask: [N, 1, H, W], 1 = valid.   H and W multiples of 2^depth.
+        second, first: the smooth surfaces of order 2 and 1 in [0, 1], [N, 3, H, W] each.
+        Returns [N, 3, H, W] float32, not clipped.
+    """
+
+    def __init__(self, base_channels: int = 32, depth: int = 6):
+        super().__init__()
+        widths = [FIRST_CHANNELS, *(base_channels * min(2**i, 8) for i in range(depth))]
+        kernels = {0: 7, 1: 5, 2: 5}
+        self.encoder = nn.ModuleList([Down(widths[i], widths[i + 1], kernels.get(i, 3)) for i in range(depth)])
+        self.decoder = nn.ModuleList(
+            [Up(widths[i + 1], widths[i], widths[i] if i else 3) for i in reversed(range(depth))]
+        )
+        nn.init.zeros_(self.decoder[-1].conv.weight)
+
+    def forward(self, image, mask, second, first):
+        x = torch.cat([image, second, first, mask], 1).contiguous(memory_format=torch.channels_last)
+        count = 3 * mask + FIRST_CHANNELS - 3
+        skips = []
+        for i, stage in enumerate(self.encoder):
+            skips.append(x)
+            x = F.relu(stage(x, count if i == 0 else None))
+        for stage in self.decoder[:-1]:
+            x = F.leaky_relu(stage(x, skips.pop()), 0.2)
+        x = self.decoder[-1](x, skips.pop(), count)
+        return second + (1 - mask) * x.float()
+
+
+class Down(nn.Module):
+    """A strided partial convolution; ``count`` is how many channels are valid at each position, all when not given."""
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int):
+        super().__init__()
+        self.conv = _parameters(out_channels, in_channels, kernel)
+
+    def forward(self, x, count=None):
+        weight = self.conv.weight
+        out = F.conv2d(x, weight, stride=2, padding=weight.shape[2] // 2)
+        return _rescale(out, _ratio(x, count, x.shape[1], weight.shape[2], 2), self.conv.bias)
+
+
+class Up(nn.Module):
+    """A partial convolution over [x upsampled by two, skip]; ``count`` is of the skip's channels."""
+
+    def __init__(self, up_channels: int, skip_channels: int, out_channels: int):
+        super().__init__()
+        self.up_channels = up_channels
+        self.conv = _parameters(out_channels, up_channels + skip_channels, 3)
+
+    def forward(self, x, skip, count=None):
+        weight, channels = self.conv.weight, self.up_channels
+        up = (weight[:, :channels].reshape(len(weight), channels, 9) @ TAPS.to(weight)).permute(1, 0, 2)
+        out = F.conv_transpose2d(x, up.reshape(channels, len(weight), 4, 4), stride=2, padding=1)
+        out = out + F.conv2d(skip, weight[:, channels:], padding=1)
+        count = None if count is None else count + channels
+        return _rescale(out, _ratio(out, count, weight.shape[1], 3, 1), self.conv.bias)
+
+
+def _parameters(out_channels: int, in_channels: int, kernel: int) -> nn.Module:
+    layer = nn.Module()
+    layer.weight = nn.Parameter(torch.empty(out_channels, in_channels, kernel, kernel))
+    nn.init.kaiming_normal_(layer.weight, nonlinearity="relu")
+    layer.bias = nn.Parameter(torch.zeros(out_channels))
+    return layer
+
+
+def _ratio(x, count, channels: int, kernel: int, stride: int):
+    """sum(1)/sum(M) of each window."""
+    if count is None:
+        return _border_ratio(*x.shape[2:], kernel, stride, x.dtype)
+    with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
+        valid = F.conv2d(count, torch.ones(1, 1, kernel, kernel), stride=stride, padding=kernel // 2)
+        return channels * kernel**2 / valid
+
+
+@functools.lru_cache(64)
+def _border_ratio(height: int, width: int, kernel: int, stride: int, dtype: torch.dtype):
+    with torch.no_grad(), torch.autocast("cpu", enabled=False):
+        valid = F.conv2d(
+            torch.ones(1, 1, height, width), torch.ones(1, 1, kernel, kernel), stride=stride, padding=kernel // 2
+        )
+        return (kernel**2 / valid).to(dtype)
+
+
+def _rescale(out, ratio, bias):
+    return out * ratio.to(out.dtype) + bias.to(out.dtype)[None, :, None, None]

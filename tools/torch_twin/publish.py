@@ -1,0 +1,52 @@
+"""Weights of the project from a twin's run: ``python -m tools.torch_twin.publish --run DIR --output weights/mine``."""
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from errors import InputError, run_cleanly
+from options import Parser, setup_device
+
+
+def build_parser() -> Parser:
+    parser = Parser(prog="python -m tools.torch_twin.publish", description=__doc__.split(":")[0])
+    parser.add_argument("--run", required=True, metavar="DIR", help="a run of tools.torch_twin.train")
+    parser.add_argument("--output", required=True, metavar="DIR", help="new folder")
+    parser.add_argument("--dtype", choices=("float32", "float16"), default="float16", help="of the arrays on disk")
+    parser.add_argument("--about", metavar="TEXT", help="what the weights are good for; test.py shows it")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = build_parser().parse_args(argv)
+    source, output = Path(options.run) / "weights.npz", Path(options.output)
+    if not source.is_file():
+        raise InputError(
+            f"--run: expected a run that has saved once, got no {source}; wait for it, or correct the path"
+        )
+    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+        raise InputError(f"--output: expected a new or empty folder, got {output}; choose another or remove it")
+    setup_device("cpu")
+    from inpainting.checkpoint import save_weights
+
+    with np.load(source, allow_pickle=False) as arrays:
+        model = as_project({name: arrays[name] for name in arrays.files})
+    save_weights(model, output, options.dtype, **({"about": options.about} if options.about else {}))
+
+
+def as_project(arrays: dict[str, np.ndarray]):
+    """The project's network with a twin's arrays; its options are told by their names and shapes."""
+    from models import build_model
+
+    depth = sum(name.startswith("encoder.") and name.endswith(".weight") for name in arrays)
+    base = len(arrays["encoder.0.conv.weight"])
+    model = build_model("pconv_unet", base_channels=base, depth=depth, prior="smooth", norm="none")
+    missing, unexpected = model.set_state_dict(arrays)
+    if missing or unexpected:
+        raise InputError(f"expected the arrays of a twin, got none of {missing}, and {unexpected} besides")
+    return model
+
+
+if __name__ == "__main__":
+    run_cleanly(main)

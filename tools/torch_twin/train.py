@@ -1,0 +1,168 @@
+"""Train the twin on a CPU: ``python -m tools.torch_twin.train --pictures DIR=SHARE ... --run DIR``.
+
+Every process works on one core and steps the same weights in shared memory without waiting for the others (Niu et al.
+2011, arXiv:1106.5730), since on a shared machine threads that wait for one another lose more than stale gradients do.
+Arithmetic is bfloat16 where autocast allows it. A run goes on from its folder; ``--cooldown`` lets the learning rate
+fall to zero, best into a copy of a run, so that the run itself can go on.
+
+The loss is L1 over the hole, each picture's divided by its hole's area: large holes would dominate it otherwise.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+import torch
+import torch.multiprocessing as processes
+
+from errors import InputError, run_cleanly
+from files import atomic_path
+from options.shared import Parser, count_int, positive_float, positive_int, share_float
+from tools.torch_twin.network import TwinUNet
+from tools.torch_twin.samples import Batch, Samples
+
+WARMUP, GUIDED_FROM = 300, 1500  # iterations: the learning rate rises; before the second a fill is no guide yet
+SAVE_EVERY, LOG_EVERY = 240, 60  # seconds
+CLIP_NORM = 0.5
+
+
+def build_parser() -> Parser:
+    parser = Parser(prog="python -m tools.torch_twin.train", description=__doc__.splitlines()[0])
+    parser.add_argument(
+        "--pictures", required=True, nargs="+", metavar="DIR=SHARE", help="folders and their shares of the samples"
+    )
+    parser.add_argument("--run", required=True, metavar="DIR", help="folder of the run; it goes on where it stands")
+    parser.add_argument("--start", metavar="DIR", help="a run whose averaged weights a new one starts from")
+    parser.add_argument("--size", type=positive_int, default=128, metavar="N", help="side of the pictures in pixels")
+    parser.add_argument("--batch_size", type=positive_int, default=8, metavar="N", help="of each process")
+    parser.add_argument("--base_channels", type=positive_int, default=32, metavar="N")
+    parser.add_argument("--depth", type=positive_int, default=6, metavar="N")
+    parser.add_argument("--processes", type=positive_int, default=2, metavar="N", help="of one core each")
+    parser.add_argument("--masks", type=positive_int, default=6000, metavar="N", help="holes drawn for each process")
+    parser.add_argument("--lr", type=positive_float, default=1e-3, metavar="X", help="learning rate of AdamW")
+    parser.add_argument("--minutes", type=positive_float, default=60.0, metavar="X", help="of this call")
+    parser.add_argument("--cooldown", action="store_true", help="the learning rate falls to 0 over this call")
+    parser.add_argument("--guided", type=share_float, default=0.35, metavar="X", help="samples over a coarser fill")
+    parser.add_argument("--ema_decay", type=share_float, default=0.999, metavar="X", help="of the averaged weights")
+    parser.add_argument("--seed", type=count_int, default=0, metavar="N")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = build_parser().parse_args(argv)
+    options.sources = [_source(text) for text in options.pictures]
+    if options.size % 2 ** (options.depth + (options.guided > 0)):
+        raise InputError(
+            f"--size: expected a multiple of {2 ** (options.depth + (options.guided > 0))}, got {options.size}"
+        )
+    run = Path(options.run)
+    run.mkdir(parents=True, exist_ok=True)
+    torch.manual_seed(options.seed)
+    network = TwinUNet(options.base_channels, options.depth).to(memory_format=torch.channels_last)
+    done = torch.zeros(1, dtype=torch.int64)
+    if (run / "network.pt").exists():
+        network.load_state_dict(torch.load(run / "network.pt"))
+        done = torch.load(run / "iterations.pt")
+    elif options.start:
+        network.load_state_dict(torch.load(Path(options.start) / "average.pt"))
+    network.share_memory()
+    done.share_memory_()
+    processes.spawn(work, (network, done, options), nprocs=options.processes)
+
+
+def _source(text: str) -> tuple[str, float]:
+    folder, _, share = text.rpartition("=")
+    try:
+        return folder, float(share)
+    except ValueError:
+        raise InputError(f"--pictures: expected DIR=SHARE, such as data/faces=0.3, got {text!r}") from None
+
+
+def work(rank: int, network: TwinUNet, done: torch.Tensor, options) -> None:
+    """One process: sample, step, and the first also averages, tells and saves."""
+    torch.set_num_threads(1)
+    run, started = Path(options.run), time.time()
+    rng = np.random.default_rng([options.seed, rank, int(done)])
+    samples = Samples(options.sources, options.size, options.masks, rng)
+    optimizer = torch.optim.AdamW(network.parameters(), options.lr, betas=(0.9, 0.99), weight_decay=1e-5, fused=True)
+    _load(run / f"optimizer{rank}.pt", optimizer)
+    average = Average(network, run) if rank == 0 else None
+    saved = told = time.time()
+    ratios = []
+    while (spent := (time.time() - started) / 60 / options.minutes) < 1:
+        rate = options.lr * min(1.0, (int(done) + 1) / WARMUP) * (max(0.02, 1 - spent) if options.cooldown else 1)
+        guided = options.guided if int(done) >= GUIDED_FROM else 0.0
+        ratios.append(step(network, optimizer, samples.batch(options.batch_size, network, guided), rate))
+        done += 1
+        if average is not None:
+            average.update(network, options.ema_decay**options.processes, int(done))
+        if rank == 0 and time.time() - told > LOG_EVERY:
+            print(f"iteration {int(done)}: L1 {np.mean(ratios):.4f} of the surface's, rate {rate:.1e}", flush=True)
+            told, ratios = time.time(), []
+        if time.time() - saved > SAVE_EVERY:
+            _save_all(run, rank, network, done, optimizer, average)
+            saved = time.time()
+    _save_all(run, rank, network, done, optimizer, average)
+
+
+def step(network: TwinUNet, optimizer: torch.optim.Optimizer, batch: Batch, rate: float) -> float:
+    """One step; the loss as a share of what the surface of order 2 alone would have."""
+    for group in optimizer.param_groups:
+        group["lr"] = rate
+    with torch.autocast("cpu", torch.bfloat16):
+        output = network(batch.truth * batch.mask, batch.mask, batch.second, batch.first)
+    loss = hole_l1(output, batch)
+    optimizer.zero_grad()
+    loss.backward()
+    if torch.isfinite(torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)):
+        optimizer.step()
+    return loss.item() / max(hole_l1(batch.second, batch).item(), 1e-6)
+
+
+def hole_l1(output: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """The mean over the batch of each picture's mean over its hole."""
+    hole = 1 - batch.mask
+    return (((output - batch.truth).abs() * hole).sum((1, 2, 3)) / (3 * hole.sum((1, 2, 3))).clamp(min=1)).mean()
+
+
+class Average:
+    """Weights averaged over the last iterations (of all processes, as the first one sees them)."""
+
+    def __init__(self, network: TwinUNet, run: Path):
+        self.weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
+        if (run / "average.pt").exists():
+            self.weights = torch.load(run / "average.pt")
+
+    @torch.no_grad()
+    def update(self, network: TwinUNet, decay: float, iterations: int) -> None:
+        decay = min(decay, (iterations + 1) / (iterations + 10))
+        for name, value in network.state_dict().items():
+            self.weights[name].lerp_(value, 1 - decay)
+
+
+def _load(path: Path, optimizer: torch.optim.Optimizer) -> None:
+    if path.exists():
+        optimizer.load_state_dict(torch.load(path))
+
+
+def _save_all(run: Path, rank: int, network, done, optimizer, average: Average | None) -> None:
+    _save(optimizer.state_dict(), run / f"optimizer{rank}.pt")
+    if average is not None:
+        _save(network.state_dict(), run / "network.pt")
+        _save(average.weights, run / "average.pt")
+        _save(done, run / "iterations.pt")
+        arrays = {name: value.numpy() for name, value in average.weights.items()}
+        with atomic_path(run / "weights.npz") as path:
+            np.savez(path, **arrays)
+
+
+def _save(value, path: Path) -> None:
+    with atomic_path(path) as temporary:
+        torch.save(value, temporary)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    run_cleanly(main)
