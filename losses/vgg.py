@@ -2,10 +2,11 @@
 
 Simonyan & Zisserman 2014, configuration D. Two releases of its ImageNet weights are read, told apart by their keys:
 
-* ``conv1_1.weight`` ...: the Oxford release, which the repository ships (weights/vgg16_pool3.npz). Its input is RGB
-  on the 0-255 scale minus a mean. Its activations are two orders of magnitude louder than those the paper's weights
-  0.05 and 120 were tuned with, so each pooled tap is divided by its mean on natural photos, which is exact for a
-  network of ReLUs (Gatys et al. 2016).
+* ``conv1_1.weight`` ...: the Oxford release, which the repository ships (weights/vgg16_pool3.npz). Its input is on the
+  0-255 scale minus a mean and, being Caffe's, in the order blue, green, red: conv1_1's input channels are reversed as
+  they are read, and pictures are RGB here as everywhere. Its activations are two orders of magnitude louder than those
+  the paper's weights 0.05 and 120 were tuned with, so each pooled tap is divided by its mean on natural photos, which
+  is exact for a network of ReLUs (Gatys et al. 2016).
 * ``features.0.weight`` ...: torchvision's naming, which Paddle's own VGG16 shares. Its input is normalised by mean and
   standard deviation; its taps are used as they are.
 """
@@ -33,7 +34,8 @@ class VGG16Features(nn.Layer):
     """pool1, pool2, pool3 of a frozen VGG16.
 
     Args:
-        arrays: name to array in either release's naming; the shipped Oxford weights by default.
+        arrays: name to array in either release's naming, conv1_1 of Oxford's as in Caffe (BGR); the shipped Oxford
+            weights by default.
     Shape:
         picture: [N, 3, H, W] RGB in [0, 1], H and W at least 8.
         Returns [N, 64, H/2, W/2], [N, 128, H/4, W/4], [N, 256, H/8, W/8].
@@ -54,6 +56,9 @@ class VGG16Features(nn.Layer):
         for name, (in_channels, out_channels) in CHANNELS.items():
             key = name if oxford else f"features.{TORCHVISION_INDEX[name]}"
             self.convolutions[name] = _frozen_conv(arrays, key, in_channels, out_channels)
+        if oxford:
+            first = self.convolutions["conv1_1"].weight
+            first.set_value(first.flip(axis=1))  # from blue, green, red
         self.eval()
 
     def forward(self, picture: paddle.Tensor) -> list[paddle.Tensor]:

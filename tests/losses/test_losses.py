@@ -7,10 +7,12 @@ import pytest
 from datasets.images import sample_face, to_float
 from losses import PAPER_WEIGHTS, InpaintingLoss, VGG16Features
 from losses.perceptual import gram
+from losses.vgg import SHIPPED_WEIGHTS
 
 # Of sample_face(), computed once with Paddle 3.3.1 on CPU.
-FROZEN_MEANS = [0.974418, 1.059865, 1.334299]
-FROZEN_VALUES = [1.108969, 4.953279, 0.0]
+FROZEN_MEANS = [0.947261, 1.015157, 1.317433]
+FROZEN_VALUES = [1.290090, 1.356858, 1.566505]
+CAFFE_MEAN = np.array([103.939, 116.779, 123.68])  # of blue, green and red
 
 
 @pytest.fixture(scope="module")
@@ -135,7 +137,29 @@ def test_vgg_taps_of_one_photo_are_these():
     taps = VGG16Features()(paddle.to_tensor(to_float(sample_face())[None]))
     assert [list(t.shape) for t in taps] == [[1, 64, 64, 64], [1, 128, 32, 32], [1, 256, 16, 16]]
     np.testing.assert_allclose([float(t.mean()) for t in taps], FROZEN_MEANS, rtol=1e-4)
-    np.testing.assert_allclose([t[0, 7, 5, 9].item() for t in taps], FROZEN_VALUES, rtol=1e-3, atol=1e-5)
+    np.testing.assert_allclose([t[0, 14, 5, 9].item() for t in taps], FROZEN_VALUES, rtol=1e-3, atol=1e-5)
+
+
+def test_the_shipped_file_is_in_caffes_order_and_the_network_in_ours():
+    with np.load(SHIPPED_WEIGHTS) as archive:
+        assert archive["conv1_1.weight"][0, :, 0, 0].tolist() == pytest.approx([0.42947057, 0.55037946, 0.4800154])
+    blue, green, red = VGG16Features().convolutions["conv1_1"].weight[0, ::-1, 0, 0].tolist()
+    assert (blue, green, red) == pytest.approx((0.42947057, 0.55037946, 0.4800154))
+
+
+def test_pool1_is_what_caffe_would_see():
+    """Blue, green, red on 0-255 less their means, through the file's arrays as they are: nothing is reversed."""
+    photo = sample_face()[100:124, 60:92]
+    with np.load(SHIPPED_WEIGHTS) as archive:
+        arrays = {name: archive[name].astype("float64") for name in archive.files}
+    x = (photo[:, :, ::-1].astype("float64") - CAFFE_MEAN).transpose(2, 0, 1)[None]
+    for name in ("conv1_1", "conv1_2"):
+        x = np.maximum(naive_conv3x3(x, arrays[f"{name}.weight"], arrays[f"{name}.bias"]), 0)
+    expected = x.reshape(1, 64, 12, 2, 16, 2).max(axis=(3, 5)) / 145.36
+    tap = VGG16Features()(paddle.to_tensor(to_float(photo)[None]))[0].numpy()
+    np.testing.assert_allclose(tap, expected, atol=1e-4)
+    exchanged = VGG16Features()(paddle.to_tensor(to_float(photo[:, :, ::-1])[None]))[0].numpy()
+    assert np.abs(exchanged - expected).max() > 0.5  # the photo has colours to tell by
 
 
 def test_torchvision_names_are_read_with_their_own_normalisation_and_no_scaling():
