@@ -20,7 +20,7 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from .contextual_attention import ContextualAttention
-from .partial_conv import upsampling_filter
+from .partial_conv import upsampling_filter, upsampling_taps
 from .unet import _check_inputs, _pad_to_multiple, _spatial_size
 
 SMALLEST = 4  # the features that attention matches are this much smaller than the picture
@@ -137,12 +137,16 @@ class Conv(nn.Conv2D):
 class UpConv(Conv):
     """Nearest ×2, then a ``Conv``; done by a transposed convolution, see ``upsampling_filter``."""
 
+    def __init__(self, in_channels: int, out_channels: int):
+        super().__init__(in_channels, out_channels)
+        self.register_buffer("taps", upsampling_taps(), persistable=False)
+
     def forward(self, x):
         return self.activation(F.conv2d_transpose(x, self.filter(), self.bias, stride=2, padding=1))
 
     def filter(self) -> paddle.Tensor:
         """What the transposed convolution is done with."""
-        return upsampling_filter(self.weight)
+        return upsampling_filter(self.weight, self.taps)
 
 
 def _down(widths: tuple[int, ...], last=F.elu) -> list[Conv]:

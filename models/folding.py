@@ -92,7 +92,7 @@ class FixedPartialUpConv2D(PartialUpConv2D):
     def __init__(self, layer: PartialUpConv2D):
         super().__init__(layer.up_channels, layer.skip_channels, layer.weight.shape[0])
         self.up_filter, self.skip_filter = (_fixed(self, f) for f in layer.filters())
-        self.bias, self.weight = layer.bias, None
+        self.bias, self.weight, self.taps = layer.bias, None, None
 
     def filters(self):
         return self.up_filter, self.skip_filter

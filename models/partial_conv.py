@@ -36,18 +36,26 @@ class PartialConv2D(nn.Layer):
 
     out = W·(x⊙m)·sum(1)/sum(m) + b where sum(m) > 0, else 0;   m' = [sum(m) > 0]
 
+    With ``groups`` the sums of an output channel go over the input channels that it sees: the C_in / groups of its
+    group. So a mask of every channel may leave one group a valid pixel where another has none, and the updated mask
+    then tells of each output channel by itself: 1 where its own group saw a valid value.
+
     Args:
         in_channels: channels of ``x``.
         out_channels: channels of the result.
         kernel_size, stride, padding, dilation: an int or a pair (height, width), as for ``nn.Conv2D``.
         weight_attr: as for ``nn.Conv2D``; Kaiming normal by default.
         bias_attr: as for ``nn.Conv2D``; ``False`` for no bias.
+        groups: as for ``nn.Conv2D``; divides both channel numbers.
     Shape:
-        x: [N, C_in, H, W], any finite values.   mask: [N, 1, H, W] or [N, C_in, H, W], {0, 1}, 1 = valid.
+        x: [N, C_in, H, W], any finite values.   mask: [N, 1, H, W] or [N, C_in, H, W], {0, 1}, 1 = valid; with a batch
+        of 1 it is that of every picture.
         Without a mask every pixel is valid and only the padding counts as hole (partial-convolution padding).
-        Returns out [N, C_out, H', W'], mask' [N, 1, H', W'] float32.
+        Returns out [N, C_out, H', W'], mask' [N, 1, H', W'] float32; for more than one group and a mask of every
+        channel mask' is [N, C_out, H', W'].
     Raises:
-        ValueError: the mask's N, H, W differ from x's, or it has neither 1 nor C_in channels.
+        ValueError: the mask's N, H, W differ from x's, or it has neither 1 nor C_in channels; or groups does not
+            divide the channels.
     Source:
         Liu et al. 2018, arXiv:1804.07723, Eq. 1 and 2. Departures: docs/deviations.md.
     Example:
@@ -66,13 +74,19 @@ class PartialConv2D(nn.Layer):
         dilation: int | tuple[int, int] = 1,
         weight_attr=None,
         bias_attr=None,
+        groups: int = 1,
     ):
         super().__init__()
-        self.in_channels, self.out_channels = in_channels, out_channels
+        if groups < 1 or in_channels % groups or out_channels % groups:
+            raise ValueError(
+                f"groups: expected a divisor of {in_channels} and {out_channels}, the input and output channels, "
+                f"got {groups}"
+            )
+        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
         self.kernel_size = _pair(kernel_size)
         self.geometry = {"stride": _pair(stride), "padding": _pair(padding), "dilation": _pair(dilation)}
         self.weight = self.create_parameter(
-            [out_channels, in_channels, *self.kernel_size],
+            [out_channels, in_channels // groups, *self.kernel_size],
             attr=weight_attr,
             default_initializer=nn.initializer.KaimingNormal(),
         )
@@ -80,28 +94,41 @@ class PartialConv2D(nn.Layer):
 
     def forward(self, x: paddle.Tensor, mask: paddle.Tensor | None = None) -> tuple[paddle.Tensor, paddle.Tensor]:
         if mask is None:
-            mask = paddle.ones([x.shape[0], 1, x.shape[2], x.shape[3]])
+            mask = paddle.ones_like(x[:, :1])
         else:
             _check_mask(x, mask)
+            mask = _of_each_picture(mask, x)
             x = apply_mask(x, mask)
         return self.over_masked(x, mask)
 
     def over_masked(self, x: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
         """``forward`` for an x that is 0 already where its mask is: a network masks a feature once for all readers."""
         ratio, new_mask = self._ratio_and_mask(mask)
-        out = F.conv2d(x, self.weight, **self.geometry)
-        return _rescale(out, ratio, new_mask, self.bias), new_mask
+        out = F.conv2d(x, self.weight, groups=self.groups, **self.geometry)
+        return _rescale(out, ratio, new_mask, self.bias), self._of_each_channel(new_mask)
 
     def updated_mask(self, mask: paddle.Tensor) -> paddle.Tensor:
-        """mask' alone, [N, 1, H', W']."""
-        return self._ratio_and_mask(mask)[1]
+        """mask' alone, of the shape that ``forward`` gives it."""
+        return self._of_each_channel(self._ratio_and_mask(mask)[1])
 
     def _ratio_and_mask(self, mask: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
-        box = paddle.ones([1, 1, *self.kernel_size])
-        return _window_ratio(_valid_channels(mask, self.in_channels), box, self.in_channels, self.geometry)
+        """sum(1)/sum(M) and the updated mask, [N, 1, H', W'], or [N, groups, H', W'] where groups differ."""
+        channels = self.in_channels // self.groups
+        if self.groups == 1 or mask.shape[1] == 1:
+            return _window_ratio(_valid_channels(mask, channels), self._box(1, 1), channels, self.geometry)
+        geometry = {**self.geometry, "groups": self.groups}
+        return _window_ratio(mask.detach().astype("float32"), self._box(self.groups, channels), channels, geometry)
+
+    def _box(self, out_channels: int, in_channels: int) -> paddle.Tensor:
+        return paddle.ones([out_channels, in_channels, *self.kernel_size], "float32")
+
+    def _of_each_channel(self, mask: paddle.Tensor) -> paddle.Tensor:
+        """A mask of each group as one of each output channel; one of all groups stays as it is."""
+        groups = mask.shape[1]
+        return mask if groups == 1 else mask.repeat_interleave(self.out_channels // groups, axis=1)
 
     def extra_repr(self) -> str:
-        geometry = ", ".join(f"{name}={value}" for name, value in self.geometry.items())
+        geometry = ", ".join(f"{name}={value}" for name, value in {**self.geometry, "groups": self.groups}.items())
         return f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, {geometry}"
 
 
@@ -117,6 +144,7 @@ class PartialUpConv2D(nn.Layer):
     Shape:
         x: [N, C_up, H, W], mask: [N, 1 or C_up, H, W].
         skip: [N, C_skip, 2H, 2W], skip_mask: [N, 1 or C_skip, 2H, 2W].
+        A mask with a batch of 1 is that of every picture.
         Returns out [N, C_out, 2H, 2W], mask' [N, 1, 2H, 2W] float32.
     Raises:
         ValueError: a mask does not fit its feature, or skip is not twice the size of x.
@@ -139,6 +167,7 @@ class PartialUpConv2D(nn.Layer):
             default_initializer=nn.initializer.KaimingNormal(),
         )
         self.bias = self.create_parameter([out_channels], attr=bias_attr, is_bias=True)
+        self.register_buffer("taps", upsampling_taps(), persistable=False)
 
     def forward(
         self, x: paddle.Tensor, mask: paddle.Tensor, skip: paddle.Tensor, skip_mask: paddle.Tensor
@@ -146,6 +175,7 @@ class PartialUpConv2D(nn.Layer):
         _check_mask(x, mask)
         _check_mask(skip, skip_mask, "skip_mask")
         _check_double(x, skip)
+        mask, skip_mask = _of_each_picture(mask, x), _of_each_picture(skip_mask, skip)
         return self.over_masked(apply_mask(x, mask), mask, apply_mask(skip, skip_mask), skip_mask)
 
     def over_masked(
@@ -157,15 +187,14 @@ class PartialUpConv2D(nn.Layer):
         count = paddle.concat(
             [_upsample(_valid_channels(mask, self.up_channels)), _valid_channels(skip_mask, self.skip_channels)], axis=1
         )
-        ratio, new_mask = _window_ratio(
-            count, paddle.ones([1, 2, 3, 3]), self.up_channels + self.skip_channels, {"padding": 1}
-        )
+        box = paddle.ones([1, 2, 3, 3], "float32")
+        ratio, new_mask = _window_ratio(count, box, self.up_channels + self.skip_channels, {"padding": 1})
         return _rescale(out, ratio, new_mask, self.bias), new_mask
 
     def filters(self) -> tuple[paddle.Tensor, paddle.Tensor]:
         """Of the transposed convolution over x [C_up, C_out, 4, 4], and of that over skip [C_out, C_skip, 3, 3]."""
         up_weight, skip_weight = self.weight.split([self.up_channels, self.skip_channels], axis=1)
-        return upsampling_filter(up_weight), skip_weight
+        return upsampling_filter(up_weight, self.taps), skip_weight
 
     def extra_repr(self) -> str:
         return f"{self.up_channels} + {self.skip_channels}, {self.out_channels}"
@@ -182,8 +211,8 @@ def _agree(a: int, b: int) -> bool:
 
 def _check_mask(x: paddle.Tensor, mask: paddle.Tensor, name: str = "mask") -> None:
     n, c, h, w = x.shape
-    fits = len(mask.shape) == 4 and mask.shape[1] in (1, c)
-    if not (fits and all(map(_agree, [mask.shape[0], *mask.shape[2:]], [n, h, w]))):
+    fits = len(mask.shape) == 4 and mask.shape[1] in (1, c) and (mask.shape[0] == 1 or _agree(mask.shape[0], n))
+    if not (fits and all(map(_agree, mask.shape[2:], [h, w]))):
         raise ValueError(
             f"{name}: expected [{n}, 1, {h}, {w}] or [{n}, {c}, {h}, {w}] to go with its feature,"
             f" got {list(mask.shape)}"
@@ -202,6 +231,13 @@ def apply_mask(x: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
     return _scale(x, mask.detach().astype(x.dtype))
 
 
+def _of_each_picture(mask: paddle.Tensor, x: paddle.Tensor) -> paddle.Tensor:
+    """A mask with a batch of 1 repeated for x's."""
+    if mask.shape[0] != 1 or x.shape[0] == 1:
+        return mask
+    return mask.tile([x.shape[0] if x.shape[0] > 0 else paddle.shape(x)[0], 1, 1, 1])
+
+
 def _valid_channels(mask: paddle.Tensor, channels: int) -> paddle.Tensor:
     """How many of the feature's channels are valid at each position: [N, 1, H, W] float32."""
     mask = mask.detach().astype("float32")
@@ -211,13 +247,14 @@ def _valid_channels(mask: paddle.Tensor, channels: int) -> paddle.Tensor:
 def _window_ratio(
     count: paddle.Tensor, box: paddle.Tensor, channels: int, geometry: dict
 ) -> tuple[paddle.Tensor, paddle.Tensor]:
-    """sum(1)/sum(M), 0 where sum(M) = 0, and the updated mask; both [N, 1, H', W'] float32.
+    """sum(1)/sum(M), 0 where sum(M) = 0, and the updated mask; both [N, 1, H', W'] float32, or one for each group.
 
-    ``count`` holds how many features are valid at each position, ``box`` is a filter of ones over it.
+    ``count`` holds how many features are valid at each position, ``box`` is a filter of ones over it, and ``channels``
+    how many features there are.
     """
     with _no_amp():  # counts reach thousands: float16 would round them
         valid = F.conv2d(count, box, **geometry)
-        new_mask = (valid > 0).astype("float32")
+        new_mask = (valid > 0.5).astype("float32")  # counts, of which fast algorithms leave 1e-3 where there is none
         window = channels * box.shape[2] * box.shape[3]
         # Like shapes, since oneDNN in Paddle 2.6 divides a number by a tensor wrongly.
         return new_mask * window / valid.clip(min=1.0), new_mask
@@ -230,12 +267,15 @@ def _rescale(
     if bias is None:
         return out
     # bias ⊗ mask as a 1×1 convolution, for the same reason that masks are expanded (see above).
-    return out + F.conv2d(mask.astype(out.dtype), bias.astype(out.dtype).reshape([-1, 1, 1, 1]))
+    bias = bias.astype(out.dtype).reshape([-1, 1, 1, 1])
+    return out + F.conv2d(mask.astype(out.dtype), bias, groups=mask.shape[1])
 
 
 def _scale(x: paddle.Tensor, by: paddle.Tensor) -> paddle.Tensor:
-    """x times a mask or map of one channel or of x's, without a gradient to it. An exported graph broadcasts well."""
-    return _Scale.apply(x, by) if paddle.in_dynamic_mode() else x * by
+    """x times a mask or map of one channel, of a group's or of x's, without a gradient to it."""
+    if paddle.in_dynamic_mode():
+        return _Scale.apply(x, by)
+    return x * (by if by.shape[1] == 1 else _over_channels(by, x))  # an exported graph broadcasts well
 
 
 class _Scale(PyLayer):
@@ -253,8 +293,15 @@ class _Scale(PyLayer):
 
 
 def _over_channels(mask: paddle.Tensor, x: paddle.Tensor) -> paddle.Tensor:
-    """A mask of one channel repeated for each of x's: on CPU far faster to multiply by than one that is broadcast."""
-    return mask if mask.shape[1] == x.shape[1] else mask.tile([1, x.shape[1], 1, 1])
+    """A mask of one channel repeated for each of x's: on CPU far faster to multiply by than one that is broadcast.
+
+    A mask of each group is repeated for the channels of its group.
+    """
+    if mask.shape[1] == x.shape[1]:
+        return mask
+    if mask.shape[1] == 1:
+        return mask.tile([1, x.shape[1], 1, 1])
+    return mask.repeat_interleave(x.shape[1] // mask.shape[1], axis=1)
 
 
 def _no_amp() -> contextlib.AbstractContextManager:
@@ -267,20 +314,22 @@ def _upsample(x: paddle.Tensor) -> paddle.Tensor:
     return F.pixel_shuffle(paddle.concat([x, x, x, x], axis=1), 2)
 
 
-def upsampling_filter(weight: paddle.Tensor) -> paddle.Tensor:
+def upsampling_filter(weight: paddle.Tensor, taps: paddle.Tensor) -> paddle.Tensor:
     """The filter whose transposed convolution (stride 2, padding 1) is conv2d(nearest ×2 of x, weight, padding=1).
 
     Along one axis, row 2i of the result sees rows i−1, i, i of x under the taps w0, w1, w2, and row 2i+1 sees rows i,
     i, i+1. So row i of x adds [w2, w1+w2, w0+w1, w0] times itself to rows 2i−1 ... 2i+2.
 
     Shape:
-        weight: [O, C, 3, 3]. Returns [C, O, 4, 4].
+        weight: [O, C, 3, 3].   taps: ``upsampling_taps()``. Returns [C, O, 4, 4].
     """
     o, c = weight.shape[:2]
     # One matrix product makes the 16 taps; slices and sums of so short an axis cost more than the convolution.
-    taps = paddle.matmul(weight.reshape([o, c, 9]), paddle.to_tensor(_TAPS, dtype=weight.dtype))
-    return taps.transpose([1, 0, 2]).reshape([c, o, 4, 4])
+    product = paddle.matmul(weight.reshape([o, c, 9]), taps.astype(weight.dtype))
+    return product.transpose([1, 0, 2]).reshape([c, o, 4, 4])
 
 
-_AXIS_TAPS = np.array([[0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 0]], "float32")  # w0, w1, w2 to [w2, w1+w2, w0+w1, w0]
-_TAPS = np.kron(_AXIS_TAPS, _AXIS_TAPS)  # [9, 16], both axes at once
+def upsampling_taps() -> paddle.Tensor:
+    """What ``upsampling_filter`` multiplies by, [9, 16]; a layer keeps it as a buffer, so that it is copied once."""
+    axis = np.array([[0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 0]], "float32")  # w0, w1, w2 to [w2, w1+w2, w0+w1, w0]
+    return paddle.to_tensor(np.kron(axis, axis))

@@ -22,7 +22,7 @@ GEOMETRIES = [  # kernel, stride, padding, dilation
 
 
 def naive_partial_conv(x, mask, weight, bias, kernel, stride, padding, dilation):
-    """Eq. 1 and 2 read literally: one output value at a time, in float64, with a mask of every channel."""
+    """Eq. 1 and 2 read literally: one window at a time, in float64, with a mask of every channel."""
     (kh, kw), (sh, sw), (ph, pw), (dh, dw) = (
         v if isinstance(v, tuple) else (v, v) for v in (kernel, stride, padding, dilation)
     )
@@ -45,6 +45,18 @@ def naive_partial_conv(x, mask, weight, bias, kernel, stride, padding, dilation)
             product = (weight * (x[window] * mask[window])[None]).sum(axis=(1, 2, 3))
             out[n, :, i, j] = product * mask[window].size / valid + bias
     return out, new_mask
+
+
+def naive_grouped(x, mask, weight, bias, groups, *geometry):
+    """Each group a layer of its own over its own channels; a mask for each output channel."""
+    mask = np.broadcast_to(mask, x.shape)
+    x, mask, weight, bias = (np.split(a, groups, axis) for a, axis in ((x, 1), (mask, 1), (weight, 0), (bias, 0)))
+    out, masks = [], []
+    for part in zip(x, mask, weight, bias, strict=True):
+        of_group, new_mask = naive_partial_conv(*part, *geometry)
+        out.append(of_group)
+        masks.append(np.repeat(new_mask, of_group.shape[1], axis=1))
+    return np.concatenate(out, axis=1), np.concatenate(masks, axis=1)
 
 
 def random_mask(shape, valid=0.35, seed=0):
@@ -168,7 +180,108 @@ def test_mask_arithmetic_is_float32_and_exact_for_wide_features():
     np.testing.assert_allclose(out.numpy(), expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("shape", [[2, 1, 8, 9], [1, 1, 8, 8], [2, 2, 8, 8], [2, 8, 8]])
+@pytest.mark.parametrize("groups", [2, 4])
+@pytest.mark.parametrize("mask_channels", [1, 4])
+@pytest.mark.parametrize("geometry", [(3, 1, 1, 1), (5, 2, 2, 1), (3, 1, 2, 2)])
+def test_groups_are_layers_side_by_side(geometry, mask_channels, groups):
+    paddle.seed(4)
+    layer = PartialConv2D(4, 8, *geometry, groups=groups)
+    set_random_bias(layer)
+    x = paddle.randn([2, 4, 11, 13])
+    x.stop_gradient = False
+    mask = random_mask([2, mask_channels, 11, 13], valid=0.1)
+    out, new_mask = layer(x, paddle.to_tensor(mask))
+    arrays = [t.numpy() for t in (layer.weight, layer.bias)]
+    expected, expected_mask = naive_grouped(x.numpy(), mask, *arrays, groups, *geometry)
+    assert list(layer.weight.shape) == [8, 4 // groups, geometry[0], geometry[0]]
+    assert new_mask.shape[1] == (1 if mask_channels == 1 else 8)
+    np.testing.assert_array_equal(np.broadcast_to(new_mask.numpy(), expected_mask.shape), expected_mask)
+    np.testing.assert_array_equal(layer.updated_mask(paddle.to_tensor(mask)).numpy(), new_mask.numpy())
+    np.testing.assert_allclose(out.numpy(), expected, atol=1e-5 * max(1, np.abs(expected).max()))
+    if mask_channels > 1:  # what one group sees says nothing of another
+        assert (expected_mask[:, :1] != expected_mask[:, -1:]).any()
+    out.sum().backward()
+    np.testing.assert_array_equal(x.grad.numpy() * (1 - mask), 0)
+    assert np.abs(x.grad.numpy()).max() > 0
+
+
+def test_the_mask_of_one_grouped_layer_fits_the_next():
+    first, second = PartialConv2D(4, 6, 3, padding=1, groups=2), PartialConv2D(6, 3, 3, padding=1, groups=3)
+    x, mask = paddle.randn([2, 4, 9, 9]), paddle.to_tensor(random_mask([2, 4, 9, 9], valid=0.05))
+    feature, grown = first(x, mask)
+    out, last = second(feature, grown)
+    assert grown.shape == [2, 6, 9, 9] and last.shape == [2, 3, 9, 9] and out.shape == [2, 3, 9, 9]
+    assert 0 < float(grown.mean()) < float(last.mean()) <= 1
+
+
+@pytest.mark.parametrize("groups", [0, 3, 4])
+def test_groups_that_do_not_divide_the_channels_are_refused(groups):
+    with pytest.raises(ValueError, match=f"groups: expected a divisor of 4 and 6, .*got {groups}"):
+        PartialConv2D(4, 6, 3, groups=groups)
+
+
+@pytest.mark.parametrize("mask_channels", [1, 4])
+def test_one_mask_serves_a_whole_batch(mask_channels):
+    layer, up = PartialConv2D(4, 6, 3, padding=1), PartialUpConv2D(4, 4, 5)
+    x, small = paddle.randn([3, 4, 8, 8]), paddle.randn([3, 4, 4, 4])
+    mask = paddle.to_tensor(random_mask([1, mask_channels, 8, 8]))
+    small_mask = paddle.to_tensor(random_mask([1, 1, 4, 4], valid=0.6))
+    of_each, small_of_each = (m.tile([3, 1, 1, 1]) for m in (mask, small_mask))
+    expected = up(small, small_of_each, x, of_each)
+    pairs = [
+        (layer(x, mask), layer(x, of_each)),
+        (up(small, small_mask, x, mask), expected),
+        (up(small, small_mask, x, of_each), expected),
+    ]
+    for ours, theirs in pairs:
+        assert ours[1].shape[0] == 3
+        for a, b in zip(ours, theirs, strict=True):
+            np.testing.assert_array_equal(a.numpy(), b.numpy())
+
+
+def test_double_precision_by_default():
+    paddle.set_default_dtype("float64")
+    try:
+        layer, up = PartialConv2D(4, 6, 3, padding=1), PartialUpConv2D(4, 4, 5)
+        x, small = paddle.randn([2, 4, 8, 8]), paddle.randn([2, 4, 4, 4])
+        mask, small_mask = random_mask([2, 1, 8, 8]), random_mask([2, 1, 4, 4], valid=0.6)
+        results = [layer(x, paddle.to_tensor(mask)), layer(x)]
+        results += [up(small, paddle.to_tensor(small_mask), x, paddle.to_tensor(mask))]
+    finally:
+        paddle.set_default_dtype("float32")
+    assert all(out.dtype == paddle.float64 and new.dtype == paddle.float32 for out, new in results)
+    for (out, new_mask), m in zip(results, (mask, np.ones_like(mask)), strict=False):
+        expected, expected_mask = naive_partial_conv(x.numpy(), m, layer.weight.numpy(), layer.bias.numpy(), 3, 1, 1, 1)
+        np.testing.assert_allclose(out.numpy(), expected, atol=1e-6)  # the ratio is float32
+        np.testing.assert_array_equal(new_mask.numpy(), expected_mask)
+    joined = np.concatenate([np.kron(small.numpy(), np.ones([2, 2])), x.numpy()], axis=1)
+    masks = np.concatenate(
+        [np.kron(np.tile(small_mask, [1, 4, 1, 1]), np.ones([2, 2])), np.tile(mask, [1, 4, 1, 1])], 1
+    )
+    expected, _ = naive_partial_conv(joined, masks, up.weight.numpy(), up.bias.numpy(), 3, 1, 1, 1)
+    np.testing.assert_allclose(results[2][0].numpy(), expected, atol=1e-6)
+
+
+@pytest.mark.parametrize("error", [1e-3, -1e-3])
+def test_the_mask_is_exact_where_a_convolution_is_not(error, monkeypatch):
+    """Fast algorithms of convolution, which a GPU may choose, leave small numbers where the sum is 0."""
+    layer = PartialConv2D(4, 2, 3, padding=1)
+    x, mask = paddle.randn([2, 4, 16, 16]), paddle.to_tensor(random_mask([2, 1, 16, 16], valid=0.05))
+    expected, expected_mask = layer(x, mask)
+    assert 0 < float(expected_mask.mean()) < 1
+    convolve = F.conv2d
+    monkeypatch.setattr(F, "conv2d", lambda *a, **k: convolve(*a, **k) + error)
+    out, new_mask = layer(x, mask)
+    np.testing.assert_array_equal(new_mask.numpy(), expected_mask.numpy())
+    np.testing.assert_allclose(out.numpy(), expected.numpy(), atol=0.05)  # 1e-3 times a ratio of up to 9
+
+
+def test_state_holds_weight_and_bias_alone():
+    assert set(PartialConv2D(2, 2, 3).state_dict()) == {"weight", "bias"}
+    assert set(PartialUpConv2D(2, 2, 2).state_dict()) == {"weight", "bias"}
+
+
+@pytest.mark.parametrize("shape", [[2, 1, 8, 9], [3, 1, 8, 8], [2, 2, 8, 8], [2, 8, 8]])
 def test_a_mask_that_does_not_fit_is_refused(shape):
     with pytest.raises(ValueError, match=r"expected \[2, 1, 8, 8\] or \[2, 3, 8, 8\].*got"):
         PartialConv2D(3, 5, 3, padding=1)(paddle.randn([2, 3, 8, 8]), paddle.ones(shape))
