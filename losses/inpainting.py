@@ -24,7 +24,8 @@ class InpaintingLoss(nn.Layer):
             terms are left out of the dict.
     Shape:
         output, gt: [N, 3, H, W] in [0, 1] scale.   mask: [N, 1, H, W], {0, 1}, 1 = valid.
-        Each term: a float32 scalar.
+        Each term: a float32 scalar. Under automatic mixed precision the feature extractor, and nothing else, runs in
+        float16.
     Raises:
         ValueError: an unknown term, or shapes that do not fit.
     """
@@ -52,12 +53,17 @@ class InpaintingLoss(nn.Layer):
 
     def _feature_terms(self, output, comp, gt) -> dict[str, paddle.Tensor]:
         with paddle.no_grad():
-            of_gt = self.features(gt)
-        of_output, of_comp = self.features(output), self.features(comp)
-        return {
-            "perceptual": perceptual(of_output, of_gt) + perceptual(of_comp, of_gt),
-            "style": style(of_output, of_gt) + style(of_comp, of_gt),
-        }
+            of_gt = self._features_of(gt)
+        of_output, of_comp = self._features_of(output), self._features_of(comp)
+        with paddle.amp.auto_cast(enable=False):
+            return {
+                "perceptual": perceptual(of_output, of_gt) + perceptual(of_comp, of_gt),
+                "style": style(of_output, of_gt) + style(of_comp, of_gt),
+            }
+
+    def _features_of(self, picture) -> list[paddle.Tensor]:
+        """Float32, whatever they were worked out in."""
+        return [t.astype("float32") for t in self.features(picture)]
 
 
 def _check_shapes(output, gt, mask) -> None:

@@ -4,7 +4,7 @@ import numpy as np
 import paddle
 import pytest
 
-from datasets.images import sample_face, to_float
+from datasets.images import sample_face, sample_photo, to_float
 from losses import PAPER_WEIGHTS, InpaintingLoss, VGG16Features
 from losses.perceptual import gram
 from losses.vgg import SHIPPED_WEIGHTS
@@ -141,25 +141,74 @@ def test_vgg_taps_of_one_photo_are_these():
 
 
 def test_the_shipped_file_is_in_caffes_order_and_the_network_in_ours():
+    expected = [0.42947057, 0.55037946, 0.4800154]  # blue, green, red
     with np.load(SHIPPED_WEIGHTS) as archive:
-        assert archive["conv1_1.weight"][0, :, 0, 0].tolist() == pytest.approx([0.42947057, 0.55037946, 0.4800154])
-    blue, green, red = VGG16Features().convolutions["conv1_1"].weight[0, ::-1, 0, 0].tolist()
-    assert (blue, green, red) == pytest.approx((0.42947057, 0.55037946, 0.4800154))
+        assert archive["conv1_1.weight"][0, :, 0, 0].tolist() == pytest.approx(expected)
+    weight = VGG16Features().convolutions["conv1_1"].weight[0, :, 0, 0].numpy() * 145.36 / 255
+    assert weight.tolist() == pytest.approx(expected[::-1])
 
 
-def test_pool1_is_what_caffe_would_see():
-    """Blue, green, red on 0-255 less their means, through the file's arrays as they are: nothing is reversed."""
-    photo = sample_face()[100:124, 60:92]
+def caffe_taps(photo):
+    """Pooled taps by Caffe's conventions and the file's arrays as they are, in float64, each over its divisor.
+
+    Caffe sees blue, green, red on 0-255 less their means.
+    """
     with np.load(SHIPPED_WEIGHTS) as archive:
         arrays = {name: archive[name].astype("float64") for name in archive.files}
     x = (photo[:, :, ::-1].astype("float64") - CAFFE_MEAN).transpose(2, 0, 1)[None]
-    for name in ("conv1_1", "conv1_2"):
-        x = np.maximum(naive_conv3x3(x, arrays[f"{name}.weight"], arrays[f"{name}.bias"]), 0)
-    expected = x.reshape(1, 64, 12, 2, 16, 2).max(axis=(3, 5)) / 145.36
-    tap = VGG16Features()(paddle.to_tensor(to_float(photo)[None]))[0].numpy()
-    np.testing.assert_allclose(tap, expected, atol=1e-4)
+    taps = []
+    for stage in (("conv1_1", "conv1_2"), ("conv2_1", "conv2_2"), ("conv3_1", "conv3_2", "conv3_3")):
+        for name in stage:
+            x = np.maximum(naive_conv3x3(x, arrays[f"{name}.weight"], arrays[f"{name}.bias"]), 0)
+        n, c, h, w = x.shape
+        x = x.reshape(n, c, h // 2, 2, w // 2, 2).max(axis=(3, 5))
+        taps.append(x)
+    return [tap / divisor for tap, divisor in zip(taps, (145.36, 339.78, 326.13), strict=True)]
+
+
+def test_taps_are_what_caffe_would_see_over_their_divisors():
+    photo = sample_face()[100:124, 60:92]
+    expected = caffe_taps(photo)
+    for ours, theirs in zip(VGG16Features()(paddle.to_tensor(to_float(photo)[None])), expected, strict=True):
+        np.testing.assert_allclose(ours.numpy(), theirs, atol=1e-4)
     exchanged = VGG16Features()(paddle.to_tensor(to_float(photo[:, :, ::-1])[None]))[0].numpy()
-    assert np.abs(exchanged - expected).max() > 0.5  # the photo has colours to tell by
+    assert np.abs(exchanged - expected[0]).max() > 0.5  # the photo has colours to tell by
+
+
+def hard_pictures():
+    """Photographs, and patterns of full contrast, which are louder than any photograph; [3, H, W] each."""
+    rng = np.random.default_rng(0)
+    stripes = np.broadcast_to(np.arange(64) // 2 % 2, [3, 64, 64])
+    yield from (to_float(sample_photo(name))[:, :192, :192] for name in ("chelsea", "coffee", "rocket", "astronaut"))
+    yield stripes
+    yield (rng.random([3, 64, 64]) > 0.5) * np.array([0, 0, 1]).reshape(3, 1, 1)
+    yield np.broadcast_to(rng.random([64, 64]) > 0.5, [3, 64, 64])
+
+
+def test_nothing_inside_comes_near_the_end_of_float16():
+    """And the pooled taps are about 1 in the mean, on photographs."""
+    network, loudest, means = VGG16Features(), [], []
+    for layer in network.convolutions.values():
+        layer.register_forward_post_hook(lambda _, __, x: loudest.append(float(x.abs().max())))
+    for picture in hard_pictures():
+        means.append([float(t.mean()) for t in network(paddle.to_tensor(picture.astype("float32")[None]))])
+    assert max(loudest) < np.finfo("float16").max / 500
+    of_photographs = np.mean(means[:-3], axis=0)
+    assert of_photographs.min() > 0.5 and of_photographs.max() < 2
+
+
+def test_compared_in_float32_whatever_the_features_are(batch):
+    seen = []
+
+    def features(picture):
+        seen.append(picture.dtype)
+        return [(picture * 30).astype("float16")]
+
+    terms = InpaintingLoss(features)(*map(paddle.to_tensor, batch))
+    assert set(seen) == {paddle.float32} and all(t.dtype == paddle.float32 for t in terms.values())
+    of_float = InpaintingLoss(lambda picture: [picture * 30])(*map(paddle.to_tensor, batch))
+    for name, value in terms.items():
+        assert float(value) == pytest.approx(float(of_float[name]), rel=5e-3)
 
 
 def test_torchvision_names_are_read_with_their_own_normalisation_and_no_scaling():
