@@ -5,20 +5,29 @@ patch of the foreground around position p and b one of the background around q, 
 
     s(p, q)  = <f / |f|, b / |b|>                               norms floored at 1e-4
     s'(p, q) = Σ_j Σ_i s(p + (j, i), q + (j, i))                i, j in −1, 0, 1; no row or column beyond the feature
-    w(p, ·)  = softmax(scale · s'(p, ·)) over the background     patches that touch the hole are no candidates
+    w(p, ·)  = softmax(scale · s'(p, ·)) over the background     patches that hold hole pixels are no candidates
     out      = Σ_q w(p, q) · raw(q), pasted at p                 averaged where pasted patches overlap
 
 raw(q) is the patch of 2·rate pixels a side around q in the background at its full size. To paste them is the transposed
 convolution of w with the raw patches as filters and stride ``rate``. Since a raw patch is twice its stride on a side,
 it is four cells of a grid of rate × rate pixels, and both cutting and pasting are shifts of that grid.
 
-Departures from the author's code: both sides of the product are normalised, as the paper has it (``cosine=False``
-leaves the foreground as it is); patches that are no candidates take no part in the softmax, where the code lets them
-in with a score of 0; the sum over neighbours stops at the feature's edge and does not go on in the next row; a pixel is
-divided by the number of patches that were pasted over it, also at the border, not by 4 everywhere.
+A position is hole if any of the rate × rate pixels that it stands for is, so no patch that is compared or pasted holds
+a hole pixel, however thin the hole.
+
+The author's code does five things otherwise, each of which is an option here (``AUTHOR`` is all of them), since
+weights trained so expect it: the foreground is not normalised; the sum over neighbours goes over positions in one line,
+first row after row, then column after column, so that it goes on in the next row and column at the edge; patches that
+hold hole pixels stand in the softmax with a score of 0 and are weighted 0 after it; overlapping patches are divided by
+4, at the border too; and features and mask are sampled as TensorFlow's nearest with aligned corners does.
+
+The scores are worked out in tiles, of positions and of background patches. A softmax over several tiles of the
+background is the mean of the softmaxes over each, weighted by the sums of their exponentials.
 """
 
+import functools
 from collections.abc import Iterator
+from typing import NamedTuple
 
 import numpy as np
 import paddle
@@ -30,14 +39,30 @@ from .unet import _spatial_size
 
 LEAST_NORM = 1e-4
 NO_CANDIDATE = -1e9  # added to a score, it leaves nothing after the softmax
+CHOICES = {
+    "propagation": ("grid", "flat"),
+    "hole_patches": ("left_out", "zero_score"),
+    "overlap": ("mean", "quarter"),
+    "sampling": ("max", "nearest", "align_corners"),
+}
+AUTHOR = {
+    "cosine": False,
+    "propagation": "flat",
+    "hole_patches": "zero_score",
+    "overlap": "quarter",
+    "sampling": "align_corners",
+}
+
+Tile = tuple  # first row and row after the last, first column and column after the last
 
 
 class ContextualAttention(nn.Layer):
     """Rebuild a feature from patches of the background of another (or of itself), by likeness.
 
-    It has no parameters. Matching costs (H·W / rate²)² scores per picture. They are worked out in parts of at most
-    ``max_scores``, some pictures or some rows of one at a time, so without gradients memory stays bounded; for a
-    backward pass Paddle keeps the scores of every part. A graph being exported takes all of them at once.
+    It has no parameters. Matching costs (H·W / rate²)² scores per picture. They are worked out in tiles, none of which
+    holds more than ``max_scores`` with all the neighbours that are added up, so without gradients memory stays
+    bounded at any size; for a backward pass Paddle keeps the scores of every tile. A graph being exported takes all of
+    them at once.
 
     Args:
         kernel_size: side of the patches that are compared, odd.
@@ -46,16 +71,20 @@ class ContextualAttention(nn.Layer):
         fuse_kernel: neighbours over which scores are added up, odd.
         softmax_scale: the larger, the fewer patches share in a position.
         fuse: add scores up over neighbours.
-        cosine: normalise the foreground too; the author's code does not.
-        max_scores: scores held at once.
+        cosine: normalise the foreground too.
+        max_scores: scores in one tensor, at most; the least is fuse_kernel⁴ at stride 1.
+        propagation: over neighbours on the "grid", or by "flat" positions, at stride 1 only.
+        hole_patches: patches with hole pixels are "left_out" of the softmax, or get "zero_score" in it.
+        overlap: pasted patches are divided by how many there are ("mean"), or by 4 ("quarter").
+        sampling: "max": of each rate × rate pixels a feature's first, and a hole wherever one is; "nearest": the mask's
+            first too; "align_corners": both as TensorFlow's, the first pixel on the first and the last on the last.
     Shape:
         foreground, background: [N, C, H, W], any H and W.   mask: [N, 1, H, W], {0, 1}, 1 = valid; of the background.
-        Features and mask are made smaller by nearest: of their rows and columns every rate-th is looked at.
         Returns out [N, C, H, W] float32, offsets [N, 2, ⌈H/rate⌉, ⌈W/rate⌉] int32: for each position, how many rows
         down and columns to the right, in pixels of the smaller feature, the best background patch is.
         A mask that leaves no patch without a hole gives out = 0, offsets = 0.
     Raises:
-        ValueError: shapes that do not fit, an even or too small option.
+        ValueError: shapes that do not fit, an option out of its range.
     Source:
         Yu et al. 2018, arXiv:1801.07892, section 4.1. Departures: see the module.
     Example:
@@ -76,12 +105,22 @@ class ContextualAttention(nn.Layer):
         fuse: bool = True,
         cosine: bool = True,
         max_scores: int = 2**23,
+        propagation: str = "grid",
+        hole_patches: str = "left_out",
+        overlap: str = "mean",
+        sampling: str = "max",
     ):
         super().__init__()
-        _check_options(kernel_size, stride, rate, fuse_kernel, max_scores)
+        _check_numbers(kernel_size, stride, rate, fuse_kernel)
+        _check_choices(propagation=propagation, hole_patches=hole_patches, overlap=overlap, sampling=sampling)
         self.kernel_size, self.stride, self.rate = kernel_size, stride, rate
         self.fuse_kernel = fuse_kernel if fuse else 1
         self.softmax_scale, self.cosine, self.max_scores = softmax_scale, cosine, max_scores
+        self.propagation, self.hole_patches, self.overlap, self.sampling = propagation, hole_patches, overlap, sampling
+        if propagation == "flat" and stride > 1:
+            raise ValueError(f"propagation flat: expected stride 1, got {stride}")
+        if max_scores < self._scores([1, 1, 1, 1]):
+            raise ValueError(f"max_scores: expected {self._scores([1, 1, 1, 1])} or more, got {max_scores}")
 
     def forward(
         self, foreground: paddle.Tensor, background: paddle.Tensor, mask: paddle.Tensor
@@ -91,65 +130,162 @@ class ContextualAttention(nn.Layer):
             foreground, background, mask = (t.astype("float32") for t in (foreground, background, mask.detach()))
             if not paddle.in_dynamic_mode():
                 return self._of_some(foreground, background, mask)
-            samples, rows = self._part(*_small_size(foreground.shape[2:], self.rate))
+            samples, sides = self._part(*_small_size(foreground.shape[2:], self.rate))
             parts = [
-                self._of_some(foreground[i : i + samples], background[i : i + samples], mask[i : i + samples], rows)
+                self._of_some(foreground[i : i + samples], background[i : i + samples], mask[i : i + samples], sides)
                 for i in range(0, foreground.shape[0], samples)
             ]
         out, offsets = zip(*parts, strict=True)
         return paddle.concat(out), paddle.concat(offsets)
 
     def extra_repr(self) -> str:
+        choices = ", ".join(f"{name}={getattr(self, name)}" for name in ("cosine", *CHOICES))
         return (
             f"kernel_size={self.kernel_size}, stride={self.stride}, rate={self.rate}, "
-            f"fuse_kernel={self.fuse_kernel}, softmax_scale={self.softmax_scale}"
+            f"fuse_kernel={self.fuse_kernel}, softmax_scale={self.softmax_scale}, {choices}"
         )
 
-    def _part(self, h: int, w: int) -> tuple[int, int]:
-        """How many pictures, and how many of a picture's rows, are matched at once."""
-        in_a_row = w * -(-h // self.stride) * -(-w // self.stride)
-        samples = max(1, self.max_scores // (h * in_a_row))
-        return samples, min(h, max(1, self.max_scores // in_a_row))
+    @property
+    def _reach(self) -> int:
+        """Neighbours on either side over which scores are added up, in steps of background patches."""
+        return self.fuse_kernel // 2
 
-    def _of_some(self, foreground, background, mask, rows: int | None = None):
-        """``forward`` for pictures that are matched together, ``rows`` at a time; all at once for None."""
+    def _scores(self, sides: list[int]) -> int:
+        """How many scores are worked out for a tile of positions and one of background patches, neighbours included."""
+        height, width, bg_height, bg_width = sides
+        wider, bg_wider = 2 * self._reach * self.stride, 2 * self._reach
+        return (height + wider) * (width + wider) * (bg_height + bg_wider) * (bg_width + bg_wider)
+
+    def _part(self, h: int, w: int) -> tuple[int, list[int]]:
+        """How many pictures are matched at once, and the sides of tiles: of positions, of background patches."""
+        sides = [h, w, *_small_size((h, w), self.stride)]
+        while self._scores(sides) > self.max_scores:  # tiles as square as can be have the fewest neighbours
+            longest = sides.index(max(sides))
+            sides[longest] = (sides[longest] + 1) // 2
+        return max(1, self.max_scores // self._scores(sides)), sides
+
+    def _of_some(self, foreground, background, mask, sides: list[int] | None = None):
+        """``forward`` for pictures that are matched together, tile by tile; in one for None."""
         size = _spatial_size(foreground)
         h, w = _small_size(size, self.rate)
-        # Nearest, as the features: the first of each rate × rate pixels.
-        small_fg, small_bg, small_mask = (t[:, :, :: self.rate, :: self.rate] for t in (foreground, background, mask))
-        fg = _patches(small_fg, self.kernel_size, 1)  # [n, C·k², h·w]
-        fg = _unit(fg) if self.cosine else fg
-        bg = _unit(_patches(small_bg, self.kernel_size, self.stride))  # [n, C·k², Q]
-        valid = _whole_patches(small_mask, self.kernel_size, self.stride)  # [n, 1, Q]
-        raw = _cut(background, self.rate, (h, w), self.stride)  # [n, 4·C·rate², Q]
+        bg_size = _small_size((h, w), self.stride)
+        fg, bg = (_sample(t, self.rate, self.sampling) for t in (foreground, background))
+        fg = _patches(fg, self.kernel_size, 1)  # [n, C·k², h·w]
+        fg = self._with_neighbours(_unit(fg) if self.cosine else fg, (h, w), self.stride)
+        bg = self._with_neighbours(_unit(_patches(bg, self.kernel_size, self.stride)), bg_size, 1)
+        valid = self._whole_patches(mask, (h, w))  # [n, 1, h', w']
+        raw = _cut(background, self.rate, (h, w), self.stride)  # [n, 4·C·rate², h', w']
         # Where no patch is a candidate the softmax spreads over all, which then bring nothing.
-        raw = raw * valid.tile([1, raw.shape[1], 1])
-        patches, best = [], []
-        for top, bottom in _spans(h, rows):
-            weights, indices = self._match(fg, bg, valid, (h, w), top, bottom)
-            patches.append(paddle.matmul(raw, weights, transpose_y=True))
-            best.append(indices)
-        patches = paddle.concat(patches, axis=2).reshape([0, raw.shape[1], h, w])
-        return _paste(patches, self.rate, size), _offsets(paddle.concat(best, axis=1), valid, (h, w), self.stride)
+        raw = raw * valid.tile([1, raw.shape[1], 1, 1])
+        given = _Given(fg, bg, raw, valid, (h, w), bg_size)
+        sides, bands = sides or [None] * 4, []
+        for top, bottom in _spans(h, sides[0]):
+            band = [self._match(given, (top, bottom, *ends), sides[2:]) for ends in _spans(w, sides[1])]
+            bands.append([_concat(tiles, axis=3) for tiles in zip(*band, strict=True)])
+        patches, best = (_concat(tiles, axis=2) for tiles in zip(*bands, strict=True))
+        patches = _paste(patches, self.rate, size, mean=self.overlap == "mean")
+        return patches, _offsets(best, valid, (h, w), self.stride)
 
-    def _match(self, fg, bg, valid, size, top, bottom) -> tuple[paddle.Tensor, paddle.Tensor]:
-        """Weights [n, P, Q] and best background patch [n, P] of the P positions from row ``top`` to before ``bottom``.
+    def _match(self, given: "_Given", tile: "Tile", bg_sides: list) -> tuple[paddle.Tensor, paddle.Tensor]:
+        """For each position of a tile what is pasted there, [n, 4·C·rate², th, tw], and the best patch, [n, 1, th, tw].
 
-        A row's score takes in those of its neighbours, which may stand in other parts: they are matched again.
+        One tile of the background after the other, so that only what they come to is held.
         """
-        h, w = size
-        reach = self.fuse_kernel // 2 * self.stride
-        # In an exported graph the only part is the whole, which has no neighbours; its h and w are tensors.
-        first, last = (max(0, top - reach), min(h, bottom + reach)) if isinstance(h, int) else (top, bottom)
-        scores = paddle.matmul(fg[:, :, first * w : last * w], bg, transpose_x=True)  # [n, rows·w, Q]
-        if self.fuse_kernel > 1:
-            grid = [last - first, w, *_small_size(size, self.stride)]
-            scores = _fuse(scores.reshape([-1, *grid]), self.fuse_kernel // 2, self.stride)
-            scores = scores.reshape([-1, grid[0] * w, grid[2] * grid[3]])
-        scores = scores[:, (top - first) * w : (bottom - first) * w]
-        penalty = ((1 - valid) * NO_CANDIDATE).tile([1, (bottom - top) * w, 1])
-        scores = scores * self.softmax_scale + penalty
-        return F.softmax(scores, axis=2), scores.argmax(axis=2)
+        tiles = [
+            (*rows, *columns)
+            for rows in _spans(given.bg_size[0], bg_sides[0])
+            for columns in _spans(given.bg_size[1], bg_sides[1])
+        ]
+        part = functools.reduce(_merge, (self._compare(given, tile, of_bg, len(tiles) > 1) for of_bg in tiles))
+        height, width = tile[1] - tile[0], tile[3] - tile[2]
+        return part.pasted.reshape([0, given.raw.shape[1], height, width]), part.best.reshape([-1, 1, height, width])
+
+    def _compare(self, given: "_Given", tile: "Tile", of_bg: "Tile", to_be_merged: bool) -> "_Part":
+        """A tile of positions with a tile of the background's patches, as if there were no others."""
+        scores = self._fused_scores(given, tile, of_bg) * self.softmax_scale  # [n, P, Q]
+        raw, valid = (_window(t, of_bg) for t in (given.raw, given.valid))
+        positions = (tile[1] - tile[0]) * (tile[3] - tile[2])
+        penalty = ((1 - valid) * NO_CANDIDATE).tile([1, positions, 1])
+        if self.hole_patches == "left_out":
+            scores = ranks = scores + penalty
+        else:
+            scores = scores * valid.tile([1, positions, 1])
+            ranks = scores + penalty
+        pasted = paddle.matmul(raw, F.softmax(scores, axis=2), transpose_y=True)
+        best = ranks.argmax(axis=2)
+        if not to_be_merged:
+            return _Part(pasted, best)
+        width = of_bg[3] - of_bg[2]
+        best = (best // width + of_bg[0]) * given.bg_size[1] + best % width + of_bg[2]
+        return _Part(pasted, best, ranks.max(axis=2), paddle.logsumexp(scores, axis=2))
+
+    def _fused_scores(self, given: "_Given", tile: "Tile", of_bg: "Tile") -> paddle.Tensor:
+        """Scores added up over neighbours, [n, P, Q]."""
+        reach, wider = self._reach, self._reach * self.stride
+        fg, bg = _window(given.foreground, tile, wider), _window(given.background, of_bg, reach)
+        scores = paddle.matmul(fg, bg, transpose_x=True)
+        if not reach:
+            return scores
+        lengths = [tile[1] - tile[0], tile[3] - tile[2], of_bg[1] - of_bg[0], of_bg[3] - of_bg[2]]
+        extra = (2 * wider, 2 * wider, 2 * reach, 2 * reach)
+        scores = scores.reshape([-1, *(n + more for n, more in zip(lengths, extra, strict=True))])
+        scores = _add_up(scores, (2, 4), reach, self.stride)  # along rows
+        if self.propagation == "flat":
+            inside = (_inside(given.size, tile, reach), _inside(given.bg_size, of_bg, reach))
+            scores = scores * inside[0].unsqueeze([0, 3, 4]) * inside[1].unsqueeze([0, 1, 2])
+        scores = _add_up(scores, (1, 3), reach, self.stride)  # along columns
+        return scores.reshape([-1, lengths[0] * lengths[1], lengths[2] * lengths[3]])
+
+    def _with_neighbours(self, patches: paddle.Tensor, size, step: int) -> paddle.Tensor:
+        """Patches [n, D, h·w] as a grid [n, D, h + 2·reach, w + 2·reach] with the neighbours of those at its edge."""
+        reach = self._reach * step
+        if self.propagation == "grid" or not reach:
+            return _frame(patches.reshape([0, patches.shape[1], *size]), *[reach] * 4)
+        return _continued(patches, size, reach)
+
+    def _whole_patches(self, mask: paddle.Tensor, size) -> paddle.Tensor:
+        """1 for a patch without a hole pixel, else 0: [n, 1, h', w']. What lies beyond the edge is no hole."""
+        k = self.kernel_size
+        small = bring_mask_down(mask, self.rate, self.sampling)
+        holes = F.max_pool2d(1 - small, k, stride=self.stride, padding=k // 2)
+        if k == 1 and self.sampling == "max":  # what is pasted is larger than what is compared
+            holes = paddle.maximum(holes, _cut(1 - mask, self.rate, size, self.stride).max(axis=1, keepdim=True))
+        return 1 - holes
+
+
+class _Given(NamedTuple):
+    """What is compared and pasted: unit patches with neighbours, raw patches, which of them are whole; grids."""
+
+    foreground: paddle.Tensor
+    background: paddle.Tensor
+    raw: paddle.Tensor
+    valid: paddle.Tensor
+    size: tuple
+    bg_size: tuple
+
+
+class _Part(NamedTuple):
+    """What a tile of the background comes to, for each position.
+
+    pasted [n, D, P]; best [n, P], index of the best patch; its score; the logarithm of the sum of the exponentials.
+    """
+
+    pasted: paddle.Tensor
+    best: paddle.Tensor
+    score: paddle.Tensor | None = None
+    loudness: paddle.Tensor | None = None
+
+
+def _merge(a: _Part, b: _Part) -> _Part:
+    """Of two tiles of the background together; of patches that are alike the first is the best."""
+    share = F.sigmoid(b.loudness - a.loudness).unsqueeze(1).tile([1, a.pasted.shape[1], 1])
+    first = (a.score > b.score) | ((a.score == b.score) & (a.best < b.best))
+    return _Part(
+        a.pasted + (b.pasted - a.pasted) * share,
+        paddle.where(first, a.best, b.best),
+        paddle.maximum(a.score, b.score),
+        paddle.logsumexp(paddle.stack([a.loudness, b.loudness]), axis=0),
+    )
 
 
 def offsets_to_picture(offsets: np.ndarray, enlarge: int = 1, longest: float | None = None) -> np.ndarray:
@@ -175,18 +311,47 @@ def offsets_to_picture(offsets: np.ndarray, enlarge: int = 1, longest: float | N
     return np.kron(np.rint(colours * 255).astype("uint8"), np.ones([enlarge, enlarge, 1], "uint8"))
 
 
+def bring_mask_down(mask: paddle.Tensor, rate: int, sampling: str = "max") -> paddle.Tensor:
+    """A mask [N, 1, H, W] of ⌈H/rate⌉ rows and ⌈W/rate⌉ columns; for "max" hole wherever one pixel of them is."""
+    if sampling != "max":
+        return _sample(mask, rate, sampling)
+    return mask if rate == 1 else 1 - F.max_pool2d(_frame(1 - mask, 0, rate - 1, 0, rate - 1), rate, stride=rate)
+
+
+def _sample(x: paddle.Tensor, rate: int, sampling: str) -> paddle.Tensor:
+    """Of rows and columns every rate-th, or with aligned corners those nearest to as many spread from end to end."""
+    if sampling != "align_corners":
+        return x[:, :, ::rate, ::rate]
+    for axis, length in zip((2, 3), _spatial_size(x), strict=True):
+        count = (length + rate - 1) // rate
+        gaps = max(count - 1, 1) if paddle.in_dynamic_mode() else (count - 1).clip(min=1)
+        rows = paddle.arange(count, dtype="int32")
+        x = paddle.index_select(x, (2 * rows * (length - 1) + gaps) // (2 * gaps), axis=axis)  # halves upward
+    return x
+
+
 def _small_size(size, rate: int) -> list:
     """⌈side / rate⌉ of each side."""
     return [(side + rate - 1) // rate for side in size]
 
 
-def _spans(height, rows: int | None) -> Iterator[tuple]:
-    """First row and row after the last of each part."""
-    if rows is None:
-        yield 0, height
+def _spans(length, side: int | None) -> Iterator[tuple]:
+    """First and last (excluded) of each part."""
+    if side is None:
+        yield 0, length
         return
-    for top in range(0, height, rows):
-        yield top, min(height, top + rows)
+    for first in range(0, length, side):
+        yield first, min(length, first + side)
+
+
+def _concat(tiles, axis: int) -> paddle.Tensor:
+    return paddle.concat(tiles, axis=axis) if len(tiles) > 1 else tiles[0]
+
+
+def _window(grid: paddle.Tensor, tile: Tile, reach: int = 0) -> paddle.Tensor:
+    """A tile of a grid, with ``reach`` neighbours on each side, which the grid has more: [n, D, positions]."""
+    top, bottom, left, right = tile
+    return grid[:, :, top : bottom + 2 * reach, left : right + 2 * reach].flatten(2)
 
 
 def _patches(x: paddle.Tensor, kernel_size: int, stride: int) -> paddle.Tensor:
@@ -201,31 +366,57 @@ def _unit(patches: paddle.Tensor) -> paddle.Tensor:
     return patches / norm.tile([1, patches.shape[1], 1])
 
 
-def _whole_patches(mask: paddle.Tensor, kernel_size: int, stride: int) -> paddle.Tensor:
-    """1 for a patch without a hole pixel, else 0: [n, 1, Q]. What lies beyond the edge is no hole."""
-    holes = F.max_pool2d(1 - mask, kernel_size, stride=stride, padding=kernel_size // 2)
-    return 1 - holes.flatten(2)
+def _continued(patches: paddle.Tensor, size, reach: int) -> paddle.Tensor:
+    """Patches [n, D, h·w] as a grid with neighbours by flat positions, ``reach`` of them on each side.
+
+    Below the last row of a column stands the next column's first, and to the right of what now is a row goes on what
+    follows its last column; zeros before the first position and after the last. See ``_inside``.
+    """
+    h, w = size
+    rows, down = _wrapped_rows(h, reach)
+    columns = paddle.arange(-reach, w + reach, dtype="int32")
+    index = (rows * w + down).unsqueeze(1) + columns.unsqueeze(0)  # [h + 2·reach, w + 2·reach]
+    inside = ((index >= 0) & (index < h * w)).astype(patches.dtype).flatten()
+    taken = paddle.index_select(patches, index.clip(0, h * w - 1).flatten(), axis=2)
+    taken = taken * inside.reshape([1, 1, -1])
+    return taken.reshape([0, patches.shape[1], h + 2 * reach, w + 2 * reach])
 
 
-def _fuse(scores: paddle.Tensor, reach: int, stride: int) -> paddle.Tensor:
-    """Sum of the scores of neighbours, along rows and then along columns.
+def _inside(size, tile: Tile, reach: int) -> paddle.Tensor:
+    """1 where a position's neighbour by column is one at all, of a tile and the rows around it: [rows, columns]."""
+    h, w = size
+    _, down = _wrapped_rows(h, reach)
+    columns = paddle.arange(w, dtype="int32").unsqueeze(0) + down.unsqueeze(1)
+    inside = ((columns >= 0) & (columns < w)).astype("float32")
+    return inside[tile[0] : tile[1] + 2 * reach, tile[2] : tile[3]]
+
+
+def _wrapped_rows(h, reach: int) -> tuple[paddle.Tensor, paddle.Tensor]:
+    """Of rows −reach to h + reach − 1, counted on into the columns beside: row, and how many columns to the right."""
+    counted = paddle.arange(-reach, h + reach, dtype="int32") + reach * h  # not below 0, where % differs by runtime
+    return counted % h, counted // h - reach
+
+
+def _add_up(scores: paddle.Tensor, axes: tuple[int, int], reach: int, stride: int) -> paddle.Tensor:
+    """Sum of the scores of neighbours along an axis of positions and one of patches, both shorter by them after it.
 
     Shape:
-        scores: [n, h, w, h', w'], of foreground positions and background patches, the latter ``stride`` positions
-        apart. Returns the same.
+        scores: [n, h, w, h', w'], of positions and background patches, the latter ``stride`` positions apart.
     """
-    for fg_axis, bg_axis in ((2, 4), (1, 3)):
-        size = _size_of(scores)
-        padded = _widen(_widen(scores, fg_axis, reach * stride, reach * stride), bg_axis, reach, reach)
-        scores = sum(
-            padded.slice([fg_axis, bg_axis], [i * stride, i], [i * stride + size[fg_axis], i + size[bg_axis]])
-            for i in range(2 * reach + 1)
-        )
-    return scores
+    size = _size_of(scores)
+    lengths = [size[axes[0]] - 2 * reach * stride, size[axes[1]] - 2 * reach]
+    shifted = []
+    for i in range(2 * reach + 1):
+        starts = [i * stride, i]
+        ends = [start + length for start, length in zip(starts, lengths, strict=True)]
+        shifted.append(scores.slice(list(axes), starts, ends))
+    return sum(shifted)
 
 
 def _widen(x: paddle.Tensor, axis: int, before: int, after: int) -> paddle.Tensor:
     """Zeros before and after an axis."""
+    if not (before or after):
+        return x
     if paddle.in_dynamic_mode():
         amounts = [(before, after) if i == axis else (0, 0) for i in range(len(x.shape))]
         return F.pad(x, [amount for pair in amounts for amount in pair])
@@ -240,7 +431,7 @@ def _frame(x: paddle.Tensor, top: int, bottom: int, left: int, right: int) -> pa
 
 
 def _cut(x: paddle.Tensor, rate: int, size, stride: int) -> paddle.Tensor:
-    """Raw patches, 2·rate pixels a side, as four cells each: [n, 4·C·rate², Q]. Zeros beyond the edge."""
+    """Raw patches, 2·rate pixels a side, as four cells each: [n, 4·C·rate², h', w']. Zeros beyond the edge."""
     h, w = size
     before, after = rate // 2, 2 * rate - 1 - rate // 2
     # Padded by the most that any size needs, so that a graph for every size can do it too, then cut to whole cells.
@@ -248,22 +439,24 @@ def _cut(x: paddle.Tensor, rate: int, size, stride: int) -> paddle.Tensor:
     # Not by pixel_unshuffle, which cannot be exported for every size.
     cells = F.unfold(x, rate, strides=rate).reshape([0, x.shape[1] * rate * rate, h + 1, w + 1])
     corners = [cells[:, :, i : i + h : stride, j : j + w : stride] for i in (0, 1) for j in (0, 1)]
-    return paddle.concat(corners, axis=1).flatten(2)
+    return paddle.concat(corners, axis=1)
 
 
-def _paste(patches: paddle.Tensor, rate: int, size) -> paddle.Tensor:
-    """Patches of four cells laid at their positions, averaged where they overlap: [n, C, H, W].
+def _paste(patches: paddle.Tensor, rate: int, size, mean: bool) -> paddle.Tensor:
+    """Patches of four cells laid at their positions, over how many overlap, or over 4: [n, C, H, W].
 
     Shape:
         patches: [n, 4·C·rate², h, w].
     """
-    ones = paddle.ones_like(patches[:1, : 4 * rate * rate])
-    total, count = _lay(patches, rate, size), _lay(ones, rate, size)
+    total = _lay(patches, rate, size)
+    if not mean:
+        return total / 4
+    count = _lay(paddle.ones_like(patches[:1, : 4 * rate * rate]), rate, size)
     return total / count.tile([_size_of(total)[0], total.shape[1], 1, 1])
 
 
 def _lay(patches: paddle.Tensor, rate: int, size) -> paddle.Tensor:
-    """The sum of what ``_paste`` averages."""
+    """The sum of what ``_paste`` divides."""
     corners = patches.split(4, axis=1)
     cells = sum(_frame(c, i, 1 - i, j, 1 - j) for c, (i, j) in zip(corners, np.ndindex(2, 2), strict=True))
     before = rate // 2
@@ -274,16 +467,16 @@ def _offsets(best: paddle.Tensor, valid: paddle.Tensor, size, stride: int) -> pa
     """From each position to its best background patch: [n, 2, h, w] int32; 0 where there is none.
 
     Shape:
-        best: [n, h·w], indices into the background's patches.   valid: [n, 1, Q].
+        best: [n, 1, h, w], indices into the background's patches.   valid: [n, 1, h', w'].
     """
     h, w = size
     patches_in_a_row = _small_size(size, stride)[1]
-    best = best.astype("int32").reshape([-1, h, w])
+    best = best.astype("int32").squeeze(1)
     rows = paddle.arange(h, dtype="int32").reshape([1, -1, 1])
     columns = paddle.arange(w, dtype="int32").reshape([1, 1, -1])
     down = best // patches_in_a_row * stride - rows
     right = best % patches_in_a_row * stride - columns
-    any_valid = valid.max(axis=[1, 2]).astype("int32").reshape([-1, 1, 1, 1])
+    any_valid = valid.max(axis=[1, 2, 3]).astype("int32").reshape([-1, 1, 1, 1])
     return paddle.stack([down, right], axis=1) * any_valid
 
 
@@ -295,13 +488,19 @@ def _size_of(x: paddle.Tensor) -> list:
     return [shape[i] for i in range(len(x.shape))]
 
 
-def _check_options(kernel_size: int, stride: int, rate: int, fuse_kernel: int, max_scores: int) -> None:
+def _check_numbers(kernel_size: int, stride: int, rate: int, fuse_kernel: int) -> None:
     for name, value in (("kernel_size", kernel_size), ("fuse_kernel", fuse_kernel)):
         if value < 1 or value % 2 == 0:
             raise ValueError(f"{name}: expected an odd number, got {value}")
-    for name, value in (("stride", stride), ("rate", rate), ("max_scores", max_scores)):
+    for name, value in (("stride", stride), ("rate", rate)):
         if value < 1:
             raise ValueError(f"{name}: expected 1 or more, got {value}")
+
+
+def _check_choices(**given: str) -> None:
+    for name, value in given.items():
+        if value not in CHOICES[name]:
+            raise ValueError(f"{name}: expected one of {', '.join(CHOICES[name])}, got {value!r}")
 
 
 def _check_inputs(foreground: paddle.Tensor, background: paddle.Tensor, mask: paddle.Tensor) -> None:

@@ -4,7 +4,8 @@ import numpy as np
 import paddle
 import pytest
 
-from models.contextual_attention import ContextualAttention, offsets_to_picture
+from models import contextual_attention
+from models.contextual_attention import AUTHOR, ContextualAttention, _sample, offsets_to_picture
 
 
 def features(n, c, h, w, seed=0):
@@ -38,46 +39,122 @@ def unit(x):
     return x / max(np.sqrt((x**2).sum()), 1e-4)
 
 
-def naive(foreground, background, mask, kernel_size=3, stride=1, rate=2, fuse_kernel=3, softmax_scale=10, fuse=True):
+def samples(length, rate, sampling):
+    """Which rows of a feature are compared."""
+    count = -(-length // rate)
+    if sampling != "align_corners" or count == 1:
+        return np.arange(count) * rate
+    return np.floor(np.arange(count) * (length - 1) / (count - 1) + 0.5).astype(int)
+
+
+def along_a_line(score, reach):
+    """Σ_d score[a + d, b + d]: what a convolution with an identity matrix comes to."""
+    padded = np.pad(score, reach)
+    return sum(padded[d : d + len(score), d : d + len(score)] for d in range(2 * reach + 1))
+
+
+def flat_propagation(score, h, w, reach):
+    """As the author's code does it: over positions row after row, then, both turned, column after column."""
+    turn = np.arange(h * w).reshape(h, w).T.ravel()
+    score = along_a_line(score, reach)[turn][:, turn]
+    back = np.argsort(turn)
+    return along_a_line(score, reach)[back][:, back]
+
+
+def grid_propagation(score, h, w, reach, stride):
+    shifts = [i * stride for i in range(-reach, reach + 1)]
+    grid = np.pad(score.reshape(h, w, h, w), reach * stride)
+    at = reach * stride
+    return sum(
+        grid[at + i : at + i + h, at + j : at + j + w, at + i : at + i + h, at + j : at + j + w]
+        for i in shifts
+        for j in shifts
+    ).reshape(h * w, h * w)
+
+
+def is_whole(mask, q, kernel_size, rate):
+    """Whether neither what is compared around q nor what would be pasted has a hole pixel; mask [1, H, W]."""
+    for first, length in (
+        ((np.array(q) - kernel_size // 2) * rate, kernel_size * rate),
+        (np.array(q) * rate - rate // 2, 2 * rate),
+    ):
+        (top, left), (bottom, right) = np.maximum(first, 0), first + length
+        if (mask[0, top:bottom, left:right] == 0).any():
+            return False
+    return True
+
+
+def naive(
+    foreground,
+    background,
+    mask,
+    kernel_size=3,
+    stride=1,
+    rate=2,
+    fuse_kernel=3,
+    softmax_scale=10,
+    fuse=True,
+    cosine=True,
+    propagation="grid",
+    hole_patches="left_out",
+    overlap="mean",
+    sampling="max",
+):
     """One picture: every position against every patch, by the formulas, in float64."""
     c, height, width = foreground.shape
-    small_fg, small_bg, small_mask = (x[:, ::rate, ::rate].astype("float64") for x in (foreground, background, mask))
+    rows, columns = samples(height, rate, sampling), samples(width, rate, sampling)
+    small_fg, small_bg, small_mask = (
+        x[:, rows][:, :, columns].astype("float64") for x in (foreground, background, mask)
+    )
     h, w = small_fg.shape[1:]
-    positions = list(np.ndindex(h, w))
-    candidates = [(i, j) for i, j in positions if i % stride == 0 and j % stride == 0]
-    reach = kernel_size // 2
-    score = {}
-    of_background = {q: unit(patch(small_bg, q, reach)) for q in candidates}
-    for p in positions:
-        of_foreground = unit(patch(small_fg, p, reach))
-        for q in candidates:
-            score[p, q] = (of_foreground * of_background[q]).sum()
-    whole = {q: not patch(1 - small_mask, q, reach).any() for q in candidates}
-    steps = range(-(fuse_kernel // 2), fuse_kernel // 2 + 1) if fuse else [0]
-    shifts = [(i * stride, j * stride) for i in steps for j in steps]
+    positions, reach = list(np.ndindex(h, w)), kernel_size // 2
+    candidates = [i % stride == 0 and j % stride == 0 for i, j in positions]
+    of_foreground = np.array([patch(small_fg, p, reach).ravel() for p in positions])
+    if cosine:
+        of_foreground = np.array([unit(x) for x in of_foreground])
+    of_background = np.array([unit(patch(small_bg, q, reach)).ravel() for q in positions])
+    score = of_foreground @ of_background.T
+    neighbours = fuse_kernel // 2 if fuse else 0
+    if propagation == "flat":
+        score = flat_propagation(score, h, w, neighbours)
+    else:
+        score = grid_propagation(score * np.array(candidates), h, w, neighbours, stride)
+    if sampling == "max":
+        whole = [is_whole(mask, q, kernel_size, rate) for q in positions]
+    else:
+        whole = [not patch(1 - small_mask, q, reach).any() for q in positions]
+    known = np.array(whole) & np.array(candidates)
+    shown = known if hole_patches == "left_out" else np.array(candidates)
     total, count = np.zeros([c, height, width]), np.zeros([height, width])
     offsets = np.zeros([2, h, w], int)
-    for p in positions:
-        fused = {
-            q: sum(score.get(((p[0] + i, p[1] + j), (q[0] + i, q[1] + j)), 0.0) for i, j in shifts)
-            for q in candidates
-            if whole[q]
-        }
-        largest = max(fused.values(), default=0)
-        weights = {q: np.exp(softmax_scale * (s - largest)) for q, s in fused.items()}
-        if fused:
-            best = max(fused, key=fused.get)
+    for p, scores in zip(positions, score, strict=True):
+        scores = np.where(known, scores, 0.0)
+        weights = np.exp(softmax_scale * (scores - scores.max())) * shown
+        weights = weights * known / max(weights.sum(), 1e-300)
+        if known.any():
+            best = positions[np.argmax(np.where(known, scores, -np.inf))]
             offsets[:, p[0], p[1]] = best[0] - p[0], best[1] - p[1]
         for i in range(-(rate // 2), 2 * rate - rate // 2):
             for j in range(-(rate // 2), 2 * rate - rate // 2):
                 y, x = p[0] * rate + i, p[1] * rate + j
                 if 0 <= y < height and 0 <= x < width:
                     count[y, x] += 1
-                    for q, weight in weights.items():
-                        total[:, y, x] += (
-                            weight / sum(weights.values()) * pixel(background, q[0] * rate + i, q[1] * rate + j)
-                        )
-    return total / count, offsets
+                    for q in np.flatnonzero(weights):
+                        row, column = positions[q][0] * rate + i, positions[q][1] * rate + j
+                        total[:, y, x] += weights[q] * pixel(background, row, column)
+    return total / (count if overlap == "mean" else 4), offsets
+
+
+CONVENTIONS = [
+    {"cosine": False, "softmax_scale": 2},
+    {"propagation": "flat"},
+    {"propagation": "flat", "fuse_kernel": 5},
+    {"hole_patches": "zero_score", "softmax_scale": 3},
+    {"overlap": "quarter"},
+    {"sampling": "nearest"},
+    {"sampling": "align_corners"},
+    {"softmax_scale": 1, **AUTHOR},
+]
 
 
 @pytest.mark.parametrize(
@@ -89,7 +166,10 @@ def naive(foreground, background, mask, kernel_size=3, stride=1, rate=2, fuse_ke
         ((10, 8), {"fuse": False}),
         ((9, 10), {"stride": 2}),
         ((5, 6), {"rate": 1, "kernel_size": 1}),
+        ((9, 10), {"rate": 2, "kernel_size": 1}),
         ((11, 14), {"rate": 3, "fuse_kernel": 5}),
+        *((size, options) for options in CONVENTIONS for size in [(8, 12), (11, 14)]),
+        ((6, 30), {"propagation": "flat", "fuse_kernel": 9}),
     ],
 )
 def test_it_is_the_loop_over_patches(size, options):
@@ -97,32 +177,103 @@ def test_it_is_the_loop_over_patches(size, options):
     out, offsets = ContextualAttention(**options)(*map(paddle.to_tensor, (foreground, background, mask)))
     for k in range(2):
         expected, expected_offsets = naive(foreground[k], background[k], mask[k], **options)
-        assert np.abs(expected).max() > 0.1
+        assert np.abs(expected).max() > 0.1 and mask[k].min() == 0
         np.testing.assert_allclose(out[k].numpy(), expected, atol=1e-5)
         np.testing.assert_array_equal(offsets[k].numpy(), expected_offsets)
 
 
-@pytest.mark.parametrize(("fuse_kernel", "stride"), [(3, 1), (5, 1), (3, 2), (1, 1)])
-def test_parts_are_the_whole(fuse_kernel, stride):
+@pytest.mark.parametrize("options", CONVENTIONS)
+def test_each_convention_makes_a_difference(options):
+    """Else the oracle above would tell nothing."""
+    inputs = [paddle.to_tensor(x) for x in (features(1, 3, 11, 14), features(1, 3, 11, 14, 5), holes(1, 11, 14))]
+    numbers = {key: value for key, value in options.items() if key in ("softmax_scale", "fuse_kernel")}
+    ours, others = (ContextualAttention(**o)(*inputs)[0].numpy() for o in (numbers, options))
+    assert np.abs(ours - others).max() > 1e-2
+
+
+def test_aligned_corners_are_tensorflows():
+    """First on first, last on last, and what lies between them spread evenly, halves upward."""
+    x = paddle.arange(64, dtype="float32").reshape([1, 1, 64, 1])
+    rows = _sample(x, 2, "align_corners").flatten().astype("int64").tolist()
+    assert rows == [round(i * 63 / 31) for i in range(32)] and rows[0] == 0 and rows[-1] == 63
+    assert _sample(x[:, :, :6], 2, "align_corners").flatten().tolist() == [0, 3, 5]  # 2.5 is 3
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        {},
+        {"fuse_kernel": 5},
+        {"stride": 2},
+        {"fuse": False},
+        {"propagation": "flat"},
+        {"hole_patches": "zero_score"},
+        {"softmax_scale": 1, **AUTHOR},
+    ],
+)
+def test_parts_are_the_whole(options):
     inputs = [paddle.to_tensor(x) for x in (features(3, 4, 22, 18), features(3, 4, 22, 18, 5), holes(3, 22, 18))]
-    options = {"fuse_kernel": fuse_kernel, "stride": stride}
     whole, offsets = ContextualAttention(max_scores=10**9, **options)(*inputs)
-    for max_scores in (1, 9 * 99, 4 * 9 * 99, 2 * 99 * 99):  # a row, some rows, two pictures
+    least = ContextualAttention(**options)._scores([1, 1, 1, 1])
+    for max_scores in (20 * least, 5_000, 40_000):
         out, same = ContextualAttention(max_scores=max_scores, **options)(*inputs)
         np.testing.assert_allclose(out.numpy(), whole.numpy(), atol=1e-5)
         np.testing.assert_array_equal(same.numpy(), offsets.numpy())
 
 
-def test_no_part_holds_more_scores_than_allowed(monkeypatch):
-    """Of 64×64 positions, as a picture of 512×512 has: the neighbours' rows come on top."""
-    import models.contextual_attention as module
+def test_parts_have_the_gradient_of_the_whole():
+    """Also where there is nothing to tell patches apart by, and where a part of the background is all hole."""
+    arrays = features(1, 2, 12, 12), features(1, 2, 12, 12, 5), np.ones([1, 1, 12, 12], "float32")
+    arrays[0][..., :6], arrays[2][..., 6:, :7] = 0, 0
+    gradients = []
+    for max_scores in (10**9, 900):
+        tensors = [paddle.to_tensor(a, stop_gradient=False) for a in arrays]
+        out, _ = ContextualAttention(max_scores=max_scores, softmax_scale=2)(*tensors)
+        (out * paddle.to_tensor(features(1, 2, 12, 12, 9))).sum().backward()
+        gradients.append([t.grad.numpy() for t in tensors[:2]])
+    for whole, parts in zip(*gradients, strict=True):
+        assert np.abs(whole).max() > 0.01
+        np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-4)
 
-    sizes, softmax = [], module.F.softmax
-    monkeypatch.setattr(module.F, "softmax", lambda x, axis: sizes.append(x.size) or softmax(x, axis))
+
+@pytest.mark.parametrize(("max_scores", "side"), [(81, 8), (5_000, 20), (60_000, 24)])
+def test_no_tensor_holds_more_scores_than_allowed(monkeypatch, max_scores, side):
+    sizes = []
+
+    def watch(module, name):
+        original = getattr(module, name)
+
+        def watched(x, *arguments, **options):
+            out = original(x, *arguments, **options)
+            sizes.append(out.size)
+            return out
+
+        monkeypatch.setattr(module, name, watched)
+
+    watch(contextual_attention, "_add_up")
+    watch(contextual_attention.F, "softmax")
+    products, multiply = [], paddle.matmul
+    monkeypatch.setattr(paddle, "matmul", lambda *a, **k: products.append((multiply(*a, **k), k)) or products[-1][0])
     with paddle.no_grad():
-        x = paddle.rand([1, 1, 128, 128])
-        ContextualAttention(fuse=False, max_scores=2**22)(x, x, paddle.ones([1, 1, 128, 128]))
-    assert sizes == [2**22] * 4
+        x = paddle.rand([2, 1, side, side - 2])
+        ContextualAttention(max_scores=max_scores)(x, x, paddle.ones([2, 1, side, side - 2]))
+    sizes += [product.size for product, options in products if options.get("transpose_x")]
+    assert len(sizes) > 3 and max_scores / 4 < max(sizes) <= max_scores
+
+
+@pytest.mark.parametrize("options", [{}, {"fuse_kernel": 5, "stride": 2}, {"max_scores": 2**18}, {"max_scores": 81}])
+def test_the_bound_holds_for_pictures_of_any_size(options):
+    attention = ContextualAttention(**options)
+    for side in (1, 2, 31, 32, 64, 128, 256, 512, 1024):  # positions: of 8 to 8192 pixels a side
+        for height, width in ((side, side), (side, 3 * side)):
+            samples, sides = attention._part(height, width)
+            assert samples * attention._scores(sides) <= attention.max_scores
+    assert ContextualAttention()._part(32, 32) == (6, [32, 32, 32, 32])  # whole pictures, several at once
+
+
+def test_a_bound_that_cannot_be_kept_is_refused():
+    with pytest.raises(ValueError, match="max_scores: expected 81 or more, got 80"):
+        ContextualAttention(max_scores=80)
 
 
 def test_known_content_comes_back_where_nothing_is_missing():
@@ -216,7 +367,13 @@ def test_colours_tell_direction_and_length():
 
 @pytest.mark.parametrize(
     ("options", "message"),
-    [({"kernel_size": 2}, "kernel_size: expected an odd"), ({"fuse_kernel": 4}, "fuse_kernel"), ({"rate": 0}, "rate")],
+    [
+        ({"kernel_size": 2}, "kernel_size: expected an odd"),
+        ({"fuse_kernel": 4}, "fuse_kernel"),
+        ({"rate": 0}, "rate"),
+        ({"sampling": "bilinear"}, "sampling: expected one of max, nearest, align_corners, got 'bilinear'"),
+        ({"propagation": "flat", "stride": 2}, "propagation flat: expected stride 1, got 2"),
+    ],
 )
 def test_wrong_options_are_refused(options, message):
     with pytest.raises(ValueError, match=message):
