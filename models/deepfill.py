@@ -19,7 +19,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from .contextual_attention import ContextualAttention
+from .contextual_attention import ContextualAttention, bring_mask_down
 from .partial_conv import upsampling_filter, upsampling_taps
 from .unet import _check_inputs, _pad_to_multiple, _spatial_size
 
@@ -45,12 +45,14 @@ class DeepFillV1(nn.Layer):
 
     Args:
         base_channels: width c of the first layer; the widest have 4c.
+        attention: options of ``ContextualAttention`` by name; ``contextual_attention.AUTHOR`` for weights that were
+            trained with the author's code.
     Shape:
         image: [N, 3, H, W] in [0, 1], RGB; its values in holes do not matter.   mask: [N, 1, H, W], {0, 1}, 1 = valid.
         Any H and W: the picture is padded with hole to a multiple of 8, the output cropped back.
         Returns the refined picture [N, 3, H, W] in [0, 1], or all ``Stages`` with ``stages=True``.
     Raises:
-        ValueError: base_channels is out of its range, or the inputs' shapes do not fit.
+        ValueError: an option is out of its range, or the inputs' shapes do not fit.
     Source:
         Yu et al. 2018, arXiv:1801.07892. Departures of the attention: models/contextual_attention.py. Strided
         convolutions pad alike on both sides.
@@ -61,7 +63,7 @@ class DeepFillV1(nn.Layer):
         [[1, 3, 40, 52], [1, 3, 40, 52], [1, 2, 5, 7]]
     """
 
-    def __init__(self, base_channels: int = 32):
+    def __init__(self, base_channels: int = 32, attention: dict | None = None):
         super().__init__()
         if base_channels < 2:
             raise ValueError(f"base_channels: expected 2 or more, got {base_channels}")
@@ -69,7 +71,7 @@ class DeepFillV1(nn.Layer):
         self.coarse = nn.Sequential(*_down((c, 2 * c, 2 * c, 4 * c, 4 * c, 4 * c)), *_dilated(4 * c), *_up(4 * c, c))
         self.convolving = nn.Sequential(*_down((c, c, 2 * c, 2 * c, 4 * c, 4 * c)), *_dilated(4 * c))
         self.matching = nn.Sequential(*_down((c, c, 2 * c, 4 * c, 4 * c, 4 * c), last=F.relu))
-        self.attention = ContextualAttention(rate=ATTENTION_RATE)
+        self.attention = _attention(**(attention or {}))
         self.pasted = nn.Sequential(Conv(4 * c, 4 * c), Conv(4 * c, 4 * c))
         self.joining = nn.Sequential(*_up(8 * c, c))
 
@@ -100,8 +102,8 @@ class DeepFillV1(nn.Layer):
         """The second network over the picture with its holes painted, all in [−1, 1]; and the attention's offsets."""
         x = paddle.concat([painted, marks], axis=1)
         features = self.matching(x)
-        # Nearest, as inside the attention. A feature stands on every fourth pixel, at the first of four.
-        pasted, offsets = self.attention(features, features, mask[:, :, ::SMALLEST, ::SMALLEST])
+        small_mask = bring_mask_down(mask, SMALLEST, self.attention.sampling)
+        pasted, offsets = self.attention(features, features, small_mask)
         x = paddle.concat([self.convolving(x), self.pasted(pasted)], axis=1)
         return _clip(self.joining(x)), offsets
 
@@ -147,6 +149,15 @@ class UpConv(Conv):
     def filter(self) -> paddle.Tensor:
         """What the transposed convolution is done with."""
         return upsampling_filter(self.weight, self.taps)
+
+
+def _attention(**options) -> ContextualAttention:
+    if fixed := sorted({"rate", "stride"} & set(options)):
+        raise ValueError(f"attention: expected options of ContextualAttention but {', '.join(fixed)}, which are fixed")
+    try:
+        return ContextualAttention(rate=ATTENTION_RATE, **options)
+    except TypeError as error:
+        raise ValueError(f"attention: expected options of ContextualAttention, got {error}") from None
 
 
 def _down(widths: tuple[int, ...], last=F.elu) -> list[Conv]:

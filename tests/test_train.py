@@ -142,7 +142,7 @@ def test_deepfill_by_the_same_command(run_adversarial, pictures, capsys):
     assert "preset: " in out and "deepfill_celeba.yaml" in out and "critics" in out
     meta = json.loads((folder / "checkpoints/latest/meta.json").read_text())
     assert (meta["model"], meta["position"], meta["settings"]["lr"]) == ("deepfill_v1", 2 * 3 * 2, 1e-4)
-    assert load_weights(folder).model_options == {"base_channels": 4}
+    assert load_weights(folder).model_options == {"base_channels": 4, "attention": None}
 
 
 def test_deepfill_resumes_to_the_bit(run_adversarial, pictures):

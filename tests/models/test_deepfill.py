@@ -5,7 +5,9 @@ import paddle
 import pytest
 
 from inpainting import exported
+from inpainting.checkpoint import load_weights, save_weights
 from models import build_model
+from models.contextual_attention import AUTHOR
 from models.deepfill import Conv, DeepFillV1, Stages, UpConv
 
 # Kernel, stride (½ for one after nearest ×2), dilation, channels in and out, at full width.
@@ -166,7 +168,24 @@ def test_each_network_sees_what_it_should(model):
     foreground, background, small_mask = seen_by(model.attention, lambda: model(image, mask))
     np.testing.assert_array_equal(foreground, background)
     assert list(foreground.shape) == [2, 16, 6, 10]
-    np.testing.assert_array_equal(small_mask, known[:, :, ::4, ::4])
+    np.testing.assert_array_equal(small_mask, known.reshape(2, 1, 6, 4, 10, 4).min(axis=(3, 5)))
+
+
+@pytest.mark.parametrize("offset", range(0, 8))
+@pytest.mark.parametrize("width", [1, 5])
+def test_a_scratch_is_never_overlooked(model, offset, width):
+    """However it lies on the grid of the attention, no candidate patch holds one of its pixels."""
+    mask = paddle.ones([1, 1, 64, 64])
+    mask[:, :, 24 + offset : 24 + offset + width, :] = 0
+    image = paddle.rand([1, 3, 64, 64])
+    _, _, seen = seen_by(model.attention, lambda: model(image, mask))
+    down = np.repeat(np.repeat(seen, 4, axis=2), 4, axis=3)
+    assert (down <= mask.numpy()).all() and seen.any()
+    whole = model.attention._whole_patches(paddle.to_tensor(seen), (8, 8)).numpy()[0, 0]
+    assert whole.any() and not whole.all()
+    for i, j in np.argwhere(whole):
+        compared = mask.numpy()[0, 0, max(0, 8 * i - 8) : 8 * i + 16, max(0, 8 * j - 8) : 8 * j + 16]
+        assert compared.all(), (i, j)
 
 
 def test_outputs_stay_in_range():
@@ -192,12 +211,40 @@ def test_gradients_reach_every_parameter():
 
 def test_build_model_can_make_it():
     model = build_model("deepfill_v1", base_channels=4)
-    assert (model.model_name, model.model_options) == ("deepfill_v1", {"base_channels": 4})
+    assert (model.model_name, model.model_options) == ("deepfill_v1", {"base_channels": 4, "attention": None})
     assert list(model(*inputs()).shape) == [2, 3, 24, 40]
 
 
-def test_an_export_of_free_size_agrees(model, tmp_path):
-    model.model_name, model.model_options = "deepfill_v1", {"base_channels": 4}
+def test_the_authors_attention_is_an_option(model, tmp_path):
+    author = build_model("deepfill_v1", base_channels=4, attention=AUTHOR)
+    author.set_state_dict(model.state_dict())
+    author.eval()
+    image, mask = inputs()
+    [*_, seen] = seen_by(author.attention, lambda: author(image, mask))
+    rows, columns = (np.floor(np.arange(n) * (4 * n - 1) / (n - 1) + 0.5).astype(int) for n in (6, 10))
+    np.testing.assert_array_equal(seen, mask.numpy()[:, :, rows][..., columns])
+    assert np.abs(author(image, mask).numpy() - model(image, mask).numpy()).max() > 1e-4
+    save_weights(author, tmp_path)
+    np.testing.assert_array_equal(load_weights(tmp_path)(image, mask).numpy(), author(image, mask).numpy())
+
+
+@pytest.mark.parametrize(
+    ("attention", "message"),
+    [
+        ({"softmax": 3}, "attention: expected options of ContextualAttention, got .*softmax"),
+        ({"rate": 4}, "but rate, which are fixed"),
+        ({"overlap": "sum"}, "overlap: expected one of mean, quarter, got 'sum'"),
+    ],
+)
+def test_options_of_the_attention_are_checked(attention, message):
+    with pytest.raises(ValueError, match=message):
+        build_model("deepfill_v1", base_channels=4, attention=attention)
+
+
+@pytest.mark.parametrize("attention", [None, AUTHOR])
+def test_an_export_of_free_size_agrees(model, attention, tmp_path):
+    state, model = model.state_dict(), build_model("deepfill_v1", base_channels=4, attention=attention)
+    model.set_state_dict(state)
     assert exported.export_model(model, tmp_path / "export")["Paddle Inference"] < 1e-5
     static = exported.StaticModel(tmp_path / "export")
     for n, h, w in ((1, 24, 24), (3, 17, 31), (2, 5, 3)):
