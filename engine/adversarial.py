@@ -17,7 +17,7 @@ from engine.settings import Settings
 from engine.task import Batch, finite_values, make_adam, mean_terms
 from engine.training_state import OPTIMIZER, load_optimizer
 from inpainting.checkpoint import load_arrays_into
-from losses.wgan import PENALTY_WEIGHT, GeneratorLoss, critic_loss, gradient_penalty
+from losses.wgan import PENALTY_WEIGHT, GeneratorLoss, critic_loss, discount_map, gradient_penalty
 from models.critics import Critics, hole_windows
 from models.deepfill import DeepFillV1
 
@@ -125,11 +125,12 @@ class AdversarialTask:
 
     def _paint(self, gt: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, dict[str, paddle.Tensor]]:
         """The generator's loss, and its terms."""
+        discount = discount_map(mask, self.criterion.gamma)  # fetches the mask, so before there is much to wait for
         stages = self.model(gt * mask.expand_as(gt), mask, stages=True)
         completed = complete(gt, mask, stages.refined)
         views = self.critics.views(completed, hole_windows(mask, self.critics.local_size))
         scores = {f"{name}_score": critic(views[name]) for name, critic in self.critics.by_name().items()}
-        terms = self.criterion(stages.coarse, stages.refined, gt, mask, **scores)
+        terms = self.criterion(stages.coarse, stages.refined, gt, mask, discount=discount, **scores)
         return self.criterion.total(terms), terms
 
 

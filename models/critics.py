@@ -11,7 +11,6 @@ paper's: of the fixed size that the critic takes. An irregular hole may spread o
 it: what is cut out is then made smaller to the critic's size.
 """
 
-import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
@@ -90,57 +89,72 @@ class Critics(nn.Layer):
     def by_name(self) -> dict[str, Critic]:
         return {"local": self.local, "global": self.whole}
 
-    def views(
-        self, picture: paddle.Tensor, windows: list["Window"], mode: str = "bilinear"
-    ) -> dict[str, paddle.Tensor]:
+    def views(self, picture: paddle.Tensor, windows: paddle.Tensor, mode: str = "bilinear") -> dict[str, paddle.Tensor]:
         """What each critic sees of a batch of pictures, or with ``mode="nearest"`` of masks."""
         return {"local": cut_windows(picture, windows, self.local_size, mode), "global": picture}
 
 
-Window = tuple[int, int, int, int]  # top, left, height, width
-
-
-def hole_windows(mask: paddle.Tensor, size: int) -> list[Window]:
+def hole_windows(mask: paddle.Tensor, size: int) -> paddle.Tensor:
     """For each mask the smallest window that is ``size`` or more a side and has the hole's bounding box in its middle.
 
-    Near the border it moves inward. Of a mask without a hole, the window in the middle.
+    Near the border it moves inward. Of a mask without a hole, the window in the middle. Nothing is fetched from the
+    device.
 
     Shape:
         mask: [N, 1, H, W], {0, 1}, 1 = valid; H and W at least ``size``.
+        Returns [N, 4] int32: top, left, height, width.
     Example:
         >>> mask = paddle.ones([1, 1, 16, 16])
         >>> mask[:, :, 2:4, 5:15] = 0
-        >>> hole_windows(mask, 8)
-        [(0, 5, 8, 10)]
+        >>> hole_windows(mask, 8).tolist()
+        [[0, 5, 8, 10]]
     """
-    holes = mask[:, 0].numpy() < 0.5
-    spans = [(_span(hole.any(axis=1), size), _span(hole.any(axis=0), size)) for hole in holes]
-    return [(top, left, height, width) for (top, height), (left, width) in spans]
+    hole = (mask[:, 0] < 0.5).astype("int32")
+    top, height = _span(hole.max(axis=2), size)
+    left, width = _span(hole.max(axis=1), size)
+    return paddle.stack([top, left, height, width], axis=1)
 
 
-def cut_windows(picture: paddle.Tensor, windows: list[Window], size: int, mode: str = "bilinear") -> paddle.Tensor:
+def cut_windows(picture: paddle.Tensor, windows: paddle.Tensor, size: int, mode: str = "bilinear") -> paddle.Tensor:
     """Each picture's window, made ``size`` × ``size`` where it is larger; gradients go back through it.
 
+    Done by two matrix products, whose matrices hold the weights of "bilinear" or "nearest" interpolation: a window of
+    the right size comes out as it is.
+
     Shape:
-        picture: [N, C, H, W]. Returns [N, C, size, size].
+        picture: [N, C, H, W].   windows: as from ``hole_windows``. Returns [N, C, size, size].
     """
-    patches = [
-        picture[i : i + 1, :, top : top + height, left : left + width]
-        for i, (top, left, height, width) in enumerate(windows)
-    ]
-    fits = [list(patch.shape[2:]) == [size, size] for patch in patches]
-    return paddle.concat(
-        [p if fit else F.interpolate(p, [size, size], mode=mode) for p, fit in zip(patches, fits, strict=True)]
+    top, left, height, width = (windows[:, i : i + 1] for i in range(4))
+    rows, columns = (
+        _resampling(start, length, side, size, mode).astype(picture.dtype).unsqueeze(1)
+        for start, length, side in ((top, height, picture.shape[2]), (left, width, picture.shape[3]))
     )
+    return paddle.matmul(paddle.matmul(rows, picture), columns, transpose_y=True)
 
 
-def _span(occupied: np.ndarray, size: int) -> tuple[int, int]:
-    """First row and number of rows of a window, from which rows have hole."""
-    found = np.flatnonzero(occupied)
-    first, last = (found[0], found[-1] + 1) if len(found) else (0, len(occupied))
-    length = max(size, int(last - first)) if len(found) else size
-    start = int(first + last - length) // 2
-    return min(max(0, start), len(occupied) - length), length
+def _span(occupied: paddle.Tensor, size: int) -> tuple[paddle.Tensor, paddle.Tensor]:
+    """First row and number of rows of each window, [N] int32, from which rows have hole, [N, H] of {0, 1}."""
+    count = occupied.shape[1]
+    rows = paddle.arange(count, dtype="int32").unsqueeze(0)
+    first = (rows + (1 - occupied) * count).min(axis=1)
+    end = ((rows + 1) * occupied).max(axis=1)
+    found = occupied.max(axis=1)
+    first, end = first * found, end + (1 - found) * count
+    length = ((end - first) * found).clip(min=size)
+    start = (first + end - length + 2 * count) // 2 - count  # what is halved is never below 0
+    return paddle.minimum(start.clip(min=0), count - length), length
+
+
+def _resampling(start: paddle.Tensor, length: paddle.Tensor, side: int, size: int, mode: str) -> paddle.Tensor:
+    """What each of ``size`` rows takes of a picture's ``side`` rows, for windows from ``start`` on: [N, size, side]."""
+    rows = paddle.arange(size, dtype="int32").unsqueeze(0)
+    given = paddle.arange(side, dtype="int32").reshape([1, 1, -1])
+    if mode == "nearest":
+        return (given == (start + rows * length // size).unsqueeze(2)).astype("float32")
+    within = (rows.astype("float32") + 0.5) * (length.astype("float32") / size) - 0.5
+    within = paddle.minimum(within.clip(min=0.0), length.astype("float32") - 1)
+    distance = (start.astype("float32") + within).unsqueeze(2) - given.astype("float32")
+    return F.relu(1 - distance.abs())
 
 
 def global_critic(size: int | tuple[int, int] = 256, base_channels: int = 64) -> Critic:

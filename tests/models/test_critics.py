@@ -134,13 +134,14 @@ def test_windows_hold_the_hole_in_their_middle(hole, window):
     if hole:
         top, bottom, left, right = hole
         mask[0, 0, top, left] = mask[0, 0, bottom - 1, right - 1] = 0
-    assert hole_windows(paddle.to_tensor(mask), 8) == [window]
+    for flipped, expected in ((mask, window), (mask.swapaxes(2, 3), [window[i] for i in (1, 0, 3, 2)])):
+        assert hole_windows(paddle.to_tensor(flipped), 8).tolist() == [list(expected)]
 
 
 def test_a_window_of_the_right_size_is_cut_as_it_is_and_a_larger_one_made_smaller():
     picture = paddle.rand([2, 3, 16, 20])
     picture.stop_gradient = False
-    patches = cut_windows(picture, [(2, 7, 8, 8), (0, 0, 16, 16)], 8)
+    patches = cut_windows(picture, paddle.to_tensor([[2, 7, 8, 8], [0, 0, 16, 16]], "int32"), 8)
     np.testing.assert_array_equal(patches[0].numpy(), picture[0, :, 2:10, 7:15].numpy())
     halved = picture[1, :, :, :16].numpy().reshape(3, 8, 2, 8, 2).mean(axis=(2, 4))
     np.testing.assert_allclose(patches[1].numpy(), halved, atol=1e-6)
@@ -148,6 +149,29 @@ def test_a_window_of_the_right_size_is_cut_as_it_is_and_a_larger_one_made_smalle
     seen = np.zeros([2, 3, 16, 20], "float32")
     seen[0, :, 2:10, 7:15], seen[1, :, :, :16] = 1, 0.25
     np.testing.assert_allclose(picture.grad.numpy(), seen, atol=1e-6)
+
+
+@pytest.mark.parametrize("mode", ["bilinear", "nearest"])
+def test_windows_are_what_interpolation_of_the_cut_gives(mode):
+    windows = [(0, 0, 8, 8), (3, 5, 11, 15), (1, 7, 8, 13), (0, 0, 16, 20), (5, 2, 9, 8)]
+    picture = paddle.rand([len(windows), 3, 16, 20])
+    cut = cut_windows(picture, paddle.to_tensor(windows, "int32"), 8, mode)
+    for i, (top, left, height, width) in enumerate(windows):
+        part = picture[i : i + 1, :, top : top + height, left : left + width]
+        expected = paddle.nn.functional.interpolate(part, [8, 8], mode=mode)
+        np.testing.assert_allclose(cut[i : i + 1].numpy(), expected.numpy(), atol=1e-6)
+
+
+def test_nothing_is_fetched_to_find_and_cut_windows(monkeypatch):
+    def fetched(*_):
+        raise AssertionError("a value was fetched from the device")
+
+    mask, picture = (paddle.rand([2, 1, 31, 31]) > 0.5).astype("float32"), paddle.rand([2, 3, 31, 31])
+    for name in ("numpy", "item", "tolist"):
+        monkeypatch.setattr(paddle.Tensor, name, fetched)
+    views = Critics(31, local_size=8, base_channels=2).views(picture, hole_windows(mask, 8))
+    with pytest.raises(AssertionError, match="fetched"):
+        views["local"].sum().item()
 
 
 def test_a_mask_cut_out_stays_a_mask():
