@@ -24,7 +24,9 @@ class ReconstructionTask:
 
     def __init__(self, model: paddle.nn.Layer, criterion: InpaintingLoss, settings: Settings):
         if settings.sync_norm:
-            paddle.nn.SyncBatchNorm.convert_sync_batchnorm(model)
+            # The encoder's is fixed in fine-tuning, and Paddle's synchronised one has no gradient in evaluation mode.
+            trained = model.decoder if settings.phase == "finetune" else model
+            paddle.nn.SyncBatchNorm.convert_sync_batchnorm(trained)
         if settings.phase == "finetune":
             model.freeze_encoder_norm()
         self.model, self.criterion, self.settings = model, criterion, settings
@@ -87,7 +89,7 @@ class ReconstructionTask:
     def _backward(self, gt: paddle.Tensor, mask: paddle.Tensor, batches: int) -> dict[str, float]:
         with paddle.amp.auto_cast(enable=self.settings.amp, level="O1"):
             output = self.network(gt * mask.expand_as(gt), mask)
-        terms = self.criterion(output, gt, mask)  # float32, whatever the output is
+            terms = self.criterion(output, gt, mask)  # float32 but for VGG16
         values = finite_values(terms)
         self.scaler.scale(self.criterion.total(terms) / batches).backward()
         return values

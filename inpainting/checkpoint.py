@@ -46,15 +46,28 @@ def save_weights(model: nn.Layer, directory: str | os.PathLike, dtype: str = "fl
     """Write a network made by ``build_model`` as a weights directory; each file is whole or not there.
 
     Args:
-        dtype: of floating-point arrays on disk; "float16" halves the file.
+        dtype: of floating-point arrays on disk; "float16" halves the file. Running statistics stay as they are: a
+            variance may be more than float16 can hold, or so little that it would lose its digits.
         meta: further entries of meta.json (iter, seed, ...).
+    Raises:
+        InputError: a weight that ``dtype`` cannot hold; nothing is written.
     """
-    directory = Path(directory)
+    directory, statistics = Path(directory), set(model.running_statistics())
     arrays = {name: t.numpy() for name, t in model.state_dict().items()}
-    write_arrays(
-        {name: a.astype(dtype) if a.dtype.kind == "f" else a for name, a in arrays.items()}, directory / PARAMS
-    )
+    with np.errstate(over="ignore"):  # told below
+        stored = {name: a.astype(dtype) if _shrinks(name, a, statistics) else a for name, a in arrays.items()}
+    if lost := [name for name, a in stored.items() if np.isinf(a).any() and np.isfinite(arrays[name]).all()]:
+        raise InputError(
+            f"{dtype}: expected weights of at most {np.finfo(dtype).max:g}, got {np.abs(arrays[lost[0]]).max():g} in "
+            f"{lost[0]}; use float32"
+        )
+    write_arrays(stored, directory / PARAMS)
     write_meta(model, directory, **meta)
+
+
+def _shrinks(name: str, array: np.ndarray, statistics: set[str]) -> bool:
+    """Whether an array may be stored in another type."""
+    return array.dtype.kind == "f" and name not in statistics
 
 
 def write_meta(model: nn.Layer, directory: Path, **meta) -> None:

@@ -40,12 +40,13 @@ class InpaintingLoss(nn.Layer):
     def forward(self, output: paddle.Tensor, gt: paddle.Tensor, mask: paddle.Tensor) -> dict[str, paddle.Tensor]:
         _check_shapes(output, gt, mask)
         output, gt, mask = (t.astype("float32") for t in (output, gt, mask))
-        comp = composite(output, gt, mask)
-        terms = {"valid": masked_l1(output, gt, mask), "hole": masked_l1(output, gt, 1 - mask)}
+        with paddle.amp.auto_cast(enable=False):
+            comp = composite(output, gt, mask)
+            terms = {"valid": masked_l1(output, gt, mask), "hole": masked_l1(output, gt, 1 - mask)}
+            variation = total_variation(comp, mask)
         if self.weights["perceptual"] or self.weights["style"]:
             terms |= self._feature_terms(output, comp, gt)
-        terms["tv"] = total_variation(comp, mask)
-        return terms
+        return terms | {"tv": variation}
 
     def total(self, terms: dict[str, paddle.Tensor]) -> paddle.Tensor:
         """Σ weight · term, each weighted once."""

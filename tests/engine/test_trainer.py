@@ -1,5 +1,6 @@
 """The loop: it learns, resumes, schedules, logs, and stops on a loss that is not finite."""
 
+import contextlib
 import csv
 import os
 import signal
@@ -15,10 +16,11 @@ from engine.task import NonFiniteLossError
 from engine.trainer import Stopped, Trainer
 from engine.validation import ValidationSet
 from inpainting.checkpoint import load_weights, read_meta
-from losses import InpaintingLoss
+from losses import InpaintingLoss, inpainting
 from models import build_model
 
 PIXEL_TERMS = {"perceptual": 0, "style": 0}
+NORMS = (paddle.nn.BatchNorm2D, paddle.nn.SyncBatchNorm)
 
 
 def make_trainer(log_dir, weights=PIXEL_TERMS, **changes):
@@ -234,3 +236,52 @@ def test_two_hundred_steps_overfit_four_photos():
     task.train()
     hole = [task.step([(gt, mask)])["hole"] for _ in range(200)]
     assert hole[-1] < hole[0] / 5
+
+
+def test_mixed_precision_is_for_the_network_and_vgg_alone(monkeypatch):
+    """Paddle has none on a CPU: what counts here is where it is switched on."""
+    switched, seen = [False], {}
+
+    @contextlib.contextmanager
+    def auto_cast(enable=True, **_):
+        switched.append(enable)
+        yield
+        switched.pop()
+
+    def watch(name, function):
+        def watched(*arguments):
+            seen.setdefault(name, set()).add(switched[-1])
+            return function(*arguments)
+
+        return watched
+
+    monkeypatch.setattr(paddle.amp, "auto_cast", auto_cast)
+    for name in ("masked_l1", "total_variation", "perceptual", "style"):
+        monkeypatch.setattr(inpainting, name, watch(name, getattr(inpainting, name)))
+    model = build_model("pconv_unet", base_channels=4, depth=3)
+    model.register_forward_pre_hook(watch("network", lambda *_: None))
+    criterion = InpaintingLoss(watch("features", lambda picture: [picture]))
+    gt, mask = paddle.rand([2, 3, 16, 16]), (paddle.rand([2, 1, 16, 16]) > 0.3).astype("float32")
+    ReconstructionTask(model, criterion, Settings(max_iters=1, batch_size=2, lr=1e-3, amp=True)).step([(gt, mask)])
+    assert seen.pop("network") == seen.pop("features") == {True} and switched == [False]
+    assert seen == {name: {False} for name in ("masked_l1", "total_variation", "perceptual", "style")}
+
+
+@pytest.mark.parametrize("name", ["pconv_unet", "conv_unet", "pconv_residual_unet"])
+@pytest.mark.parametrize("phase", ["initial", "finetune"])
+def test_fine_tuning_synchronises_no_normalisation_that_it_fixes(name, phase):
+    """On a GPU the synchronised layer has no gradient in evaluation mode, which the encoder's is in then."""
+    model = build_model(name, base_channels=4, depth=3)
+    before = set(model.state_dict())
+    settings = Settings(max_iters=1, batch_size=2, lr=1e-3, phase=phase, sync_norm=True)
+    ReconstructionTask(model, InpaintingLoss(lambda picture: [], PIXEL_TERMS), settings)
+    model.train()
+    norms = {
+        part: [n for n in getattr(model, part).sublayers() if isinstance(n, NORMS)] for part in ("encoder", "decoder")
+    }
+    assert len(norms["encoder"]) >= 2 and len(norms["decoder"]) == 2
+    synchronised = [norm for part in norms.values() for norm in part if isinstance(norm, paddle.nn.SyncBatchNorm)]
+    assert all(norm.training for norm in synchronised)
+    assert len(synchronised) == len(norms["decoder"]) + (len(norms["encoder"]) if phase == "initial" else 0)
+    assert all(isinstance(norm, paddle.nn.SyncBatchNorm) for norm in norms["decoder"])
+    assert set(model.state_dict()) == before

@@ -49,6 +49,33 @@ def test_float16_on_disk_is_half_the_size_and_close(model, saved, tmp_path):
     np.testing.assert_allclose(again.encoder[0].conv.weight.numpy(), model.encoder[0].conv.weight.numpy(), atol=1e-3)
 
 
+def test_statistics_keep_what_float16_cannot_hold(model, tmp_path):
+    """A variance of raw activations may be above 65,504, and one of dead channels below what float16 tells from 0."""
+    norm = model.encoder[1].norm
+    mean, variance = norm._mean.numpy(), norm._variance.numpy()
+    norm._variance.set_value(np.linspace(1e-9, 3e6, len(variance)).astype("float32"))
+    norm._mean.set_value(np.full_like(mean, 7e4))
+    kept = {name: model.state_dict()[name].numpy().copy() for name in model.running_statistics()}
+    save_weights(model, tmp_path / "half", dtype="float16")
+    norm._mean.set_value(mean)
+    norm._variance.set_value(variance)
+    stored = read_arrays(tmp_path / "half" / "model.pdparams")
+    assert {name for name, a in stored.items() if a.dtype == np.float32} == set(kept)
+    again = load_weights(tmp_path / "half").state_dict()
+    for name, value in kept.items():
+        np.testing.assert_array_equal(again[name].numpy(), value)
+
+
+def test_a_weight_that_float16_cannot_hold_is_refused(model, tmp_path):
+    weight = model.encoder[1].norm.weight
+    before = weight.numpy().copy()
+    weight.set_value(paddle.full(weight.shape, 1e5))
+    with pytest.raises(InputError, match=r"float16: expected weights of at most 65504, got 100000 in encoder\.1\.norm"):
+        save_weights(model, tmp_path / "half", dtype="float16")
+    weight.set_value(before)
+    assert not (tmp_path / "half").exists()
+
+
 def test_what_paddle_save_writes_is_read(model, saved):
     paddle.save(model.state_dict(), str(saved / "model.pdparams"))
     assert load_weights(saved).model_name == "pconv_unet"

@@ -179,7 +179,7 @@ def hard_pictures():
     """Photographs, and patterns of full contrast, which are louder than any photograph; [3, H, W] each."""
     rng = np.random.default_rng(0)
     stripes = np.broadcast_to(np.arange(64) // 2 % 2, [3, 64, 64])
-    yield from (to_float(sample_photo(name))[:, :192, :192] for name in ("chelsea", "coffee", "rocket", "astronaut"))
+    yield from (to_float(sample_photo(name))[:, :128, :128] for name in ("chelsea", "coffee", "rocket", "astronaut"))
     yield stripes
     yield (rng.random([3, 64, 64]) > 0.5) * np.array([0, 0, 1]).reshape(3, 1, 1)
     yield np.broadcast_to(rng.random([64, 64]) > 0.5, [3, 64, 64])

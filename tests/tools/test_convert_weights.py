@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from errors import InputError
-from inpainting.checkpoint import load_weights, save_weights
+from inpainting.checkpoint import load_weights, read_arrays, save_weights
 from models import build_model
 from tools import convert_weights
 
@@ -18,6 +18,9 @@ def test_half_precision_weights_with_a_remark(small_weights, tmp_path):
     )
     assert sorted(p.name for p in output.iterdir()) == ["meta.json", "model.pdparams"]
     assert json.loads((output / "meta.json").read_text())["about"] == "small faces"
+    statistics = set(load_weights(output).running_statistics())
+    for name, array in read_arrays(output / "model.pdparams").items():
+        assert array.dtype == ("float32" if name in statistics else "float16"), name
     before, after = (load_weights(path).state_dict() for path in (small_weights, output))
     for name, value in before.items():
         np.testing.assert_allclose(after[name].numpy(), value.numpy(), rtol=1e-3, atol=1e-4)
