@@ -186,7 +186,7 @@ class ContextualAttention(nn.Layer):
         patches = _paste(patches, self.rate, size, mean=self.overlap == "mean")
         return patches, _offsets(best, valid, (h, w), self.stride)
 
-    def _match(self, given: "_Given", tile: "Tile", bg_sides: list) -> tuple[paddle.Tensor, paddle.Tensor]:
+    def _match(self, given: "_Given", tile: Tile, bg_sides: list) -> tuple[paddle.Tensor, paddle.Tensor]:
         """For each position of a tile what is pasted there, [n, 4·C·rate², th, tw], and the best patch, [n, 1, th, tw].
 
         One tile of the background after the other, so that only what they come to is held.
@@ -200,7 +200,7 @@ class ContextualAttention(nn.Layer):
         height, width = tile[1] - tile[0], tile[3] - tile[2]
         return part.pasted.reshape([0, given.raw.shape[1], height, width]), part.best.reshape([-1, 1, height, width])
 
-    def _compare(self, given: "_Given", tile: "Tile", of_bg: "Tile", to_be_merged: bool) -> "_Part":
+    def _compare(self, given: "_Given", tile: Tile, of_bg: Tile, to_be_merged: bool) -> "_Part":
         """A tile of positions with a tile of the background's patches, as if there were no others."""
         scores = self._fused_scores(given, tile, of_bg) * self.softmax_scale  # [n, P, Q]
         raw, valid = (_window(t, of_bg) for t in (given.raw, given.valid))
@@ -219,7 +219,7 @@ class ContextualAttention(nn.Layer):
         best = (best // width + of_bg[0]) * given.bg_size[1] + best % width + of_bg[2]
         return _Part(pasted, best, ranks.max(axis=2), paddle.logsumexp(scores, axis=2))
 
-    def _fused_scores(self, given: "_Given", tile: "Tile", of_bg: "Tile") -> paddle.Tensor:
+    def _fused_scores(self, given: "_Given", tile: Tile, of_bg: Tile) -> paddle.Tensor:
         """Scores added up over neighbours, [n, P, Q]."""
         reach, wider = self._reach, self._reach * self.stride
         fg, bg = _window(given.foreground, tile, wider), _window(given.background, of_bg, reach)
