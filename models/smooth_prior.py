@@ -70,9 +70,9 @@ def _pyramid(known: paddle.Tensor, mask: paddle.Tensor) -> list[tuple[paddle.Ten
 
 def _halve(known: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
     """[M, 1, H, W] twice to [M, 1, ⌈H/2⌉, ⌈W/2⌉] twice; the partner of a last odd row or column is hole."""
-    box = paddle.ones([1, 1, 2, 2])
+    box = paddle.ones([1, 1, 2, 2], "float32")
     total, count = (F.conv2d(t, box, stride=2, padding=[0, 1, 0, 1]) for t in (known, mask))
-    return total / count.clip(min=1.0), (count > 0).astype("float32")
+    return total / count.clip(min=1.0), (count > 0.5).astype("float32")
 
 
 def _mean(known: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
@@ -102,7 +102,7 @@ def _relax_in_a_row(surface: paddle.Tensor, hole: paddle.Tensor, order: int, ste
     each picture; Δu = Σ neighbours − count·u there, since neighbours beyond the border are 0."""
     m, h, w = surface.shape
     line = w + 1
-    inside = _in_a_row(paddle.ones([1, h, w]))
+    inside = _in_a_row(paddle.ones([1, h, w], "float32"))
     count = (_neighbours(inside, line) * inside).tile([m])
     inside = inside.tile([m])
     u, hole = _in_a_row(surface), _in_a_row(hole)
@@ -123,7 +123,7 @@ def _in_a_row(x: paddle.Tensor) -> paddle.Tensor:
 
 def _neighbours(x: paddle.Tensor, line: int) -> paddle.Tensor:
     """Sum of the four neighbours of each element of a row of lines; x: [P] to [P]."""
-    p, zeros = x.shape[0], paddle.zeros([line])
+    p, zeros = x.shape[0], paddle.zeros([line], x.dtype)
     x = paddle.concat([zeros, x, zeros])
     return x[:p] + x[2 * line :] + (x[line - 1 : line - 1 + p] + x[line + 1 : line + 1 + p])
 

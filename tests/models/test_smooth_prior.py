@@ -165,3 +165,15 @@ def test_mistakes_are_named():
         smooth_prior(image, mask, order=3)
     with pytest.raises(ValueError, match="steps: expected 0 or more, got -1"):
         smooth_prior(image, mask, steps=-1)
+
+
+def test_the_default_type_of_numbers_does_not_matter():
+    image, mask = paddle.rand([1, 3, 9, 12]), (paddle.rand([1, 1, 9, 12]) > 0.5).astype("float32")
+    expected = smooth_prior(image, mask)
+    paddle.set_default_dtype("float64")
+    try:
+        surface = smooth_prior(image, mask)
+    finally:
+        paddle.set_default_dtype("float32")
+    assert surface.dtype == paddle.float32
+    np.testing.assert_array_equal(surface.numpy(), expected.numpy())
