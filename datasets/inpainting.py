@@ -13,7 +13,7 @@ from typing import Protocol
 import numpy as np
 import paddle
 
-from datasets.images import SAMPLE_PHOTOS, list_pictures, read_picture, sample_photo, to_float
+from datasets.images import SAMPLE_PHOTOS, list_pictures, read_picture, sample_photo
 from datasets.mask_generator import generate_box, generate_mask
 from datasets.masks import BUCKETS, bucket_of, hole_ratio, read_mask, resize_mask
 from datasets.transforms import augment_mask, center_resize, load_training_picture
@@ -168,7 +168,7 @@ class InpaintingDataset(paddle.io.Dataset):
         length: what ``len`` answers, for loaders that walk the dataset itself; the number of pictures by default.
         augment: random crop and flip of the pictures; False takes the square in the middle.
     Shape:
-        Item: gt float32 [3, S, S] in [0, 1], mask float32 [1, S, S], 1 = valid.
+        Item: gt uint8 [3, S, S] RGB, mask uint8 [1, S, S], 1 = valid; ``engine.readers`` makes float32 of them.
     Raises:
         InputError: on access, when not one picture can be read. One alone is reported once (in each process) to the
             logger ``paddle_pconv`` and the next in the epoch's order takes its place.
@@ -193,6 +193,11 @@ class InpaintingDataset(paddle.io.Dataset):
     def __len__(self) -> int:
         return self.length
 
+    @property
+    def bytes_per_sample(self) -> int:
+        """Of a picture and its mask, as they come from here."""
+        return (3 + 1) * self.image_size**2
+
     def __getitem__(self, position: int) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng([self.seed, 1, position])
         picture = self._picture(position)
@@ -200,7 +205,8 @@ class InpaintingDataset(paddle.io.Dataset):
             picture = load_training_picture(picture, self.image_size, rng)
         else:
             picture = center_resize(picture, self.image_size)
-        return to_float(picture), self.masks.draw(rng, self.image_size)[None]
+        mask = self.masks.draw(rng, self.image_size)
+        return np.ascontiguousarray(picture.transpose(2, 0, 1)), mask.astype(np.uint8)[None]
 
     def _picture(self, position: int) -> np.ndarray:
         epoch, start = divmod(position, len(self.pictures))

@@ -20,6 +20,11 @@ def rank() -> int:
     return int(os.environ.get("PADDLE_TRAINER_ID", "0"))
 
 
+def local_size() -> int:
+    """Processes on this machine."""
+    return int(os.environ.get("PADDLE_LOCAL_SIZE", "1"))
+
+
 def is_first() -> bool:
     """Whether this process logs and saves."""
     return rank() == 0

@@ -1,25 +1,23 @@
 """The training loop: data, schedules, validation, averaged weights, checkpoints, alarms; the task makes the steps."""
 
 import contextlib
-import ctypes
+import itertools
 import logging
 import math
-import os
 import signal
-import sys
 import time
 from collections.abc import Iterator
 from dataclasses import asdict
 from pathlib import Path
 
 import paddle
-from paddle.io import DataLoader
 
 from datasets.inpainting import InpaintingDataset, StreamBatchSampler
 from datasets.masks import polarity_warning
 from engine import alarms, distributed
 from engine.ema import WeightAverage
 from engine.logger import RunLogger
+from engine.readers import read_batches
 from engine.settings import Settings
 from engine.task import NonFiniteLossError, Task, mean_terms
 from engine.training_state import CheckpointFolder
@@ -28,8 +26,6 @@ from inpainting.checkpoint import EMA_PARAMS, PARAMS, load_arrays_into, read_arr
 from inpainting.inpainter import Inpainter
 
 log = logging.getLogger("paddle_pconv")
-
-_PR_SET_PDEATHSIG = 1  # of Linux: the signal that a process gets when its parent dies
 
 
 class Stopped(Exception):
@@ -128,18 +124,9 @@ class Trainer:
         s = self.settings
         count = (s.max_iters - self.iteration) * s.batches_per_iteration
         sampler = StreamBatchSampler(s.batch_size, count, self.position, distributed.rank(), distributed.world_size())
-        loader = DataLoader(
-            self.dataset, batch_sampler=sampler, num_workers=s.num_workers, worker_init_fn=_live_as_long_as_the_trainer
-        )
-        samples, group = iter(loader), []
-        try:
-            for gt, mask in samples:
-                group.append((gt, mask))
-                if len(group) == s.batches_per_iteration:
-                    yield group
-                    group = []
-        finally:
-            samples._try_shutdown_all()  # else readers that are still at work make noise when the process ends
+        with contextlib.closing(read_batches(self.dataset, sampler, s.num_workers)) as stream:
+            while group := list(itertools.islice(stream, s.batches_per_iteration)):
+                yield group
 
     def step(self, batches: list) -> dict[str, float]:
         """One iteration. Returns the raw terms."""
@@ -249,15 +236,6 @@ class _StopRequest:
     def _note(self, signum: int, _frame) -> None:
         signal.signal(signum, signal.SIG_DFL)
         self.signum = signum
-
-
-def _live_as_long_as_the_trainer(_worker: int) -> None:
-    """In a reader: Ctrl-C, which goes to a terminal's whole group, does not end it first, and it never stays behind."""
-    os.setpgrp()
-    for signum in _StopRequest.SIGNALS:
-        signal.signal(signum, signal.SIG_DFL)
-    if sys.platform == "linux":
-        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
 
 
 class _Window:

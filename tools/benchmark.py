@@ -278,9 +278,8 @@ def in_turn(contenders: dict[str, Callable[[], float]], repeats: int, warm_up: i
 
 def loader_benchmark(options: argparse.Namespace) -> list[dict]:
     """Samples a second from 512×512 JPEGs and mask files, to crops of the given size."""
-    from paddle.io import DataLoader
-
     from datasets.inpainting import InpaintingDataset, MaskFolder, PictureFolder, StreamBatchSampler
+    from engine.readers import read_batches
 
     batch_size, rows = options.batch_size or 16, []
     with tempfile.TemporaryDirectory() as folder:
@@ -288,8 +287,8 @@ def loader_benchmark(options: argparse.Namespace) -> list[dict]:
         for size, workers in itertools.product(options.sizes, range(options.num_workers + 1)):
             dataset = InpaintingDataset(PictureFolder(pictures), MaskFolder(masks), size, seed=0)
             sampler = StreamBatchSampler(batch_size, options.repeats + WARM_UP)
-            loader, times = DataLoader(dataset, batch_sampler=sampler, num_workers=workers), [time.perf_counter()]
-            times += [time.perf_counter() for _ in loader]
+            times = [time.perf_counter()]
+            times += [time.perf_counter() for _ in read_batches(dataset, sampler, workers)]
             steady = times[WARM_UP:]
             rate = batch_size * (len(steady) - 1) / (steady[-1] - steady[0])
             rows.append(

@@ -1,0 +1,94 @@
+"""Batches of the training stream, read ahead of the trainer by processes of their own.
+
+Pictures and masks travel as uint8, a quarter of float32's bytes, and become float32 on the device. Between processes
+they go through shared memory where there is room for all that are on the way. Containers often have little
+(Docker's default is 64 MiB), and to write past its end kills a reader, so that there they go through pipes, which
+take somewhat longer.
+"""
+
+import ctypes
+import logging
+import os
+import signal
+import sys
+from collections.abc import Iterator
+
+import paddle
+from paddle.io import DataLoader
+
+from datasets.inpainting import InpaintingDataset, StreamBatchSampler
+from engine import distributed
+from engine.task import Batch
+
+log = logging.getLogger("paddle_pconv")
+
+SHARED_MEMORY = "/dev/shm"
+PREFETCH = 2  # batches of each reader on their way
+SPARE = 2  # batches: one that the trainer holds, and room for what else the machine puts there
+
+_PR_SET_PDEATHSIG = 1  # of Linux: the signal that a process gets when its parent dies
+
+
+def read_batches(dataset: InpaintingDataset, sampler: StreamBatchSampler, num_workers: int) -> Iterator[Batch]:
+    """The sampler's batches in its order, on the device: gt float32 [N, 3, S, S] in [0, 1], mask float32 [N, 1, S, S].
+
+    Args:
+        num_workers: processes that read; 0 reads here.
+    """
+    needed = shared_memory_needed(sampler.batch_size * dataset.bytes_per_sample, num_workers, distributed.local_size())
+    if problem := lack_of_shared_memory(needed, free_shared_memory()):
+        log.warning(problem) if distributed.is_first() else None
+    loader = DataLoader(
+        dataset,
+        batch_sampler=sampler,
+        num_workers=num_workers,
+        prefetch_factor=PREFETCH,
+        use_shared_memory=problem is None,
+        worker_init_fn=_live_as_long_as_the_trainer,
+    )
+    batches = iter(loader)
+    try:
+        for gt, mask in batches:
+            yield to_unit_range(gt), mask.astype("float32")
+    finally:
+        batches._try_shutdown_all()  # else readers that are still at work make noise when the process ends
+
+
+def to_unit_range(levels: paddle.Tensor) -> paddle.Tensor:
+    """0 to 255 to float32 in [0, 1], the very values of ``datasets.images.to_float``."""
+    # By a tensor: Paddle multiplies by the reciprocal of a number, which may end in another digit.
+    return levels.astype("float32") / paddle.full([], 255.0)
+
+
+def shared_memory_needed(batch_bytes: int, num_workers: int, processes: int = 1) -> int:
+    """Bytes of shared memory that the readers of all processes on this machine can fill."""
+    return processes * (PREFETCH * num_workers + SPARE) * batch_bytes if num_workers else 0
+
+
+def free_shared_memory() -> int | None:
+    """Bytes; None on a system that has none to look at."""
+    try:
+        found = os.statvfs(SHARED_MEMORY)
+    except (OSError, AttributeError):
+        return None
+    return found.f_bavail * found.f_frsize
+
+
+def lack_of_shared_memory(needed: int, free: int | None) -> str | None:
+    """One line where the readers had better do without shared memory; else None."""
+    if free is None or needed <= free:
+        return None
+    return (
+        f"{SHARED_MEMORY} has {free / 2**20:.0f} MiB free, the readers' batches need {needed / 2**20:.0f} MiB: "
+        "they go through pipes, which is slower; give the container more (docker run --shm-size 1g), or take fewer "
+        "--num_workers"
+    )
+
+
+def _live_as_long_as_the_trainer(_worker: int) -> None:
+    """In a reader: Ctrl-C, which goes to a terminal's whole group, does not end it first, and it never stays behind."""
+    os.setpgrp()
+    for signum in (signal.SIGTERM, signal.SIGINT):
+        signal.signal(signum, signal.SIG_DFL)
+    if sys.platform == "linux":
+        ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -1,0 +1,108 @@
+"""Batches on their way to the trainer: how many bytes, through which memory, and that nothing of them changes."""
+
+import logging
+import os
+from types import SimpleNamespace
+
+import numpy as np
+import paddle
+import pytest
+
+from datasets.images import to_float
+from datasets.inpainting import GeneratedMasks, InpaintingDataset, SamplePhotos, StreamBatchSampler
+from engine import readers
+
+SIZE, BATCH = 32, 3
+MIB = 2**20
+
+
+def make_dataset(size=SIZE):
+    return InpaintingDataset(SamplePhotos(), GeneratedMasks(), size, seed=5)
+
+
+def read(num_workers, first=0):
+    sampler = StreamBatchSampler(BATCH, 6 - first, first=BATCH * first)
+    return [(gt.numpy(), mask.numpy()) for gt, mask in readers.read_batches(make_dataset(), sampler, num_workers)]
+
+
+def same(first, second):
+    return len(first) == len(second) and all(map(np.array_equal, sum(first, ()), sum(second, ())))
+
+
+def free(monkeypatch, size):
+    """As on a machine with that many bytes of shared memory left."""
+    monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=size // 4096, f_frsize=4096))
+
+
+def test_a_sample_is_a_quarter_of_its_bytes_in_float32():
+    for size in (32, 48):
+        item = make_dataset(size)[0]
+        assert {array.dtype for array in item} == {np.dtype(np.uint8)}
+        assert sum(array.nbytes for array in item) == make_dataset(size).bytes_per_sample == 4 * size**2
+        assert sum(array.astype(np.float32).nbytes for array in item) == 16 * size**2
+
+
+def test_levels_become_the_values_that_inference_sees():
+    levels = np.arange(256, dtype=np.uint8)
+    on_device = readers.to_unit_range(paddle.to_tensor(levels)).numpy()
+    np.testing.assert_array_equal(on_device, to_float(levels.reshape(16, 16, 1)).ravel())
+
+
+def test_the_same_batches_with_and_without_readers_and_shared_memory_and_after_a_restart(monkeypatch, caplog):
+    # With readers first: where they are forked while the thread of another loader is just ending, they can inherit a
+    # lock of Paddle's that nobody will open.
+    shared = read(2)
+    with caplog.at_level(logging.WARNING, "paddle_pconv"):
+        free(monkeypatch, 0)
+        piped = read(2)
+        assert "they go through pipes" in caplog.text and len(caplog.records) == 1
+        alone, resumed = read(0), read(0, first=4)
+        assert len(caplog.records) == 1  # without readers no memory is needed
+    assert len(alone) == 6 and same(alone, shared) and same(alone, piped) and same(alone[4:], resumed)
+    expected = [[np.stack(arrays) for arrays in zip(*(make_dataset()[i] for i in range(BATCH)), strict=True)]]
+    expected = [(gt.astype(np.float32) / np.float32(255), mask.astype(np.float32)) for gt, mask in expected]
+    assert same(alone[:1], expected) and alone[0][0].dtype == alone[0][1].dtype == np.float32
+
+
+class NoBatches:
+    """A loader that keeps what it was asked for."""
+
+    def __init__(self, dataset, **options):
+        NoBatches.asked = options
+
+    def __iter__(self):
+        return self
+
+    def __next__(self):
+        raise StopIteration
+
+    def _try_shutdown_all(self):
+        pass
+
+
+@pytest.mark.parametrize(("pages_short", "shared"), [(1, False), (0, True)])
+def test_shared_memory_is_used_where_it_is_enough(pages_short, shared, monkeypatch):
+    dataset, workers = make_dataset(64), 4
+    needed = readers.shared_memory_needed(BATCH * dataset.bytes_per_sample, workers)
+    assert needed % 4096 == 0
+    free(monkeypatch, needed - 4096 * pages_short)
+    monkeypatch.setattr(readers, "DataLoader", NoBatches)
+    assert not list(readers.read_batches(dataset, StreamBatchSampler(BATCH, 1), workers))
+    assert NoBatches.asked["use_shared_memory"] is shared
+    assert NoBatches.asked["prefetch_factor"] == readers.PREFETCH
+
+
+def test_dockers_default_is_enough_for_small_batches_only():
+    of_256, of_512 = (batch * make_dataset(size).bytes_per_sample for batch, size in ((6, 256), (16, 512)))
+    small, large = (readers.shared_memory_needed(batch, num_workers=2) for batch in (of_256, of_512))
+    assert readers.lack_of_shared_memory(small, 64 * MIB) is None
+    line = readers.lack_of_shared_memory(large, 64 * MIB)
+    assert "64 MiB free" in line and "need 96 MiB" in line and "--shm-size" in line and "\n" not in line
+    assert readers.lack_of_shared_memory(large, None) is None  # a system without such a place
+
+
+def test_what_is_needed_counts_readers_and_processes():
+    assert readers.shared_memory_needed(100, num_workers=0) == 0
+    one = readers.shared_memory_needed(100, num_workers=3)
+    assert one >= 100 * (readers.PREFETCH * 3 + 1)  # all that are on the way, and that in the trainer's hands
+    assert readers.shared_memory_needed(100, num_workers=3, processes=2) == 2 * one
