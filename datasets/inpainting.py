@@ -8,6 +8,7 @@ resumed run asks for the positions that come next and sees what it would have se
 import logging
 import os
 from collections.abc import Iterator, Sequence
+from pathlib import Path
 from typing import Protocol
 
 import numpy as np
@@ -15,13 +16,14 @@ import paddle
 
 from datasets.images import SAMPLE_PHOTOS, list_pictures, read_picture, sample_photo
 from datasets.mask_generator import generate_box, generate_mask
-from datasets.masks import BUCKETS, bucket_of, hole_ratio, read_mask, resize_mask
+from datasets.masks import BUCKETS, ZeroOneMaskError, bucket_of, hole_ratio, read_mask, resize_mask
 from datasets.transforms import augment_mask, center_resize, load_training_picture
 from errors import InputError
 
 log = logging.getLogger("paddle_pconv")
 
 MASK_ATTEMPTS = 10
+MASKS_LOOKED_AT = 32  # of a folder, before the first is drawn
 
 
 class PictureSource(Protocol):
@@ -110,27 +112,52 @@ class MaskFolder:
     """Mask files, each draw a random one, varied as the authors do unless ``augment`` is off.
 
     A varied hole below 1 % or above 60 % of the picture, outside every bucket, is drawn anew; after ten draws the last
-    file is taken as it is.
+    file is taken as it is. A file that cannot be read is reported once (in each process) and the next one taken.
 
     Args:
         root: folder or list file.
         hole: the colour of the hole in the files, "white" or "black".
         dilate: also dilate the holes; see ``augment_mask``.
+    Raises:
+        ZeroOneMaskError: a file, of some spread over the set, was saved as 0 and 1.
+        InputError: on drawing, when not one file can be read.
     """
 
     def __init__(self, root: str | os.PathLike, hole: str = "white", augment: bool = True, dilate: bool = True):
         self.paths = list_pictures(root)
         self.hole, self.augment, self.dilate = hole, augment, dilate
+        self._reported: set[Path] = set()
+        self._refuse_zero_one()
 
     def draw(self, rng: np.random.Generator, size: int) -> np.ndarray:
         for _ in range(MASK_ATTEMPTS if self.augment else 1):
-            # The authors' training masks are grey at their edges: no check, read_mask thresholds them.
-            plain = read_mask(self.paths[rng.integers(len(self.paths))], self.hole, check=False)
+            plain = self._read(int(rng.integers(len(self.paths))))
             if self.augment:
                 mask = augment_mask(plain, rng, size, self.dilate)
                 if bucket_of(hole_ratio(mask)):
                     return mask
         return resize_mask(plain, size, size)
+
+    def _read(self, index: int) -> np.ndarray:
+        for step in range(len(self.paths)):
+            path = self.paths[(index + step) % len(self.paths)]
+            try:
+                # The authors' training masks are grey at their edges: no check, read_mask thresholds them.
+                return read_mask(path, self.hole, check=False)
+            except InputError as error:
+                if path not in self._reported:
+                    self._reported.add(path)
+                    log.warning("skipping %s: %s", path, error)
+        raise InputError(f"expected masks, none of the {len(self.paths)} can be read: check --mask_root")
+
+    def _refuse_zero_one(self) -> None:
+        for path in self.paths[:: -(-len(self.paths) // MASKS_LOOKED_AT)]:
+            try:
+                read_mask(path, self.hole, check=False)
+            except ZeroOneMaskError:
+                raise
+            except InputError:
+                continue  # told when it is drawn
 
 
 class GeneratedMasks:

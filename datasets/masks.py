@@ -16,7 +16,12 @@ BUCKETS: tuple[tuple[float, float], ...] = ((0.01, 0.1), (0.1, 0.2), (0.2, 0.3),
 WHITE_THRESHOLD = 0.6  # of 255; the threshold that the authors advise for their masks
 MAX_GREY_SHARE = 0.05
 MAX_CHANNEL_SPREAD = 32  # of 255; colour noise of JPEG stays below
+LEAST_MEAN_HOLE = 0.005  # of the picture; every published bucket starts above
 BORDER_MARGIN = (50, 512)  # the authors' off-border holes keep 50 of 512 px
+
+
+class ZeroOneMaskError(InputError):
+    """A mask file that holds 0 and 1 in place of 0 and 255, and would be all black."""
 
 
 def bucket_name(bucket: tuple[float, float]) -> str:
@@ -68,6 +73,16 @@ def polarity_warning(ratio: float) -> str | None:
     return f"the hole covers {ratio:.0%} of the picture: if the mask was meant the other way round, change --hole"
 
 
+def emptiness_warning(mean_ratio: float) -> str | None:
+    """One line for holes below 0.5 % of the picture on average, of which nothing can be learnt; else None."""
+    if mean_ratio >= LEAST_MEAN_HOLE:
+        return None
+    return (
+        f"the holes cover {mean_ratio:.2%} of the pictures on average, expected {LEAST_MEAN_HOLE:.1%} or more: look at "
+        "the masks, whose hole must be white (60 % of 255 and above), or black with --hole black"
+    )
+
+
 def read_mask(path: str | os.PathLike, hole: str = "white", check: bool = True) -> np.ndarray:
     """A mask file as float32 [H, W] in {0, 1}, 1 = valid; white is 60 % of 255 and above.
 
@@ -75,6 +90,7 @@ def read_mask(path: str | os.PathLike, hole: str = "white", check: bool = True) 
         hole: the colour of the hole in the file, "white" or "black".
         check: refuse a file that is not black and white; False for training masks still to be thresholded.
     Raises:
+        ZeroOneMaskError: its largest value is 1.
         InputError: unreadable, in colour, more than 5 % grey pixels (10 % to 90 % of 255), or an unknown ``hole``.
     """
     _check_hole_colour(hole)
@@ -82,6 +98,8 @@ def read_mask(path: str | os.PathLike, hole: str = "white", check: bool = True) 
     if image.mode != "L":
         _refuse_colour(np.asarray(image), path)
     levels = np.asarray(image.convert("L"))
+    if levels.max() == 1:
+        raise ZeroOneMaskError(f"expected a mask of 0 and 255, got 0 and 1 in {path}: multiply it by 255")
     if check:
         _refuse_grey(levels, path)
     white = levels >= WHITE_THRESHOLD * 255

@@ -13,7 +13,7 @@ from pathlib import Path
 import paddle
 
 from datasets.inpainting import InpaintingDataset, StreamBatchSampler
-from datasets.masks import polarity_warning
+from datasets.masks import emptiness_warning, polarity_warning
 from engine import alarms, distributed
 from engine.ema import WeightAverage
 from engine.logger import RunLogger
@@ -207,7 +207,8 @@ class Trainer:
 
     def _look_at_data(self, batches: list) -> None:
         gt, mask = batches[0]
-        _warn(polarity_warning(1 - float(mask.mean())), alarms.picture_range(gt.numpy()))
+        ratio = 1 - float(mask.mean())
+        _warn(polarity_warning(ratio), emptiness_warning(ratio), alarms.picture_range(gt.numpy()))
         _warn(alarms.holes_left(self.task.model.mask_coverage(mask)))
 
 

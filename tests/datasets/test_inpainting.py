@@ -5,6 +5,7 @@ import logging
 import numpy as np
 import pytest
 
+from datasets import inpainting
 from datasets.images import SAMPLE_PHOTOS, sample_photo, write_picture
 from datasets.inpainting import (
     GeneratedMasks,
@@ -14,7 +15,7 @@ from datasets.inpainting import (
     SamplePhotos,
     StreamBatchSampler,
 )
-from datasets.masks import border_kind, bucket_of, hole_ratio, write_mask
+from datasets.masks import ZeroOneMaskError, border_kind, bucket_of, hole_ratio, write_mask
 from errors import InputError
 
 SIZE = 32
@@ -132,6 +133,44 @@ def test_mask_folder_takes_grey_training_masks_and_gives_up_on_useless_ones(tmp_
     write_picture(tmp_path / "grey.png", np.full([64, 64], 100, np.uint8))  # all valid once thresholded
     drawn = MaskFolder(tmp_path).draw(np.random.default_rng(0), SIZE)
     assert drawn.shape == (SIZE, SIZE) and drawn.all()
+
+
+def test_a_folder_with_a_mask_of_0_and_1_is_refused_at_once(tmp_path):
+    write_picture(tmp_path / "a.png", np.zeros([64, 64], np.uint8))
+    (tmp_path / "torn.png").write_bytes(b"no picture")
+    MaskFolder(tmp_path)  # a mask without a hole and one that cannot be read are no mistake of the whole folder
+    write_picture(tmp_path / "b.png", np.eye(64, dtype=np.uint8))
+    with pytest.raises(ZeroOneMaskError, match=r"b\.png: multiply it by 255"):
+        MaskFolder(tmp_path)
+
+
+def test_a_look_at_a_large_folder_is_short_and_spread(tmp_path, monkeypatch):
+    looked_at = []
+    monkeypatch.setattr(inpainting, "list_pictures", lambda root: [tmp_path / str(i) for i in range(1000)])
+    monkeypatch.setattr(inpainting, "read_mask", lambda path, *_, **__: looked_at.append(int(path.name)))
+    MaskFolder(tmp_path)
+    assert len(looked_at) <= inpainting.MASKS_LOOKED_AT and looked_at[0] == 0 and looked_at[-1] > 950
+
+
+def test_a_damaged_mask_is_reported_once_and_the_next_one_used(tmp_path, caplog):
+    for i, side in enumerate((20, 30, 40)):
+        mask = np.ones([64, 64], np.float32)
+        mask[:side, :side] = 0
+        write_mask(tmp_path / f"{i}.png", mask)
+    masks = MaskFolder(tmp_path, augment=False)
+    before = [masks.draw(np.random.default_rng(seed), 64) for seed in range(12)]
+    (tmp_path / "1.png").write_bytes((tmp_path / "1.png").read_bytes()[:50])
+    with caplog.at_level(logging.WARNING, "paddle_pconv"):
+        masks = MaskFolder(tmp_path, augment=False)
+        after = [masks.draw(np.random.default_rng(seed), 64) for seed in range(12)]
+    assert len(caplog.records) == 1 and "1.png" in caplog.text
+    sides = [round((mask == 0).sum() ** 0.5) for mask in before]
+    assert set(sides) == {20, 30, 40}
+    assert [round((mask == 0).sum() ** 0.5) for mask in after] == [40 if side == 30 else side for side in sides]
+    for path in tmp_path.iterdir():
+        path.write_bytes(b"no picture")
+    with pytest.raises(InputError, match="none of the 3 can be read"):
+        MaskFolder(tmp_path).draw(np.random.default_rng(0), 64)
 
 
 def test_processes_share_the_stream_without_gap_or_overlap():

@@ -7,8 +7,10 @@ from datasets.images import sample_photo, write_picture
 from datasets.masks import (
     BUCKET_NAMES,
     BUCKETS,
+    ZeroOneMaskError,
     border_kind,
     bucket_of,
+    emptiness_warning,
     hole_ratio,
     polarity_warning,
     read_mask,
@@ -69,6 +71,26 @@ def test_white_starts_at_60_percent(tmp_path):
     levels[0, :2] = 152, 153
     write_picture(tmp_path / "a.png", levels)
     assert read_mask(tmp_path / "a.png")[0, :3].tolist() == [1, 0, 1]
+
+
+@pytest.mark.parametrize("channels", [(), (3,)])
+@pytest.mark.parametrize("check", [True, False])
+def test_a_mask_of_0_and_1_is_refused_with_the_remedy(tmp_path, mask, channels, check):
+    levels = np.broadcast_to((mask == 0).reshape(*mask.shape, *([1] * len(channels))), [*mask.shape, *channels])
+    write_picture(tmp_path / "a.png", np.ascontiguousarray(levels, np.uint8))
+    with pytest.raises(ZeroOneMaskError, match=r"expected a mask of 0 and 255, got 0 and 1 in .*a\.png: multiply it"):
+        read_mask(tmp_path / "a.png", check=check)
+
+
+@pytest.mark.parametrize("value", [0, 2, 255])
+def test_a_plain_mask_of_another_value_is_taken(tmp_path, value):
+    write_picture(tmp_path / "a.png", np.full([20, 20], value, np.uint8))
+    assert read_mask(tmp_path / "a.png").all() == (value != 255)
+
+
+def test_holes_below_half_a_percent_on_average_warn():
+    assert emptiness_warning(0.005) is None and emptiness_warning(0.3) is None
+    assert "0.40% of the pictures" in emptiness_warning(0.004) and "--hole" in emptiness_warning(0.0)
 
 
 @pytest.mark.parametrize(("columns", "accepted"), [(5, True), (6, False)])
