@@ -184,7 +184,7 @@ def print_plan(options: argparse.Namespace, changed: dict, trainer) -> None:
     print("options that differ from the defaults: " + ", ".join(f"{key}={value}" for key, value in changed.items()))
     print(
         f"{options.model}: {parameters}; {len(trainer.dataset.pictures)} pictures; {options.phase} "
-        f"phase, iterations {trainer.iteration} to {options.max_iters}; {paddle.get_device()}{processes}; "
+        f"phase, iterations {trainer.iteration} to {trainer.last_iteration}; {paddle.get_device()}{processes}; "
         f"{options.log_dir}"
     )
 
@@ -201,6 +201,7 @@ def run(trainer) -> None:
     from engine.task import NonFiniteLossError
     from engine.trainer import Stopped
 
+    left = trainer.last_iteration - trainer.iteration
     try:
         with distributed.obituary(f"checkpoints in {trainer.log_dir} are whole; go on with --resume auto"):
             trainer.run()
@@ -210,7 +211,8 @@ def run(trainer) -> None:
         print(stopped, file=sys.stderr)
         sys.exit(128 + stopped.signum)
     if distributed.is_first():
-        print(f"done: {trainer.log_dir}; see it with: visualdl --logdir {trainer.log_dir} --language en")
+        done = "done" if left > 0 else f"nothing was left to do of {trainer.last_iteration} iterations (--max_iters)"
+        print(f"{done}: {trainer.log_dir}; see it with: visualdl --logdir {trainer.log_dir} --language en")
 
 
 def _check(options: argparse.Namespace) -> None:
@@ -270,7 +272,10 @@ def _warn_of_changes(resume_from: Path, options: argparse.Namespace) -> None:
 
     meta = read_meta(resume_from)
     if meta.get("phase", options.phase) != options.phase:
-        print(f"the checkpoint is of phase {meta['phase']}, this is phase {options.phase}: Adam starts anew")
+        print(
+            f"the checkpoint is of phase {meta['phase']}, this is phase {options.phase}: Adam, warm-up and decay start "
+            f"anew, and --max_iters {options.max_iters} counts from iteration {meta.get('iter', 0)} on"
+        )
     for key in ("seed", "batch_size"):
         if key in meta and meta[key] != getattr(options, key):
             print(

@@ -14,7 +14,7 @@ from paddle.utils import unique_name
 
 from engine import distributed
 from engine.settings import Settings
-from engine.task import Batch, finite_values, make_adam, mean_terms
+from engine.task import Batch, make_adam, mean_terms
 from engine.training_state import OPTIMIZER, load_optimizer
 from inpainting.checkpoint import load_arrays_into
 from losses.wgan import PENALTY_WEIGHT, GeneratorLoss, critic_loss, discount_map, gradient_penalty
@@ -70,7 +70,7 @@ class AdversarialTask:
         self.model.train()
         self.critics.train()
 
-    def step(self, batches: Sequence[Batch]) -> dict[str, float]:
+    def step(self, batches: Sequence[Batch]) -> dict[str, paddle.Tensor]:
         size = self.settings.accumulate
         *of_critics, of_generator = (batches[i : i + size] for i in range(0, len(batches), size))
         looked_at = [self._update(self.critics, self.critics_optimizer, self._criticise, group) for group in of_critics]
@@ -93,13 +93,13 @@ class AdversarialTask:
         load_arrays_into(self.critics, directory / CRITICS)
         load_optimizer(self.critics_optimizer, directory, self.critics.state_dict(), CRITICS_OPTIMIZER)
 
-    def _update(self, network: nn.Layer, optimizer, losses, batches: Sequence[Batch]) -> dict[str, float]:
+    def _update(self, network: nn.Layer, optimizer, losses, batches: Sequence[Batch]) -> dict[str, paddle.Tensor]:
         """One update from the gradients' mean over batches and processes. Returns the terms' means over the batches."""
         terms = []
         for gt, mask in batches:
             loss, raw = losses(gt, mask)
-            terms.append(finite_values(raw))
             (loss / len(batches)).backward()
+            terms.append({name: term.detach() for name, term in raw.items()})
         # Not by DataParallel, which cannot be called three times before one backward pass.
         distributed.average_gradients(network.parameters())
         with unique_name.guard():  # Adam names its moments at its first step: alike in every process, or no state fits

@@ -37,9 +37,9 @@ def loss_at_start(terms: Mapping[str, float]) -> list[str]:
     return too_high + too_low
 
 
-def worse_than_mean_fill(iteration: int, psnr: float, mean_fill_psnr: float) -> str | None:
-    """A network that should paint by now and does not."""
-    if iteration < MEAN_FILL_AFTER or psnr >= mean_fill_psnr:
+def worse_than_mean_fill(iteration: int, psnr: float | None, mean_fill_psnr: float | None) -> str | None:
+    """A network that should paint by now and does not; None stands for nothing but identical pairs."""
+    if iteration < MEAN_FILL_AFTER or psnr is None or mean_fill_psnr is None or psnr >= mean_fill_psnr:
         return None
     return (
         f"after {iteration} iterations validation gives {psnr:.2f} dB, and filling holes with the picture's mean "

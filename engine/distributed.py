@@ -68,18 +68,20 @@ def parallel(model: nn.Layer) -> nn.Layer:
     return paddle.DataParallel(model) if world_size() > 1 else model
 
 
-def mean(values: dict[str, float]) -> dict[str, float]:
+def mean(values: paddle.Tensor) -> paddle.Tensor:
     """Mean over the processes of each value."""
-    if world_size() == 1 or not values:
+    if world_size() == 1:
         return values
-    total = paddle.to_tensor(list(values.values()), "float32")
+    total = values.clone()
     distributed.all_reduce(total)
-    return dict(zip(values, (total / world_size()).tolist(), strict=True))
+    return total / world_size()
 
 
 def any_of(flag: bool) -> bool:
-    """Whether the flag is set in any process."""
-    return mean({"flag": float(flag)})["flag"] > 0
+    """Whether the flag is set in any process; all must ask."""
+    if world_size() == 1:
+        return flag
+    return mean(paddle.to_tensor([float(flag)])).item() > 0
 
 
 def gathered(items: Sequence) -> list:

@@ -12,6 +12,7 @@ from visualdl import LogWriter
 
 from datasets.images import write_picture
 from datasets.masks import BUCKET_NAMES
+from engine.validation import overall
 from files import atomic_path
 
 log = logging.getLogger("paddle_pconv")
@@ -36,14 +37,14 @@ class RunLogger:
     Args:
         directory: logs/<name>.
         terms: names of the loss terms, in the order of the log.
-        start_iter: iterations already done. Rows of metrics.csv behind it, from a run that went further than its last
-            checkpoint, are dropped.
+        last_iter, start_iter: where the run ends, and how many iterations are done. Rows of metrics.csv behind them,
+            from a run that went further than its last checkpoint, are dropped.
     """
 
-    def __init__(self, directory: Path, max_iters: int, terms: Sequence[str], start_iter: int = 0):
+    def __init__(self, directory: Path, last_iter: int, terms: Sequence[str], start_iter: int = 0):
         self.directory = Path(directory)
         self.directory.mkdir(parents=True, exist_ok=True)
-        self.max_iters, self.start_iter = max_iters, start_iter
+        self.last_iter, self.start_iter = last_iter, start_iter
         self.terms, self.columns = tuple(terms), columns(terms)
         self.started = time.perf_counter()
         self._handler = _FileAndBarHandler(self.directory / "train.log")
@@ -54,7 +55,7 @@ class RunLogger:
         # VisualDL shows one record file of a folder: a resumed run must go on in that of the run before.
         records = sorted(self.directory.glob("vdlrecords.*.log"))
         self.visualdl = LogWriter(logdir=str(self.directory), file_name=records[-1].name if records else "")
-        self.bar = tqdm(total=max_iters, initial=start_iter, unit="it", desc="train", dynamic_ncols=True)
+        self.bar = tqdm(total=last_iter, initial=start_iter, unit="it", desc="train", dynamic_ncols=True)
 
     def training(self, row: dict, weighted: dict[str, float], epochs: float) -> None:
         """One line of train.log, one row of metrics.csv, the curves.
@@ -66,7 +67,7 @@ class RunLogger:
         it = row["iter"]
         terms = ", ".join(f"{name}: {row[name]:.4f}" for name in ("loss", *self.terms) if name in row)
         log.info(
-            f"[TRAIN] epoch: {row['epoch']}, iter: {it}/{self.max_iters}, {terms}, lr: {row['lr']:.3g}, "
+            f"[TRAIN] epoch: {row['epoch']}, iter: {it}/{self.last_iter}, {terms}, lr: {row['lr']:.3g}, "
             f"reader_cost: {row['reader_cost']:.4f} s, batch_cost: {row['batch_cost']:.4f} s, "
             f"ips: {row['ips']:.2f} images/s, ETA {self._eta(it)}"
         )
@@ -80,29 +81,21 @@ class RunLogger:
         """The valid share of the mask after each encoder stage."""
         self._scalars("mask_coverage", {f"encoder_{i}": share for i, share in enumerate(shares)}, iteration)
 
-    def validation(self, iteration: int, rows: list[dict]) -> float:
-        """Means over all pairs and per bucket; ``rows`` as ``metrics.buckets.bucket_rows`` gives them.
-
-        Returns the mean PSNR in dB.
-        """
-        by_bucket = [row for row in rows if row["border"] == "all"]
-        count = sum(row["count"] for row in by_bucket)
-        row = {"iter": iteration}
+    def validation(self, iteration: int, rows: list[dict]) -> None:
+        """Means over all pairs and per bucket; ``rows`` as ``metrics.buckets.bucket_rows`` gives them."""
+        means, by_bucket = overall(rows), [row for row in rows if row["border"] == "all"]
+        columns = {"iter": iteration}
         for measure in MEASURES:
-            row[f"val_{measure}"] = sum(r[measure] * r["count"] for r in by_bucket) / count
-            row |= {f"val_{measure}_{r['bucket']}": r[measure] for r in by_bucket}
-            self._scalars(
-                f"val_{measure}",
-                {r["bucket"]: r[measure] for r in by_bucket} | {"all": row[f"val_{measure}"]},
-                iteration,
-            )
-        self._append(row)
-        psnr = ", ".join(f"{r['bucket']}: {r['psnr']:.2f}" for r in by_bucket)
+            values = {row["bucket"]: row[measure] for row in by_bucket}
+            columns |= {f"val_{measure}": means[measure]}
+            columns |= {f"val_{measure}_{bucket}": value for bucket, value in values.items()}
+            self._scalars(f"val_{measure}", values | {"all": means[measure]}, iteration)
+        self._append(columns)
+        psnr = ", ".join(f"{row['bucket']}: {_two_digits(row['psnr'])}" for row in by_bucket)
         log.info(
-            f"[EVAL] iter: {iteration}/{self.max_iters}, {count} pairs, l1: {row['val_l1_percent']:.3f} %, "
-            f"psnr: {row['val_psnr']:.2f} dB, ssim: {row['val_ssim']:.4f}; psnr by hole area: {psnr}"
+            f"[EVAL] iter: {iteration}/{self.last_iter}, {means['count']} pairs, l1: {means['l1_percent']:.3f} %, "
+            f"psnr: {_two_digits(means['psnr'])} dB, ssim: {means['ssim']:.4f}; psnr by hole area: {psnr}"
         )
-        return row["val_psnr"]
 
     def samples(self, iteration: int, rows: dict[str, np.ndarray]) -> None:
         """Fixed samples by hole area, uint8 [S, k·S, 3] each: samples/iter_N.png, and pictures in VisualDL."""
@@ -116,9 +109,10 @@ class RunLogger:
         log.removeHandler(self._handler)
         self._handler.close()
 
-    def _scalars(self, group: str, values: dict[str, float], iteration: int) -> None:
+    def _scalars(self, group: str, values: dict[str, float | None], iteration: int) -> None:
         for name, value in values.items():
-            self.visualdl.add_scalar(tag=f"{group}/{name}", value=value, step=iteration)
+            if value is not None:
+                self.visualdl.add_scalar(tag=f"{group}/{name}", value=value, step=iteration)
 
     def _append(self, row: dict) -> None:
         fresh = not self.csv_path.exists()
@@ -130,8 +124,12 @@ class RunLogger:
 
     def _eta(self, iteration: int) -> str:
         done = max(1, iteration - self.start_iter)
-        seconds = (time.perf_counter() - self.started) / done * (self.max_iters - iteration)
+        seconds = (time.perf_counter() - self.started) / done * (self.last_iter - iteration)
         return f"{int(seconds // 3600):02d}:{int(seconds // 60) % 60:02d}:{int(seconds) % 60:02d}"
+
+
+def _two_digits(value: float | None) -> str:
+    return "–" if value is None else f"{value:.2f}"
 
 
 class _FileAndBarHandler(logging.FileHandler):

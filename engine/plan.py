@@ -9,6 +9,7 @@ from dataclasses import dataclass
 
 import paddle
 
+from engine.task import fetched
 from engine.trainer import Trainer
 
 STEPS = 3  # timed, after one that is not
@@ -27,7 +28,7 @@ def measure_cost(trainer: Trainer) -> Cost:
     ends = [time.perf_counter()]
     with contextlib.closing(trainer.batches()) as stream:
         for batches in itertools.islice(stream, STEPS + 1):
-            trainer.step(batches)
+            fetched([trainer.step(batches)])  # waits for the device
             ends.append(time.perf_counter())
     seconds = [end - start for start, end in itertools.pairwise(ends)]
     return Cost(statistics.median(seconds[1:] or seconds), _peak_memory())
@@ -42,14 +43,14 @@ def _peak_memory() -> int:
 def describe(trainer: Trainer, start: int, cost: Cost) -> list[str]:
     """The plan, from iteration ``start`` on, in lines."""
     s, pictures = trainer.settings, len(trainer.dataset.pictures)
-    left = s.max_iters - start
+    left = trainer.last_iteration - start
     samples = trainer.samples_per_iteration
     parameters = sum(p.size for network in trainer.task.networks.values() for p in network.parameters())
     averaged = sum(p.size for p in trainer.task.model.parameters()) if trainer.ema else 0
     checkpoint = 4 * (3 * parameters + averaged)  # weights and Adam's two moments
-    kept = s.keep or -(-s.max_iters // s.save_every)
+    kept = s.keep + 1 if s.keep else -(-left // s.save_every)  # the best one too
     return [
-        f"iterations   {start} to {s.max_iters}, {samples} pictures each: "
+        f"iterations   {start} to {trainer.last_iteration}, {samples} pictures each: "
         f"{left * samples / pictures:.1f} epochs of {pictures}",
         f"time         {cost.seconds:.3g} s an iteration here (median of {STEPS}): "
         f"{left * cost.seconds / 3600:.1f} hours",

@@ -10,7 +10,7 @@ from paddle.utils import unique_name
 
 from engine import distributed
 from engine.settings import Settings
-from engine.task import Batch, finite_values, make_adam, mean_terms
+from engine.task import Batch, make_adam, mean_terms
 from engine.training_state import OPTIMIZER, load_optimizer
 from losses import InpaintingLoss
 
@@ -60,7 +60,7 @@ class ReconstructionTask:
     def train(self) -> None:
         self.model.train()
 
-    def step(self, batches: Sequence[Batch]) -> dict[str, float]:
+    def step(self, batches: Sequence[Batch]) -> dict[str, paddle.Tensor]:
         """One update from the gradients' mean over the batches. Returns the raw terms, means too."""
         terms = []
         for i, (gt, mask) in enumerate(batches):
@@ -86,13 +86,12 @@ class ReconstructionTask:
             state = self.scaler.state_dict()
             self.scaler.load_state_dict({key: _like(state[key], value) for key, value in notes["scaler"].items()})
 
-    def _backward(self, gt: paddle.Tensor, mask: paddle.Tensor, batches: int) -> dict[str, float]:
+    def _backward(self, gt: paddle.Tensor, mask: paddle.Tensor, batches: int) -> dict[str, paddle.Tensor]:
         with paddle.amp.auto_cast(enable=self.settings.amp, level="O1"):
             output = self.network(gt * mask.expand_as(gt), mask)
             terms = self.criterion(output, gt, mask)  # float32 but for VGG16
-        values = finite_values(terms)
         self.scaler.scale(self.criterion.total(terms) / batches).backward()
-        return values
+        return {name: term.detach() for name, term in terms.items()}
 
 
 def _no_sync(network: paddle.nn.Layer) -> contextlib.AbstractContextManager:

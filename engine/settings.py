@@ -6,7 +6,10 @@ from dataclasses import dataclass
 
 @dataclass(frozen=True)
 class Settings:
-    """How long, how fast and how often. Counts are in iterations; an iteration is one update of the network."""
+    """How long, how fast and how often. Counts are in iterations; an iteration is one update of the network.
+
+    The length and what depends on it are of a phase: a run that is resumed into another one begins them anew.
+    """
 
     max_iters: int
     batch_size: int  # of one process, in one go through the network
@@ -36,7 +39,7 @@ class Settings:
         return self.accumulate * (1 + self.critic_steps)
 
     def lr_at(self, done: int) -> float:
-        """Learning rate after ``done`` iterations."""
+        """Learning rate after ``done`` iterations of the phase."""
         warm = min(1.0, (done + 1) / self.warmup_iters) if self.warmup_iters else 1.0
         return self.lr * warm * decay(self.lr_schedule, done / self.max_iters)
 

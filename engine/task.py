@@ -8,6 +8,7 @@ from typing import Protocol
 import paddle
 from paddle import nn
 
+from engine import distributed
 from engine.settings import Settings
 
 Batch = tuple[paddle.Tensor, paddle.Tensor]  # gt [N, 3, S, S], mask [N, 1, S, S]
@@ -36,16 +37,15 @@ class Task(Protocol):
         """All that is trained, the model first."""
 
     def schedule(self, done: int) -> None:
-        """Set what depends on the iterations done."""
+        """Set what depends on the iterations done in this phase."""
 
     def train(self) -> None:
         """Put the networks into training mode."""
 
-    def step(self, batches: Sequence[Batch]) -> dict[str, float]:
-        """One iteration, from ``Settings.batches_per_iteration`` batches. Returns the raw terms.
+    def step(self, batches: Sequence[Batch]) -> dict[str, paddle.Tensor]:
+        """One iteration, from ``Settings.batches_per_iteration`` batches. Returns the raw terms, without gradient.
 
-        Raises:
-            NonFiniteLossError: naming the term.
+        They are scalars on the device: to fetch one is to wait until the device is done.
         """
 
     def states(self) -> dict[str, dict]:
@@ -67,18 +67,21 @@ def make_adam(network: nn.Layer, settings: Settings, **options) -> paddle.optimi
     )
 
 
-def finite_values(terms: dict[str, paddle.Tensor]) -> dict[str, float]:
-    """The terms' values, fetched from the device at once.
-
-    Raises:
-        NonFiniteLossError: naming those that are not finite.
-    """
-    values = dict(zip(terms, paddle.stack([t.detach() for t in terms.values()]).tolist(), strict=True))
-    if bad := [f"{name} = {value}" for name, value in values.items() if not math.isfinite(value)]:
-        raise NonFiniteLossError(f"expected finite loss terms, got {', '.join(bad)}; lower --lr, or use --amp O0")
-    return values
+def fetched(steps: Sequence[dict[str, paddle.Tensor]]) -> list[dict[str, float]]:
+    """The terms' values in each of several steps, means over the processes, all fetched from the device at once."""
+    together = paddle.stack([term for terms in steps for term in terms.values()])
+    rows = distributed.mean(together).reshape([len(steps), -1]).tolist()
+    return [dict(zip(terms, row, strict=True)) for terms, row in zip(steps, rows, strict=True)]
 
 
-def mean_terms(terms: Sequence[dict[str, float]]) -> dict[str, float]:
-    """Mean of each term over several steps."""
+def refuse_non_finite(terms: dict[str, float], iteration: int) -> None:
+    """Raise NonFiniteLossError, naming the terms that are not finite."""
+    if bad := [f"{name} = {value}" for name, value in terms.items() if not math.isfinite(value)]:
+        raise NonFiniteLossError(
+            f"iteration {iteration}: expected finite loss terms, got {', '.join(bad)}; lower --lr, or use --amp O0"
+        )
+
+
+def mean_terms(terms: Sequence[dict]) -> dict:
+    """Mean of each term over several batches or steps."""
     return {name: sum(t[name] for t in terms) / len(terms) for name in terms[0]}

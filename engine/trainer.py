@@ -19,9 +19,9 @@ from engine.ema import WeightAverage
 from engine.logger import RunLogger
 from engine.readers import read_batches
 from engine.settings import Settings
-from engine.task import NonFiniteLossError, Task, mean_terms
+from engine.task import Task, fetched, mean_terms, refuse_non_finite
 from engine.training_state import CheckpointFolder
-from engine.validation import ValidationSet
+from engine.validation import ValidationSet, overall
 from inpainting.checkpoint import EMA_PARAMS, PARAMS, load_arrays_into, read_arrays, read_meta, weights_file
 from inpainting.inpainter import Inpainter
 
@@ -59,8 +59,15 @@ class Trainer:
         self.checkpoints = CheckpointFolder(self.log_dir / "checkpoints", settings.keep)
         self.ema = WeightAverage(task.model, settings.ema_decay) if settings.ema_decay else None
         self.iteration = 0  # done
+        self.phase_start = 0  # iterations done in earlier phases
         self.position = 0  # samples seen, of the stream that all processes share
-        self._saved = None
+        self._saved = None  # the iteration that was saved last, here
+        self._validated = {}  # what the present weights gave
+
+    @property
+    def last_iteration(self) -> int:
+        """Where the run ends: ``max_iters`` behind the start of its phase."""
+        return self.phase_start + self.settings.max_iters
 
     @property
     def samples_per_iteration(self) -> int:
@@ -68,11 +75,17 @@ class Trainer:
         return self.settings.batches_per_iteration * self.settings.batch_size * distributed.world_size()
 
     def resume(self, directory: Path) -> None:
-        """Take up the run where a checkpoint left it; in another phase, from its weights alone."""
+        """Take up the run where a checkpoint left it.
+
+        In another phase only its weights and counts are taken: optimiser, average and schedules begin anew.
+        """
         meta, s = read_meta(directory), self.settings
         same_phase = meta.get("phase", s.phase) == s.phase
         load_arrays_into(self.task.model, directory / PARAMS if same_phase else weights_file(directory))
-        self.iteration = self._saved = int(meta.get("iter", 0))
+        self.iteration = int(meta.get("iter", 0))
+        self.phase_start = int(meta.get("phase_start", 0)) if same_phase else self.iteration
+        is_ours = directory.resolve().parent == self.checkpoints.directory.resolve()
+        self._saved = self.iteration if is_ours else None
         self.position = int(meta.get("position", self.iteration * int(meta.get("batch_size", s.batch_size))))
         if same_phase:
             self.task.restore(directory, meta)
@@ -81,17 +94,20 @@ class Trainer:
             self.ema.set_state_dict(read_arrays(weights_file(directory)), updates)
 
     def run(self) -> None:
-        """Train to ``max_iters``; validates, draws samples and saves at the end too.
+        """Train to ``last_iteration``; validates, draws samples and saves at the end too.
+
+        Where that is reached already, the run's folder gets the state as it is, if it has it not.
 
         Raises:
-            NonFiniteLossError: naming the term; the checkpoints before it are whole.
+            NonFiniteLossError: naming iteration and term; the checkpoints before it are whole.
             Stopped: by SIGTERM or Ctrl-C, everything saved.
         """
         first = distributed.is_first()
-        logger = RunLogger(self.log_dir, self.settings.max_iters, self.task.terms, self.iteration) if first else None
+        logger = RunLogger(self.log_dir, self.last_iteration, self.task.terms, self.iteration) if first else None
         try:
             with _StopRequest() as stop, contextlib.closing(self.batches()) as stream:
                 self._loop(stream, logger, stop)
+            self._save()
         finally:
             if logger:
                 logger.close()
@@ -103,53 +119,59 @@ class Trainer:
             if self.iteration == start:
                 self._look_at_data(batches)
             window.data_arrived()
-            terms = self.step(batches)
-            window.step_done(terms)
+            window.step_done(self.step(batches), self.iteration)
             if self.iteration == 1:
-                _warn(*alarms.loss_at_start(terms))
+                _warn(*alarms.loss_at_start(window.fetch()))
             if logger:
                 logger.bar.update()
+            is_stopped = self._is_stopped(stop)
+            if is_stopped or self._is_due(s.log_every, s.val_every, s.save_every):
+                window.fetch()  # weights that a NaN went into are neither validated nor saved
             if self._is_due(s.log_every):
                 self._log(logger, window, batches[-1][1])
             if self._is_due(s.val_every):
                 self._validate(logger)
             if self._is_due(s.save_every):
                 self._save()
-            if distributed.any_of(stop.signum is not None):
+            if is_stopped:
                 raise Stopped(stop.signum or signal.SIGTERM, self._save())
             window.loop_again()
+
+    def _is_stopped(self, stop: "_StopRequest") -> bool:
+        """Many processes ask one another when they log: to ask is to wait for the device."""
+        if distributed.world_size() > 1 and not self._is_due(self.settings.log_every):
+            return False
+        return distributed.any_of(stop.signum is not None)
 
     def batches(self) -> Iterator[list]:
         """The batches of each iteration still to do."""
         s = self.settings
-        count = (s.max_iters - self.iteration) * s.batches_per_iteration
+        count = (self.last_iteration - self.iteration) * s.batches_per_iteration
         sampler = StreamBatchSampler(s.batch_size, count, self.position, distributed.rank(), distributed.world_size())
         with contextlib.closing(read_batches(self.dataset, sampler, s.num_workers)) as stream:
             while group := list(itertools.islice(stream, s.batches_per_iteration)):
                 yield group
 
-    def step(self, batches: list) -> dict[str, float]:
-        """One iteration. Returns the raw terms."""
+    def step(self, batches: list) -> dict[str, paddle.Tensor]:
+        """One iteration. Returns the raw terms, which stay on the device."""
         s = self.settings
-        self.task.schedule(self.iteration)
+        self.task.schedule(self.iteration - self.phase_start)
         # What is drawn at random in a step is a function of seed, iteration and process: a resumed run draws the same.
         paddle.seed((s.seed * 1_000_003 + self.iteration) * 1009 + distributed.rank())
-        try:
-            terms = self.task.step(batches)
-        except NonFiniteLossError as error:
-            raise NonFiniteLossError(f"iteration {self.iteration + 1}: {error}") from None
+        terms = self.task.step(batches)
         self.iteration += 1
+        self._validated = {}
         self.position += self.samples_per_iteration
         if self.ema:
             self.ema.update()
         return terms
 
-    def _is_due(self, every: int) -> bool:
-        return self.iteration % every == 0 or self.iteration == self.settings.max_iters
+    def _is_due(self, *every: int) -> bool:
+        return self.iteration == self.last_iteration or any(self.iteration % n == 0 for n in every)
 
     def _log(self, logger: RunLogger | None, window: "_Window", mask: paddle.Tensor) -> None:
-        terms = distributed.mean(window.mean_terms())
         if logger:
+            terms = window.mean_terms()
             epochs = self.position / len(self.dataset.pictures)
             weighted = {name: weight * terms[name] for name, weight in self.task.weights.items() if name in terms}
             row = {
@@ -169,11 +191,20 @@ class Trainer:
         with self.ema.applied() if self.ema else contextlib.nullcontext():
             inpainter = Inpainter(self.task.model)
             rows = self.validation.measure(inpainter)
+            psnr = overall(rows)["psnr"]
             if logger:
-                psnr = logger.validation(self.iteration, rows)
+                logger.validation(self.iteration, rows)
                 logger.samples(self.iteration, self.validation.samples(inpainter))
                 _warn(alarms.worse_than_mean_fill(self.iteration, psnr, self.validation.mean_fill_psnr))
         self.task.train()
+        self._save_if_best(math.inf if psnr is None else psnr)
+
+    def _save_if_best(self, psnr: float) -> None:
+        pictures = self.validation.fingerprint
+        self._validated = {"validation": {"psnr": psnr, "pictures": pictures}}
+        # The first process alone knows what was saved.
+        if distributed.any_of(distributed.is_first() and psnr > self.checkpoints.best_psnr(pictures)):
+            self._save()
 
     def _save(self) -> Path:
         s = self.settings
@@ -190,9 +221,11 @@ class Trainer:
                 self.task.states() | averaged,
                 position=self.position,
                 phase=s.phase,
+                phase_start=self.phase_start,
                 seed=s.seed,
                 batch_size=s.batch_size,
                 settings=asdict(s),
+                **self._validated,
                 **notes,
             )
             log.info(f"[SAVE] {directory}")
@@ -240,22 +273,42 @@ class _StopRequest:
 
 
 class _Window:
-    """Means since the last log line: loss terms, seconds waiting for data, seconds an iteration."""
+    """Means since the last log line: loss terms, seconds waiting for data, seconds an iteration.
+
+    The terms stay on the device until they are fetched: to fetch one is to wait until the device is done.
+    """
 
     def __init__(self):
         self.mark = time.perf_counter()
         self.clear()
 
     def clear(self) -> None:
-        self.terms: list[dict] = []
+        self.on_device: list[tuple[int, dict[str, paddle.Tensor]]] = []
+        self.terms: list[dict[str, float]] = []
         self.reader = self.batch = 0.0
 
     def data_arrived(self) -> None:
         self.reader += time.perf_counter() - self.mark
 
-    def step_done(self, terms: dict[str, float]) -> None:
-        self.terms.append(terms)
+    def step_done(self, terms: dict[str, paddle.Tensor], iteration: int) -> None:
+        self.on_device.append((iteration, terms))
         self.batch += time.perf_counter() - self.mark
+
+    def fetch(self) -> dict[str, float]:
+        """Bring the terms of the steps since the last time; those of the last step. All processes must ask.
+
+        Raises:
+            NonFiniteLossError: naming the first iteration at which a term was not finite, and the term.
+        """
+        before = time.perf_counter()
+        if self.on_device:
+            iterations, steps = zip(*self.on_device, strict=True)
+            self.on_device, rows = [], fetched(steps)
+            for iteration, row in zip(iterations, rows, strict=True):
+                refuse_non_finite(row, iteration)
+            self.terms += rows
+        self.batch += time.perf_counter() - before
+        return self.terms[-1]
 
     def loop_again(self) -> None:
         self.mark = time.perf_counter()

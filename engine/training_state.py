@@ -6,6 +6,7 @@ random numbers of an iteration are functions of seed and iteration, and need no 
 """
 
 import logging
+import math
 import os
 import shutil
 from collections.abc import Mapping
@@ -21,24 +22,29 @@ from inpainting.checkpoint import LATEST, PARAMS, read_meta, read_state, write_a
 log = logging.getLogger("paddle_pconv")
 
 OPTIMIZER = "model.pdopt"
+BEST = "best"
 
 
 class CheckpointFolder:
-    """The ``checkpoints/`` of a run: ``iter_N/`` for each state, ``latest`` pointing at the newest.
+    """The ``checkpoints/`` of a run: ``iter_N/`` for each state, with the links ``latest`` and ``best``.
+
+    The best has the highest validation PSNR. It is told from what each meta.json says of its own state, so that a run
+    killed between two files knows it when it goes on.
 
     Args:
-        keep: how many of the newest stay; 0 keeps all.
+        keep: how many of the newest stay, the best beside them; 0 keeps all.
     """
 
     def __init__(self, directory: str | os.PathLike, keep: int = 0):
         self.directory, self.keep = Path(directory), keep
 
     def save(self, model: nn.Layer, iteration: int, states: Mapping[str, dict], **meta) -> Path:
-        """Write ``iter_N`` whole or not at all, turn ``latest`` to it, then remove those too old to be kept.
+        """Write ``iter_N`` whole or not at all, turn the links, then remove those too old to be kept.
 
         Args:
             states: file name to arrays or tensors by name.
-            meta: further entries of meta.json.
+            meta: further entries of meta.json; ``validation``, where the state was measured: ``psnr`` in dB, and
+                ``pictures``, by which one validation set is told from another.
         """
         final = self.directory / f"iter_{iteration}"
         temporary = self.directory / f".iter_{iteration}.{os.getpid()}.tmp"
@@ -52,10 +58,17 @@ class CheckpointFolder:
             os.replace(temporary, final)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
-        self._point_latest_at(final.name)
+        self._point(LATEST, final.name)
+        best = self._best()
+        self._point(BEST, best)
         for old in self._by_age()[self.keep :] if self.keep else []:
-            shutil.rmtree(old, ignore_errors=True)
+            if old.name != best:
+                shutil.rmtree(old, ignore_errors=True)
         return final
+
+    def best_psnr(self, pictures: str) -> float:
+        """The highest validation PSNR on these pictures so far, in dB; below all others where there is none."""
+        return max((v["psnr"] for v, _ in self._measured() if v["pictures"] == pictures), default=-math.inf)
 
     def newest(self) -> Path | None:
         """The newest checkpoint that is whole; damaged ones are reported to the logger. None where there is none."""
@@ -70,11 +83,33 @@ class CheckpointFolder:
         found = {int(path.name[5:]): path for path in self.directory.glob("iter_*") if path.name[5:].isdigit()}
         return [found[iteration] for iteration in sorted(found, reverse=True)]
 
-    def _point_latest_at(self, name: str) -> None:
-        link = self.directory / f".{LATEST}.{os.getpid()}.tmp"
+    def _measured(self) -> list[tuple[dict, str]]:
+        """Validation and name of each checkpoint that has one, oldest first."""
+        found = [(_validation(directory), directory.name) for directory in reversed(self._by_age())]
+        return [(validation, name) for validation, name in found if validation]
+
+    def _best(self) -> str | None:
+        """Of those that were measured on the same pictures as the last one; of equals the oldest."""
+        measured = self._measured()
+        rivals = [(v["psnr"], name) for v, name in measured if v["pictures"] == measured[-1][0]["pictures"]]
+        return max(rivals, key=lambda entry: entry[0])[1] if rivals else None
+
+    def _point(self, name: str, target: str | None) -> None:
+        if target is None:
+            (self.directory / name).unlink(missing_ok=True)
+            return
+        link = self.directory / f".{name}.{os.getpid()}.tmp"
         link.unlink(missing_ok=True)
-        link.symlink_to(name, target_is_directory=True)
-        os.replace(link, self.directory / LATEST)
+        link.symlink_to(target, target_is_directory=True)
+        os.replace(link, self.directory / name)
+
+
+def _validation(directory: Path) -> dict:
+    """What a checkpoint says of its validation; nothing where it was not measured."""
+    try:
+        return read_meta(directory).get("validation", {})
+    except InputError:
+        return {}
 
 
 def damage(directory: Path) -> str | None:

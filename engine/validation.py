@@ -1,9 +1,11 @@
 """A fixed set of pictures and holes on which a run measures itself."""
 
 import functools
+import hashlib
 import itertools
 import logging
-from collections.abc import Callable, Iterator
+import math
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
@@ -22,17 +24,18 @@ log = logging.getLogger("paddle_pconv")
 
 
 class ValidationSet:
-    """The first ``count`` pictures, centred, each with a generated hole.
+    """``count`` pictures, evenly spaced over the source and centred, each with a generated hole.
 
-    Irregular ones are of the buckets in turn. The holes are the same in every run, whatever its seed, so runs over the
-    same pictures can be compared.
+    In place of a picture that cannot be read comes the next that can; of fewer than ``count`` pictures some come again,
+    under other holes. Irregular holes are of the buckets in turn. The holes are the same in every run,
+    whatever its seed, so runs over the same pictures can be compared.
 
     Args:
         shape: see ``datasets.inpainting.GeneratedMasks``.
     """
 
     def __init__(self, pictures: PictureSource, image_size: int, count: int, shape: str = "irregular"):
-        readable = list(itertools.islice(_readable(pictures), count))
+        readable = list(_spread(pictures, count))
         if not readable:
             raise InputError(
                 f"expected validation pictures, none of the {len(pictures)} can be read: check the dataset"
@@ -52,9 +55,22 @@ class ValidationSet:
         return bucket_rows(distributed.gathered([_measure(*item, inpaint) for item in share]))
 
     @functools.cached_property
-    def mean_fill_psnr(self) -> float:
-        """What filling each hole with the picture's mean colour gives, in dB: less is no painting."""
-        return float(np.mean([psnr(gt, mean(gt, mask == 0)) for gt, mask in zip(self.gts, self.masks, strict=True)]))
+    def mean_fill_psnr(self) -> float | None:
+        """What filling each hole with the picture's mean colour gives, in dB: less is no painting.
+
+        Pairs that it fills perfectly, those of one colour, are left out, as they are of every mean; None where all are.
+        """
+        found = [psnr(gt, mean(gt, mask == 0)) for gt, mask in zip(self.gts, self.masks, strict=True)]
+        finite = [value for value in found if math.isfinite(value)]
+        return float(np.mean(finite)) if finite else None
+
+    @functools.cached_property
+    def fingerprint(self) -> str:
+        """Tells sets of other pictures or holes apart: SHA-256 of both, shortened."""
+        digest = hashlib.sha256()
+        for array in (*self.gts, *self.masks):
+            digest.update(np.ascontiguousarray(array))
+        return digest.hexdigest()[:16]
 
     def samples(self, inpainter) -> dict[str, np.ndarray]:
         """One ``sample_row`` for each bucket, irregular and box, by its name."""
@@ -72,13 +88,37 @@ def _measure(name: str, gt: np.ndarray, mask: np.ndarray, inpaint: Callable) -> 
     return Sample(name, "generated", bucket_of(ratio), border_kind(mask), ratio, *quality)
 
 
-def _readable(pictures: PictureSource) -> Iterator[tuple[str, np.ndarray]]:
-    """Names and pictures in order; one that cannot be read is reported and left out."""
-    for i in range(len(pictures)):
-        try:
-            yield pictures.name(i), pictures[i]
-        except InputError as error:
-            log.warning("skipping %s: %s", pictures.name(i), error)
+def overall(rows: Sequence[dict]) -> dict[str, float | None]:
+    """Means of l1_percent, psnr and ssim over all pairs, from rows of ``metrics.buckets.bucket_rows``; and their count.
+
+    Identical pairs have no PSNR: without others its mean is None.
+    """
+    by_bucket = [row for row in rows if row["border"] == "all"]
+    counts = {"l1_percent": "count", "psnr": "finite", "ssim": "count"}
+    weighed = [row | {"finite": row["count"] - row["identical"]} for row in by_bucket]
+    means = {measure: _mean([(row[measure], row[count]) for row in weighed]) for measure, count in counts.items()}
+    return {"count": sum(row["count"] for row in by_bucket), **means}
+
+
+def _mean(values: Sequence[tuple[float | None, int]]) -> float | None:
+    """Of values, each with its weight."""
+    total = sum(weight for _, weight in values)
+    return sum(value * weight for value, weight in values if weight) / total if total else None
+
+
+def _spread(pictures: PictureSource, count: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and pictures, ``count`` where there are as many; one that cannot be read is reported and passed over."""
+    total, tried = len(pictures), set()
+    for wanted in (i * total // min(count, total) for i in range(min(count, total))):
+        for index in ((wanted + step) % total for step in range(total)):
+            if index in tried:
+                continue
+            tried.add(index)
+            try:
+                yield pictures.name(index), pictures[index]
+                break
+            except InputError as error:
+                log.warning("skipping %s: %s", pictures.name(index), error)
 
 
 def _in_second_half(number: int) -> bool:

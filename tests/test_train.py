@@ -58,6 +58,21 @@ def test_resume_auto_ends_where_the_unbroken_run_ends(run, pictures):
     assert same(unbroken, weights_of(broken))
 
 
+def test_another_phase_in_the_same_folder_has_its_own_max_iters(run, pictures, capsys):
+    options = f"--image_root {pictures} --perceptual_weight 0 --style_weight 0 --max_iters 2"
+    run(options)
+    tuning = options + " --phase finetune --resume auto"
+    folder = run(tuning)
+    out = capsys.readouterr().out
+    assert "start anew, and --max_iters 2 counts from iteration 2 on" in out and "iterations 2 to 4" in out
+    meta = json.loads((folder / "checkpoints/latest/meta.json").read_text())
+    assert (meta["iter"], meta["phase"], meta["phase_start"]) == (4, "finetune", 2)
+    assert "iter: 3/4" in (folder / "train.log").read_text() and "lr: 5e-05" in (folder / "train.log").read_text()
+    run(tuning)
+    out = capsys.readouterr().out
+    assert "nothing was left to do of 4 iterations" in out and "done:" not in out and "anew" not in out
+
+
 def test_an_earlier_run_is_moved_aside_not_overwritten(run, pictures, capsys):
     folder = run(f"--image_root {pictures} --max_iters 1 --perceptual_weight 0 --style_weight 0")
     old = (folder / "metrics.csv").read_bytes()

@@ -192,6 +192,7 @@ def _train_dygraph(work: Work, _stack: contextlib.ExitStack) -> Callable[[], obj
 
     from engine.reconstruction import ReconstructionTask
     from engine.settings import Settings
+    from engine.task import fetched
     from losses import InpaintingLoss
 
     settings = Settings(max_iters=1, batch_size=work.batch_size, lr=1e-4)
@@ -199,7 +200,7 @@ def _train_dygraph(work: Work, _stack: contextlib.ExitStack) -> Callable[[], obj
     task = ReconstructionTask(_network(work), criterion, settings)
     task.train()
     batch = tuple(paddle.to_tensor(array) for array in _inputs(work))
-    return lambda: task.step([batch])
+    return lambda: fetched([task.step([batch])])
 
 
 def _torch_network(work: Work, stack: contextlib.ExitStack):

@@ -2,6 +2,7 @@
 
 import contextlib
 import csv
+import itertools
 import os
 import signal
 
@@ -9,11 +10,13 @@ import numpy as np
 import paddle
 import pytest
 
+import engine.trainer
 from datasets.inpainting import GeneratedMasks, InpaintingDataset, SamplePhotos, StreamBatchSampler
+from engine import distributed
 from engine.readers import read_batches
 from engine.reconstruction import ReconstructionTask
 from engine.settings import Settings, decay
-from engine.task import NonFiniteLossError
+from engine.task import NonFiniteLossError, fetched
 from engine.trainer import Stopped, Trainer
 from engine.validation import ValidationSet
 from inpainting.checkpoint import load_weights, read_meta
@@ -153,7 +156,47 @@ def test_averaged_weights_are_saved_and_used(tmp_path):
 
 def test_only_the_newest_checkpoints_are_kept(tmp_path):
     make_trainer(tmp_path, save_every=1, keep=2).run()
-    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["iter_3", "iter_4", "latest"]
+    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["best", "iter_3", "iter_4", "latest"]
+
+
+def measure(trainer, *psnrs):
+    """Have its validations find these, in turn."""
+    rest = itertools.cycle(psnrs)
+    row = {"bucket": "0.1-0.2", "border": "all", "count": 6, "identical": 0, "l1_percent": 1.0, "ssim": 0.5}
+    trainer.validation.measure = lambda inpaint: [row | {"psnr": next(rest)}]
+    trainer.validation.samples = lambda inpainter: {"none": np.zeros([8, 8, 3], np.uint8)}
+    return trainer
+
+
+def checkpoints_of(log_dir):
+    """Names; of links with what they point at."""
+    found = (log_dir / "checkpoints").iterdir()
+    return {f"{p.name} {p.readlink()}" if p.is_symlink() else p.name for p in found}
+
+
+def test_the_best_is_saved_whenever_it_is_found_and_never_pruned(tmp_path):
+    trainer = measure(make_trainer(tmp_path, val_every=1, save_every=4, keep=1), 5.0, 20.0, 7.0, 6.0)
+    trainer.run()
+    assert checkpoints_of(tmp_path) == {"iter_2", "iter_4", "latest iter_4", "best iter_2"}
+    validation = read_meta(tmp_path / "checkpoints" / "best")["validation"]
+    assert validation == {"psnr": 20.0, "pictures": trainer.validation.fingerprint}
+
+
+@pytest.mark.parametrize(
+    ("psnrs", "left"),
+    [
+        ((8.0, 19.0), {"iter_2", "iter_6", "latest iter_6", "best iter_2"}),
+        ((21.0, 8.0), {"iter_5", "iter_6", "latest iter_6", "best iter_5"}),
+    ],
+)
+def test_the_best_is_known_to_a_resumed_run(tmp_path, psnrs, left):
+    settings = {"val_every": 1, "save_every": 4, "keep": 1}
+    measure(make_trainer(tmp_path, **settings), 5.0, 20.0, 7.0, 6.0).run()
+    (tmp_path / "checkpoints" / "best").unlink()  # as if it had been killed in between
+    resumed = make_trainer(tmp_path, max_iters=6, **settings)
+    resumed.resume(tmp_path / "checkpoints" / "iter_4")
+    measure(resumed, *psnrs).run()
+    assert checkpoints_of(tmp_path) == left
 
 
 def test_a_signal_saves_and_stops(tmp_path):
@@ -192,6 +235,87 @@ def test_a_loss_that_is_not_finite_stops_and_names_the_term(tmp_path):
     with pytest.raises(NonFiniteLossError, match=r"iteration 1: expected finite loss terms, got hole ="):
         trainer.run()
     assert not (tmp_path / "checkpoints").exists()
+
+
+@pytest.mark.parametrize(("save_every", "noticed"), [(100, 6), (5, 5)])
+def test_it_is_noticed_before_the_next_line_of_the_log_and_before_anything_is_saved(tmp_path, save_every, noticed):
+    trainer = make_trainer(tmp_path, max_iters=50, log_every=3, val_every=100, save_every=save_every)
+    step = trainer.task.step
+    trainer.task.step = lambda batches: {
+        name: term / (0.0 if trainer.iteration == 3 else 1.0) for name, term in step(batches).items()
+    }
+    with pytest.raises(NonFiniteLossError, match=r"^iteration 4: expected finite loss terms, got valid = inf"):
+        trainer.run()
+    assert trainer.iteration == noticed and not (tmp_path / "checkpoints").exists()
+
+
+def test_values_are_fetched_when_they_are_logged_and_not_in_between(tmp_path, monkeypatch):
+    trainer = measure(make_trainer(tmp_path, max_iters=7, log_every=3, val_every=7, save_every=7), 9.0)
+    seen = []
+    monkeypatch.setattr(engine.trainer, "fetched", lambda steps: seen.append(trainer.iteration) or fetched(steps))
+    trainer.run()
+    assert seen == [1, 3, 6, 7]  # 1: for the alarms of the first iteration
+    losses = [float(row["loss"]) for row in rows_of(tmp_path) if row["loss"]]
+    measure(make_trainer(tmp_path / "each", max_iters=7, val_every=7, save_every=7), 9.0).run()
+    each = [float(row["loss"]) for row in rows_of(tmp_path / "each") if row["loss"]]
+    assert losses == pytest.approx([np.mean(each[:3]), np.mean(each[3:6]), each[6]], rel=1e-4)
+
+
+def test_many_processes_exchange_nothing_beside_gradients_but_to_log_and_save(tmp_path, monkeypatch):
+    trainer = measure(make_trainer(tmp_path, max_iters=7, log_every=3, val_every=7, save_every=7), 9.0)
+    seen = []
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(distributed, "gathered", list)
+    monkeypatch.setattr(
+        paddle.distributed, "all_reduce", lambda t: seen.append(trainer.iteration) or t.set_value(t + t)
+    )
+    trainer.run()  # as one of two that do the same
+    assert set(seen) == {1, 3, 6, 7} and seen.count(6) == 2  # the terms, and whether to stop
+
+
+def test_a_signal_to_one_of_many_processes_stops_all_when_they_log(tmp_path, monkeypatch):
+    trainer = make_trainer(tmp_path, max_iters=50, log_every=3, val_every=100, save_every=100)
+    asked = []
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(distributed, "mean", lambda values: values)
+    monkeypatch.setattr(distributed, "average", lambda tensors: None)
+    monkeypatch.setattr(distributed, "any_of", lambda flag: asked.append(flag) or trainer.iteration >= 5)
+    with pytest.raises(Stopped, match="iter_6"):
+        trainer.run()
+    assert asked == [False, False]
+
+
+def test_another_phase_begins_its_schedules_anew_counts_max_iters_from_there_and_resumes(tmp_path):
+    def of_phase(phase, directory, max_iters):
+        schedule = {"lr_schedule": "linear", "warmup_iters": 2, "ema_decay": 0.9, "max_iters": max_iters}
+        return measure(make_trainer(directory, phase=phase, **schedule), 9.0)
+
+    of_phase("initial", tmp_path, 2).run()
+    tuning = of_phase("finetune", tmp_path, 4)
+    tuning.resume(tmp_path / "checkpoints" / "iter_2")
+    assert (tuning.iteration, tuning.phase_start, tuning.last_iteration) == (2, 2, 6)
+    assert (tuning.ema.updates, tuning.position) == (0, 4)
+    tuning.run()
+    rates = [float(row["lr"]) for row in rows_of(tmp_path) if row["lr"]]
+    assert rates == pytest.approx([0.5e-3, 0.5e-3, 0.5e-3, 0.75e-3, 0.5e-3, 0.25e-3])
+    meta = read_meta(tmp_path / "checkpoints" / "latest")
+    assert (meta["iter"], meta["phase"], meta["phase_start"]) == (6, "finetune", 2)
+    resumed = of_phase("finetune", tmp_path / "b", 4)
+    resumed.resume(tmp_path / "checkpoints" / "iter_4")
+    assert (resumed.iteration, resumed.phase_start, resumed.last_iteration) == (4, 2, 6)
+    resumed.run()
+    for name, value in state_of(tuning).items():
+        np.testing.assert_array_equal(value, state_of(resumed)[name], err_msg=name)
+
+
+def test_with_nothing_left_to_do_the_state_is_in_the_runs_folder_all_the_same(tmp_path):
+    measure(make_trainer(tmp_path / "a"), 9.0).run()
+    elsewhere = make_trainer(tmp_path / "b")
+    elsewhere.resume(tmp_path / "a" / "checkpoints" / "iter_4")
+    elsewhere.run()
+    assert elsewhere.iteration == 4 and checkpoints_of(tmp_path / "b") == {"iter_4", "latest iter_4"}
+    for name, value in state_of(elsewhere).items():
+        np.testing.assert_array_equal(value, load_weights(tmp_path / "b").state_dict()[name].numpy(), err_msg=name)
 
 
 def test_fine_tuning_leaves_the_encoders_normalisation_alone(tmp_path):

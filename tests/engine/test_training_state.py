@@ -1,6 +1,7 @@
 """Checkpoints: whole or not there, checked, pruned, and passed over when damaged."""
 
 import logging
+import math
 import shutil
 
 import paddle
@@ -77,6 +78,54 @@ def test_a_missing_checkpoint_is_passed_over_and_none_is_none(folder, tmp_path):
 def test_a_half_written_checkpoint_is_none(folder):
     shutil.copytree(folder.directory / "iter_20", folder.directory / ".iter_30.1.tmp")
     assert folder.newest().name == "iter_20"
+
+
+def save(folder, model, iteration, psnr=None, pictures="a"):
+    meta = {} if psnr is None else {"validation": {"psnr": psnr, "pictures": pictures}}
+    return folder.save(model, iteration, {}, **meta)
+
+
+def names(folder):
+    return {f"{p.name} {p.readlink()}" if p.is_symlink() else p.name for p in folder.directory.iterdir()}
+
+
+def test_the_best_is_kept_beside_the_newest(model, tmp_path):
+    folder = CheckpointFolder(tmp_path, keep=2)
+    for iteration, psnr in ((1, 20.0), (2, 30.0), (3, None), (4, 25.0), (5, 30.0), (6, None)):
+        save(folder, model, iteration, psnr)
+    assert names(folder) == {"iter_2", "iter_5", "iter_6", "latest iter_6", "best iter_2"}  # of equals the first
+    assert (folder.best_psnr("a"), folder.best_psnr("b")) == (30.0, -math.inf)
+    assert load_weights(tmp_path / "best").model_name == "pconv_unet"
+
+
+def test_one_that_was_measured_and_not_yet_pointed_at_is_not_lost(model, tmp_path):
+    folder = CheckpointFolder(tmp_path, keep=1)
+    save(folder, model, 1, 20.0)
+    (tmp_path / "best").unlink()
+    save(folder, model, 2)
+    assert names(folder) == {"iter_1", "iter_2", "latest iter_2", "best iter_1"}
+
+
+def test_a_figure_of_other_pictures_is_no_rival(model, tmp_path):
+    folder = CheckpointFolder(tmp_path, keep=1)
+    save(folder, model, 1, 40.0)
+    save(folder, model, 2, 20.0, pictures="b")
+    assert names(folder) == {"iter_2", "latest iter_2", "best iter_2"}
+
+
+def test_a_best_that_is_written_over_or_damaged_is_best_no_more(model, tmp_path):
+    folder = CheckpointFolder(tmp_path)
+    for iteration, psnr in ((1, 20.0), (2, 30.0), (3, 10.0)):
+        save(folder, model, iteration, psnr)
+    save(folder, model, 2)  # of a run that went back to 1
+    assert "best iter_1" in names(folder)
+    (tmp_path / "iter_1" / "meta.json").write_text("{")
+    save(folder, model, 4)
+    assert "best iter_3" in names(folder)
+    for path in tmp_path.glob("iter_*"):
+        shutil.rmtree(path)
+    save(folder, model, 5)
+    assert names(folder) == {"iter_5", "latest iter_5"}
 
 
 def test_an_optimizer_of_another_network_is_refused(folder):
