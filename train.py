@@ -134,6 +134,7 @@ def build_model(options: argparse.Namespace):
         "output": options.output_activation,
         "prior": options.prior,
         "norm": options.norm,
+        "mask_channel": None if options.mask_channel is None else options.mask_channel == "yes",
     }
     try:
         model = build(options.model, **{key: value for key, value in of_network.items() if value is not None})

@@ -139,8 +139,13 @@ def apply_preset(parser: Parser, path: str | os.PathLike) -> None:
             close = difflib.get_close_matches(key, known, 1)
             hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(sorted(known))}"
             raise InputError(f"{path}: expected keys that are options of {parser.prog}, got {key!r}; {hint}")
-    typed = [word for key, value in preset.items() if value is not None for word in (f"--{key}", str(value))]
+    typed = [word for key, value in preset.items() if value is not None for word in (f"--{key}", _as_typed(value))]
     parser.set_defaults(**{key: getattr(parser.parse_args(typed), key) for key in preset})
+
+
+def _as_typed(value: object) -> str:
+    """YAML reads a plain yes or no as true or false."""
+    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
 
 
 def _read_preset(path: str | os.PathLike) -> dict:

@@ -112,6 +112,11 @@ def _add_model_options(group) -> None:
         choices=("batch", "none"),
         help="of a U-Net; batch normalisation, as in the paper, when not given",
     )
+    group.add_argument(
+        "--mask_channel",
+        choices=("yes", "no"),
+        help="give conv_unet the mask as a fourth channel; no, as in the paper, when not given",
+    )
     group.add_argument("--weights", metavar="FILE|DIR", help="start from these weights")
 
 
@@ -123,7 +128,8 @@ def _add_schedule_options(group) -> None:
         "--lr",
         type=positive_float,
         metavar="X",
-        help="learning rate of Adam; 2e-4, or 5e-5 to finetune, or 1e-4 of deepfill_v1, when not given",
+        help="learning rate of Adam; 2e-4, or 5e-5 to finetune, or 1e-4 of deepfill_v1, when not given; a preset's is "
+        "that of its phase, and a quarter of it to finetune after the initial one",
     )
     group.add_argument(
         "--lr_schedule",
@@ -134,7 +140,7 @@ def _add_schedule_options(group) -> None:
     group.add_argument(
         "--warmup_iters", type=count_int, default=0, metavar="N", help="iterations in which the learning rate rises"
     )
-    group.add_argument("--max_iters", type=positive_int, default=500_000, metavar="N", help="iterations in all")
+    group.add_argument("--max_iters", type=positive_int, default=500_000, metavar="N", help="iterations of the phase")
     group.add_argument(
         "--batch_size", type=positive_int, default=6, metavar="N", help="pictures that go through the network at once"
     )
@@ -160,7 +166,7 @@ def _add_schedule_options(group) -> None:
         type=count_int,
         default=0,
         metavar="N",
-        help="iterations with style weight 1 before --style_weight",
+        help="iterations of the initial phase with style weight 1 before --style_weight",
     )
     group.add_argument("--amp", choices=("O0", "O1"), default="O0", help="O1: float16 where it is safe, on GPU")
     group.add_argument(
@@ -240,13 +246,13 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
         InputError: a preset that is missing, damaged, or has a key that is no option.
     """
     parser = train_parser()
-    defaults = vars(parser.parse_args([]))
-    asked = parser.parse_args(argv)
-    default, samples = (os.path.relpath(CONFIGS / name) for name in _DEFAULT_PRESETS[is_adversarial(asked.model)])
-    config = asked.config or default
+    defaults, typed = vars(parser.parse_args([])), _typed(argv)
+    model = typed.get("model", defaults["model"])
+    default, samples = (os.path.relpath(CONFIGS / name) for name in _DEFAULT_PRESETS[is_adversarial(model)])
+    config = typed.get("config") or default
     apply_preset(parser, config)
     absent = parser.get_default("image_root")
-    if not (asked.config or asked.image_root or Path(absent).exists()):
+    if not (typed.get("config") or typed.get("image_root") or Path(absent).exists()):
         config, parser = samples, train_parser()
         apply_preset(parser, config)
         print(
@@ -255,11 +261,43 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
         )
     options = parser.parse_args(argv)
     options.config = config
+    _settle_phase(options, typed, parser.get_default("phase"))
+    _refuse_hole_of_other_masks(options, typed, parser.get_default("mask_root"))
     defaults["dry_run"] = options.dry_run  # not of the run's
     changed = {key: value for key, value in vars(options).items() if value != defaults[key]}
     _refuse_options_of_others(options.model, changed)
     options.lr = options.lr or (ADVERSARIAL_LR if is_adversarial(options.model) else PHASE_LR[options.phase])
     return options, changed
+
+
+def _typed(argv: Sequence[str] | None) -> dict:
+    """The options that are on the command line, and no others."""
+    parser = train_parser()
+    for action in parser._actions:
+        action.default = argparse.SUPPRESS
+    return vars(parser.parse_args(argv))
+
+
+def _settle_phase(options: argparse.Namespace, typed: dict, preset_phase: str) -> None:
+    """A preset's learning rate is that of its own phase; in the other one it stands in the paper's ratio to it.
+
+    The style weight warms up in the initial phase alone: what is tuned finely paints already.
+    """
+    if options.lr and "lr" not in typed:
+        options.lr *= PHASE_LR[options.phase] / PHASE_LR[preset_phase]
+    if options.phase == "finetune":
+        if typed.get("style_warmup_iters"):
+            raise InputError("--style_warmup_iters: means nothing to --phase finetune, which goes on; leave it out")
+        options.style_warmup_iters = 0
+
+
+def _refuse_hole_of_other_masks(options: argparse.Namespace, typed: dict, preset_root: str | None) -> None:
+    """The colour that a preset gives is that of its own masks: taken for others' it would turn the training around."""
+    if preset_root and options.hole == "black" and "hole" not in typed and options.mask_root != preset_root:
+        raise InputError(
+            f"--mask_root {options.mask_root}: expected --hole white or --hole black beside it, got neither, and the "
+            f"preset's black is said of {preset_root} (NVIDIA's training masks are black, their test masks white)"
+        )
 
 
 def is_adversarial(model: str) -> bool:
@@ -278,6 +316,8 @@ def _refuse_options_of_others(model: str, changed: dict) -> None:
     foreign = {action.dest for action in group._group_actions}
     if is_adversarial(model):
         foreign |= {"depth", "output_activation", "prior", "norm", "phase", "style_warmup_iters", "sync_norm"}
+    if model != "conv_unet":
+        foreign |= {"mask_channel"}
     for key in changed:
         if key in foreign:
             raise InputError(f"--{key}: means nothing to --model {model}; leave it out, or choose another network")

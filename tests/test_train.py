@@ -58,6 +58,14 @@ def test_resume_auto_ends_where_the_unbroken_run_ends(run, pictures):
     assert same(unbroken, weights_of(broken))
 
 
+@pytest.mark.parametrize(("given", "channels"), [("", 3), ("--mask_channel no", 3), ("--mask_channel yes", 4)])
+def test_the_mask_as_a_fourth_channel_of_conv_unet(run, pictures, given, channels):
+    options = f"--image_root {pictures} --model conv_unet --perceptual_weight 0 --style_weight 0 --max_iters 1"
+    model = load_weights(run(f"{options} {given}"))
+    assert model.model_options["mask_channel"] is (channels == 4)
+    assert model.encoder[0].conv.weight.shape[1] == channels
+
+
 def test_another_phase_in_the_same_folder_has_its_own_max_iters(run, pictures, capsys):
     options = f"--image_root {pictures} --perceptual_weight 0 --style_weight 0 --max_iters 2"
     run(options)

@@ -38,6 +38,107 @@ def test_learning_rate_follows_the_phase(tmp_path):
     assert rates == [2e-4, 5e-5]
 
 
+PAPER = {"valid_weight": 1, "hole_weight": 6, "perceptual_weight": 0.05, "style_weight": 120, "tv_weight": 0.1}
+SIDE_256 = PAPER | {"image_size": 256, "depth": 7, "base_channels": 64, "batch_size": 16, "style_warmup_iters": 0}
+SIDE_512 = PAPER | {"image_size": 512, "depth": 8, "base_channels": 64, "batch_size": 6, "style_warmup_iters": 0}
+NVIDIA = {"mask_root": "data/irregular_masks_train", "hole": "black", "mask_dilate": "yes"}
+INITIAL, FINETUNE = {"lr": 2e-4}, {"lr": 5e-5}
+UNETS = {  # what each preset must say in the initial phase, and in fine-tuning
+    "celeba.yaml": (SIDE_256 | INITIAL, SIDE_256 | FINETUNE),
+    "celeba_finetune.yaml": (SIDE_256 | INITIAL, SIDE_256 | FINETUNE),
+    "paper_512.yaml": (SIDE_512 | NVIDIA | INITIAL, SIDE_512 | NVIDIA | FINETUNE),
+    "places2.yaml": (SIDE_512 | INITIAL, SIDE_512 | FINETUNE),
+    "places2_finetune.yaml": (SIDE_512 | INITIAL, SIDE_512 | FINETUNE),
+    "sunnerli_two_stage.yaml": (SIDE_256 | INITIAL | {"style_warmup_iters": 126620}, SIDE_256 | FINETUNE),
+    "samples.yaml": (PAPER | {"style_weight": 1, "lr": 2e-3}, PAPER | {"style_weight": 1, "lr": 5e-4}),
+}
+DEEPFILL = {"discounted_weight": 1.2, "known_weight": 1.2, "coarse_weight": 1.2, "adversarial_weight": 0.001}
+DEEPFILL |= {"critic_steps": 5, "penalty_weight": 10, "hole_shape": "box", "lr_schedule": "constant"}
+DEEPFILLS = {
+    "deepfill_celeba.yaml": DEEPFILL | {"lr": 1e-4, "discount": 0.9, "base_channels": 32},
+    "deepfill_places2.yaml": DEEPFILL | {"lr": 1e-4, "discount": 0.99, "base_channels": 32},
+    "deepfill_samples.yaml": DEEPFILL | {"lr": 1e-3, "discount": 0.9, "lr_schedule": "linear"},
+}
+
+
+def test_every_preset_has_its_line_below():
+    assert {path.name for path in (ROOT / "configs").glob("*.yaml")} == {*UNETS, *DEEPFILLS}
+
+
+@pytest.mark.parametrize("phase", [0, 1], ids=["initial", "finetune"])
+@pytest.mark.parametrize("preset", UNETS)
+def test_a_preset_says_what_the_paper_says_of_the_phase(preset, phase):
+    options, changed = parse_train(
+        ["--config", str(ROOT / "configs" / preset), "--phase", ("initial", "finetune")[phase]]
+    )
+    expected = UNETS[preset][phase]
+    assert {key: getattr(options, key) for key in expected} == pytest.approx(expected)
+    assert changed.get("lr", options.lr) == options.lr
+
+
+@pytest.mark.parametrize("preset", UNETS)
+def test_a_preset_says_it_of_its_own_phase_unasked(preset):
+    options, _ = parse_train(["--config", str(ROOT / "configs" / preset)])
+    assert options.phase == ("finetune" if "finetune" in preset else "initial")
+    assert options.lr == pytest.approx(UNETS[preset][options.phase == "finetune"]["lr"])
+
+
+@pytest.mark.parametrize("preset", DEEPFILLS)
+def test_a_preset_of_deepfill_says_what_the_author_says_and_has_no_phases(preset):
+    arguments = ["--config", str(ROOT / "configs" / preset)]
+    options, _ = parse_train(arguments)
+    assert {key: getattr(options, key) for key in DEEPFILLS[preset]} == DEEPFILLS[preset]
+    with pytest.raises(InputError, match="--phase: means nothing"):
+        parse_train([*arguments, "--phase", "finetune"])
+
+
+@pytest.mark.parametrize(
+    ("preset", "typed", "rate"),
+    [
+        ("lr: 1.0e-3", "--phase finetune", 2.5e-4),
+        ("lr: 1.0e-3\nphase: finetune", "", 1e-3),
+        ("lr: 1.0e-3\nphase: finetune", "--phase initial", 4e-3),
+        ("lr: 1.0e-3", "--phase finetune --lr 7e-4", 7e-4),
+        ("phase: finetune", "--lr 7e-4", 7e-4),
+    ],
+)
+def test_a_presets_rate_is_that_of_its_phase_and_a_typed_one_is_taken_as_it_is(tmp_path, preset, typed, rate):
+    (tmp_path / "a.yaml").write_text(preset)
+    options, changed = parse_train(["--config", str(tmp_path / "a.yaml"), *typed.split()])
+    assert options.lr == changed["lr"] == pytest.approx(rate)
+
+
+def test_style_warm_up_is_of_the_initial_phase():
+    with pytest.raises(InputError, match="--style_warmup_iters: means nothing to --phase finetune"):
+        parse_train(["--config", "configs/celeba.yaml", "--phase", "finetune", "--style_warmup_iters", "10"])
+
+
+def test_a_presets_colour_of_the_hole_is_not_taken_for_other_masks():
+    preset = ["--config", str(ROOT / "configs/paper_512.yaml")]
+    with pytest.raises(InputError, match=r"--mask_root mine: expected --hole white or --hole black beside it"):
+        parse_train([*preset, "--mask_root", "mine"])
+    for hole in ("white", "black"):
+        assert parse_train([*preset, "--mask_root", "mine", "--hole", hole])[0].hole == hole
+    assert parse_train([*preset, "--mask_root", NVIDIA["mask_root"]])[0].hole == "black"
+    assert parse_train(["--config", str(ROOT / "configs/celeba.yaml"), "--mask_root", "mine"])[0].hole == "white"
+
+
+def test_yes_and_no_in_a_preset_need_no_quotes(tmp_path):
+    (tmp_path / "a.yaml").write_text("mask_dilate: no\nsync_norm: yes\nnum_workers: 1\nseed: 0\n")
+    options, _ = parse_train(["--config", str(tmp_path / "a.yaml")])
+    assert (options.mask_dilate, options.sync_norm, options.num_workers, options.seed) == ("no", "yes", 1, 0)
+
+
+def test_the_mask_channel_is_of_conv_unet():
+    def parse(model, preset="celeba.yaml"):
+        return parse_train(["--config", str(ROOT / "configs" / preset), "--model", model, "--mask_channel", "yes"])
+
+    assert parse("conv_unet")[0].mask_channel == "yes"
+    for others in (["pconv_unet"], ["pconv_residual_unet"], ["deepfill_v1", "deepfill_celeba.yaml"]):
+        with pytest.raises(InputError, match=f"--mask_channel: means nothing to --model {others[0]}"):
+            parse(*others)
+
+
 def test_without_the_default_dataset_sample_photos_are_used_and_said(tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     assert parse_train([])[0].image_root is None
