@@ -69,6 +69,7 @@ def attempt(job: Job, inpainter, options: argparse.Namespace) -> str | None:
 
 
 def fill(job: Job, inpainter, output: Path, grid: bool, show_attention: bool) -> None:
+    from inpainting.reach import reach_warning
     from inpainting.views import sample_row
 
     picture = job.picture()
@@ -83,6 +84,8 @@ def fill(job: Job, inpainter, output: Path, grid: bool, show_attention: bool) ->
     if mask.all():
         tqdm.write(f"warning: {job.name}: the mask has no hole, the picture comes back as it is", file=sys.stderr)
     views = inpainter.views(picture, mask == 0)
+    if warning := reach_warning(inpainter.unreached(mask == 0)):
+        tqdm.write(f"warning: {job.name}: {warning}", file=sys.stderr)
     write_picture(output / f"{job.name}.png", np.where(mask[..., None] == 0, views["output"], picture))
     if job.mask_is_generated:
         write_mask(output / f"{job.name}_mask.png", mask)

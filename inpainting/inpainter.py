@@ -1,5 +1,6 @@
 """Filling the holes of one picture with a trained network: what test.py, eval.py and the web page share."""
 
+import functools
 import os
 
 import numpy as np
@@ -10,6 +11,7 @@ from datasets.images import to_float, to_uint8
 from errors import InputError
 from inpainting.checkpoint import PARAMS, load_weights, weights_directory
 from inpainting.exported import StaticModel
+from inpainting.reach import mask_network, unreached_share
 from models.contextual_attention import offsets_to_picture
 from models.deepfill import OFFSETS_STEP, DeepFillV1
 
@@ -77,6 +79,14 @@ class Inpainter:
         coarse, output = (to_uint8(t.numpy()[0]) for t in (stages.coarse, stages.refined))
         shown = attention_picture(picture, hole, stages.offsets.numpy()[0])
         return {"coarse": coarse, "output": output, "attention": shown}
+
+    def unreached(self, hole: np.ndarray) -> float:
+        """The share of the hole's pixels that the network cannot paint; see ``inpainting.reach``."""
+        return unreached_share(self._mask_network, hole)
+
+    @functools.cached_property
+    def _mask_network(self):
+        return mask_network(self.model)
 
     @property
     def has_attention(self) -> bool:

@@ -184,12 +184,19 @@ class PartialUpConv2D(nn.Layer):
         """``forward`` for features that are 0 already where their masks are."""
         up_filter, skip_filter = self.filters()
         out = F.conv2d_transpose(x, up_filter, stride=2, padding=1) + F.conv2d(skip, skip_filter, padding=1)
+        ratio, new_mask = self._ratio_and_mask(mask, skip_mask)
+        return _rescale(out, ratio, new_mask, self.bias), new_mask
+
+    def updated_mask(self, mask: paddle.Tensor, skip_mask: paddle.Tensor) -> paddle.Tensor:
+        """mask' alone, [N, 1, 2H, 2W]."""
+        return self._ratio_and_mask(mask, skip_mask)[1]
+
+    def _ratio_and_mask(self, mask: paddle.Tensor, skip_mask: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
         count = paddle.concat(
             [_upsample(_valid_channels(mask, self.up_channels)), _valid_channels(skip_mask, self.skip_channels)], axis=1
         )
         box = paddle.ones([1, 2, 3, 3], "float32")
-        ratio, new_mask = _window_ratio(count, box, self.up_channels + self.skip_channels, {"padding": 1})
-        return _rescale(out, ratio, new_mask, self.bias), new_mask
+        return _window_ratio(count, box, self.up_channels + self.skip_channels, {"padding": 1})
 
     def filters(self) -> tuple[paddle.Tensor, paddle.Tensor]:
         """Of the transposed convolution over x [C_up, C_out, 4, 4], and of that over skip [C_out, C_skip, 3, 3]."""

@@ -131,6 +131,24 @@ class UNet(nn.Layer):
             shares.append(float(mask.mean()))
         return shares
 
+    def reached(self, mask: paddle.Tensor) -> paddle.Tensor:
+        """Where the output is painted: the last layer's mask, [N, 1, H, W] {0, 1}, for a mask of that shape.
+
+        Elsewhere the last layer gives 0. Everything for a network that carries no mask.
+        """
+        if not self.carries_mask:
+            return paddle.ones_like(mask)
+        h, w = _spatial_size(mask)
+        mask, skips = _pad_to_multiple(mask, 2**self.depth), []
+        for down in self.encoder:
+            skips.append(mask)
+            mask = down.updated_mask(mask)
+        if bool(mask.all()):  # what closes here is closed in all that follows
+            return paddle.ones_like(skips[0])[:, :, :h, :w]
+        for up in self.decoder:
+            mask = up.updated_mask(mask, skips.pop())
+        return mask[:, :, :h, :w]
+
     def running_statistics(self) -> list[str]:
         """Names, in ``state_dict``, of what batch normalisation gathers while training."""
         norms = [name for name, layer in self.named_sublayers() if isinstance(layer, NORMS)]
@@ -202,6 +220,9 @@ class PartialUp(nn.Layer):
     def forward(self, x, mask, skip, skip_mask):
         x, mask = self.conv.over_masked(x, mask, skip, skip_mask)
         return (x if self.norm is None else apply_mask(leaky_relu(self.norm(x)), mask)), mask
+
+    def updated_mask(self, mask, skip_mask):
+        return self.conv.updated_mask(mask, skip_mask)
 
 
 class ConvDown(nn.Layer):

@@ -204,6 +204,15 @@ def test_an_inpainter_takes_an_export_for_weights(pair, tmp_path):
     np.testing.assert_array_equal(by_file, ours)
 
 
+def test_an_export_is_known_to_reach_as_far_as_the_network(pair):
+    model, directory = pair
+    hole = np.ones([90, 70], bool)
+    hole[:, :3] = False
+    share = Inpainter(StaticModel(directory)).unreached(hole)
+    assert share == Inpainter(model).unreached(hole)
+    assert (share > 0) == ("pconv" in model.model_name)
+
+
 def test_meta_tells_what_it_is(pair):
     model, directory = pair
     meta = json.loads((directory / "meta.json").read_text())

@@ -37,6 +37,29 @@ def test_hole_values_change_nothing_not_even_nan(name):
 
 
 @pytest.mark.parametrize("name", ["pconv_unet", "pconv_residual_unet"])
+@pytest.mark.parametrize("size", [(48, 64), (41, 70)])
+def test_the_output_is_painted_where_it_is_reached_and_nowhere_else(name, size):
+    model = build_model(name, base_channels=4, depth=2)
+    model.eval()
+    model.decoder[-1].conv.bias.set_value(paddle.to_tensor([1.0, 2.0, 3.0]))
+    for known in (2, 6, 15):  # columns at the left
+        mask = paddle.zeros([1, 1, *size])
+        mask[..., :known] = 1
+        image, _ = random_inputs(1, *size)
+        reached, output = model.reached(mask).numpy(), model(image, mask).numpy()
+        assert reached.shape == (1, 1, *size) and set(np.unique(reached)) <= {0, 1}
+        np.testing.assert_array_equal(output.any(axis=1, keepdims=True), reached == 1)
+        assert reached[..., :known].all() and not reached[..., -1].all()
+
+
+def test_all_is_reached_without_a_mask_or_across_a_narrow_hole():
+    mask = random_inputs(2, 40, 40)[1]
+    for name in ("pconv_unet", "pconv_residual_unet", "conv_unet"):
+        assert build_model(name, **SMALL).reached(mask).numpy().all()
+    assert build_model("conv_unet", **SMALL).reached(paddle.zeros([1, 1, 64, 64])).numpy().all()
+
+
+@pytest.mark.parametrize("name", ["pconv_unet", "pconv_residual_unet"])
 def test_padding_to_a_multiple_is_hole_and_nothing_else(name):
     """Padding by hand with hole gives the same picture as the network's own padding."""
     model = build_model(name, **SMALL)

@@ -1,0 +1,52 @@
+"""How far into a hole a network of partial convolutions can paint.
+
+Each layer closes a hole by the width of its filter. Of one far wider than the deepest feature's pixels the middle stays
+hole to the last, and there the network puts out nothing, which is black. What stays is a matter of the masks alone,
+which the network's own layers update; neither its weights nor the picture's colours take part.
+"""
+
+import numpy as np
+import paddle
+from paddle import nn
+
+from inpainting.exported import StaticModel
+from models import MODELS, build_model
+from models.unet import UNet
+
+
+def mask_network(model: nn.Layer | StaticModel) -> UNet | None:
+    """A network whose masks are updated as ``model``'s are: itself, or of an exported one a twin of one channel.
+
+    None where no mask is carried, as in ``conv_unet`` and ``deepfill_v1``: their output has no such limit.
+    """
+    kind = MODELS[model.model_name]
+    if not (issubclass(kind, UNet) and kind.carries_mask):
+        return None
+    if isinstance(model, StaticModel):
+        return build_model(model.model_name, **{**model.model_options, "base_channels": 1})
+    return model
+
+
+def unreached_share(network: UNet | None, hole: np.ndarray) -> float:
+    """The share of a hole's pixels that the network cannot paint, 0 to 1.
+
+    Args:
+        network: from ``mask_network``.
+        hole: [H, W], bool or {0, 1}; True = to be filled.
+    """
+    if network is None or not hole.any():
+        return 0.0
+    mask = 1 - hole.astype("float32")[None, None]
+    with paddle.no_grad():
+        reached = network.reached(paddle.to_tensor(mask)).numpy()[0, 0]
+    return float(np.mean(reached[hole.astype(bool)] == 0))
+
+
+def reach_warning(share: float) -> str | None:
+    """One line where some of a hole is out of reach; else None."""
+    if not share:
+        return None
+    return (
+        f"{100 * share:.2g} % of the hole's pixels are out of the network's reach and come back black: make the "
+        "picture smaller, or take weights trained with a larger --depth"
+    )

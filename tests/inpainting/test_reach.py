@@ -1,0 +1,44 @@
+"""What is told of holes too large for a network."""
+
+import numpy as np
+import pytest
+
+from inpainting import Inpainter
+from inpainting.reach import mask_network, reach_warning, unreached_share
+from models import MODELS, build_model
+from tests.conftest import small_options
+
+
+def square_hole(size, side):
+    hole = np.zeros([size, size], bool)
+    start = (size - side) // 2
+    hole[start : start + side, start : start + side] = True
+    return hole
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_the_share_is_that_of_what_comes_back_without_a_pixel_painted(name):
+    model = build_model(name, **small_options(name, depth=2))
+    hole = square_hole(80, 72)
+    painted = np.full([80, 80], False)
+    for seed in range(3):  # a painted pixel may be black by chance, not in every picture
+        picture = np.random.default_rng(seed).integers(1, 256, [80, 80, 3], dtype=np.uint8)
+        painted |= Inpainter(model).raw(picture, hole).any(axis=2)
+    share = Inpainter(model).unreached(hole)
+    assert (share > 0.1) == (name in ("pconv_unet", "pconv_residual_unet"))
+    assert share <= (~painted[hole]).mean()
+    assert share > 0 or (mask_network(model) is None and reach_warning(share) is None)
+
+
+def test_a_deeper_network_reaches_further_and_a_larger_hole_leaves_more():
+    def share(depth, side):
+        return unreached_share(build_model("pconv_unet", base_channels=1, depth=depth), square_hole(64, side))
+
+    assert share(2, 60) > share(2, 50) > share(2, 40) > 0
+    assert share(2, 60) > share(3, 60) > share(5, 60) == share(2, 0) == share(2, 4) == 0
+
+
+def test_the_line_names_share_and_remedy():
+    line = reach_warning(0.4511)
+    assert line.startswith("45 % of the hole's pixels") and "smaller" in line and "--depth" in line and "\n" not in line
+    assert reach_warning(0.0004).startswith("0.04 %") and reach_warning(0.0) is None
