@@ -14,10 +14,11 @@ from pathlib import Path
 
 from errors import run_cleanly
 from files import sha256_of
-from inpainting.classical import CLASSICAL, Fill
+from inpainting.classical import CLASSICAL
 from metrics.buckets import Sample, bucket_rows
-from metrics.evaluator import PairReader, evaluate, inspect_polarity, useful_workers
+from metrics.evaluator import PairReader, evaluate, inspect_masks, useful_workers
 from metrics.manifest import Pair, choose_pairs, read_manifest, root_of, spread
+from metrics.partial import PartialSamples
 from metrics.report import (
     describe_pairs,
     library_versions,
@@ -34,14 +35,26 @@ def main(argv: Sequence[str] | None = None) -> None:
     options = parse_evaluate(argv)
     read = PairReader(_root(options.images), _root(options.masks), options.hole, options.size)
     pairs = build_pairs(options, read)
-    if warning := inspect_polarity(pairs, read):
+    if warning := inspect_masks(pairs, read):
         tell(f"warning: {warning}")
-    inpaint, about = build_method(options)
-    workers = options.num_workers
-    if workers is None:
-        workers = useful_workers(len(pairs), classical=bool(options.method))
-    samples = evaluate(pairs, read, inpaint, options.protocol, workers)
-    write(options, about, samples)
+    inpaint, about, watch = build_method(options)
+    with PartialSamples(Path(options.output), identify(options, about), read.stamp) as partial:
+        if known := sum(pair in partial.known for pair in pairs):
+            tell(f"going on: {known} of {len(pairs)} pairs were measured before ({partial.path})")
+        workers = options.num_workers
+        if workers is None:
+            workers = useful_workers(len(pairs) - known, classical=bool(options.method))
+        samples, refused = evaluate(
+            pairs, read, inpaint, options.protocol, workers, partial.known, partial.add, watch and watch.look
+        )
+        write(options, about, samples, len(refused))
+    if watch and watch.warning:
+        tell(f"warning: {watch.warning}")
+    if refused:
+        tell(
+            f"{len(refused)} of {len(pairs)} pairs could not be read or filled, named above: the report is without them"
+        )
+        sys.exit(1)
 
 
 def build_pairs(options: argparse.Namespace, read: PairReader) -> list[Pair]:
@@ -56,30 +69,40 @@ def build_pairs(options: argparse.Namespace, read: PairReader) -> list[Pair]:
     return choose_pairs(options.images, options.masks, options.seed, options.limit)
 
 
-def build_method(options: argparse.Namespace) -> tuple[Fill, dict]:
-    """The function that fills holes, and what the report says of it."""
+def build_method(options: argparse.Namespace):
+    """The function that fills holes, what the report says of it, and of a network what watches its reach."""
     versions = library_versions()
     if options.method:
-        return CLASSICAL[options.method], {"method": options.method, "weights_sha256": None, "versions": versions}
+        about = {"method": options.method, "weights_sha256": None, "versions": versions}
+        return CLASSICAL[options.method], about, None
     setup_device(options.device, options.threads)
     import paddle
 
     from inpainting import Inpainter
     from inpainting.checkpoint import weights_directory, weights_file
+    from inpainting.reach import ReachWatch
 
     directory = weights_directory(options.weights or DEMO_WEIGHTS, exported=True)
     inpainter = Inpainter.from_checkpoint(directory, options.precision)
     about = {
         "method": inpainter.model.model_name,
         "weights_sha256": sha256_of(weights_file(directory)),
+        "device": paddle.get_device(),
         "versions": {"paddle": paddle.__version__, **versions},
     }
-    return inpainter.raw if options.protocol == "raw" else inpainter, about
+    return inpainter.raw if options.protocol == "raw" else inpainter, about, ReachWatch(inpainter)
 
 
-def write(options: argparse.Namespace, about: dict, samples: list[Sample]) -> None:
+def identify(options: argparse.Namespace, about: dict) -> dict:
+    """All that decides the figures of a pair; which pairs there are is left open."""
+    chosen = ("protocol", "precision", "size", "hole", "threads")
+    roots = {key: str(Path(value).resolve()) for key in ("images", "masks") if (value := getattr(options, key))}
+    return {**about, **{key: getattr(options, key) for key in chosen}, **roots}
+
+
+def write(options: argparse.Namespace, about: dict, samples: list[Sample], unreadable: int) -> None:
     """Write the report, and print its table."""
-    rows, pairs = bucket_rows(samples), describe_pairs(samples)
+    rows, pairs = bucket_rows(samples), describe_pairs(samples, unreadable)
     table = markdown_table(rows, paper_rows() if options.compare else None)
     write_report(options.output, describe(options, about, pairs), rows, samples, table)
     if options.manifest and not os.path.exists(options.manifest):

@@ -9,7 +9,8 @@ afterwards in processes of their own, beside the method; figures and order are t
 
 import contextlib
 import os
-from collections.abc import Callable, Iterator, Sequence
+import sys
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +18,15 @@ import numpy as np
 from tqdm import tqdm
 
 from datasets.images import read_picture, sample_photo
-from datasets.masks import border_kind, bucket_of, hole_ratio, polarity_warning, read_mask, resize_mask
+from datasets.masks import (
+    border_kind,
+    bucket_of,
+    emptiness_warning,
+    hole_ratio,
+    polarity_warning,
+    read_mask,
+    resize_mask,
+)
 from datasets.transforms import center_resize
 from errors import InputError
 from inpainting.classical import CLASSICAL, Fill
@@ -63,6 +72,15 @@ class PairReader:
             return picture, generate(pair.mask, height, width)
         return picture, resize_mask(read_mask(self.masks / pair.mask, hole=self.hole), height, width)
 
+    def stamp(self, pair: Pair) -> list | None:
+        """Size and time of change of the pair's files: what tells them from others of their names. None without one."""
+        files = [(self.images, pair.image, SAMPLE), (self.masks, pair.mask, GENERATED)]
+        paths = [root / name for root, name, packaged in files if not name.startswith(packaged)]
+        try:
+            return [[status.st_size, status.st_mtime_ns] for status in map(os.stat, paths)]
+        except OSError:
+            return None
+
     def _picture(self, name: str) -> np.ndarray:
         sample = name.startswith(SAMPLE)
         picture = sample_photo(name.removeprefix(SAMPLE)) if sample else read_picture(self.images / name)
@@ -72,10 +90,26 @@ class PairReader:
 Read = Callable[[Pair], tuple[np.ndarray, np.ndarray]]
 
 
+@dataclass(frozen=True)
+class Refused:
+    """A pair that could not be measured, and why in one line."""
+
+    reason: str
+
+
 def evaluate(
-    pairs: Sequence[Pair], read: Read, inpaint: Fill, protocol: str = "composite", num_workers: int = 0
-) -> list[Sample]:
+    pairs: Sequence[Pair],
+    read: Read,
+    inpaint: Fill,
+    protocol: str = "composite",
+    num_workers: int = 0,
+    known: Mapping[Pair, Sample] | None = None,
+    found: Callable[[Sample], None] | None = None,
+    look: Callable[[Pair, np.ndarray], None] | None = None,
+) -> tuple[list[Sample], list[Refused]]:
     """Measure ``inpaint`` on every pair, in the given order, with a progress bar.
+
+    A pair that ``read`` or ``inpaint`` refuse is named on stderr and passed over.
 
     Args:
         read: a ``PairReader``; with workers, anything that can be pickled.
@@ -83,16 +117,35 @@ def evaluate(
         protocol: "composite" measures the output inside the hole and the picture outside; "raw" the output as it is.
         num_workers: processes that read and measure beside this one, in which ``inpaint`` runs unless it is one of
             ``CLASSICAL``, which the workers run as well; 0 does all here.
+        known: samples that were measured before.
+        found: is told each sample that is measured now.
+        look: sees each pair's hole before ``inpaint`` does, in this process; not with classical methods and workers.
+    Returns the samples, and the pairs passed over.
     Raises:
-        InputError: what ``read`` or ``inpaint`` refuse, with the pair's names; of several, that of the first pair.
+        InputError: not one pair could be measured; the first one's.
         ChildProcessError: a worker was killed.
     """
+    known = known or {}
+    todo = [pair for pair in pairs if pair not in known]
+    fill = _Filling(inpaint, look)
     if num_workers == 0:
-        samples = (_sample(pair, read, inpaint, protocol) for pair in pairs)
+        outcomes = (_outcome(pair, read, fill, protocol) for pair in todo)
     else:
-        samples = _samples_beside(pairs, read, inpaint, protocol, min(num_workers, max(1, len(pairs))))
-    with contextlib.closing(samples):
-        return list(tqdm(samples, total=len(pairs), desc="evaluating", unit="pair"))
+        outcomes = _outcomes_beside(todo, read, fill, protocol, min(num_workers, max(1, len(todo))))
+    samples, refused = [], []
+    with contextlib.closing(outcomes):
+        for pair in tqdm(pairs, desc="evaluating", unit="pair"):
+            outcome = known[pair] if pair in known else next(outcomes)
+            if isinstance(outcome, Refused):
+                tqdm.write(f"passed over: {outcome.reason}", file=sys.stderr)
+                refused.append(outcome)
+                continue
+            if found and pair not in known:
+                found(outcome)
+            samples.append(outcome)
+    if not samples:
+        raise InputError(refused[0].reason)
+    return samples, refused
 
 
 def useful_workers(pairs: int, classical: bool) -> int:
@@ -102,44 +155,75 @@ def useful_workers(pairs: int, classical: bool) -> int:
     return min(useful, pairs // PAIRS_WORTH_A_WORKER)
 
 
-def inspect_polarity(pairs: Sequence[Pair], read: Read, at_most: int = 20) -> str | None:
-    """A one-line warning when the mean hole is so large that the masks are likely read the wrong way round.
+def inspect_masks(pairs: Sequence[Pair], read: Read, at_most: int = 20) -> str | None:
+    """A one-line warning when the mean hole is so large, or so small, that the masks are likely read wrongly.
 
     It looks at ``at_most`` pairs spread over the set, before the long work instead of after it.
+
+    Raises:
+        InputError: not one of them can be read; the first one's.
     """
-    return polarity_warning(float(np.mean([hole_ratio(read(pair)[1]) for pair in spread(pairs, at_most)])))
+    entries = [_try(_read, pair, read) for pair in spread(pairs, at_most)]
+    ratios = [float(np.mean(hole)) for _, _, hole in (e for e in entries if not isinstance(e, Refused))]
+    if not ratios:
+        raise InputError(entries[0].reason)
+    ratio = float(np.mean(ratios))
+    return polarity_warning(ratio) or emptiness_warning(ratio)
 
 
-def _samples_beside(pairs: Sequence[Pair], read: Read, inpaint: Fill, protocol: str, workers: int) -> Iterator[Sample]:
-    """As ``_sample`` of each pair, with ``AHEAD`` pairs for each worker in memory before the method, and after it."""
+def _outcomes_beside(
+    pairs: Sequence[Pair], read: Read, fill: "_Filling", protocol: str, workers: int
+) -> Iterator[Sample | Refused]:
+    """As ``_outcome`` of each pair, with ``AHEAD`` pairs for each worker in memory before the method, and after it."""
     ahead = AHEAD * workers
     with worker_processes(workers) as submit:
-        if inpaint in CLASSICAL.values():
-            yield from in_order((submit(_sample, pair, read, inpaint, protocol) for pair in pairs), ahead)
+        if fill.inpaint in CLASSICAL.values():
+            alone = _Filling(fill.inpaint)
+            yield from in_order((submit(_outcome, pair, read, alone, protocol) for pair in pairs), ahead)
             return
-        inputs = in_order((submit(_read, pair, read) for pair in pairs), ahead)
-        filled = ((pair, *entry, _fill(pair, *entry, inpaint)) for pair, entry in zip(pairs, inputs, strict=True))
-        yield from in_order((submit(_measure, *entry, protocol) for entry in filled), ahead)
+        entries = in_order((submit(_try, _read, pair, read) for pair in pairs), ahead)
+        filled = (_try(fill, entry) for entry in entries)
+        yield from in_order((submit(_try, _measure, entry, protocol) for entry in filled), ahead)
 
 
-def _sample(pair: Pair, read: Read, inpaint: Fill, protocol: str) -> Sample:
-    picture, hole = _read(pair, read)
-    return _measure(pair, picture, hole, _fill(pair, picture, hole, inpaint), protocol)
+def _outcome(pair: Pair, read: Read, fill: "_Filling", protocol: str) -> Sample | Refused:
+    return _try(_measure, _try(fill, _try(_read, pair, read)), protocol)
 
 
-def _read(pair: Pair, read: Read) -> tuple[np.ndarray, np.ndarray]:
-    picture, mask = read(pair)
-    return picture, mask == 0  # as bool it is passed between processes in a quarter of the bytes
-
-
-def _fill(pair: Pair, picture: np.ndarray, hole: np.ndarray, inpaint: Fill) -> np.ndarray:
+def _try(step: Callable, before, *arguments):
+    """The step of what the one before gave, or why the pair is refused, which goes through all steps as it is."""
+    if isinstance(before, Refused):
+        return before
     try:
-        return inpaint(picture, hole)
+        return step(before, *arguments)
     except InputError as error:
-        raise InputError(f"{pair.image} with {pair.mask}: {error}") from error
+        return Refused(str(error))
 
 
-def _measure(pair: Pair, picture: np.ndarray, hole: np.ndarray, result: np.ndarray, protocol: str) -> Sample:
+def _read(pair: Pair, read: Read) -> tuple[Pair, np.ndarray, np.ndarray]:
+    picture, mask = read(pair)
+    return pair, picture, mask == 0  # as bool it is passed between processes in a quarter of the bytes
+
+
+@dataclass(frozen=True)
+class _Filling:
+    """The step between reading and measuring."""
+
+    inpaint: Fill
+    look: Callable[[Pair, np.ndarray], None] | None = None
+
+    def __call__(self, entry: tuple[Pair, np.ndarray, np.ndarray]) -> tuple[Pair, np.ndarray, np.ndarray, np.ndarray]:
+        pair, picture, hole = entry
+        if self.look:
+            self.look(pair, hole)
+        try:
+            return pair, picture, hole, self.inpaint(picture, hole)
+        except InputError as error:
+            raise InputError(f"{pair.image} with {pair.mask}: {error}") from error
+
+
+def _measure(entry: tuple[Pair, np.ndarray, np.ndarray, np.ndarray], protocol: str) -> Sample:
+    pair, picture, hole, result = entry
     if protocol == "composite":
         result = np.where(hole[..., None], result, picture)
     mask = 1 - hole.astype(np.float32)

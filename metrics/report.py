@@ -50,11 +50,16 @@ def write_manifest(path: str | os.PathLike, samples: Sequence[Sample]) -> None:
     _write_csv(Path(path), MANIFEST_COLUMNS, [vars(sample) for sample in samples])
 
 
-def describe_pairs(samples: Sequence[Sample]) -> dict:
-    """What the protocol block says of the pairs: how many there are of what, and a digest of their names in order."""
+def describe_pairs(samples: Sequence[Sample], unreadable: int = 0) -> dict:
+    """What the protocol block says of the pairs: how many there are of what, and a digest of their names in order.
+
+    Args:
+        unreadable: pairs beside these that were passed over.
+    """
     names = "".join(f"{sample.image}\t{sample.mask}\n" for sample in samples)
     return {
         "pairs": len(samples),
+        "unreadable": unreadable,
         "pictures": len({sample.image for sample in samples}),
         "masks": len({sample.mask for sample in samples}),
         "outside_buckets": sum(sample.bucket is None for sample in samples),

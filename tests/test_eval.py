@@ -20,6 +20,7 @@ from datasets.masks import BUCKETS, write_mask
 from errors import InputError
 
 ROOT = Path(command.__file__).parent
+TELEA = command.CLASSICAL["telea"]
 REPORTS = ("report.json", "report.csv", "report.md", "samples.csv", "manifest.csv")
 
 
@@ -92,6 +93,100 @@ def test_a_manifest_is_written_then_used_and_gives_the_same_bytes(run, data):
     second = run("--manifest", data / "pairs.csv", output="two")
     assert all((first / name).read_bytes() == (second / name).read_bytes() for name in REPORTS)
     assert (data / "pairs.csv").stat().st_mtime_ns == before
+
+
+def spoil(data, picture="1.png", mask="2N.png"):
+    """Cut a picture and a mask off; the rest of the pairs."""
+    for path in (data / "images/deep" / picture, data / "masks" / mask):
+        path.write_bytes(path.read_bytes()[:60])
+
+
+def test_damaged_files_are_named_passed_over_and_counted_and_the_status_says_so(run, data, capsys):
+    whole = {(row["image"], row["mask"]): row for row in samples_of(run(output="whole"))}
+    spoil(data)
+    for workers in (0, 2):
+        capsys.readouterr()
+        with pytest.raises(SystemExit) as leaving:
+            run("--num_workers", workers)
+        assert leaving.value.code == 1
+        report, told = report_of(data / "out"), capsys.readouterr()
+        left = [row for pair, row in whole.items() if "1.png" not in pair[0] and pair[1] != "2N.png"]
+        assert samples_of(data / "out") == left and 5 < len(left) < 12
+        assert (report["protocol"]["pairs"], report["protocol"]["unreadable"]) == (len(left), 12 - len(left))
+        assert f"- unreadable: {12 - len(left)}\n" in (data / "out/report.md").read_text(encoding="utf-8")
+        assert "deep/1.png" in told.err and "2N.png" in told.err and "| (0.5, 0.6] |" in told.out
+        assert told.err.count("passed over: ") == 12 - len(left)
+        assert f"{12 - len(left)} of 12 pairs could not be read" in told.err
+        assert {path.name for path in (data / "out").iterdir()} == set(REPORTS)
+    assert report_of(data / "whole")["protocol"]["unreadable"] == 0
+
+
+def stop_after(monkeypatch, count):
+    """Have telea interrupted, as by Ctrl-C, behind so many pairs; the list of what it was asked to fill."""
+    asked = []
+
+    def fill(picture, hole):
+        if len(asked) == count:
+            raise KeyboardInterrupt
+        asked.append(hole)
+        return TELEA(picture, hole)
+
+    monkeypatch.setitem(command.CLASSICAL, "telea", fill)
+    return asked
+
+
+@pytest.fixture
+def stopped(run, data, monkeypatch):
+    """Five pairs of twelve measured into ``out``, the whole report in ``whole``."""
+    run(output="whole")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 5)
+        with pytest.raises(KeyboardInterrupt):
+            run()
+    assert [path.name for path in (data / "out").iterdir()] == ["samples.partial.jsonl"]
+    return data
+
+
+def test_an_evaluation_goes_on_where_it_was_stopped_and_writes_the_same_bytes(run, stopped, monkeypatch, capsys):
+    asked = stop_after(monkeypatch, 3)
+    with pytest.raises(KeyboardInterrupt):
+        run()
+    assert "going on: 5 of 12 pairs were measured before" in capsys.readouterr().err
+    asked = stop_after(monkeypatch, None)
+    run()
+    assert len(asked) == 4
+    for name in REPORTS:
+        assert (stopped / "out" / name).read_bytes() == (stopped / "whole" / name).read_bytes()
+    assert {path.name for path in (stopped / "out").iterdir()} == set(REPORTS)
+
+
+@pytest.mark.parametrize(
+    ("arguments", "anew"),
+    [
+        (["--limit", 6], 4),  # other pairs of the same evaluation
+        (["--num_workers", 1], None),  # in a process where nothing is counted
+        (["--size", 32], 12),
+        (["--hole", "black"], 12),
+    ],
+)
+def test_only_what_the_options_leave_as_it_is_is_taken(run, stopped, monkeypatch, arguments, anew):
+    asked = stop_after(monkeypatch, None) if anew else None
+    out = run(*arguments)
+    assert asked is None or len(asked) == anew
+    unbroken = run(*arguments, output="unbroken")
+    for name in REPORTS:
+        assert (out / name).read_bytes() == (unbroken / name).read_bytes()
+
+
+def test_a_picture_that_changed_is_measured_again(run, stopped, monkeypatch):
+    partial = (stopped / "out/samples.partial.jsonl").read_text().splitlines()[1:]
+    name = json.loads(partial[0])["image"]
+    write_picture(stopped / "images" / name, 255 - np.zeros([40, 40, 3], np.uint8))
+    asked = stop_after(monkeypatch, None)
+    out = run()
+    assert len(asked) == 12 - sum(json.loads(line)["image"] != name for line in partial)
+    unbroken = run(output="unbroken")
+    assert all((out / file).read_bytes() == (unbroken / file).read_bytes() for file in REPORTS)
 
 
 def test_a_manifest_outranks_the_seed(run, data):

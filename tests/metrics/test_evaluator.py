@@ -17,7 +17,7 @@ from datasets.masks import write_mask
 from errors import InputError
 from inpainting.classical import CLASSICAL
 from metrics import evaluator
-from metrics.evaluator import PairReader, evaluate, inspect_polarity, useful_workers
+from metrics.evaluator import PairReader, Refused, evaluate, inspect_masks, useful_workers
 from metrics.image_quality import l1_percent
 from metrics.manifest import Pair
 
@@ -44,6 +44,13 @@ def white(picture, hole):
 PAIR = Pair("a.png", "m.png")
 
 
+def measured(*arguments, **options):
+    """The samples of an evaluation that passes over nothing."""
+    samples, refused = evaluate(*arguments, **options)
+    assert not refused
+    return samples
+
+
 def test_a_mask_is_brought_to_the_pictures_size_and_stays_binary(read):
     picture, mask = read(PAIR)
     assert picture.shape == (30, 40, 3) and mask.shape == (30, 40)
@@ -60,7 +67,7 @@ def test_the_ratio_is_that_of_the_evaluated_size(folder):
     mask[0] = 0  # a line that the smaller size drops or keeps whole
     write_mask(folder / "line.png", mask)
     reader = PairReader(folder, folder, size=16)
-    sample = evaluate([Pair("a.png", "line.png")], reader, white)[0]
+    sample = measured([Pair("a.png", "line.png")], reader, white)[0]
     assert sample.hole_ratio == (reader(Pair("a.png", "line.png"))[1] == 0).mean() != 1 / 40
 
 
@@ -72,24 +79,24 @@ def test_polarity_follows_the_option(folder, read):
 def test_composite_measures_the_hole_only_and_raw_the_whole(read):
     picture, mask = read(PAIR)
     composite = np.where(mask[..., None] == 0, np.uint8(255), picture)
-    assert evaluate([PAIR], read, white)[0].l1_percent == l1_percent(picture, composite)
-    assert evaluate([PAIR], read, white, "raw")[0].l1_percent == l1_percent(picture, white(picture, None))
+    assert measured([PAIR], read, white)[0].l1_percent == l1_percent(picture, composite)
+    assert measured([PAIR], read, white, "raw")[0].l1_percent == l1_percent(picture, white(picture, None))
 
 
 def test_the_method_sees_the_hole_as_true(read):
     seen = []
-    evaluate([PAIR], read, lambda picture, hole: seen.append(hole) or picture)
+    measured([PAIR], read, lambda picture, hole: seen.append(hole) or picture)
     assert seen[0].dtype == bool and np.array_equal(seen[0], read(PAIR)[1] == 0)
 
 
 def test_a_perfect_method_is_identical(read):
-    sample = evaluate([PAIR], read, lambda picture, hole: picture)[0]
+    sample = measured([PAIR], read, lambda picture, hole: picture)[0]
     assert (sample.l1_percent, sample.psnr) == (0, math.inf) and sample.bucket == "0.2-0.3" and sample.border == "N"
 
 
 def test_the_order_of_the_pairs_is_kept(folder, read):
     pairs = [PAIR, Pair("a.png", "generated:3:0.1-0.2:B"), Pair("sample:coffee", "generated:4:0.3-0.4:N")]
-    samples = evaluate(pairs, PairReader(folder, folder, size=32), lambda picture, hole: picture)
+    samples = measured(pairs, PairReader(folder, folder, size=32), lambda picture, hole: picture)
     assert [Pair(s.image, s.mask) for s in samples] == pairs
     assert [(s.bucket, s.border) for s in samples[1:]] == [("0.1-0.2", "B"), ("0.3-0.4", "N")]
 
@@ -114,12 +121,12 @@ def test_what_the_method_refuses_names_the_pair(read):
         raise InputError("no valid pixel")
 
     with pytest.raises(InputError, match=r"a.png with m.png: no valid pixel"):
-        evaluate([PAIR], read, refuse)
+        measured([PAIR], read, refuse)
 
 
 def test_inverted_masks_warn(folder, read):
-    assert inspect_polarity([PAIR], read) is None
-    assert "--hole" in inspect_polarity([PAIR] * 30, PairReader(folder, folder, hole="black"))
+    assert inspect_masks([PAIR], read) is None
+    assert "--hole" in inspect_masks([PAIR] * 30, PairReader(folder, folder, hole="black"))
 
 
 class Tell(PairReader):
@@ -145,6 +152,15 @@ class Die(PairReader):
     def __call__(self, pair):
         if pair.image == "deadly":
             os.kill(os.getpid(), signal.SIGKILL)
+        return super().__call__(pair)
+
+
+class OnlySome(PairReader):
+    """Reads no pair of ``MANY`` that is known already."""
+
+    def __call__(self, pair):
+        if pair in MANY[2:5]:
+            raise AssertionError(f"{pair} is known")
         return super().__call__(pair)
 
 
@@ -174,24 +190,24 @@ def test_workers_give_the_same_samples_and_leave_a_network_to_the_main_process()
 
     ours, reader = os.getpid(), PairReader(size=24)
     for protocol in evaluator.PROTOCOLS:
-        alone = evaluate(MANY, reader, network, protocol)
+        alone = measured(MANY, reader, network, protocol)
         assert len({sample.psnr for sample in alone}) == len(MANY)
-        assert evaluate(MANY, reader, network, protocol, num_workers=2) == alone
+        assert measured(MANY, reader, network, protocol, num_workers=2) == alone
 
 
 @pytest.mark.parametrize("method", ["telea", "biharmonic"])
 def test_workers_run_classical_methods_wholly(method, monkeypatch):
-    alone = evaluate(MANY, PairReader(size=24), CLASSICAL[method])
-    for step in ("_read", "_fill", "_measure"):
+    alone = measured(MANY, PairReader(size=24), CLASSICAL[method])
+    for step in ("_read", "_measure"):
         monkeypatch.setattr(evaluator, step, None)  # here; a worker has its own
-    assert evaluate(MANY, PairReader(size=24), CLASSICAL[method], num_workers=1) == alone
+    assert measured(MANY, PairReader(size=24), CLASSICAL[method], num_workers=1) == alone
 
 
 def test_workers_have_one_thread_and_no_framework(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     with pytest.raises(InputError, match=r"^False \[\] 1 \['1', '1', '1'\]$"):
-        evaluate([Pair(str(os.getpid()), "")], Tell(), CLASSICAL["mean"], num_workers=1)
+        measured([Pair(str(os.getpid()), "")], Tell(), CLASSICAL["mean"], num_workers=1)
     assert os.environ["OMP_NUM_THREADS"] == "7" and "MKL_NUM_THREADS" not in os.environ
 
 
@@ -203,14 +219,14 @@ def test_reading_runs_ahead_of_the_network_and_not_far(tmp_path):
         lead.append(len(list(tmp_path.glob("*.read"))) - len(lead))
         return picture
 
-    evaluate(pairs, Count(masks=tmp_path), network, num_workers=1)
+    measured(pairs, Count(masks=tmp_path), network, num_workers=1)
     assert len(lead) == len(pairs) and 2 <= max(lead) <= evaluator.AHEAD + 1
 
 
 def test_of_several_mistakes_the_first_pairs_is_told_from_workers_too(folder, read):
     for name in ("torn", "worn"):
         (folder / f"{name}.png").write_bytes((folder / "a.png").read_bytes()[:200])
-    pairs = [PAIR, PAIR, *(Pair(f"{name}.png", "m.png") for name in ("torn", "worn")), PAIR]
+    pairs = [Pair(f"{name}.png", "m.png") for name in ("torn", "worn", "torn")]
     told = []
     for method, workers in ((white, 0), (white, 2), (CLASSICAL["mean"], 2)):
         with pytest.raises(InputError, match=r"torn\.png") as caught:
@@ -220,8 +236,79 @@ def test_of_several_mistakes_the_first_pairs_is_told_from_workers_too(folder, re
     assert not multiprocessing.active_children()
 
 
+def test_a_pair_that_cannot_be_measured_is_named_and_passed_over(folder, read, capsys):
+    (folder / "torn.png").write_bytes((folder / "a.png").read_bytes()[:200])
+    write_mask(folder / "all.png", np.zeros([16, 20], np.float32))
+    other = Pair("a.png", "generated:3:0.1-0.2:B")
+    pairs = [Pair("torn.png", "m.png"), PAIR, Pair("a.png", "all.png"), Pair("a.png", "torn.png"), other]
+
+    def network(picture, hole):
+        if hole.all():
+            raise InputError("no pixel to go by")
+        return white(picture, hole)
+
+    for workers in (0, 1):
+        samples, refused = evaluate(pairs, read, network, num_workers=workers)
+        assert samples == measured([PAIR, other], read, network)
+        assert [type(refusal) for refusal in refused] == [Refused] * 3
+        for reason, words in zip(refused, ("torn.png", "a.png with all.png: no pixel", "torn.png"), strict=True):
+            assert words in reason.reason
+        lines = [line for line in capsys.readouterr().err.splitlines() if "passed over: " in line]
+        assert [line.partition("passed over: ")[2] for line in lines] == [refusal.reason for refusal in refused]
+    classical = [evaluate(pairs[:2] + pairs[3:], read, CLASSICAL["mean"], num_workers=workers) for workers in (0, 2)]
+    assert classical[0] == classical[1] and len(classical[0][1]) == 2
+
+
+def test_what_was_measured_before_is_neither_read_nor_told_again():
+    before = dict(zip(MANY, measured(MANY, PairReader(size=24), CLASSICAL["mean"]), strict=True))
+    known = {pair: before[pair] for pair in MANY[2:5]}
+    for method, workers in ((CLASSICAL["mean"], 1), (lambda picture, hole: CLASSICAL["mean"](picture, hole), 1)):
+        seen, told = [], []
+        samples = measured(
+            [*MANY, MANY[3]],
+            OnlySome(size=24),
+            method,
+            num_workers=workers,
+            known=known,
+            found=told.append,
+            look=lambda pair, hole, seen=seen: seen.append(pair),
+        )
+        assert samples == [*before.values(), before[MANY[3]]]
+        assert told == [before[pair] for pair in MANY if pair not in known]
+        assert seen == ([] if method in CLASSICAL.values() else [pair for pair in MANY if pair not in known])
+
+
+def test_all_that_is_known_needs_no_work():
+    before = dict(zip(MANY, measured(MANY, PairReader(size=24), CLASSICAL["mean"]), strict=True))
+    assert measured(MANY, None, None, known=before) == list(before.values())
+
+
+def test_a_stamp_tells_files_from_others_of_their_name(folder, read):
+    first = read.stamp(PAIR)
+    assert first == read.stamp(PAIR) and len(first) == 2
+    os.utime(folder / "m.png", ns=(0, 1))
+    assert read.stamp(PAIR) != first
+    assert read.stamp(Pair("gone.png", "m.png")) is None
+    assert PairReader().stamp(Pair("sample:coffee", "generated:4:0.3-0.4:N")) == []
+
+
+def test_a_first_look_passes_over_what_cannot_be_read_and_refuses_where_nothing_can(folder, read):
+    (folder / "torn.png").write_bytes((folder / "a.png").read_bytes()[:200])
+    torn = Pair("torn.png", "m.png")
+    assert inspect_masks([torn, PAIR], read) is None
+    with pytest.raises(InputError, match=r"torn\.png"):
+        inspect_masks([torn, torn], read)
+
+
+def test_masks_with_next_to_no_hole_warn(folder, read):
+    mask = np.ones([30, 40], np.float32)
+    mask[0, :4] = 0
+    write_mask(folder / "few.png", mask)
+    assert "0.33%" in inspect_masks([Pair("a.png", "few.png")], read)
+
+
 def test_a_killed_worker_ends_the_work_in_one_line(folder):
     with pytest.raises(ChildProcessError, match="one was killed") as caught:
-        evaluate([PAIR, Pair("deadly", "m.png"), *[PAIR] * 9], Die(folder, folder), white, num_workers=2)
+        measured([PAIR, Pair("deadly", "m.png"), *[PAIR] * 9], Die(folder, folder), white, num_workers=2)
     assert "\n" not in str(caught.value)
     assert not multiprocessing.active_children()

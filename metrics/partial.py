@@ -1,0 +1,81 @@
+"""What an evaluation has measured so far, on disk, so that one that was stopped can go on.
+
+Beside the report-to-be lies one line of JSON for each pair, behind a line that says of which evaluation they are: lines
+of another are not taken. Numbers come back bit for bit, so that the report is that of an unbroken run. A line that a
+kill cut off is measured again, and so is a pair of which a file has changed.
+"""
+
+import contextlib
+import json
+from collections.abc import Callable, Iterator
+from dataclasses import asdict
+from pathlib import Path
+
+from files import atomic_path
+from metrics.buckets import Sample
+from metrics.manifest import Pair
+
+NAME = "samples.partial.jsonl"
+
+
+class PartialSamples:
+    """The samples measured so far of one evaluation; a context whose good end removes the file.
+
+    Args:
+        folder: that of the report; made with the first sample, so that an evaluation without any leaves nothing.
+        evaluation: all that decides a pair's figures, in plain values.
+        stamp: tells a pair's files from what they were before, in plain values (sizes, times).
+    """
+
+    def __init__(self, folder: Path, evaluation: dict, stamp: Callable[[Pair], list]):
+        self.path, self.stamp = Path(folder) / NAME, stamp
+        self._header, self._file = {"evaluation": _plain(evaluation)}, None
+        self._taken = list(self._read())
+        self.known = {Pair(entry["image"], entry["mask"]): _sample(entry) for entry in self._taken}
+
+    def add(self, sample: Sample) -> None:
+        """Keep one that was measured now."""
+        if self._file is None:
+            self._begin()
+        self._file.write(_line({**asdict(sample), "stamp": self.stamp(Pair(sample.image, sample.mask))}))
+        self._file.flush()
+
+    def __enter__(self) -> "PartialSamples":
+        return self
+
+    def __exit__(self, error_type: type | None, *_) -> None:
+        if self._file:
+            self._file.close()
+        if error_type is None:
+            self.path.unlink(missing_ok=True)
+
+    def _begin(self) -> None:
+        """The file anew without what was not taken, whole; from here on lines are added."""
+        with atomic_path(self.path) as temporary:
+            temporary.write_text("".join(map(_line, [self._header, *self._taken])), encoding="utf-8")
+        self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115  it is closed where the context ends
+
+    def _read(self) -> Iterator[dict]:
+        entries = _entries(self.path)
+        if next(entries, None) == self._header:
+            yield from (e for e in entries if e["stamp"] == _plain(self.stamp(Pair(e["image"], e["mask"]))))
+
+
+def _sample(entry: dict) -> Sample:
+    return Sample(**{key: value for key, value in entry.items() if key != "stamp"})
+
+
+def _line(entry: dict) -> str:
+    return json.dumps(entry) + "\n"
+
+
+def _entries(path: Path) -> Iterator[dict]:
+    """The lines that are whole; behind the first that is not, none."""
+    with contextlib.suppress(FileNotFoundError, ValueError), open(path, encoding="utf-8") as file:
+        for line in file:
+            yield json.loads(line)
+
+
+def _plain(value: object) -> object:
+    """As it comes back from a file."""
+    return json.loads(json.dumps(value))

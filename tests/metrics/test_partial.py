@@ -1,0 +1,85 @@
+"""What is kept of an evaluation that was stopped."""
+
+import json
+import math
+
+import pytest
+
+from metrics.buckets import Sample
+from metrics.manifest import Pair
+from metrics.partial import NAME, PartialSamples
+
+EVALUATION = {"method": "telea", "size": None, "versions": {"numpy": "1"}}
+SAMPLES = [
+    Sample("a.png", "m.png", "0.1-0.2", "N", 0.1 + 0.2, 1 / 3, math.inf, 1.0),
+    Sample("caf\u00e9 \udce9.png", "n.png", None, "B", 1e-17, 2.5, 30.123456789012345, 0.1),
+    Sample("b.png", "m.png", "0.1-0.2", "N", 0.15, 1.0, 20.0, 0.5),
+]
+PAIRS = [Pair(sample.image, sample.mask) for sample in SAMPLES]
+
+
+def stamp(pair):
+    return [[len(pair.image), 7]]
+
+
+def stop(folder, samples=SAMPLES, evaluation=EVALUATION):
+    """An evaluation that was stopped after these."""
+    with pytest.raises(KeyboardInterrupt), PartialSamples(folder, evaluation, stamp) as partial:
+        for sample in samples:
+            partial.add(sample)
+        raise KeyboardInterrupt
+
+
+def known(folder, evaluation=EVALUATION, stamp=stamp):
+    return PartialSamples(folder, evaluation, stamp).known
+
+
+def test_every_figure_comes_back_bit_for_bit(tmp_path):
+    stop(tmp_path / "new")
+    assert known(tmp_path / "new") == dict(zip(PAIRS, SAMPLES, strict=True))
+
+
+def test_a_good_end_leaves_nothing_and_neither_does_an_end_before_the_first(tmp_path):
+    stop(tmp_path / "a")
+    with PartialSamples(tmp_path / "a", EVALUATION, stamp):
+        pass
+    assert not list((tmp_path / "a").iterdir())
+    stop(tmp_path / "b", samples=[])
+    assert not (tmp_path / "b").exists()
+
+
+@pytest.mark.parametrize("other", [{"method": "mean"}, {"size": 256}, {"versions": {"numpy": "2"}}])
+def test_those_of_another_evaluation_are_not_taken(tmp_path, other):
+    stop(tmp_path)
+    assert not known(tmp_path, EVALUATION | other)
+    stop(tmp_path, SAMPLES[:1], EVALUATION | other)
+    assert list(known(tmp_path, EVALUATION | other)) == PAIRS[:1] and not known(tmp_path)
+
+
+def test_a_pair_whose_files_changed_is_not_taken(tmp_path):
+    stop(tmp_path)
+    assert list(known(tmp_path, stamp=lambda pair: stamp(pair) if pair.image == "b.png" else None)) == PAIRS[2:]
+
+
+def test_it_can_be_stopped_again(tmp_path):
+    for sample in SAMPLES:
+        stop(tmp_path, [sample])
+    assert list(known(tmp_path)) == PAIRS
+    assert len((tmp_path / NAME).read_text().splitlines()) == 4 and len(list(tmp_path.iterdir())) == 1
+
+
+def test_a_line_cut_off_anywhere_costs_that_line_and_no_more(tmp_path):
+    stop(tmp_path)
+    whole = (tmp_path / NAME).read_bytes()
+    lines = whole.splitlines(keepends=True)
+    for length in range(0, len(whole), 7):
+        (tmp_path / NAME).write_bytes(whole[:length])
+        finished = sum(length >= sum(map(len, lines[: i + 1])) - 1 for i in range(1, 4))  # the end of line may be cut
+        assert list(known(tmp_path)) == PAIRS[:finished], length
+    (tmp_path / NAME).write_bytes(b"".join(lines[:2]) + b"\0" * 50 + lines[3])
+    assert list(known(tmp_path)) == PAIRS[:1]
+    stop(tmp_path, SAMPLES[1:2])
+    assert [json.loads(line).get("image") for line in (tmp_path / NAME).read_text().splitlines()] == [
+        None,
+        *(pair.image for pair in PAIRS[:2]),
+    ]
