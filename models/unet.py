@@ -134,17 +134,17 @@ class UNet(nn.Layer):
     def reached(self, mask: paddle.Tensor) -> paddle.Tensor:
         """Where the output is painted: the last layer's mask, [N, 1, H, W] {0, 1}, for a mask of that shape.
 
-        Elsewhere the last layer gives 0. Everything for a network that carries no mask.
+        Elsewhere that layer gives 0. Everything for a network that carries no mask, or that has a prior.
         """
         if not self.carries_mask:
             return paddle.ones_like(mask)
         h, w = _spatial_size(mask)
-        mask, skips = _pad_to_multiple(mask, 2**self.depth), []
+        mask, skips = self._first_mask(mask), []
         for down in self.encoder:
             skips.append(mask)
             mask = down.updated_mask(mask)
         if bool(mask.all()):  # what closes here is closed in all that follows
-            return paddle.ones_like(skips[0])[:, :, :h, :w]
+            return paddle.ones_like(skips[0])[:, :1, :h, :w]
         for up in self.decoder:
             mask = up.updated_mask(mask, skips.pop())
         return mask[:, :, :h, :w]
