@@ -230,7 +230,11 @@ def _add_run_options(group) -> None:
         "--save_every", type=positive_int, default=5000, metavar="N", help="iterations between checkpoints"
     )
     group.add_argument(
-        "--keep", type=count_int, default=5, metavar="N", help="newest checkpoints that stay; 0 keeps all"
+        "--keep",
+        type=count_int,
+        default=5,
+        metavar="N",
+        help="newest checkpoints that stay, the best beside them; 0 keeps all",
     )
     group.add_argument("--seed", type=count_int, default=0, metavar="N", help="of weights, order, crops and holes")
     group.add_argument(
