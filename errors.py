@@ -6,12 +6,27 @@ prints that line and leaves with a status other than zero. A bug is anything els
 """
 
 import errno
+import re
 import sys
 from collections.abc import Callable
+
+# What moves a terminal's cursor, recolours it or turns the reading direction: C0, C1, line separators, bidirectional.
+_CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
 
 
 class InputError(ValueError):
     """A mistake of the user's; the message is one line: expected, got, remedy."""
+
+
+def one_line(text: object, limit: int | None = None) -> str:
+    """The text on one line, control characters as spaces, at most ``limit`` characters of it: fit for a terminal.
+
+    Example:
+        >>> one_line("two\\nlines, \\x1b[31mred", limit=16)
+        'two lines, [31m…'
+    """
+    line = " ".join(_CONTROLS.sub(" ", str(text)).split())
+    return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"
 
 
 def describe_os_error(error: OSError) -> str:
@@ -44,5 +59,5 @@ def run_cleanly(main: Callable[[], None]) -> None:
 
 
 def _tell(line: str, status: int) -> int:
-    print(" ".join(line.split()), file=sys.stderr)
+    print(one_line(line), file=sys.stderr)
     return status

@@ -1,10 +1,18 @@
-"""Files that are either whole or not there."""
+"""Files: written whole or not at all, and read only where they are files, of a size that can be meant."""
 
 import contextlib
+import csv
 import hashlib
+import io
 import os
-from collections.abc import Iterator
+import stat
+from collections.abc import Collection, Iterator
 from pathlib import Path
+from typing import BinaryIO
+
+from errors import InputError, one_line
+
+MAX_TEXT = 64 << 20  # bytes: lists, tables and presets that people write are far below it
 
 
 @contextlib.contextmanager
@@ -31,6 +39,87 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         temporary.unlink(missing_ok=True)
 
 
+def is_file(path: str | os.PathLike) -> bool:
+    """Whether there is a regular file; a name that the system cannot even look for has none."""
+    try:
+        return Path(path).is_file()
+    except (OSError, ValueError):
+        return False
+
+
+def open_regular(path: str | os.PathLike, what: str = "a file") -> BinaryIO:
+    """Open a regular file for reading, and nothing else: a pipe would wait for ever, a device never end.
+
+    Args:
+        what: what is expected there, for the message.
+    Raises:
+        InputError: nothing there, a folder, a pipe or a device.
+    """
+    try:
+        file = open(path, "rb", opener=_without_waiting)
+    except FileNotFoundError:
+        raise InputError(f"{path}: expected {what}, got no such file; check the path") from None
+    except IsADirectoryError:
+        raise InputError(f"{path}: expected {what}, got a folder; give a file") from None
+    except ValueError:  # a zero byte in the name
+        raise InputError(f"expected {what}, got a name that no file can have: {one_line(path, 200)!r}") from None
+    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
+        return file
+    file.close()
+    raise InputError(f"{path}: expected {what}, got a pipe or a device; give a file")
+
+
+def _without_waiting(path: str, flags: int) -> int:
+    """Where opening alone would wait for somebody to write into a pipe."""
+    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
+
+
+def read_text(path: str | os.PathLike, what: str, limit: int = MAX_TEXT, errors: str = "strict") -> str:
+    """A text file of UTF-8, with or without its mark.
+
+    Args:
+        what: what is expected there, for the message.
+        limit: bytes that it may have.
+    Raises:
+        InputError: as ``open_regular``; larger than ``limit``; or no text.
+    """
+    with open_regular(path, what) as file:
+        content = file.read(limit + 1)
+    if len(content) > limit:
+        raise InputError(f"{path}: expected {what}, got more than {limit / 2**20:g} MiB; is it the right file?")
+    try:
+        return content.decode("utf-8-sig", errors)
+    except UnicodeDecodeError:
+        raise InputError(f"{path}: expected {what}, got bytes that are no text; is it the right file?") from None
+
+
+def read_table(path: str | os.PathLike, what: str, columns: Collection[str]) -> Iterator[tuple[int, dict]]:
+    """The rows of a CSV file, each with the number of its last line; a cell that is missing is None.
+
+    Names of files that are no UTF-8 come back as they were.
+
+    Args:
+        what: what is expected there, for the message.
+        columns: that its first line must name, among others.
+    Raises:
+        InputError: as ``read_text``; a column is missing; or no CSV from some line on.
+    """
+    rows = csv.DictReader(io.StringIO(read_text(path, what, errors="surrogateescape"), newline=""))
+    try:
+        if missing := [name for name in columns if name not in (rows.fieldnames or ())]:
+            raise InputError(
+                f"{path}: expected {what}, got a first line without {', '.join(missing)}; is it the right file?"
+            )
+        for row in rows:
+            yield rows.line_num, row
+    except csv.Error as error:
+        raise InputError(f"{path}, line {rows.line_num + 1}: expected {what}, got a line that is none ({error})") from None
+
+
 def sha256_of(path: str | os.PathLike) -> str:
     """The file's SHA-256, in hexadecimal."""
-    return hashlib.sha256(Path(path).read_bytes()).hexdigest()
+    digest = hashlib.sha256()
+    with open_regular(path) as file:
+        while block := file.read(1 << 20):
+            digest.update(block)
+    return digest.hexdigest()

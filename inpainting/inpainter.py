@@ -9,7 +9,7 @@ from paddle import nn
 
 from datasets.images import to_float, to_uint8
 from errors import InputError
-from inpainting.checkpoint import PARAMS, load_weights, weights_directory
+from inpainting.checkpoint import is_exported, load_weights, weights_directory
 from inpainting.exported import StaticModel
 from inpainting.reach import mask_network, unreached_share
 from models.contextual_attention import offsets_to_picture
@@ -48,7 +48,7 @@ class Inpainter:
             precision: "bf16" for an exported model on a CPU that computes in it (see ``StaticModel``).
         """
         directory = weights_directory(path, exported=True)
-        if not (directory / PARAMS).is_file():
+        if is_exported(directory):
             return cls(StaticModel(directory, precision=precision))
         if precision != "fp32":
             raise InputError(

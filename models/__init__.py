@@ -7,6 +7,7 @@
 import inspect
 import zlib  # noqa: F401  Paddle 2.6 brings a zlib of its own, which crashes Python's unless that was loaded before
 
+import paddle
 from paddle import nn
 from paddle.utils import unique_name
 
@@ -21,7 +22,7 @@ MODELS: dict[str, type[nn.Layer]] = {
     "deepfill_v1": DeepFillV1,
 }
 
-__all__ = ["MODELS", "PartialConv2D", "PartialUpConv2D", "build_model"]
+__all__ = ["MODELS", "PartialConv2D", "PartialUpConv2D", "build_model", "model_shapes"]
 
 
 def build_model(name: str, **options) -> nn.Layer:
@@ -30,7 +31,8 @@ def build_model(name: str, **options) -> nn.Layer:
     Returns a layer called as ``output = model(image, mask)``, with ``model_name`` and ``model_options`` (defaults
     filled in) set.
     Raises:
-        ValueError: an unknown name or option, with the known ones listed; or an option out of its range.
+        ValueError: an unknown name or option, with the known ones listed; or an option of another type or out of its
+            range.
     Example:
         >>> build_model("pconv_unet", base_channels=8, depth=3).model_options
         {'base_channels': 8, 'depth': 3, 'output': 'linear', 'prior': 'none', 'norm': 'batch'}
@@ -41,8 +43,24 @@ def build_model(name: str, **options) -> nn.Layer:
     known = {key: p.default for key, p in signature.parameters.items() if key != "self"}
     if unknown := sorted(set(options) - set(known)):
         raise ValueError(f"model {name}: expected options among {', '.join(known)}, got {', '.join(unknown)}")
+    for key, value in options.items():
+        if known[key] is not None and type(value) is not type(known[key]):
+            raise ValueError(f"{key}: expected a value such as {known[key]!r}, got {value!r}")
     # The optimiser's state is keyed by automatic names: a guard makes them the same whatever was built before.
     with unique_name.guard():
         model = MODELS[name](**options)
     model.model_name, model.model_options = name, {**known, **options}
     return model
+
+
+def model_shapes(name: str, **options) -> dict[str, list[int]]:
+    """The shape of each array of the network that ``build_model`` would make, by name, without the memory or the time.
+
+    Raises:
+        ValueError: as ``build_model``.
+    Example:
+        >>> model_shapes("pconv_unet", base_channels=20_000)["encoder.0.conv.weight"]
+        [20000, 3, 7, 7]
+    """
+    with paddle.LazyGuard():
+        return {key: list(t.shape) for key, t in build_model(name, **options).state_dict().items()}

@@ -67,8 +67,7 @@ class UNet(nn.Layer):
             [self.make_up(i, widths[i + 1], widths[i], 3 if i == 0 else widths[i]) for i in reversed(range(depth))]
         )
         if self.has_prior:
-            weight = self.decoder[-1].conv.weight
-            weight.set_value(paddle.zeros_like(weight))
+            nn.initializer.Constant(0.0)(self.decoder[-1].conv.weight)
 
     picture_channels = 3
     carries_mask = True

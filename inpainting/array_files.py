@@ -1,0 +1,149 @@
+"""Arrays by name in files: ``.pdparams`` (a pickle, as ``paddle.save`` writes it), ``.safetensors`` and ``.npz``.
+
+Nothing in any of them is run, and none takes more memory than it has bytes: what a file says of itself (shapes,
+lengths, types) is checked against what is there before anything is made of it.
+"""
+
+import os
+import re
+import zipfile
+from collections.abc import Mapping
+from pathlib import Path
+from typing import BinaryIO
+
+import numpy as np
+import paddle
+
+from errors import InputError, one_line
+from files import atomic_path, open_regular
+from inpainting.pickled import NUMBERS, array_of, load_pickle
+
+SAFETENSORS = ".safetensors"
+MAX_BYTES = 8 << 30  # the largest network here, with Adam's two moments, has less than a quarter of it
+MAX_ARRAYS = 100_000
+MAX_COMPRESSION = 20  # weights hardly compress; a file made to fill the memory does so a thousandfold
+
+_PARAMETER_NAMES = "StructuredToParameterName@@"  # Paddle's note of them
+_NPY = re.compile(
+    rb"\{'descr': '([<>|=])([a-zA-Z]\d+)', 'fortran_order': (True|False), 'shape': \(([\d, ]*)\),? *\}\s*"
+)
+_NPY_LENGTHS = {b"\x93NUMPY\x01\x00": 2, b"\x93NUMPY\x02\x00": 4, b"\x93NUMPY\x03\x00": 4}  # bytes of the header's
+
+
+def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """Arrays by name, of finite numbers that float32 holds, with nothing in the file run.
+
+    Raises:
+        InputError: no such file, truncated, damaged, or holding anything else.
+    """
+    arrays = read_state(path)
+    if wrong := [name for name, a in arrays.items() if not isinstance(a, np.ndarray)]:
+        raise InputError(
+            f"{path}: expected arrays of numbers only, got something else under {one_line(wrong[0], 80)!r}; "
+            "is it a weights file?"
+        )
+    refuse_bad_numbers(path, arrays)
+    return arrays
+
+
+def read_state(path: str | os.PathLike) -> dict:
+    """Arrays and plain values by name, with nothing in the file run; Paddle's note of parameter names is left out.
+
+    Raises:
+        InputError: no such file, truncated, damaged, or hostile.
+    """
+    read = {".npz": _read_npz, SAFETENSORS: _read_safetensors}.get(Path(path).suffix, _read_pickle)
+    with open_regular(path, "a weights file") as file:
+        size = os.fstat(file.fileno()).st_size
+        if size > MAX_BYTES:
+            raise InputError(f"{path}: expected a weights file of at most {MAX_BYTES >> 30} GiB, got {size / 2**30:.1f}")
+        try:
+            content = read(file, size)
+        except InputError as error:
+            raise InputError(
+                f"{path}: not loaded, since {error}; expected arrays only: use weights from a source you trust"
+            ) from None
+        except OSError:
+            raise
+        except Exception as error:  # a damaged file can raise anything
+            raise InputError(
+                f"{path}: expected a whole weights file, got a truncated or damaged one ({type(error).__name__}); "
+                "copy it again"
+            ) from None
+    if not isinstance(content, dict):
+        raise InputError(
+            f"{path}: expected a dictionary of arrays, got {type(content).__name__}; is it a weights file?"
+        )
+    content.pop(_PARAMETER_NAMES, None)
+    return content
+
+
+def refuse_bad_numbers(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
+    """Raise InputError for NaN, infinity, or more than float32 holds, naming the array."""
+    most = np.finfo(np.float32).max
+    for name, array in arrays.items():
+        if array.dtype.kind == "f" and not np.isfinite(array).all():
+            problem = "NaN or infinity"
+        elif array.dtype == np.float64 and (np.abs(array) > most).any():
+            problem = f"numbers beyond float32's {most:.2g}"
+        else:
+            continue
+        raise InputError(
+            f"{path}: expected finite weights, got {problem} in {one_line(name, 80)}; use an earlier checkpoint"
+        )
+
+
+def write_arrays(arrays: Mapping[str, np.ndarray | paddle.Tensor], path: Path) -> None:
+    """Write arrays or tensors by name, the file whole or not at all; the format by its suffix."""
+    with atomic_path(path) as temporary:
+        if path.suffix != SAFETENSORS:
+            paddle.save(arrays, str(temporary))
+            return
+        from safetensors.numpy import save
+
+        temporary.write_bytes(save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
+
+
+def _read_pickle(file: BinaryIO, size: int) -> dict:
+    return load_pickle(file, size)
+
+
+def _read_safetensors(file: BinaryIO, size: int) -> dict:
+    from safetensors import SafetensorError, safe_open
+
+    try:
+        with safe_open(file.name, "numpy") as archive:
+            names = list(archive.keys())
+            for name in names:
+                if (kind := archive.get_slice(name).get_dtype()) not in _SAFETENSORS_TYPES:
+                    raise InputError(f"it holds an array of {kind} ({one_line(name, 80)}): convert it to F32")
+            return {name: archive.get_tensor(name) for name in names}
+    except SafetensorError as error:
+        raise ValueError(str(error)) from None
+
+
+_SAFETENSORS_TYPES = {"BOOL"} | {f"{name[0].upper()}{8 * int(name[1])}" for name in NUMBERS - {"b1"}}
+
+
+def _read_npz(file: BinaryIO, size: int) -> dict:
+    with zipfile.ZipFile(file) as archive:
+        members = archive.infolist()
+        if len(members) > MAX_ARRAYS or sum(member.file_size for member in members) > MAX_COMPRESSION * size + (1 << 20):
+            raise InputError("it unpacks to far more than weights do")
+        if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
+            raise InputError("it is compressed as no .npz is")
+        return {member.filename.removesuffix(".npy"): _read_npy(archive.read(member)) for member in members}
+
+
+def _read_npy(content: bytes) -> np.ndarray:
+    """One array of a ``.npz``: a mark, the header's length, the header (a line of Python, which is not run), bytes."""
+    start = 8 + _NPY_LENGTHS[content[:8]]
+    end = start + int.from_bytes(content[8:start], "little")
+    header = _NPY.fullmatch(content[start:end])
+    if not header:
+        raise InputError("it holds an array with a header of its own")
+    order, numbers, by_columns, shape = (group.decode() for group in header.groups())
+    if numbers not in NUMBERS:
+        raise InputError(f"it holds an array of type {numbers}, which is no plain type of numbers")
+    sides = [int(side) for side in shape.split(",") if side.strip()]
+    return array_of(order + numbers, sides, content[end:], by_columns == "True")
