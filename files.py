@@ -86,7 +86,7 @@ def read_text(path: str | os.PathLike, what: str, limit: int = MAX_TEXT, errors:
     with open_regular(path, what) as file:
         content = file.read(limit + 1)
     if len(content) > limit:
-        raise InputError(f"{path}: expected {what}, got more than {limit / 2**20:g} MiB; is it the right file?")
+        raise InputError(f"{path}: expected {what}, got more than {limit >> 10} KiB; is it the right file?")
     try:
         return content.decode("utf-8-sig", errors)
     except UnicodeDecodeError:
@@ -113,7 +113,9 @@ def read_table(path: str | os.PathLike, what: str, columns: Collection[str]) -> 
         for row in rows:
             yield rows.line_num, row
     except csv.Error as error:
-        raise InputError(f"{path}, line {rows.line_num + 1}: expected {what}, got a line that is none ({error})") from None
+        raise InputError(
+            f"{path}, line {rows.line_num + 1}: expected {what}, got a line that is none ({error})"
+        ) from None
 
 
 def sha256_of(path: str | os.PathLike) -> str:

@@ -2,16 +2,21 @@
 
 import os
 import re
+import warnings
 from importlib import resources
 from pathlib import Path
+from typing import BinaryIO
 
 import numpy as np
 from PIL import Image, ImageOps
 
 from errors import InputError, describe_os_error
-from files import atomic_path
+from files import atomic_path, is_file, open_regular, read_text
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+# Whatever the name says, a file is opened as one of these: of what Pillow knows besides, some starts other programs.
+FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
+MAX_PIXELS = 150_000_000  # what the largest cameras give; a file of a few kilobytes can claim a thousand times as much
 
 # Colour photographs inside every scikit-image wheel. The two sides are disjoint in content, not only in name.
 SAMPLE_PHOTOS: dict[str, tuple[str, ...]] = {
@@ -33,8 +38,9 @@ def list_pictures(source: str | os.PathLike) -> list[Path]:
     source = Path(source)
     if source.is_dir():
         return _list_folder(source)
-    if not source.is_file():
-        raise InputError(f"expected a folder, a list file or a picture, but {source} does not exist: check the path")
+    if not is_file(source):
+        problem = "is a pipe or a device" if os.path.exists(source) else "does not exist"
+        raise InputError(f"expected a folder, a list file or a picture, but {source} {problem}: check the path")
     return [source] if _is_picture(source) else _list_lines(source)
 
 
@@ -51,12 +57,7 @@ def _list_folder(folder: Path) -> list[Path]:
 
 
 def _list_lines(list_file: Path) -> list[Path]:
-    try:
-        lines = list_file.read_text(encoding="utf-8-sig").splitlines()
-    except UnicodeDecodeError:
-        raise InputError(
-            f"expected a picture ({' '.join(SUFFIXES)}) or a text file that lists pictures, got {list_file}"
-        ) from None
+    lines = read_text(list_file, f"a picture ({' '.join(SUFFIXES)}) or a text file that lists pictures").splitlines()
     entries = [(number, line.strip()) for number, line in enumerate(lines, start=1)]
     entries = [(number, line) for number, line in entries if line and not line.startswith("#")]
     if not entries:
@@ -68,7 +69,7 @@ def _listed_picture(list_file: Path, number: int, line: str) -> Path:
     path = list_file.parent / line
     if not _is_picture(path):
         raise InputError(f"{list_file}, line {number}: expected a picture ({' '.join(SUFFIXES)}), got {line[:200]!r}")
-    if not path.is_file():
+    if not is_file(path):
         raise InputError(f"{list_file}, line {number}: no such picture {path}: correct or remove the line")
     return path
 
@@ -80,23 +81,39 @@ def open_picture(path: str | os.PathLike) -> Image.Image:
         InputError: unreadable, corrupt, truncated or enormous; more than 8 bits per channel; transparent pixels.
     """
     try:
-        with Image.open(path) as image:
+        with open_regular(path, "a picture") as file, _identified(file) as image:
+            _refuse_large(image)
             _refuse_deep(image, path)
             image.load()
             return _flatten(ImageOps.exif_transpose(image), path)
     except InputError:
         raise
-    except Image.DecompressionBombError as error:
-        raise InputError(f"cannot read {path}: {error}: shrink it first") from None
+    except Image.DecompressionBombError:
+        raise InputError(f"cannot read {path}: it has more pixels than {_MOST}: shrink it first") from None
     except Exception as error:  # a decoder fed with damaged bytes raises nearly any type
         if isinstance(error, OSError) and error.errno is not None:
             raise InputError(f"cannot read {path}: {describe_os_error(error)}") from None
         raise InputError(f"cannot read {path}: expected a whole picture, got {_reason(error)}: replace it") from None
 
 
+_MOST = f"the {MAX_PIXELS // 10**6} million that are read"
+
+
+def _identified(file: BinaryIO) -> Image.Image:
+    """A picture of which only the head was read."""
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow's own limit is about half of ours
+        return Image.open(file, formats=FORMATS)
+
+
+def _refuse_large(image: Image.Image) -> None:
+    if image.width * image.height > MAX_PIXELS:
+        raise Image.DecompressionBombError
+
+
 def _reason(error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
-        return "a file of no known picture format"
+        return f"a file of none of the formats {', '.join(FORMATS)}"
     return f"a damaged one ({error or type(error).__name__})"
 
 

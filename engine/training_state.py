@@ -8,21 +8,28 @@ random numbers of an iteration are functions of seed and iteration, and need no 
 import logging
 import math
 import os
+import re
 import shutil
 from collections.abc import Mapping
 from pathlib import Path
 
+import numpy as np
 import paddle
 from paddle import nn
 
 from errors import InputError
 from files import sha256_of
-from inpainting.checkpoint import LATEST, PARAMS, read_meta, read_state, write_arrays, write_meta
+from inpainting.array_files import read_state, refuse_bad_numbers
+from inpainting.checkpoint import LATEST, PARAMS, read_meta, write_arrays, write_meta
 
 log = logging.getLogger("paddle_pconv")
 
 OPTIMIZER = "model.pdopt"
 BEST = "best"
+
+# What Adam keeps for each parameter: two moments, and two powers of its decay rates.
+_ACCUMULATORS = ("moment1", "moment2", "beta1_pow_acc", "beta2_pow_acc")
+_ITERATION = re.compile("iter_[0-9]{1,15}")
 
 
 class CheckpointFolder:
@@ -80,7 +87,7 @@ class CheckpointFolder:
 
     def _by_age(self) -> list[Path]:
         """Newest first."""
-        found = {int(path.name[5:]): path for path in self.directory.glob("iter_*") if path.name[5:].isdigit()}
+        found = {int(path.name[5:]): path for path in self.directory.glob("iter_*") if _ITERATION.fullmatch(path.name)}
         return [found[iteration] for iteration in sorted(found, reverse=True)]
 
     def _measured(self) -> list[tuple[dict, str]]:
@@ -133,17 +140,33 @@ def load_optimizer(
 
     Args:
         names: the network's state by name; the file must hold moments for parameters of just these names.
+    Raises:
+        InputError: as ``read_state``; moments are missing, not finite, or of other shapes than their parameters.
     """
     path = Path(directory) / file_name
     state = read_state(path)
-    state.pop("StructuredToParameterName@@", None)
-    trained = {p.name for p in names.values() if isinstance(p, paddle.Tensor) and not p.stop_gradient}
-    missing = [name for name in trained if not any(str(key).startswith(name + "_") for key in state)]
-    if missing:
-        raise InputError(
-            f"{path}: expected the optimiser's state for {missing[0]}, got none; start anew with --weights {directory}"
-        )
+    arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
+    refuse_bad_numbers(path, arrays)
+    trained = {p.name: list(p.shape) for p in names.values() if isinstance(p, paddle.Tensor) and not p.stop_gradient}
+    for key, shape in ((f"{name}_{kind}_0", shape) for name, shape in trained.items() for kind in _ACCUMULATORS):
+        if key not in arrays:
+            raise InputError(
+                f"{path}: expected the optimiser's state {key}, got none; start anew with --weights {directory}"
+            )
+        state[key] = _checked_accumulator(path, key, arrays[key], shape)
     optimizer.set_state_dict(state)
+
+
+def _checked_accumulator(path: Path, key: str, array: np.ndarray, shape: list[int]) -> np.ndarray:
+    """The array as float32, where it is of its parameter's shape, or one number of a power."""
+    expected = shape if "_moment" in key else [1]
+    if array.dtype.kind == "f" and list(array.shape) == expected and ("_moment1_" in key or (array >= 0).all()):
+        return array.astype("float32")
+    problem = "numbers below 0" if list(array.shape) == expected else f"{list(array.shape)}"
+    raise InputError(
+        f"{path}: expected {key} to be float32 {expected}, got {array.dtype} {problem}; it is damaged or of another "
+        f"network: start anew with --weights {path.parent}"
+    )
 
 
 def _flush_to_disk(directory: Path) -> None:

@@ -56,7 +56,9 @@ def read_state(path: str | os.PathLike) -> dict:
     with open_regular(path, "a weights file") as file:
         size = os.fstat(file.fileno()).st_size
         if size > MAX_BYTES:
-            raise InputError(f"{path}: expected a weights file of at most {MAX_BYTES >> 30} GiB, got {size / 2**30:.1f}")
+            raise InputError(
+                f"{path}: expected a weights file of at most {MAX_BYTES >> 30} GiB, got {size / 2**30:.1f}"
+            )
         try:
             content = read(file, size)
         except InputError as error:
@@ -89,7 +91,7 @@ def refuse_bad_numbers(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]
         else:
             continue
         raise InputError(
-            f"{path}: expected finite weights, got {problem} in {one_line(name, 80)}; use an earlier checkpoint"
+            f"{path}: expected finite weights, got {problem} in {one_line(name, 80)}; use an earlier checkpoint or another file"
         )
 
 
@@ -128,7 +130,9 @@ _SAFETENSORS_TYPES = {"BOOL"} | {f"{name[0].upper()}{8 * int(name[1])}" for name
 def _read_npz(file: BinaryIO, size: int) -> dict:
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
-        if len(members) > MAX_ARRAYS or sum(member.file_size for member in members) > MAX_COMPRESSION * size + (1 << 20):
+        if len(members) > MAX_ARRAYS or sum(member.file_size for member in members) > MAX_COMPRESSION * size + (
+            1 << 20
+        ):
             raise InputError("it unpacks to far more than weights do")
         if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
             raise InputError("it is compressed as no .npz is")

@@ -18,7 +18,7 @@ from paddle import nn
 
 from errors import InputError, one_line
 from files import atomic_path
-from inpainting.array_files import read_arrays, read_state, write_arrays
+from inpainting.array_files import read_arrays, write_arrays
 from inpainting.meta import META, read_meta
 from models import build_model, model_shapes
 
@@ -39,7 +39,6 @@ __all__ = [
     "read_arrays",
     "read_arrays_of",
     "read_meta",
-    "read_state",
     "save_weights",
     "weights_directory",
     "weights_file",

@@ -24,12 +24,13 @@ from paddle import inference, nn
 from paddle.static import InputSpec
 
 from errors import InputError
-from files import sha256_of
+from files import is_file, sha256_of
 from inpainting.checkpoint import EXPORTED_PARAMS, META, library_versions, read_meta
 from models.folding import fold_for_inference
 
 FORMAT = "paddle_inference"
 INPUTS = {"image": [None, 3, None, None], "mask": [None, 1, None, None]}
+GRAPH_SUFFIXES = (".json", ".pdmodel")  # of Paddle 3 and 2
 ONNX, ONNX_OPSET = "model.onnx", 17
 CHECKED_SHAPES = ((1, 64, 64), (2, 51, 83))  # batch, height, width
 TOLERANCE = 1e-4  # of an output in [0, 1]
@@ -99,7 +100,7 @@ class StaticModel:
             require_bf16()
         meta = _read_export(directory)
         self.model_name, self.model_options = meta["model"], meta["options"]
-        graph = next(name for name in meta["files"] if name not in (EXPORTED_PARAMS, ONNX))
+        [graph] = _graphs(meta)
         config = inference.Config(str(directory / graph), str(directory / EXPORTED_PARAMS))
         try:
             with _without_native_stderr() if precision == "bf16" else contextlib.nullcontext():
@@ -278,14 +279,14 @@ def _without_native_stderr() -> Iterator[None]:
 def _read_export(directory: Path) -> dict:
     """meta.json of an export whose files are all there, whole, and of a Paddle that this one can read."""
     meta = read_meta(directory)
-    files = meta.get("files")
-    if meta.get("format") != FORMAT or not isinstance(files, dict) or EXPORTED_PARAMS not in files or len(files) < 2:
+    files = meta.get("files", {})
+    if meta.get("format") != FORMAT or EXPORTED_PARAMS not in files or len(_graphs(meta)) != 1:
         raise InputError(f"{directory / META}: expected that of an exported model, got another; run export.py again")
     for name, digest in files.items():
         path = directory / name
         if name == ONNX:  # for other runtimes: Paddle does without
             continue
-        if not path.is_file():
+        if not is_file(path):
             raise InputError(f"{path}: expected a file of the exported model, got none; copy the whole directory")
         if sha256_of(path) != digest:
             raise InputError(f"{path}: expected the exported file, got a damaged or changed one; copy it again")
@@ -295,6 +296,11 @@ def _read_export(directory: Path) -> dict:
             f"{_paddle_version(meta)}; export the weights again with this Paddle"
         )
     return meta
+
+
+def _graphs(meta: dict) -> list[str]:
+    """Names of the files with a graph, of which an export has one."""
+    return [name for name in meta["files"] if name.endswith(GRAPH_SUFFIXES)]
 
 
 def _refuse_to_replace(directory: Path) -> None:
@@ -310,18 +316,18 @@ def _refuse_to_replace(directory: Path) -> None:
 
 
 def _exported_files(directory: Path) -> set[str]:
-    """Names of the files of an export; none where there is no export."""
+    """Names of the files of an export; none where there is no export, as in a training checkpoint."""
     try:
-        return {META, *read_meta(directory)["files"]}
-    except (InputError, KeyError, TypeError):
+        meta = read_meta(directory)
+    except InputError:
         return set()
+    return {META, *meta.get("files", {})} if meta.get("format") == FORMAT else set()
 
 
 def _paddle_version(meta: dict) -> str:
-    versions = meta.get("versions")
-    return str(versions.get("paddle", "unknown")) if isinstance(versions, dict) else "unknown"
+    return meta.get("versions", {}).get("paddle", "unknown")
 
 
 def _major(version: str) -> int:
     number = version.partition(".")[0]
-    return int(number) if number.isdigit() else 0
+    return int(number) if number.isascii() and number.isdigit() else 0

@@ -8,8 +8,8 @@ A manifest is a CSV file with the columns image and mask; further columns (bucke
 for the reader and are not read back.
 """
 
-import csv
 import os
+import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -20,11 +20,14 @@ import numpy as np
 from datasets.images import SAMPLE_PHOTOS, list_pictures
 from datasets.mask_generator import MIN_SIDE, generate_mask
 from datasets.masks import BUCKET_NAMES, BUCKETS
-from errors import InputError
+from errors import InputError, one_line
+from files import is_file, read_table
 
 SAMPLE = "sample:"
 GENERATED = "generated:"
 BORDERS = ("N", "B")  # N: the hole keeps off the border, B: it may touch it
+
+_GENERATED = re.compile(f"{GENERATED}([0-9]{{1,18}}):({'|'.join(map(re.escape, BUCKET_NAMES))}):({'|'.join(BORDERS)})")
 
 Item = TypeVar("Item")
 
@@ -84,10 +87,15 @@ def parse_generated(name: str) -> tuple[int, tuple[float, float], bool]:
         >>> parse_generated("generated:7:0.1-0.2:N")
         (7, (0.1, 0.2), False)
     """
-    parts = name.removeprefix(GENERATED).split(":")
-    if len(parts) == 3 and parts[0].isdecimal() and parts[1] in BUCKET_NAMES and parts[2] in BORDERS:
-        return int(parts[0]), BUCKETS[BUCKET_NAMES.index(parts[1])], parts[2] == "B"
-    raise InputError(f"expected a mask name such as generated:7:{BUCKET_NAMES[1]}:N, got '{name}'")
+    parts = _GENERATED.fullmatch(name)
+    if not parts:
+        raise InputError(_malformed(name))
+    seed, bucket, border = parts.groups()
+    return int(seed), BUCKETS[BUCKET_NAMES.index(bucket)], border == "B"
+
+
+def _malformed(name: str) -> str:
+    return f"expected a mask name such as generated:7:{BUCKET_NAMES[1]}:N, got {one_line(name, 80)!r}"
 
 
 def generate(name: str, height: int, width: int) -> np.ndarray:
@@ -152,19 +160,8 @@ def read_manifest(path: str | os.PathLike, images: Path | None, masks: Path | No
         InputError: no such file, not a CSV file with the columns image and mask, no pair in it, a picture or a mask
             that is not there.
     """
-    try:
-        with open(path, newline="", encoding="utf-8-sig", errors="surrogateescape") as file:
-            rows = csv.DictReader(file)
-            missing = {"image", "mask"} - set(rows.fieldnames or ())
-            if missing:
-                raise InputError(
-                    f"{path}: a manifest is a CSV file with the columns image,mask; {sorted(missing)} missing"
-                )
-            pairs = [_checked_pair(f"{path}, line {rows.line_num}", row, images, masks) for row in rows]
-    except (OSError, csv.Error) as error:
-        raise InputError(
-            f"cannot read the manifest {path} ({error}): give a CSV file with the columns image,mask"
-        ) from error
+    rows = read_table(path, "a manifest, a CSV file with the columns image,mask", ("image", "mask"))
+    pairs = [_checked_pair(f"{path}, line {number}", row, images, masks) for number, row in rows]
     if not pairs:
         raise InputError(f"{path}: the manifest names no pair: delete it to have it made anew")
     return pairs
@@ -174,13 +171,15 @@ def _checked_pair(where: str, row: dict, images: Path | None, masks: Path | None
     pair = Pair(row["image"] or "", row["mask"] or "")
     if pair.image.startswith(SAMPLE):
         if pair.image not in sample_names():
-            raise InputError(f"{where}: no sample photo '{pair.image}'; there are {', '.join(sample_names())}")
+            raise InputError(
+                f"{where}: no sample photo {one_line(pair.image, 80)!r}; there are {', '.join(sample_names())}"
+            )
     else:
         _check_file(where, "picture", pair.image, images, "--images")
-    if pair.mask.startswith(GENERATED):
-        parse_generated(pair.mask)
-    else:
+    if not pair.mask.startswith(GENERATED):
         _check_file(where, "mask", pair.mask, masks, "--masks")
+    elif not _GENERATED.fullmatch(pair.mask):
+        raise InputError(f"{where}: {_malformed(pair.mask)}")
     return pair
 
 
@@ -188,6 +187,8 @@ def _check_file(where: str, kind: str, name: str, root: Path | None, option: str
     if not name:
         raise InputError(f"{where}: the {kind} is missing: each line names a picture and a mask")
     if root is None:
-        raise InputError(f"{where} names the {kind} {name}: give its folder with {option}")
-    if not (root / name).is_file():
-        raise InputError(f"{where}: no {kind} {root / name}: give the manifest's own folder with {option}")
+        raise InputError(f"{where} names the {kind} {one_line(name, 500)}: give its folder with {option}")
+    if not is_file(root / name):
+        raise InputError(
+            f"{where}: no {kind} {one_line(root / name, 500)}: give the manifest's own folder with {option}"
+        )

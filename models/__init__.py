@@ -45,7 +45,7 @@ def build_model(name: str, **options) -> nn.Layer:
         raise ValueError(f"model {name}: expected options among {', '.join(known)}, got {', '.join(unknown)}")
     for key, value in options.items():
         if known[key] is not None and type(value) is not type(known[key]):
-            raise ValueError(f"{key}: expected a value such as {known[key]!r}, got {value!r}")
+            raise ValueError(f"{key}: expected {type(known[key]).__name__}, as {known[key]!r} is, got {value!r}")
     # The optimiser's state is keyed by automatic names: a guard makes them the same whatever was built before.
     with unique_name.guard():
         model = MODELS[name](**options)

@@ -17,9 +17,11 @@ from pathlib import Path
 
 import yaml
 
-from errors import InputError
+from errors import InputError, one_line
+from files import read_text
 
 ROOT = Path(__file__).resolve().parent.parent
+MAX_PRESET = 64 << 10  # bytes
 DEMO_WEIGHTS = ROOT / "weights" / "demo"
 
 
@@ -35,10 +37,29 @@ class Parser(argparse.ArgumentParser):
 
     def __init__(self, **settings):
         super().__init__(formatter_class=_Help, allow_abbrev=False, **settings)
+        self.source = None  # file and line of what is parsed; None for the command line
 
     def error(self, message):
-        print(f"error: {message}; see {self.prog} --help", file=sys.stderr)
+        if self.source:
+            raise InputError(f"{self.source}: {one_line(message, 600)}")
+        print(f"error: {one_line(message, 600)}; see {self.prog} --help", file=sys.stderr)
         sys.exit(2)
+
+    def parse_args(self, args=None, namespace=None):
+        options, unknown = self.parse_known_args(args, namespace)
+        if unknown:
+            word = unknown[0].partition("=")[0]
+            close = difflib.get_close_matches(word, self._option_string_actions, 1)
+            self.error(f"no such option: {one_line(word, 80)}" + (f"; did you mean {close[0]}?" if close else ""))
+        return options
+
+    def parse_value(self, key: str, text: str, source: str) -> object:
+        """What an option's value from a file comes to, checked as if it had been typed; ``source`` is for messages."""
+        self.source = source
+        try:
+            return getattr(self.parse_args([f"--{key}={text}"]), key)
+        finally:
+            self.source = None
 
 
 def positive_int(text: str) -> int:
@@ -71,7 +92,7 @@ def _number(text, kind, allowed, expected):
     except ValueError:
         value = None
     if value is None or not allowed(value):
-        raise argparse.ArgumentTypeError(f"expected {expected}, got {text!r}")
+        raise argparse.ArgumentTypeError(f"expected {expected}, got {one_line(text, 80)!r}")
     return value
 
 
@@ -131,39 +152,71 @@ def _speed_up_amd_processors() -> None:
 
 
 def apply_preset(parser: Parser, path: str | os.PathLike) -> None:
-    """Make the preset's values the parser's defaults, each checked as if it had been typed."""
-    preset = _read_preset(path)
+    """Make the preset's values the parser's defaults, each checked as if it had been typed.
+
+    Raises:
+        InputError: naming file and line.
+    """
     known = {action.dest for action in parser._actions} - {"help", "config", "dry_run"}
-    for key in preset:
+    values = {}
+    for key, (text, line) in read_preset(path).items():
+        source = f"{path}, line {line}"
         if key not in known:
             close = difflib.get_close_matches(key, known, 1)
             hint = f"did you mean {close[0]}?" if close else f"known keys: {', '.join(sorted(known))}"
-            raise InputError(f"{path}: expected keys that are options of {parser.prog}, got {key!r}; {hint}")
-    typed = [word for key, value in preset.items() if value is not None for word in (f"--{key}", _as_typed(value))]
-    parser.set_defaults(**{key: getattr(parser.parse_args(typed), key) for key in preset})
+            raise InputError(
+                f"{source}: expected keys that are options of {parser.prog}, got {one_line(key, 80)!r}; {hint}"
+            )
+        values[key] = None if text is None else parser.parse_value(key, text, source)
+    parser.set_defaults(**values)
 
 
-def _as_typed(value: object) -> str:
-    """YAML reads a plain yes or no as true or false."""
-    return ("yes" if value else "no") if isinstance(value, bool) else str(value)
+def read_preset(path: str | os.PathLike) -> dict[str, tuple[str | None, int]]:
+    """Each key of a YAML file with its value as it was written (None: nothing, or null) and its line.
 
+    The file is taken apart and nothing made of it, so that neither its aliases nor its tags can do anything: yes stays
+    yes, and 1e-3 what was typed.
 
-def _read_preset(path: str | os.PathLike) -> dict:
+    Raises:
+        InputError: no such file, no YAML, or anything but one value for each key.
+    """
+    what = "a preset, a YAML file with lines of 'option: value'"
+    remedy = "compare with configs/celeba.yaml"
     try:
-        preset = yaml.safe_load(Path(path).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        raise InputError(f"--config: expected a YAML file, got no such file: {path}; presets are in configs/") from None
-    except IsADirectoryError:
-        raise InputError(f"--config: expected a YAML file, got a folder: {path}") from None
-    except (yaml.YAMLError, UnicodeDecodeError) as error:
+        root = yaml.compose(read_text(path, what, MAX_PRESET), Loader=yaml.SafeLoader)
+    except yaml.MarkedYAMLError as error:
+        mark = error.problem_mark or error.context_mark
+        where = f"{path}, line {mark.line + 1}" if mark else f"{path}"
         raise InputError(
-            f"{path}: expected YAML, got {str(error).splitlines()[0]}; compare with configs/celeba.yaml"
+            f"{where}: expected YAML, got: {one_line(error.problem or error.context, 100)}; {remedy}"
         ) from None
-    if not isinstance(preset, dict):
-        raise InputError(
-            f"{path}: expected lines of 'option: value', got {type(preset).__name__}; compare with configs/celeba.yaml"
-        )
-    return preset
+    except (yaml.YAMLError, RecursionError) as error:
+        raise InputError(f"{path}: expected {what}, got {type(error).__name__}; {remedy}") from None
+    if not isinstance(root, yaml.MappingNode):
+        got = "an empty file" if root is None else {"sequence": "a list"}.get(root.id, "text")
+        raise InputError(f"{path}: expected {what}, got {got}; {remedy}")
+    return _preset_values(path, root)
+
+
+def _preset_values(path: str | os.PathLike, root: yaml.MappingNode) -> dict[str, tuple[str | None, int]]:
+    values = {}
+    for key, value in root.value:
+        where = f"{path}, line {key.start_mark.line + 1}"
+        if not (isinstance(key, yaml.ScalarNode) and isinstance(value, yaml.ScalarNode)):
+            raise InputError(f"{where}: expected one option and one value, got a list or a block; give one value")
+        if key.value in values:
+            raise InputError(f"{where}: expected each option once, got {one_line(key.value, 80)} again; remove one")
+        values[key.value] = _as_typed(value), key.start_mark.line + 1
+    return values
+
+
+def _as_typed(value: yaml.ScalarNode) -> str | None:
+    """The text of a value; of true and its like the yes that options know, and of nothing None."""
+    if value.tag == "tag:yaml.org,2002:null":
+        return None
+    if value.tag == "tag:yaml.org,2002:bool":
+        return "yes" if value.value.lower() in ("yes", "true", "on") else "no"
+    return value.value
 
 
 def check_folder(option: str, folder: Path) -> None:

@@ -1,9 +1,12 @@
 """Pictures at files: what is listed, what is read and how, what is refused and with which words."""
 
+import os
+
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import EpsImagePlugin, Image, ImageFile
 
+from datasets import images
 from datasets.images import SAMPLE_PHOTOS, list_pictures, read_picture, sample_photo, to_float, to_uint8, write_picture
 from errors import InputError
 
@@ -127,16 +130,75 @@ def test_truncated_pictures_are_refused_by_name(tmp_path, name, share):
         read_picture(tmp_path / name)
 
 
-def test_other_unreadable_pictures_are_refused_by_name(tmp_path, monkeypatch):
+def test_other_unreadable_pictures_are_refused_by_name(tmp_path):
     (tmp_path / "garbage.png").write_bytes(np.random.default_rng(0).bytes(1000))
     (tmp_path / "folder.png").mkdir()
     for name in ("garbage.png", "folder.png", "missing.png"):
         with pytest.raises(InputError, match=name):
             read_picture(tmp_path / name)
+
+
+@pytest.mark.parametrize("factor", [1, 3])  # Pillow warns of its own limit, and refuses twice as much
+def test_pictures_of_too_many_pixels_are_refused_before_they_are_decoded(tmp_path, monkeypatch, recwarn, factor):
     write_picture(tmp_path / "big.png", np.zeros([20, 20, 3], np.uint8))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 100)
-    with pytest.raises(InputError, match=r"big\.png.*shrink"):
+    monkeypatch.setattr(images, "MAX_PIXELS", 399)
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 399 // factor)
+    monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
+    with pytest.raises(InputError, match=r"big\.png.*150 million.*shrink"):
         read_picture(tmp_path / "big.png")
+    assert not recwarn
+
+
+def test_pillows_smaller_limit_is_no_warning(tmp_path, monkeypatch, recwarn):
+    write_picture(tmp_path / "a.png", np.zeros([20, 20, 3], np.uint8))
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
+    assert read_picture(tmp_path / "a.png").shape == (20, 20, 3)
+    assert not recwarn
+
+
+def test_a_phone_s_jpeg_with_a_second_picture_behind_it_is_read(tmp_path, picture):
+    first = Image.fromarray(picture)
+    first.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[first])
+    assert read_picture(tmp_path / "a.jpg").shape == picture.shape
+
+
+EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n"
+
+
+def test_postscript_named_png_starts_no_other_program(tmp_path, monkeypatch):
+    (tmp_path / "a.png").write_bytes(EPS)
+    monkeypatch.setattr(EpsImagePlugin, "Ghostscript", lambda *_, **__: pytest.fail("another program was started"))
+    with pytest.raises(InputError, match="a file of none of the formats"):
+        read_picture(tmp_path / "a.png")
+
+
+@pytest.mark.parametrize("suffix", ["gif", "ico", "ppm", "tga", "pcx"])
+def test_formats_that_are_not_offered_are_refused_under_any_name(tmp_path, picture, suffix):
+    Image.fromarray(picture).save(tmp_path / f"a.{suffix}")
+    (tmp_path / f"a.{suffix}").rename(tmp_path / "a.png")
+    with pytest.raises(InputError, match="none of the formats JPEG, PNG"):
+        read_picture(tmp_path / "a.png")
+
+
+def test_pipes_and_devices_are_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe.png")
+    (tmp_path / "zero.png").symlink_to("/dev/zero")
+    (tmp_path / "names.txt").symlink_to("/dev/zero")
+    for name in ("pipe.png", "zero.png"):
+        for read in (read_picture, list_pictures):
+            with pytest.raises(InputError, match="a pipe or a device"):
+                read(tmp_path / name)
+    with pytest.raises(InputError, match="found none"):
+        list_pictures(tmp_path)
+    with pytest.raises(InputError, match="a pipe or a device"):
+        list_pictures(tmp_path / "names.txt")
+
+
+@pytest.mark.parametrize("line", ["a" * 5000 + ".png", "a\0b.png", "../" * 2000 + "a.png"])
+def test_a_listed_name_that_no_file_can_have_is_one_that_is_not_there(tmp_path, line):
+    (tmp_path / "names.txt").write_text(line)
+    with pytest.raises(InputError, match=r"line 1: no such picture"):
+        list_pictures(tmp_path / "names.txt")
 
 
 @pytest.mark.parametrize(

@@ -142,7 +142,7 @@ def test_non_finite_weights_are_refused(model, saved):
         ("{", "damaged"),
         ("[]", "damaged"),
         ('{"model": "pconv_unet"}', "no entry 'options'"),
-        ('{"model": 1, "options": {}}', "another type"),
+        ('{"model": 1, "options": {}}', "expected model to be the name of a network, got 1"),
         ('{"model": "hat", "options": {}}', "expected one of pconv_unet"),
         ('{"model": "pconv_unet", "options": {"hat": 1}}', "expected options among"),
         ('{"model": "pconv_unet", "options": {"depth": "x"}}', "meta.json"),

@@ -1,6 +1,8 @@
 """The pairing rule, generated names and the manifest."""
 
+import os
 from collections import Counter
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -124,13 +126,26 @@ def test_a_manifest_is_read_whatever_its_further_columns(tmp_path, roots):
         ("image,mask\nsub/b.png,m.png\n", "line 2: no picture .*b.png.*--images"),
         ("image,mask\nsub/a.png,m.png\nsub/a.png,n.png\n", "line 3: no mask .*n.png.*--masks"),
         ("image,mask\nsample:nobody,m.png\n", "no sample photo 'sample:nobody'"),
-        ("image,mask\nsub/a.png,generated:oops\n", "generated:7"),
+        ("image,mask\nsub/a.png,generated:oops\n", "line 2: .*generated:7"),
+        (f"image,mask\nsub/a.png,generated:{'9' * 5000}:0.1-0.2:N\n", "line 2: .*generated:7"),
+        ("image,mask\nsub/a.png,generated:²:0.1-0.2:N\n", "line 2: .*generated:7"),
+        (f"image,mask\n{'a' * 5000},m.png\n", "line 2: no picture"),
+        (f"image,mask\nsub/a.png,m.png\n{'a' * 200_000},m.png\n", "line 3: .*field larger"),
+        ('image,mask\n"sub/a.png,m.png\n', "line 2: no picture"),
+        ("image,mask\nsub/a.png,m\0.png\n", "line 2: "),
     ],
 )
 def test_a_bad_manifest_is_refused_in_one_line(tmp_path, roots, text, message):
     with pytest.raises(InputError, match=message) as caught:
         read_manifest(write(tmp_path / "m.csv", text), *roots)
-    assert "\n" not in str(caught.value)
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 1000
+
+
+def test_a_manifest_that_is_no_file_is_refused_at_once(tmp_path, roots):
+    os.mkfifo(tmp_path / "pipe.csv")
+    for path in (tmp_path / "pipe.csv", Path("/dev/zero"), tmp_path, tmp_path / "nothing.csv"):
+        with pytest.raises(InputError, match="expected a manifest, a CSV file with the columns image,mask, got"):
+            read_manifest(path, *roots)
 
 
 def test_a_manifest_of_files_needs_their_folders(tmp_path, roots):

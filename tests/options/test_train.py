@@ -1,5 +1,7 @@
 """The options of train.py, and their presets."""
 
+import itertools
+import os
 from pathlib import Path
 
 import pytest
@@ -148,26 +150,94 @@ def test_without_the_default_dataset_sample_photos_are_used_and_said(tmp_path, m
     assert capsys.readouterr().out == ""
 
 
+LAUGHS = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}, *{a}]\n" for a, b in itertools.pairwise("abcdefghij"))
+
+
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("batchsize: 3", "did you mean batch_size"),
-        ("- 3", "option: value"),
-        ("a: [", "expected YAML"),
+        ("lr: 1\nbatchsize: 3", "line 2: .*did you mean batch_size"),
+        ("- 3", "option: value.* got a list"),
+        ("", "option: value.* got an empty file"),
+        ("lr", "option: value.* got text"),
+        ("lr: 1\na: [", "line 2: expected YAML"),
+        ("lr: 1\nlr: 2", "line 2: expected each option once, got lr again"),
+        ("batch_size: many", "line 1: argument --batch_size: expected a whole number above 0, got 'many'"),
+        ("lr: 1\nmodel: unet", "line 2: argument --model: invalid choice: 'unet'"),
+        ("batch_size: -3", "line 1: .*a whole number above 0, got '-3'"),
+        ("seed: " + "9" * 5000, "line 1: .*a whole number, 0 or more"),
+        ("lr: .nan", "line 1: .*a number above 0"),
+        ("image_root: [a, b]", "line 1: expected one option and one value"),
+        ("image_root: {a: b}", "line 1: expected one option and one value"),
+        ("? [a, b]\n: 1", "line 1: expected one option and one value"),
+        ("1: 2", "line 1: expected keys that are options of train.py, got '1'"),
+        ("true: 2", "line 1: expected keys that are options of train.py, got 'true'"),
+        ("model: " + "a" * 9000, "line 1: argument --model: invalid choice: 'aaa"),
+        ("lr: *a", "line 1: expected YAML, got: .*undefined alias"),
+        (LAUGHS, "line 1: expected one option and one value"),
+        ("lr: !!python/object/apply:os.getcwd []", "line 1: expected one option and one value"),
+        ("lr: " + "[" * 100_000, "expected"),
+        ("\x00", "expected"),
+        ("dry_run: true", "line 1: expected keys that are options"),
+        ("config: a.yaml", "line 1: expected keys that are options"),
+        ("lr: 1\n\x1b[31m: 2", "expected"),
+        ("a" * 900 + ": 2", "line 1: expected keys"),
     ],
 )
-def test_a_wrong_preset_is_told(tmp_path, text, message):
+def test_a_wrong_preset_is_told_by_file_and_line(tmp_path, text, message):
     (tmp_path / "a.yaml").write_text(text)
-    with pytest.raises(InputError, match=message):
+    with pytest.raises(InputError, match=message) as caught:
         parse_train(["--config", str(tmp_path / "a.yaml")])
+    assert "a.yaml" in str(caught.value) and "\n" not in str(caught.value) and len(str(caught.value)) < 1500
+
+
+def test_a_preset_that_is_no_file_is_refused_at_once(tmp_path):
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "bytes").write_bytes(b"\xff\xfe\x00")
+    (tmp_path / "large").write_bytes(b"#" * 100_000)
+    for path in (
+        tmp_path / "pipe",
+        "/dev/zero",
+        tmp_path,
+        tmp_path / "nothing",
+        tmp_path / "bytes",
+        tmp_path / "large",
+    ):
+        with pytest.raises(InputError, match="expected a preset, a YAML file with lines of 'option: value', got"):
+            parse_train(["--config", str(path)])
 
 
 @pytest.mark.parametrize(
-    ("text", "message"),
-    [("batch_size: many", "a whole number above 0, got 'many'"), ("model: unet", "invalid choice: 'unet'")],
+    ("text", "options"),
+    [
+        ("mask_dilate: no", {"mask_dilate": "no"}),
+        ("mask_dilate: false", {"mask_dilate": "no"}),
+        ("mask_dilate: 'yes'", {"mask_dilate": "yes"}),
+        ("lr: 1e-3", {"lr": 1e-3}),
+        ("lr: 1.0e-3", {"lr": 1e-3}),
+        ("base_channels:", {"base_channels": None}),
+        ("log_dir: -logs", {"log_dir": "-logs"}),
+        ("log_dir: '2024'", {"log_dir": "2024"}),
+        ("val_every: &n 7\nsave_every: *n", {"val_every": 7, "save_every": 7}),
+    ],
 )
-def test_a_presets_values_are_checked_like_typed_ones(tmp_path, capsys, text, message):
+def test_a_presets_values_are_what_was_written(tmp_path, text, options):
     (tmp_path / "a.yaml").write_text(text)
+    found = vars(parse_train(["--config", str(tmp_path / "a.yaml"), "--image_root", "x", "--max_iters", "9"])[0])
+    assert {key: found[key] for key in options} == options
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--batchsize 3", "no such option: --batchsize; did you mean --batch_size?"),
+        ("--bath_size=3", "no such option: --bath_size; did you mean --batch_size?"),
+        ("--zzz 3", "no such option: --zzz; see train.py --help"),
+        ("celeba.yaml", "no such option: celeba.yaml; see"),
+    ],
+)
+def test_a_typing_error_on_the_command_line_gets_a_suggestion(capsys, words, message):
     with pytest.raises(SystemExit) as leaving:
-        parse_train(["--config", str(tmp_path / "a.yaml")])
-    assert leaving.value.code == 2 and message in capsys.readouterr().err
+        parse_train(words.split())
+    told = capsys.readouterr().err
+    assert leaving.value.code == 2 and message in told and told.count("\n") == 1
