@@ -56,7 +56,7 @@ def open_regular(path: str | os.PathLike, what: str = "a file") -> BinaryIO:
         InputError: nothing there, a folder, a pipe or a device.
     """
     try:
-        file = open(path, "rb", opener=_without_waiting)
+        file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  the caller closes it
     except FileNotFoundError:
         raise InputError(f"{path}: expected {what}, got no such file; check the path") from None
     except IsADirectoryError:

@@ -7,9 +7,9 @@ lengths, types) is checked against what is there before anything is made of it.
 import os
 import re
 import zipfile
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from pathlib import Path
-from typing import BinaryIO
+from typing import Any, BinaryIO
 
 import numpy as np
 import paddle
@@ -52,15 +52,12 @@ def read_state(path: str | os.PathLike) -> dict:
     Raises:
         InputError: no such file, truncated, damaged, or hostile.
     """
-    read = {".npz": _read_npz, SAFETENSORS: _read_safetensors}.get(Path(path).suffix, _read_pickle)
     with open_regular(path, "a weights file") as file:
         size = os.fstat(file.fileno()).st_size
         if size > MAX_BYTES:
-            raise InputError(
-                f"{path}: expected a weights file of at most {MAX_BYTES >> 30} GiB, got {size / 2**30:.1f}"
-            )
+            raise InputError(f"{path}: expected weights, at most {MAX_BYTES >> 30} GiB, got {size / 2**30:.1f} GiB")
         try:
-            content = read(file, size)
+            content = _reader(path)(file, size)
         except InputError as error:
             raise InputError(
                 f"{path}: not loaded, since {error}; expected arrays only: use weights from a source you trust"
@@ -91,7 +88,8 @@ def refuse_bad_numbers(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]
         else:
             continue
         raise InputError(
-            f"{path}: expected finite weights, got {problem} in {one_line(name, 80)}; use an earlier checkpoint or another file"
+            f"{path}: expected finite weights, got {problem} in {one_line(name, 80)}; use an earlier checkpoint or "
+            "another file"
         )
 
 
@@ -106,8 +104,9 @@ def write_arrays(arrays: Mapping[str, np.ndarray | paddle.Tensor], path: Path) -
         temporary.write_bytes(save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
 
 
-def _read_pickle(file: BinaryIO, size: int) -> dict:
-    return load_pickle(file, size)
+def _reader(path: str | os.PathLike) -> Callable[[BinaryIO, int], Any]:
+    """Of an open file and its size, by its suffix."""
+    return {".npz": _read_npz, SAFETENSORS: _read_safetensors}.get(Path(path).suffix, load_pickle)
 
 
 def _read_safetensors(file: BinaryIO, size: int) -> dict:
