@@ -2,6 +2,7 @@
 
 import csv
 import logging
+import os
 import time
 from collections.abc import Sequence
 from pathlib import Path
@@ -13,7 +14,9 @@ from visualdl import LogWriter
 from datasets.images import write_picture
 from datasets.masks import BUCKET_NAMES
 from engine.validation import overall
-from files import atomic_path
+from errors import InputError
+from files import atomic_path, read_table
+from metrics.curves import METRICS, row_of_numbers
 
 log = logging.getLogger("paddle_pconv")
 
@@ -50,7 +53,7 @@ class RunLogger:
         self._handler = _FileAndBarHandler(self.directory / "train.log")
         log.addHandler(self._handler)
         log.setLevel(logging.INFO)
-        self.csv_path = self.directory / "metrics.csv"
+        self.csv_path = self.directory / METRICS
         _keep_rows(self.csv_path, self.columns, start_iter)
         # VisualDL shows one record file of a folder: a resumed run must go on in that of the run before.
         records = sorted(self.directory.glob("vdlrecords.*.log"))
@@ -145,12 +148,28 @@ class _FileAndBarHandler(logging.FileHandler):
 
 
 def _keep_rows(path: Path, columns: Sequence[str], last_iter: int) -> None:
-    """Drop the rows behind ``last_iter``."""
+    """Drop the rows behind ``last_iter``; of a damaged file keep what can be read, and the file as it was beside it."""
     if not path.exists():
         return
-    with open(path, newline="") as file:
-        rows = [row for row in csv.DictReader(file) if int(row["iter"]) <= last_iter]
+    rows, whole = _readable_rows(path)
+    if not whole:
+        aside = path.with_name(f"{path.stem}_damaged{path.suffix}")
+        os.replace(path, aside)
+        log.warning(f"{path} was damaged: {len(rows)} rows of it are kept; as it was it is {aside}")
     with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
-        writer.writerows(rows)
+        writer.writerows(row for row in rows if float(row["iter"]) <= last_iter)
+
+
+def _readable_rows(path: Path) -> tuple[list[dict], bool]:
+    """The rows whose cells are numbers, and whether these are all; a kill can cut the last one short."""
+    rows, whole = [], True
+    try:
+        for _, row in read_table(path, "the curves of a run", ("iter",)):
+            readable = row_of_numbers(row) is not None
+            whole &= readable
+            rows += [row] if readable else []
+    except InputError:
+        whole = False
+    return rows, whole

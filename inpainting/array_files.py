@@ -129,9 +129,8 @@ _SAFETENSORS_TYPES = {"BOOL"} | {f"{name[0].upper()}{8 * int(name[1])}" for name
 def _read_npz(file: BinaryIO, size: int) -> dict:
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
-        if len(members) > MAX_ARRAYS or sum(member.file_size for member in members) > MAX_COMPRESSION * size + (
-            1 << 20
-        ):
+        unpacked = sum(member.file_size for member in members)
+        if len(members) > MAX_ARRAYS or unpacked > MAX_COMPRESSION * size + (1 << 20):
             raise InputError("it unpacks to far more than weights do")
         if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
             raise InputError("it is compressed as no .npz is")

@@ -37,7 +37,7 @@ def load_pickle(file: BinaryIO, size: int) -> Any:
         if count == MAX_INSTRUCTIONS:
             raise InputError("it has more instructions than arrays need")
         machine.follow(instruction.name, argument)
-    return _finished(machine.stack.pop(), {})
+    return _finished(machine.stack.pop(), iter(range(MAX_INSTRUCTIONS)))
 
 
 class _Stream:
@@ -285,9 +285,9 @@ _CALLED = {
 }
 
 
-def _finished(value: Any, done: dict[int, Any], depth: int = 0) -> Any:
-    """The value with arrays in the places of arrays; ``done`` holds what was finished before, by identity."""
-    if depth > MAX_DEPTH:
+def _finished(value: Any, budget: Iterator, depth: int = 0) -> Any:
+    """The value with arrays in the places of arrays; one step of the budget for each part, shared ones each time."""
+    if depth > MAX_DEPTH or next(budget, None) is None:
         raise InputError("it nests deeper than arrays do, and may be hostile")
     if isinstance(value, _Array):
         if value.value is None:
@@ -295,13 +295,8 @@ def _finished(value: Any, done: dict[int, Any], depth: int = 0) -> Any:
         return value.value
     if isinstance(value, _Name | _Type):
         raise InputError("it holds something that is no array")
-    if not isinstance(value, dict | list | tuple):
-        return value
-    if id(value) not in done:
-        parts = (_finished(part, done, depth + 1) for part in _parts(value))
-        done[id(value)] = dict(zip(value, parts, strict=True)) if isinstance(value, dict) else type(value)(parts)
-    return done[id(value)]
-
-
-def _parts(value: dict | list | tuple) -> Iterator[Any]:
-    return iter(value.values() if isinstance(value, dict) else value)
+    if isinstance(value, dict):
+        return {key: _finished(part, budget, depth + 1) for key, part in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(_finished(part, budget, depth + 1) for part in value)
+    return value

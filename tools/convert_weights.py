@@ -21,7 +21,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if output.exists() and (not output.is_dir() or any(output.iterdir())):
         raise InputError(f"--output: expected a new or empty folder, got {output}; choose another or remove it")
     setup_device("cpu")
-    from inpainting.checkpoint import PARAMS, load_weights, read_meta, save_weights, weights_directory
+    from inpainting.checkpoint import load_weights, read_meta, save_weights, weights_directory, weights_file
 
     directory = weights_directory(options.weights)
     meta = read_meta(directory)
@@ -29,8 +29,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     model = load_weights(directory)
     if options.average:
         _mix(model, load_weights(options.average), options.share)
-    save_weights(model, output, options.dtype, **kept)
-    print(f"{output}: {(output / PARAMS).stat().st_size / 1e6:.1f} MB")
+    save_weights(model, output, options.dtype, f"model.{options.format}", **kept)
+    print(f"{output}: {weights_file(output).stat().st_size / 1e6:.1f} MB")
 
 
 def _mix(model, other, share: float) -> None:
@@ -52,6 +52,12 @@ def build_parser() -> Parser:
     parser.add_argument("--average", metavar="FILE|DIR", help="mix with these, which --weights were fine-tuned from")
     parser.add_argument("--share", type=share_float, default=0.5, metavar="X", help="of --weights in the mixture")
     parser.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="of the arrays on disk")
+    parser.add_argument(
+        "--format",
+        choices=("pdparams", "safetensors"),
+        default="pdparams",
+        help="of the file with the arrays: Paddle's own, or one that other frameworks read too",
+    )
     parser.add_argument("--about", metavar="TEXT", help="what the weights are good for; test.py shows it")
     return parser
 

@@ -1,6 +1,5 @@
 """Draw a run's curves into one picture: ``python -m tools.plot_metrics logs/Celeba --output curves.png``."""
 
-import csv
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
@@ -8,7 +7,8 @@ from pathlib import Path
 import matplotlib
 
 from errors import InputError, run_cleanly
-from files import atomic_path
+from files import atomic_path, is_file, read_table
+from metrics.curves import METRICS, row_of_numbers
 from options import Parser
 
 matplotlib.use("Agg")
@@ -32,13 +32,14 @@ def build_parser() -> Parser:
 
 def read_rows(run: Path) -> list[dict[str, float]]:
     """The rows of a run's metrics.csv, without their empty cells."""
-    path = run / "metrics.csv"
-    if not path.is_file():
-        raise InputError(
-            f"expected the folder of a run with metrics.csv in it, got {run}; train.py writes such folders"
-        )
-    with open(path, newline="") as file:
-        rows = [{key: float(value) for key, value in row.items() if value} for row in csv.DictReader(file)]
+    path = run / METRICS
+    if not is_file(path):
+        raise InputError(f"expected the folder of a run with {METRICS} in it, got {run}; train.py writes such folders")
+    rows = []
+    for line, row in read_table(path, "the curves of a run", ("iter",)):
+        if (numbers := row_of_numbers(row)) is None:
+            raise InputError(f"{path}, line {line}: expected a number for each column, got another; remove the line")
+        rows.append(numbers)
     if not rows:
         raise InputError(f"{path}: expected rows, got none; the run has not logged yet")
     return rows
@@ -81,7 +82,7 @@ def draw(runs: list[list[dict[str, float]]], output: Path) -> None:
 def _terms(row: dict[str, float]) -> list[str]:
     """The loss terms of a training row: what stands between the loss and the costs (``engine.logger.columns``)."""
     names = list(row)
-    return names[names.index("loss") + 1 : names.index("reader_cost")] if "loss" in row else []
+    return names[names.index("loss") + 1 : names.index("reader_cost")] if {"loss", "reader_cost"} <= row.keys() else []
 
 
 def _curve(axes, rows: list[dict[str, float]], key: str, first: int, color: str, **style) -> None:
