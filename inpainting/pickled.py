@@ -19,7 +19,7 @@ from errors import InputError, one_line
 NUMBERS = frozenset({"b1", "i1", "i2", "i4", "i8", "u1", "u2", "u4", "u8", "f2", "f4", "f8"})
 
 # A network of a thousand arrays takes some fifty thousand instructions, and nests four deep.
-MAX_INSTRUCTIONS, MAX_STACK, MAX_MARKS, MAX_DEPTH = 500_000, 100_000, 20, 5
+MAX_INSTRUCTIONS, MAX_STACK, MAX_MARKS, MAX_VALUES, MAX_DEPTH = 500_000, 100_000, 20, 100_000, 5
 MAX_LINE = 10_000  # bytes, of the old protocols' instructions that end with their line
 
 
@@ -37,7 +37,7 @@ def load_pickle(file: BinaryIO, size: int) -> Any:
         if count == MAX_INSTRUCTIONS:
             raise InputError("it has more instructions than arrays need")
         machine.follow(instruction.name, argument)
-    return _finished(machine.stack.pop(), iter(range(MAX_INSTRUCTIONS)))
+    return _finished(machine.stack.pop(), iter(range(MAX_VALUES)))
 
 
 class _Stream:

@@ -1,0 +1,136 @@
+"""meta.json: what is read of it, and every way in which it can be wrong."""
+
+import json
+import os
+
+import pytest
+
+from errors import InputError
+from inpainting.meta import ABOUT_LENGTH, KINDS, read_meta
+
+MODEL = {"model": "pconv_unet", "options": {"base_channels": 4, "output": "linear", "bias": True, "x": None, "y": 0.5}}
+OF_A_RUN = {
+    "iter": 7,
+    "position": 56,
+    "phase": "initial",
+    "phase_start": 0,
+    "seed": 10**13,
+    "batch_size": 8,
+    "ema_updates": 7,
+    "settings": {"lr": 2e-4, "amp": False},
+    "scaler": {"scale": [65536.0], "incr_count": [3]},
+    "validation": {"psnr": float("inf"), "pictures": "0123abcd"},
+    "files": {"model.pdparams": "0" * 64},
+    "format": "paddle_inference",
+    "inputs": ["image", "mask"],
+    "versions": {"paddle": "3.3.1", "numpy": "2.4.6"},
+    "about": "faces",
+    "something new": [{}],
+}
+
+
+def write(folder, content):
+    (folder / "meta.json").write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    return folder
+
+
+def test_what_is_right_is_returned_as_it_is(tmp_path):
+    assert read_meta(write(tmp_path, MODEL | OF_A_RUN)) == MODEL | OF_A_RUN
+    assert set(KINDS) <= {*MODEL, *OF_A_RUN}  # so that each kind has been seen to fit something
+
+
+DIGITS = b"9" * 5000
+WRONG = {
+    b"": "damaged",
+    b"{": "damaged",
+    b"[]": "damaged",
+    b"null": "damaged",
+    b"\xff\xfe": "no text",
+    b"[" * 1_000_000: "damaged",
+    b'{"a":' * 100_000: "damaged",
+    b"{" + b" " * (2 << 20) + b"}": "more than 1024 KiB",
+    b'{"model": "a", "options": {}, "iter": ' + DIGITS + b"}": "damaged",
+    b"{}": "no entry 'model'",
+    b'{"model": "pconv_unet"}': "no entry 'options'",
+    b'{"model": "a", "options": {}, "about": 3}': "expected about to be a text, got 3",
+}
+
+
+@pytest.mark.parametrize("content", WRONG, ids=range(len(WRONG)))
+def test_what_is_damaged_is_told_in_one_line(tmp_path, content):
+    with pytest.raises(InputError, match=WRONG[content]) as caught:
+        read_meta(write(tmp_path, content))
+    assert "meta.json" in str(caught.value) and "\n" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+OTHERS = [None, True, -1, 1.5, 10**300, "x" * 201, "two\nlines", "\x1b[31m", [], [None], {}, {"a": None}, {"a": {}}]
+FITTING = {  # of these others
+    "options": [{}, {"a": None}],
+    "seed": [10**300],
+    "versions": [{}],
+    "settings": [{}, {"a": None}, {"a": {}}],
+    "scaler": [{}],
+    "files": [{}],
+    "inputs": [[]],
+    "about": ["x" * 201, "two\nlines", "\x1b[31m"],
+}
+
+
+@pytest.mark.parametrize("key", KINDS)
+def test_an_entry_of_another_kind_is_told_by_its_name(tmp_path, key):
+    for value in OTHERS:
+        write(tmp_path, MODEL | OF_A_RUN | {key: value})
+        if value in FITTING.get(key, []):
+            read_meta(tmp_path)
+            continue
+        with pytest.raises(InputError, match=f"expected {key} to be {KINDS[key].expected}, got") as caught:
+            read_meta(tmp_path)
+        assert "\n" not in str(caught.value) and "\x1b" not in str(caught.value) and len(str(caught.value)) < 500
+
+
+@pytest.mark.parametrize(
+    ("key", "value"),
+    [
+        ("batch_size", 0),
+        ("files", {"../model.pdparams": "0" * 64}),
+        ("files", {"/etc/passwd": "0" * 64}),
+        ("files", {"..": "0" * 64}),
+        ("files", {"": "0" * 64}),
+        ("files", {"a\0": "0" * 64}),
+        ("files", {"model.pdparams": "0" * 63}),
+        ("files", {"model.pdparams": "x" * 64}),
+        ("scaler", {"scale": ["1"]}),
+        ("scaler", {"scale": [float("nan")]}),
+        ("validation", {"psnr": float("nan"), "pictures": "a"}),
+        ("validation", {"psnr": 1.0}),
+        ("options", {"a": float("nan")}),
+        ("options", {"a": 10**30}),
+        ("options", {"a": "x" * 1000}),
+        ("options", {"a\nb": 1}),
+        ("position", 1 << 60),
+    ],
+)
+def test_a_part_of_another_kind_is_told_by_its_entry(tmp_path, key, value):
+    with pytest.raises(InputError, match=f"expected {key} to be"):
+        read_meta(write(tmp_path, MODEL | OF_A_RUN | {key: value}))
+
+
+@pytest.mark.parametrize(
+    "about", ["a\nb\tc", "\x1b]0;title\x07 \x1b[2J", "\u202egnp", "\ud800", "x" * 100_000, "\x9b31m"]
+)
+def test_what_weights_say_of_themselves_is_fit_for_a_terminal(tmp_path, about):
+    shown = read_meta(write(tmp_path, MODEL | {"about": about}))["about"]
+    assert shown.isprintable() and len(shown) <= ABOUT_LENGTH
+    assert shown.encode()
+
+
+def test_what_is_no_file_is_refused_at_once(tmp_path):
+    with pytest.raises(InputError, match="no such file"):
+        read_meta(tmp_path)
+    os.mkfifo(tmp_path / "meta.json")
+    with pytest.raises(InputError, match="a pipe or a device"):
+        read_meta(tmp_path)
+    (tmp_path / "meta.json").unlink()
+    (tmp_path / "meta.json").symlink_to("/dev/zero")
+    with pytest.raises(InputError, match="a pipe or a device"):
+        read_meta(tmp_path)
