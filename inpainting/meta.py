@@ -20,6 +20,7 @@ META = "meta.json"
 MAX_META = 1 << 20  # bytes; a training checkpoint's has a few thousand
 ABOUT_LENGTH = 300  # characters: it is shown on one line
 LARGEST = 1 << 53  # of counts
+LARGEST_OPTION = 1 << 20  # channels, layers: a network of so many fits no machine
 
 _WHAT = "a JSON object with model and options"
 _REMEDY = "copy it from where the weights are from"
@@ -45,7 +46,12 @@ def _is_number(value: Any) -> bool:
 
 
 def _is_option(value: Any) -> bool:
-    return value is None or isinstance(value, bool) or _is_text(value) or _is_number(value)
+    return (
+        value is None
+        or isinstance(value, bool)
+        or _is_text(value)
+        or (_is_number(value) and abs(value) <= LARGEST_OPTION)
+    )
 
 
 def _is_file_name(value: Any) -> bool:

@@ -2,13 +2,17 @@
 
 import logging
 import math
+import pickle
 import shutil
 
+import numpy as np
 import paddle
 import pytest
+from paddle.utils import unique_name
 
 from engine.training_state import OPTIMIZER, CheckpointFolder, damage, load_optimizer
 from errors import InputError
+from inpainting.array_files import read_state
 from inpainting.checkpoint import load_weights
 from models import build_model
 
@@ -24,7 +28,8 @@ def folder(model, tmp_path):
     folder = CheckpointFolder(tmp_path / "checkpoints")
     optimizer = paddle.optimizer.Adam(parameters=model.parameters())
     model(paddle.rand([1, 3, 8, 8]), paddle.ones([1, 1, 8, 8])).mean().backward()
-    optimizer.step()
+    with unique_name.guard():
+        optimizer.step()
     for iteration in (9, 10, 20):
         folder.save(model, iteration, {OPTIMIZER: optimizer.state_dict()}, seed=0)
     return folder
@@ -133,6 +138,51 @@ def test_an_optimizer_of_another_network_is_refused(folder):
     optimizer = paddle.optimizer.Adam(parameters=other.parameters())
     with pytest.raises(InputError, match="expected the optimiser's state"):
         load_optimizer(optimizer, folder.newest(), other.state_dict())
+
+
+def without(key):
+    return lambda state, name: state.pop(name + key)
+
+
+def with_(key, change):
+    return lambda state, name: state.update({name + key: change(state[name + key])})
+
+
+@pytest.mark.parametrize(
+    ("spoil", "message"),
+    [
+        (without("_moment1_0"), "the optimiser's state .*_moment1_0, got none"),
+        (without("_beta2_pow_acc_0"), "the optimiser's state .*_beta2_pow_acc_0, got none"),
+        (with_("_moment1_0", lambda a: a[:-1]), r"_moment1_0 to be float32 \[4, 3, 7, 7\], got float32 \[3, 3, 7, 7\]"),
+        (
+            with_("_moment2_0", lambda a: a.reshape([-1])),
+            r"_moment2_0 to be float32 \[4, 3, 7, 7\], got float32 \[588\]",
+        ),
+        (with_("_moment2_0", lambda a: -1 - a), "numbers below 0"),
+        (with_("_moment1_0", lambda a: a.astype("int64")), "got int64"),
+        (with_("_moment1_0", lambda a: a * np.nan), "NaN or infinity in .*_moment1_0"),
+        (with_("_moment1_0", lambda a: a.astype("float64") + 1e300), "numbers beyond float32"),
+        (with_("_beta1_pow_acc_0", lambda a: np.repeat(a, 2)), r"_beta1_pow_acc_0 to be float32 \[1\]"),
+        (with_("_moment1_0", lambda a: "text"), "got none"),
+    ],
+)
+def test_a_damaged_state_of_the_optimizer_is_told_by_its_part(folder, model, spoil, message):
+    path = folder.newest() / OPTIMIZER
+    state = read_state(path)
+    spoil(state, model.encoder[0].conv.weight.name)
+    path.write_bytes(pickle.dumps(state))
+    optimizer = paddle.optimizer.Adam(parameters=model.parameters())
+    with pytest.raises(InputError, match=message) as caught:
+        load_optimizer(optimizer, path.parent, model.state_dict())
+    assert "\n" not in str(caught.value) and str(path) in str(caught.value)
+
+
+@pytest.mark.parametrize("name", ["iter_²", "iter_٣", "iter_", "iter_-1", "iter_1_", "iter_x", "iter_" + "9" * 200])
+def test_folders_of_other_names_are_no_checkpoints(folder, model, name):
+    shutil.copytree(folder.directory / "iter_20", folder.directory / name)
+    assert folder.newest().name == "iter_20"
+    CheckpointFolder(folder.directory, keep=1).save(model, 30, {})
+    assert {p.name for p in folder.directory.iterdir()} == {"iter_30", "latest", name}
 
 
 def test_damage_of_a_whole_checkpoint_is_none(folder):

@@ -9,7 +9,8 @@ import paddle
 import pytest
 
 from errors import InputError
-from inpainting.checkpoint import load_weights, read_arrays, save_weights
+from inpainting import checkpoint
+from inpainting.checkpoint import is_exported, load_weights, read_arrays, save_weights, write_arrays
 from models import build_model
 
 SMALL = {"base_channels": 4, "depth": 2}
@@ -79,6 +80,81 @@ def test_a_weight_that_float16_cannot_hold_is_refused(model, tmp_path):
 def test_what_paddle_save_writes_is_read(model, saved):
     paddle.save(model.state_dict(), str(saved / "model.pdparams"))
     assert load_weights(saved).model_name == "pconv_unet"
+
+
+def test_safetensors_are_weights_as_well(model, saved, tmp_path):
+    save_weights(model, tmp_path / "safe", file_name="model.safetensors", iter=7)
+    assert sorted(p.name for p in (tmp_path / "safe").iterdir()) == ["meta.json", "model.safetensors"]
+    expected = read_arrays(saved / "model.pdparams")
+    for path in (tmp_path / "safe", tmp_path / "safe" / "model.safetensors"):
+        found = {name: t.numpy() for name, t in load_weights(path).state_dict().items()}
+        assert set(found) == set(expected)
+        assert all(found[name].tobytes() == array.tobytes() for name, array in expected.items())
+    assert not is_exported(tmp_path / "safe")
+
+
+def test_two_files_of_weights_in_one_folder_are_one_too_many(model, saved):
+    save_weights(model, saved, file_name="model.safetensors")
+    for path in (saved, saved / "model.safetensors", saved / "model.pdparams"):
+        with pytest.raises(InputError, match=r"expected model\.pdparams or model\.safetensors, got both"):
+            load_weights(path)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        ({"base_channels": 60_000, "depth": 7}, r"encoder\.0\.conv\.weight: expected \[60000, 3, 7, 7\], got \[4, 3"),
+        ({"base_channels": 1 << 53, "depth": 7}, "expected options to be"),
+        ({"base_channels": 1 << 20, "depth": 7}, "another network"),
+        ({"base_channels": 4, "depth": 10}, "another network"),
+        ({"base_channels": 4, "depth": 1 << 19}, "depth: expected 1 to 10"),
+        ({"base_channels": 4.0, "depth": 2}, "base_channels: expected int, as 64 is, got 4.0"),
+        ({"base_channels": True, "depth": 2}, "base_channels: expected int, as 64 is, got True"),
+        ({"base_channels": None, "depth": 2}, "base_channels: expected int"),
+        ({"base_channels": -4, "depth": 2}, "base_channels: expected 1 or more"),
+    ],
+)
+def test_no_network_is_made_before_the_arrays_are_known_to_be_its_own(saved, monkeypatch, options, message):
+    meta = json.loads((saved / "meta.json").read_text())
+    (saved / "meta.json").write_text(json.dumps(meta | {"options": options}))
+    monkeypatch.setattr(checkpoint, "build_model", lambda *_, **__: pytest.fail("a network was made"))
+    with pytest.raises(InputError, match=message) as error:
+        load_weights(saved)
+    assert "\n" not in str(error.value)
+
+
+def test_a_meta_file_of_another_network_is_told(saved):
+    meta = json.loads((saved / "meta.json").read_text())
+    (saved / "meta.json").write_text(json.dumps(meta | {"model": "pconv_residual_unet"}))
+    with pytest.raises(
+        InputError, match=r"the arrays of pconv_residual_unet .*, as meta\.json says, got \d+ that differ"
+    ):
+        load_weights(saved)
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: a.astype("int32"), "floating-point weights, got int32"),
+        (lambda a: a > 0, "floating-point weights, got bool"),
+        (lambda a: a.astype("float64") + 1e300, "numbers beyond float32"),
+        (lambda a: a + np.inf, "NaN or infinity"),
+    ],
+)
+def test_weights_that_are_no_float32_are_told(saved, change, message):
+    arrays = read_arrays(saved / "model.pdparams")
+    [name, *_] = arrays
+    write_arrays(arrays | {name: change(arrays[name])}, saved / "model.pdparams")
+    with pytest.raises(InputError, match=message):
+        load_weights(saved)
+
+
+@pytest.mark.parametrize("dtype", ["float16", "float64"])
+@pytest.mark.parametrize("file_name", ["model.pdparams", "model.safetensors"])
+def test_other_floating_point_types_become_float32(model, tmp_path, dtype, file_name):
+    save_weights(model, tmp_path, dtype, file_name)
+    assert {a.dtype.name for a in read_arrays(tmp_path / file_name).values()} == {dtype}
+    assert {t.dtype for t in load_weights(tmp_path).state_dict().values()} == {paddle.float32}
 
 
 class Hostile:
@@ -157,7 +233,8 @@ def test_a_wrong_meta_file_is_told(saved, meta, message):
 
 
 def test_missing_paths_are_told(tmp_path):
-    for path in (tmp_path, tmp_path / "nothing"):
+    os.mkfifo(tmp_path / "model.pdparams")
+    for path in (tmp_path, tmp_path / "nothing", tmp_path / "model.pdparams", "/dev/zero"):
         with pytest.raises(InputError, match=r"expected a directory with model\.pdparams"):
             load_weights(path)
     (tmp_path / "a.txt").write_text("")
