@@ -34,6 +34,8 @@ def load_pickle(file: BinaryIO, size: int) -> Any:
     """
     machine = _Machine()
     for count, (instruction, argument, _) in enumerate(pickletools.genops(_Stream(file, size))):
+        if count == 0 and instruction.name not in _FIRST:
+            raise ValueError("no pickle of a dictionary")
         if count == MAX_INSTRUCTIONS:
             raise InputError("it has more instructions than arrays need")
         machine.follow(instruction.name, argument)
@@ -165,6 +167,7 @@ class _Machine:
             target.value = _array(numbers, shape, by_columns, data)
 
 
+_FIRST = {"PROTO", "MARK", "EMPTY_DICT", "GLOBAL"}  # GLOBAL: an OrderedDict of protocol 0 or 1
 _PUSHING = {"INT", "BININT", "BININT1", "BININT2", "LONG", "LONG1", "FLOAT", "BINFLOAT"}
 _PUSHING |= {"UNICODE", "SHORT_BINUNICODE", "BINUNICODE", "BINUNICODE8"}
 _PUSHING |= {"SHORT_BINBYTES", "BINBYTES", "BINBYTES8", "BYTEARRAY8"}

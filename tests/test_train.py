@@ -134,6 +134,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over_and_told(run, pictures, capl
         ("--resume {0}/nothing", "expected a directory"),
         ("--phase finetune --resume auto", "expected a checkpoint"),
         ("--vgg_weights {0}/mask.png", "truncated or damaged"),
+        ("--vgg_weights {0}/nan.npz", "nan.npz: expected finite weights, got NaN or infinity in conv1_1.weight"),
         ("--depth 11", "depth: expected 1 to 10"),
         ("--sync_norm yes --device cpu", "sync_norm yes: expected a GPU"),
         ("--penalty_weight 5", "--penalty_weight: means nothing to --model pconv_unet"),
@@ -142,6 +143,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over_and_told(run, pictures, capl
 )
 def test_mistakes_are_named_and_leave_no_run(run, pictures, mask_file, tmp_path, arguments, message):
     (tmp_path / "empty").mkdir()
+    np.savez(tmp_path / "nan.npz", **{"conv1_1.weight": np.full(3, np.nan)})
     with pytest.raises(InputError, match=message):
         run(f"--image_root {pictures} --max_iters 1 " + arguments.format(tmp_path))
     assert not (tmp_path / "logs").exists()

@@ -153,7 +153,7 @@ def test_weights_that_are_no_float32_are_told(saved, change, message):
 @pytest.mark.parametrize("file_name", ["model.pdparams", "model.safetensors"])
 def test_other_floating_point_types_become_float32(model, tmp_path, dtype, file_name):
     save_weights(model, tmp_path, dtype, file_name)
-    assert {a.dtype.name for a in read_arrays(tmp_path / file_name).values()} == {dtype}
+    assert read_arrays(tmp_path / file_name)["encoder.0.conv.weight"].dtype == dtype
     assert {t.dtype for t in load_weights(tmp_path).state_dict().values()} == {paddle.float32}
 
 

@@ -14,6 +14,7 @@ import numpy as np
 import paddle
 import pytest
 
+from engine.training_state import CheckpointFolder
 from errors import InputError
 from inpainting import Inpainter, exported
 from inpainting.checkpoint import load_weights, save_weights
@@ -237,6 +238,16 @@ def test_an_export_is_replaced_and_nothing_else(export, tmp_path):
     export_model(model, tmp_path / "empty")
 
 
+def test_a_training_checkpoint_is_no_export_to_replace(tmp_path):
+    model = build_model("pconv_unet", base_channels=4, depth=2)
+    checkpoint = CheckpointFolder(tmp_path).save(model, 7, {})
+    before = {path.name: path.read_bytes() for path in checkpoint.iterdir()}
+    for path in (checkpoint, tmp_path / "latest"):
+        with pytest.raises(InputError, match="expected a new folder or an earlier export"):
+            export_model(model, path)
+    assert {path.name: path.read_bytes() for path in checkpoint.iterdir()} == before
+
+
 def test_an_export_that_differs_is_not_written(export, monkeypatch):
     before = (export / "model.pdiparams").read_bytes()
     monkeypatch.setattr(exported, "TOLERANCE", -1.0)
@@ -274,6 +285,10 @@ def unreadable(directory):
         (lambda d: graph_of(d).unlink(), "model.(json|pdmodel): .*got none"),
         (lambda d: (d / "meta.json").unlink(), "meta.json: .*no such file"),
         (lambda d: spoil_meta(d, lambda m: m.pop("files")), "expected that of an exported model"),
+        (lambda d: spoil_meta(d, lambda m: m["files"].pop(graph_of(d).name)), "expected that of an exported model"),
+        (lambda d: spoil_meta(d, lambda m: m["files"].update({"b.json": "0" * 64})), "expected that of an exported"),
+        (lambda d: spoil_meta(d, lambda m: m["files"].update({"../a.json": "0" * 64})), "expected files to be"),
+        (lambda d: spoil_meta(d, lambda m: m.update(versions={"paddle": 3})), "expected versions to be"),
         (lambda d: spoil_meta(d, lambda m: m.update(format="onnx")), "expected that of an exported model"),
         (lambda d: spoil_meta(d, lambda m: m.update(versions={"paddle": "99.1"})), "got one exported with 99.1"),
         (unreadable, "expected a model that Paddle .* can read"),
