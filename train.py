@@ -29,7 +29,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     resume_from = _resume_directory(options)
     trainer = build_trainer(options, *build_data(options))
     if resume_from:
-        _warn_of_changes(resume_from, options)
+        _warn_of_changes(resume_from, options, trainer.task.model)
         trainer.resume(resume_from)
     if distributed.is_first() and not options.dry_run:
         prepare_log_dir(options, fresh=resume_from is None)
@@ -124,7 +124,7 @@ def build_model(options: argparse.Namespace):
     """The network, with the weights to start from."""
     import paddle
 
-    from inpainting.checkpoint import load_arrays_into, weights_directory, weights_file
+    from inpainting.checkpoint import load_arrays_into, other_network, weights_directory, weights_file
     from models import build_model as build
 
     paddle.seed(options.seed)
@@ -141,7 +141,10 @@ def build_model(options: argparse.Namespace):
     except ValueError as error:
         raise InputError(str(error)) from None
     if options.weights:
-        load_arrays_into(model, weights_file(weights_directory(options.weights)))
+        directory = weights_directory(options.weights)
+        if difference := other_network(model, directory):
+            print(f"warning: --weights: {difference}", file=sys.stderr)
+        load_arrays_into(model, weights_file(directory))
     return model
 
 
@@ -267,11 +270,13 @@ def _resume_directory(options: argparse.Namespace) -> Path | None:
     return None
 
 
-def _warn_of_changes(resume_from: Path, options: argparse.Namespace) -> None:
+def _warn_of_changes(resume_from: Path, options: argparse.Namespace, model) -> None:
     """What makes a resumed run another than the one it goes on with."""
-    from inpainting.checkpoint import read_meta
+    from inpainting.checkpoint import other_network, read_meta
 
     meta = read_meta(resume_from)
+    if difference := other_network(model, resume_from):
+        print(f"warning: --resume: {difference}", file=sys.stderr)
     if meta.get("phase", options.phase) != options.phase:
         print(
             f"the checkpoint is of phase {meta['phase']}, this is phase {options.phase}: Adam, warm-up and decay start "

@@ -12,6 +12,7 @@ from engine import distributed
 from engine.settings import Settings
 from engine.task import Batch, make_adam, mean_terms
 from engine.training_state import OPTIMIZER, load_optimizer
+from errors import InputError
 from losses import InpaintingLoss
 
 
@@ -83,8 +84,10 @@ class ReconstructionTask:
     def restore(self, directory: Path, notes: dict) -> None:
         load_optimizer(self.optimizer, directory, self.model.state_dict())
         if notes.get("scaler") and self.settings.amp:
-            state = self.scaler.state_dict()
-            self.scaler.load_state_dict({key: _like(state[key], value) for key, value in notes["scaler"].items()})
+            state, noted = self.scaler.state_dict(), notes["scaler"]
+            if {key: np.size(value) for key, value in state.items()} != {key: len(noted[key]) for key in noted}:
+                raise InputError(f"{directory}: expected the gradient scaler's state, got another; leave --amp O1 out")
+            self.scaler.load_state_dict({key: _like(state[key], value) for key, value in noted.items()})
 
     def _backward(self, gt: paddle.Tensor, mask: paddle.Tensor, batches: int) -> dict[str, paddle.Tensor]:
         with paddle.amp.auto_cast(enable=self.settings.amp, level="O1"):

@@ -22,7 +22,7 @@ from engine.settings import Settings
 from engine.task import Task, fetched, mean_terms, refuse_non_finite
 from engine.training_state import CheckpointFolder
 from engine.validation import ValidationSet, overall
-from inpainting.checkpoint import EMA_PARAMS, PARAMS, load_arrays_into, read_arrays, read_meta, weights_file
+from inpainting.checkpoint import EMA_PARAMS, PARAMS, load_arrays_into, read_arrays_of, read_meta, weights_file
 from inpainting.inpainter import Inpainter
 
 log = logging.getLogger("paddle_pconv")
@@ -91,7 +91,7 @@ class Trainer:
             self.task.restore(directory, meta)
         if self.ema:
             updates = meta.get("ema_updates", 0) if same_phase else 0
-            self.ema.set_state_dict(read_arrays(weights_file(directory)), updates)
+            self.ema.set_state_dict(read_arrays_of(self.task.model, weights_file(directory)), updates)
 
     def run(self) -> None:
         """Train to ``last_iteration``; validates, draws samples and saves at the end too.

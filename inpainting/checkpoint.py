@@ -17,7 +17,7 @@ import paddle
 from paddle import nn
 
 from errors import InputError, one_line
-from files import atomic_path
+from files import atomic_path, is_file
 from inpainting.array_files import read_arrays, write_arrays
 from inpainting.meta import META, read_meta
 from models import build_model, model_shapes
@@ -36,6 +36,7 @@ __all__ = [
     "is_exported",
     "load_arrays_into",
     "load_weights",
+    "other_network",
     "read_arrays",
     "read_arrays_of",
     "read_meta",
@@ -149,6 +150,19 @@ def is_exported(directory: Path) -> bool:
 def load_arrays_into(model: nn.Layer, path: str | os.PathLike) -> None:
     """Set all of the network's parameters from a weights file, or raise InputError and set none."""
     model.set_state_dict(read_arrays_of(model, path))
+
+
+def other_network(model: nn.Layer, directory: Path) -> str | None:
+    """In words, where meta.json says another network than ``model``; its arrays may fit all the same. Else None."""
+    if not is_file(directory / META):
+        return None
+    meta = read_meta(directory)
+    differ = any(model.model_options.get(key, value) != value for key, value in meta["options"].items())
+    if meta["model"] == model.model_name and not differ:
+        return None
+    return (
+        f"{directory / META} says {meta['model']} {meta['options']}, this is {model.model_name} {model.model_options}"
+    )
 
 
 def read_arrays_of(model: nn.Layer, path: str | os.PathLike) -> dict[str, np.ndarray]:

@@ -45,6 +45,10 @@ def _is_number(value: Any) -> bool:
     return (type(value) is int and abs(value) <= LARGEST) or (isinstance(value, float) and not math.isnan(value))
 
 
+def _is_switch_or_number(value: Any) -> bool:
+    return isinstance(value, bool) or _is_number(value)
+
+
 def _is_option(value: Any) -> bool:
     return (
         value is None
@@ -91,7 +95,7 @@ KINDS = {
     "batch_size": Kind("a whole number above 0", lambda value: _is_count(value) and value > 0),
     "ema_updates": _COUNT,
     "settings": Kind("an object", lambda value: isinstance(value, dict)),
-    "scaler": Kind("an object of lists of numbers", _maps(_lists(_is_number))),
+    "scaler": Kind("an object of lists of numbers, true or false", _maps(_lists(_is_switch_or_number))),
     "validation": Kind("an object with a number psnr and a text pictures", _is_validation),
     # Of these and of exported models.
     "files": Kind("an object of file names and their SHA-256", _maps(_is_sha256, of=_is_file_name)),

@@ -10,7 +10,8 @@ import yaml
 
 import train
 from errors import InputError
-from inpainting.checkpoint import load_weights, read_arrays
+from inpainting.checkpoint import load_weights, read_arrays, save_weights
+from models import build_model
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = "--image_size 32 --base_channels 4 --depth 3 --batch_size 2 --log_every 1 --val_every 4 --val_count 6"
@@ -200,6 +201,20 @@ def test_critics_of_another_size_are_told_on_resuming(run_adversarial, pictures)
     run_adversarial(f"--image_root {pictures} --max_iters 1")
     with pytest.raises(InputError, match=r"expected the arrays of critics .*local_size': 20"):
         run_adversarial(f"--image_root {pictures} --max_iters 2 --resume auto --local_size 20")
+
+
+def test_weights_that_fit_another_network_are_told(run, pictures, tmp_path, capsys):
+    """The arrays of the two networks are alike in name and shape."""
+    save_weights(build_model("conv_unet", base_channels=4, depth=3), tmp_path / "conv")
+    arguments = f"--image_root {pictures} --max_iters 1 --base_channels 4 --perceptual_weight 0 --style_weight 0"
+    log_dir = run(f"{arguments} --weights {tmp_path / 'conv'}")
+    assert "meta.json says conv_unet {" in capsys.readouterr().err
+    meta = log_dir / "checkpoints/latest/meta.json"
+    meta.write_text(meta.read_text().replace('"linear"', '"tanh"'))
+    run(f"{arguments} --max_iters 2 --resume auto")
+    assert "'output': 'tanh'" in capsys.readouterr().err
+    run(f"{arguments} --weights {log_dir}", "logs/b")
+    assert "warning" not in capsys.readouterr().err
 
 
 def test_weights_of_another_network_are_refused(run, pictures, small_weights):

@@ -3,6 +3,7 @@
 import contextlib
 import csv
 import itertools
+import json
 import os
 import signal
 
@@ -19,7 +20,8 @@ from engine.settings import Settings, decay
 from engine.task import NonFiniteLossError, fetched
 from engine.trainer import Stopped, Trainer
 from engine.validation import ValidationSet
-from inpainting.checkpoint import load_weights, read_meta
+from errors import InputError
+from inpainting.checkpoint import load_weights, read_arrays, read_meta, write_arrays
 from losses import InpaintingLoss, inpainting
 from models import build_model
 
@@ -110,6 +112,33 @@ def test_a_resumed_log_drops_rows_behind_its_checkpoint(tmp_path):
     assert len(list(tmp_path.glob("vdlrecords.*"))) == 1  # VisualDL shows one file
 
 
+@pytest.mark.parametrize(
+    ("damage", "kept"),
+    [
+        ("4,1,2", ["1", "2"]),  # a kill in the middle of a line
+        ("x,1,2,3", ["1", "2"]),
+        (b"\xff\0" * 9, ["1", "2"]),
+        ("3," + "9" * 200_000, ["1", "2"]),
+        (None, []),  # nothing but zeros
+    ],
+)
+def test_a_damaged_log_is_kept_beside_what_is_read_of_it(tmp_path, caplog, damage, kept):
+    make_trainer(tmp_path).run()
+    path = tmp_path / "metrics.csv"
+    if damage is None:
+        path.write_bytes(bytes(500))
+    else:
+        with open(path, "ab") as file:
+            file.write(damage if isinstance(damage, bytes) else damage.encode())
+    before = path.read_bytes()
+    resumed = make_trainer(tmp_path)
+    resumed.resume(tmp_path / "checkpoints" / "iter_2")
+    resumed.run()
+    assert [r["iter"] for r in rows_of(tmp_path)] == [*kept, "3", "4", "4"]
+    assert (tmp_path / "metrics_damaged.csv").read_bytes() == before
+    assert "metrics.csv was damaged" in caplog.text
+
+
 def test_another_batch_size_goes_on_in_the_stream_where_the_first_left_it(tmp_path):
     make_trainer(tmp_path).run()
     resumed = make_trainer(tmp_path, batch_size=3, max_iters=6)
@@ -152,6 +181,35 @@ def test_averaged_weights_are_saved_and_used(tmp_path):
     weight = load_weights(tmp_path).encoder[0].conv.weight.numpy()
     np.testing.assert_array_equal(weight, trainer.ema.average["encoder.0.conv.weight"].numpy())
     assert not np.array_equal(weight, trainer.task.model.encoder[0].conv.weight.numpy())
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda a: a[..., :1], "first encoder.0.conv.weight: expected"),
+        (lambda a: a * np.nan, "NaN or infinity in encoder.0.conv.weight"),
+        (lambda a: a.astype("int64"), "floating-point weights, got int64 in encoder.0.conv.weight"),
+    ],
+)
+def test_averaged_weights_that_cannot_be_are_refused_on_resuming(tmp_path, change, message):
+    make_trainer(tmp_path, max_iters=2, ema_decay=0.5).run()
+    path = tmp_path / "checkpoints" / "iter_2" / "model_ema.pdparams"
+    arrays = read_arrays(path)
+    write_arrays(arrays | {"encoder.0.conv.weight": change(arrays["encoder.0.conv.weight"])}, path)
+    with pytest.raises(InputError, match=message):
+        make_trainer(tmp_path, ema_decay=0.5).resume(path.parent)
+
+
+@pytest.mark.parametrize("scaler", [{"scale": [1.0], "more": [2]}, {"scale": [1.0, 2.0]}, {"scale": []}])
+def test_the_state_of_another_gradient_scaler_is_refused(tmp_path, scaler, monkeypatch):
+    make_trainer(tmp_path, max_iters=2).run()
+    directory = tmp_path / "checkpoints" / "iter_2"
+    meta = read_meta(directory)
+    (directory / "meta.json").write_text(json.dumps(meta | {"scaler": scaler}))
+    trainer = make_trainer(tmp_path, amp=True)
+    monkeypatch.setattr(trainer.task.scaler, "state_dict", lambda: {"scale": np.ones(1)})  # there is none on a CPU
+    with pytest.raises(InputError, match="expected the gradient scaler's state, got another"):
+        trainer.resume(directory)
 
 
 def test_only_the_newest_checkpoints_are_kept(tmp_path):

@@ -18,7 +18,7 @@ OF_A_RUN = {
     "batch_size": 8,
     "ema_updates": 7,
     "settings": {"lr": 2e-4, "amp": False},
-    "scaler": {"scale": [65536.0], "incr_count": [3]},
+    "scaler": {"scale": [65536.0], "incr_count": [3], "use_dynamic_loss_scaling": [True]},
     "validation": {"psnr": float("inf"), "pictures": "0123abcd"},
     "files": {"model.pdparams": "0" * 64},
     "format": "paddle_inference",
