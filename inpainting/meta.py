@@ -83,7 +83,10 @@ _COUNT = Kind("a whole number, 0 or more", _is_count)
 
 KINDS = {
     "model": Kind("the name of a network", _is_text),
-    "options": Kind("an object of the network's options: numbers, short texts, true or false", _maps(_is_option)),
+    "options": Kind(
+        "an object of the network's options: numbers, short texts, true or false, or objects of these",
+        _maps(lambda value: _is_option(value) or _maps(_is_option)(value)),
+    ),
     "about": Kind("a text", lambda value: isinstance(value, str)),
     "versions": Kind("an object of short texts", _maps(_is_text)),
     # Of training checkpoints.

@@ -65,7 +65,7 @@ def test_what_is_damaged_is_told_in_one_line(tmp_path, content):
 
 OTHERS = [None, True, -1, 1.5, 10**300, "x" * 201, "two\nlines", "\x1b[31m", [], [None], {}, {"a": None}, {"a": {}}]
 FITTING = {  # of these others
-    "options": [{}, {"a": None}],
+    "options": [{}, {"a": None}, {"a": {}}],
     "seed": [10**300],
     "versions": [{}],
     "settings": [{}, {"a": None}, {"a": {}}],
@@ -107,6 +107,7 @@ def test_an_entry_of_another_kind_is_told_by_its_name(tmp_path, key):
         ("options", {"a": (1 << 20) + 1}),
         ("options", {"a": "x" * 1000}),
         ("options", {"a\nb": 1}),
+        ("options", {"a": {"b": {"c": 1}}}),
         ("position", 1 << 60),
     ],
 )
