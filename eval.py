@@ -70,7 +70,7 @@ def build_pairs(options: argparse.Namespace, read: PairReader) -> list[Pair]:
 
 
 def build_method(options: argparse.Namespace):
-    """The function that fills holes, what the report says of it, and of a network what watches its reach."""
+    """The function that fills holes, what the report says of it, and what watches a network's reach in single passes."""
     versions = library_versions()
     if options.method:
         about = {"method": options.method, "weights_sha256": None, "versions": versions}
@@ -83,19 +83,20 @@ def build_method(options: argparse.Namespace):
     from inpainting.reach import ReachWatch
 
     directory = weights_directory(options.weights or DEMO_WEIGHTS, exported=True)
-    inpainter = Inpainter.from_checkpoint(directory, options.precision)
+    inpainter = Inpainter.from_checkpoint(directory, options.precision, options.scales)
     about = {
         "method": inpainter.model.model_name,
         "weights_sha256": sha256_of(weights_file(directory)),
         "device": paddle.get_device(),
         "versions": {"paddle": paddle.__version__, **versions},
     }
-    return inpainter.raw if options.protocol == "raw" else inpainter, about, ReachWatch(inpainter)
+    watch = ReachWatch(inpainter) if options.scales == 1 else None
+    return inpainter.raw if options.protocol == "raw" else inpainter, about, watch
 
 
 def identify(options: argparse.Namespace, about: dict) -> dict:
     """All that decides the figures of a pair; which pairs there are is left open."""
-    chosen = ("protocol", "precision", "size", "hole", "threads")
+    chosen = ("protocol", "scales", "precision", "size", "hole", "threads")
     roots = {key: str(Path(value).resolve()) for key in ("images", "masks") if (value := getattr(options, key))}
     return {**about, **{key: getattr(options, key) for key in chosen}, **roots}
 
@@ -119,6 +120,7 @@ def describe(options: argparse.Namespace, about: dict, pairs: dict) -> dict:
         "method": about["method"],
         "weights_sha256": about["weights_sha256"],
         "protocol": options.protocol,
+        "scales": None if options.method else options.scales,
         "precision": None if options.method else options.precision,
         "size": options.size,
         "hole": options.hole,

@@ -41,7 +41,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     from inpainting.checkpoint import read_meta, weights_directory
 
     about = read_meta(weights_directory(options.weights, exported=True)).get("about")
-    inpainter = Inpainter.from_checkpoint(options.weights, options.precision)
+    inpainter = Inpainter.from_checkpoint(options.weights, options.precision, options.scales)
     if options.show_attention and not inpainter.has_attention:
         raise InputError(
             f"--show_attention: expected weights of deepfill_v1, not exported, got {options.weights}, which have no "
@@ -83,14 +83,17 @@ def fill(job: Job, inpainter, output: Path, grid: bool, show_attention: bool) ->
         tqdm.write(f"warning: {job.name}: {warning}", file=sys.stderr)
     if mask.all():
         tqdm.write(f"warning: {job.name}: the mask has no hole, the picture comes back as it is", file=sys.stderr)
-    views = inpainter.views(picture, mask == 0)
-    if warning := reach_warning(inpainter.unreached(mask == 0)):
+    if inpainter.scales == 1 and (warning := reach_warning(inpainter.unreached(mask == 0))):
         tqdm.write(f"warning: {job.name}: {warning}", file=sys.stderr)
-    write_picture(output / f"{job.name}.png", np.where(mask[..., None] == 0, views["output"], picture))
+    result = inpainter(picture, mask == 0)
+    write_picture(output / f"{job.name}.png", result)
     if job.mask_is_generated:
         write_mask(output / f"{job.name}_mask.png", mask)
+    if not (grid or show_attention):
+        return
+    views = inpainter.views(picture, mask == 0)
     if grid:
-        write_picture(output / f"{job.name}_grid.png", sample_row(picture, mask, views))
+        write_picture(output / f"{job.name}_grid.png", sample_row(picture, mask, views, result))
     if show_attention:
         write_picture(output / f"{job.name}_attention.png", views["attention"])
 

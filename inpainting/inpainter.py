@@ -11,9 +11,12 @@ from datasets.images import to_float, to_uint8
 from errors import InputError
 from inpainting.checkpoint import is_exported, load_weights, weights_directory
 from inpainting.exported import StaticModel
-from inpainting.reach import mask_network, unreached_share
+from inpainting.reach import mask_network, reached, unreached_share
+from inpainting.scales import Network, fill_by_scales
 from models.contextual_attention import offsets_to_picture
 from models.deepfill import OFFSETS_STEP, DeepFillV1
+
+AUTO = "auto"
 
 
 class Inpainter:
@@ -21,6 +24,9 @@ class Inpainter:
 
     Args:
         model: a network called as ``model(image, mask)`` (see ``models.build_model``), or an exported one.
+        scales: "auto" fills each hole from the scale on at which the network knows holes like it, in pictures of any
+            size and at a cost that follows the hole (see ``inpainting.scales``); 1 is the paper's single pass over
+            the whole picture at its own size; N starts at 1/2^(N - 1) of the size.
     Shape:
         picture: uint8 [H, W, 3] RGB, any H and W.   hole: [H, W], bool or {0, 1}; True = to be filled.
         Returns uint8 [H, W, 3]; pixels outside the hole come back bit for bit.
@@ -35,13 +41,15 @@ class Inpainter:
         (20, 30, 3)
     """
 
-    def __init__(self, model: nn.Layer | StaticModel):
-        self.model = model
+    def __init__(self, model: nn.Layer | StaticModel, scales: str | int = AUTO):
+        if scales != AUTO and not (isinstance(scales, int) and scales > 0):
+            raise InputError(f"scales: expected {AUTO} or a whole number above 0, got {scales!r}")
+        self.model, self.scales = model, scales
         if isinstance(model, nn.Layer):
             model.eval()
 
     @classmethod
-    def from_checkpoint(cls, path: str | os.PathLike, precision: str = "fp32") -> "Inpainter":
+    def from_checkpoint(cls, path: str | os.PathLike, precision: str = "fp32", scales: str | int = AUTO) -> "Inpainter":
         """From a weights directory or file (see ``inpainting.checkpoint``), or from a directory that export.py wrote.
 
         Args:
@@ -49,24 +57,28 @@ class Inpainter:
         """
         directory = weights_directory(path, exported=True)
         if is_exported(directory):
-            return cls(StaticModel(directory, precision=precision))
+            return cls(StaticModel(directory, precision=precision), scales)
         if precision != "fp32":
             raise InputError(
                 f"--precision {precision}: expected an exported model, got the weights {path}; "
                 f"python export.py --weights {path} --output DIR, then --weights DIR"
             )
-        return cls(load_weights(directory))
+        return cls(load_weights(directory), scales)
 
     def __call__(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-        output = self.raw(picture, hole)
-        return np.where(hole.astype(bool)[..., None], output, picture)
+        if self.scales == 1:
+            return np.where(hole.astype(bool)[..., None], self.raw(picture, hole), picture)
+        _check(picture, hole)
+        return fill_by_scales(
+            self._network(), picture, hole.astype(bool), None if self.scales == AUTO else int(self.scales)
+        )
 
     def raw(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-        """The network's own output over the whole picture, clipped and rounded: uint8 [H, W, 3]."""
+        """The network's own output over the whole picture in a single pass, clipped and rounded: uint8 [H, W, 3]."""
         return to_uint8(run(self.model, *_arrays(picture, hole))[0])
 
     def views(self, picture: np.ndarray, hole: np.ndarray) -> dict[str, np.ndarray]:
-        """What the network makes on its way, for viewing: uint8 [H, W, 3] each, by name.
+        """What the network makes of the whole picture in a single pass, for viewing: uint8 [H, W, 3] each, by name.
 
         ``output`` of any; before it ``coarse`` and behind it ``attention`` of one with contextual attention (see
         ``attention_picture``) that is not exported.
@@ -81,7 +93,7 @@ class Inpainter:
         return {"coarse": coarse, "output": output, "attention": shown}
 
     def unreached(self, hole: np.ndarray) -> float:
-        """The share of the hole's pixels that the network cannot paint; see ``inpainting.reach``."""
+        """The share of the hole's pixels that the network cannot paint in a single pass; see ``inpainting.reach``."""
         return unreached_share(self._mask_network, hole)
 
     @functools.cached_property
@@ -92,6 +104,17 @@ class Inpainter:
     def has_attention(self) -> bool:
         """Whether there is an attention to look at."""
         return isinstance(self.model, DeepFillV1)
+
+    def _network(self) -> Network:
+        """The model as filling by scales asks for it."""
+
+        def paint(image, mask, guide):
+            planes = [image.transpose(2, 0, 1)[None], mask.astype(np.float32)[None, None]]
+            if guide is not None:
+                planes.append(guide.transpose(2, 0, 1)[None])
+            return run(self.model, *planes)[0].transpose(1, 2, 0)
+
+        return Network(paint, getattr(self.model, "has_prior", False), lambda mask: reached(self._mask_network, mask))
 
 
 def attention_picture(picture: np.ndarray, hole: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -113,12 +136,12 @@ def _arrays(picture: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarr
     return (to_float(picture) * mask)[None], mask[None]
 
 
-def run(model: nn.Layer | StaticModel, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-    """A network's output for arrays, whichever way it runs; shapes as for the network."""
+def run(model: nn.Layer | StaticModel, *inputs: np.ndarray) -> np.ndarray:
+    """A network's output for image, mask and perhaps a guide, whichever way it runs; shapes as for the network."""
     if isinstance(model, StaticModel):
-        return model(image, mask)
+        return model(*inputs)
     with paddle.no_grad():
-        return model(paddle.to_tensor(image), paddle.to_tensor(mask)).numpy()
+        return model(*map(paddle.to_tensor, inputs)).numpy()
 
 
 def _check(picture: np.ndarray, hole: np.ndarray) -> None:

@@ -19,12 +19,20 @@ def mask_network(model: nn.Layer | StaticModel) -> UNet | None:
 
     None where no mask is carried, as in ``conv_unet`` and ``deepfill_v1``: their output has no such limit.
     """
-    kind = MODELS[model.model_name]
+    kind = MODELS.get(getattr(model, "model_name", None), nn.Layer)
     if not (issubclass(kind, UNet) and kind.carries_mask):
         return None
     if isinstance(model, StaticModel):
         return build_model(model.model_name, **{**model.model_options, "base_channels": 1})
     return model
+
+
+def reached(network: UNet | None, mask: np.ndarray) -> np.ndarray:
+    """Where a network paints: bool [H, W] for a mask [H, W], 1 = valid; everywhere for None."""
+    if network is None:
+        return np.ones(mask.shape, bool)
+    with paddle.no_grad():
+        return network.reached(paddle.to_tensor(mask.astype("float32")[None, None])).numpy()[0, 0] > 0
 
 
 def unreached_share(network: UNet | None, hole: np.ndarray) -> float:
@@ -36,10 +44,8 @@ def unreached_share(network: UNet | None, hole: np.ndarray) -> float:
     """
     if network is None or not hole.any():
         return 0.0
-    mask = 1 - hole.astype("float32")[None, None]
-    with paddle.no_grad():
-        reached = network.reached(paddle.to_tensor(mask)).numpy()[0, 0]
-    return float(np.mean(reached[hole.astype(bool)] == 0))
+    hole = hole.astype(bool)
+    return float(np.mean(~reached(network, ~hole)[hole]))
 
 
 class ReachWatch:
@@ -64,10 +70,10 @@ class ReachWatch:
 
 
 def reach_warning(share: float) -> str | None:
-    """One line where some of a hole is out of reach; else None."""
+    """One line where some of a hole is out of reach in a single pass; else None."""
     if not share:
         return None
     return (
-        f"{100 * share:.2g} % of the hole's pixels are out of the network's reach and come back black: make the "
-        "picture smaller, or take weights trained with a larger --depth"
+        f"{100 * share:.2g} % of the hole's pixels are out of the network's reach and come back black: take "
+        "--scales auto, make the picture smaller, or take weights trained with a larger --depth"
     )

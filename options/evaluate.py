@@ -5,7 +5,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from errors import InputError
-from options.shared import Parser, add_device_options, check_folder, count_int, positive_int
+from options.shared import Parser, add_device_options, add_scales_option, check_folder, count_int, positive_int
 
 METHOD_NAMES = ("telea", "navier_stokes", "biharmonic", "mean")
 PROTOCOLS = ("composite", "raw")
@@ -42,6 +42,7 @@ def evaluate_parser() -> Parser:
     parser.add_argument(
         "--protocol", choices=PROTOCOLS, default="composite", help="raw measures the network's whole output"
     )
+    add_scales_option(parser)
     parser.add_argument("--manifest", metavar="FILE", help="CSV file of pairs: used when it exists, else written")
     parser.add_argument("--output", metavar="DIR", default="logs/eval", help="folder of the report")
     parser.add_argument("--compare", choices=("paper",), help="set the paper's figures beside ours")
@@ -67,6 +68,8 @@ def parse_evaluate(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if options.images is None and options.size is None:
         options.size = SAMPLE_SIZE
     _check(options)
+    if options.protocol == "raw":
+        options.scales = 1
     return options
 
 
@@ -76,6 +79,14 @@ def _check(options: argparse.Namespace) -> None:
     if options.method and options.protocol == "raw":
         raise InputError(
             f"--protocol raw measures a network's whole output, which {options.method} has not: leave it out"
+        )
+    if options.protocol == "raw" and options.scales not in ("auto", 1):
+        raise InputError(
+            f"--protocol raw measures the output of a single pass, got --scales {options.scales}: leave one of them out"
+        )
+    if options.method and options.scales != "auto":
+        raise InputError(
+            f"--scales {options.scales}: expected a network, got --method {options.method}; leave one of them out"
         )
     if options.method and options.precision != "fp32":
         raise InputError(

@@ -2,7 +2,7 @@
 
 import os
 
-from options.shared import DEMO_WEIGHTS, Parser, add_device_options, count_int
+from options.shared import DEMO_WEIGHTS, Parser, add_device_options, add_scales_option, count_int
 
 
 def fill_parser() -> Parser:
@@ -30,8 +30,11 @@ def fill_parser() -> Parser:
     parser.add_argument(
         "--output", metavar="DIR", default="logs/test", help="folder of the results, one PNG for each picture"
     )
+    add_scales_option(parser)
     parser.add_argument(
-        "--grid", action="store_true", help="also write input, mask, output, composite and truth side by side"
+        "--grid",
+        action="store_true",
+        help="also write input, mask, the network's output in a single pass, result and truth side by side",
     )
     parser.add_argument(
         "--show_attention",

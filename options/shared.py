@@ -78,6 +78,23 @@ def weight_float(text: str) -> float:
     return _number(text, float, lambda n: 0 <= n < math.inf, "a number, 0 or more")
 
 
+def scales_of(text: str) -> str | int:
+    """The value of --scales."""
+    return text if text == "auto" else _number(text, int, lambda n: n > 0, "auto or a whole number above 0")
+
+
+def add_scales_option(parser: argparse.ArgumentParser) -> None:
+    """--scales, for the commands that fill holes."""
+    parser.add_argument(
+        "--scales",
+        type=scales_of,
+        metavar="auto|N",
+        default="auto",
+        help="auto fills each hole from the scale on at which the network knows holes like it; 1 is the papers' single "
+        "pass over the whole picture; N starts at 1/2^(N-1) of the size",
+    )
+
+
 def share_float(text: str) -> float:
     return _number(text, float, lambda n: 0 <= n < 1, "a number from 0 to below 1")
 

@@ -1,0 +1,341 @@
+"""Filling from coarse to fine: a network sees each hole at the scale it was trained for.
+
+Networks are trained on pictures of some hundred pixels; in a photograph of thousands a hole is deeper than they have
+ever seen, or than they reach (see ``inpainting.reach``). Near its edge, though, a hole is filled best by what stands
+beside it at full size. So, for each group of holes:
+
+    crop with context ─ halve until the hole is as deep as in training ─ network ─ enlarge, join ─ enlarge, join ─ ...
+
+* Halving takes the mean of the known pixels; a pixel is known if any of its four is.
+* The network starts at the first scale at which no hole is deeper than ``DEPTH`` and the network reaches all of it,
+  and at which it sees no more pixels than the hole is worth (``PIXELS_AT_LEAST``, ``PIXELS_PER_HOLE_PIXEL``).
+* Joining: the fill enlarged (bicubic) is the guide of the next finer scale. Its error at the known pixels is carried
+  into the hole as a membrane, a few pixels deep, since what is missing there is finer than the coarser scale. A network
+  with a prior does this itself and paints on (see ``models.unet``).
+
+Beside the hole nothing is touched, and far from it nothing is computed.
+"""
+
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from inpainting.surface import enlarge, halve_sums, relax, smooth_surface
+
+DEPTH = 16  # pixels; of the published masks at 128 pixels, 9 of 10 holes of up to half a picture are no deeper
+CONTEXT = (4, 32)  # pixels around a hole: so many times its depth, and so many more
+PIXELS_AT_LEAST, PIXELS_PER_HOLE_PIXEL = 400_000, 0.25  # of what a network is shown, over all of a picture
+SMALLEST = 8  # pixels of a side that a picture is halved to
+BLEND = 16  # pixels from the edge of a hole over which a network without a prior takes over from a smooth surface
+JOIN_STEPS = 16  # of the membrane, and so the most pixels that it reaches
+TILE, MARGIN, AT_ONCE = 256, 96, 640  # pixels: a network sees more than AT_ONCE² in tiles, and their margins
+JOIN_TILE = 512  # pixels, even
+
+
+@dataclass(frozen=True)
+class Network:
+    """What filling by scales asks of a network.
+
+    Args:
+        run: (image [H, W, 3] float32, 0 in holes; mask [H, W]; guide [H, W, 3] or None) to [H, W, 3] float32.
+        takes_guide: whether it does anything with a guide.
+        reached: mask [H, W] to where the network paints, bool [H, W].
+    """
+
+    run: Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
+    takes_guide: bool
+    reached: Callable[[np.ndarray], np.ndarray]
+
+
+@dataclass(frozen=True)
+class Box:
+    """Rows top to bottom and columns left to right of a picture, the last ones not included."""
+
+    top: int
+    left: int
+    bottom: int
+    right: int
+
+    @property
+    def slices(self) -> tuple[slice, slice]:
+        return slice(self.top, self.bottom), slice(self.left, self.right)
+
+    @property
+    def pixels(self) -> int:
+        return (self.bottom - self.top) * (self.right - self.left)
+
+    def grown(self, by: int, height: int, width: int) -> "Box":
+        """Larger by so many pixels on each side, within a picture of that size."""
+        return Box(
+            max(self.top - by, 0), max(self.left - by, 0), min(self.bottom + by, height), min(self.right + by, width)
+        )
+
+
+@dataclass(frozen=True)
+class Group:
+    """Holes that are filled together: their box with context, and at which scales (so many halvings) a network runs.
+
+    Args:
+        masks: uint8 [h, w] of the box at each scale, 1 = known, full size first.
+        halvings: of the coarsest scale, at which filling starts.
+    """
+
+    box: Box
+    masks: list[np.ndarray]
+    halvings: int
+
+
+def fill_by_scales(network: Network, picture: np.ndarray, hole: np.ndarray, scales: int | None = None) -> np.ndarray:
+    """The picture with its hole filled; nothing else is changed.
+
+    Args:
+        scales: how many, so that the network starts at 1/2^(scales - 1) of the size; None chooses for each hole.
+    Shape:
+        picture: uint8 [H, W, 3].   hole: bool [H, W], True = to be filled, not all of it.   Returns uint8 [H, W, 3].
+    """
+    result = picture.copy()
+    for group in plan(network, hole, scales):
+        part = group.box.slices
+        _fill_group(network, picture[part], group, result[part])
+    return result
+
+
+def plan(network: Network, hole: np.ndarray, scales: int | None = None) -> list[Group]:
+    """Which holes are filled together, and from which scale on."""
+    groups = []
+    for box, depth in hole_boxes(hole):
+        masks = _halved_masks(1 - hole[box.slices].astype(np.uint8))
+        halvings = int(np.ceil(np.log2(max(depth / DEPTH, 1)))) if scales is None else scales - 1
+        groups.append(Group(box, masks, min(halvings, len(masks) - 1)))
+    if scales is None:
+        groups = [_reachable(network, group) for group in _affordable(groups, int(hole.sum()))]
+    return groups
+
+
+def hole_boxes(hole: np.ndarray) -> list[tuple[Box, float]]:
+    """Boxes around holes with their context, none overlapping another, and how deep the deepest hole in each is."""
+    if not hole.any():
+        return []
+    cells = hole.astype(np.uint8)
+    depth = cv2.distanceTransform(cells, cv2.DIST_L2, 5)
+    _, labels, stats, _ = cv2.connectedComponentsWithStats(cells, connectivity=8)
+    deepest = np.zeros(len(stats), np.float32)
+    np.maximum.at(deepest, labels[hole], depth[hole])
+    x, y, w, h = stats[1:, :4].T
+    margin = (CONTEXT[0] * deepest[1:] + CONTEXT[1]).astype(int)
+    boxes = np.stack([y - margin, x - margin, y + h + margin, x + w + margin], axis=1)
+    boxes = boxes.clip(0, np.array([hole.shape * 2]).ravel())
+    return [(Box(*map(int, box)), float(d)) for box, d in zip(*_merged(boxes, deepest[1:], hole.shape), strict=True)]
+
+
+def _merged(boxes: np.ndarray, depths: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
+    """Boxes [n, 4] that touch, to the nearest cell of a coarse grid, put into one, until none do."""
+    cell = 16
+    while True:
+        grid = np.zeros([-(-size[0] // cell), -(-size[1] // cell)], np.uint8)
+        for top, left, bottom, right in boxes // cell:
+            grid[top : bottom + 1, left : right + 1] = 1
+        count, labels = cv2.connectedComponents(grid, connectivity=8)
+        of_box = labels[boxes[:, 0] // cell, boxes[:, 1] // cell] - 1
+        union = np.empty([count - 1, 4], int)
+        union[:, :2], union[:, 2:] = max(size), 0
+        np.minimum.at(union[:, :2], of_box, boxes[:, :2])
+        np.maximum.at(union[:, 2:], of_box, boxes[:, 2:])
+        deepest = np.zeros(count - 1)
+        np.maximum.at(deepest, of_box, depths)
+        if len(union) == len(boxes):
+            return boxes, depths
+        boxes, depths = union, deepest
+
+
+def _halved_masks(mask: np.ndarray) -> list[np.ndarray]:
+    """A mask at each scale, full size first: a pixel is known if any of its four is."""
+    masks = [mask]
+    while min(masks[-1].shape) >= 2 * SMALLEST:
+        h, w = masks[-1].shape
+        mask = np.pad(masks[-1], [(0, h % 2), (0, w % 2)])
+        masks.append(mask[::2, ::2] | mask[1::2, ::2] | mask[::2, 1::2] | mask[1::2, 1::2])
+    return masks
+
+
+def _affordable(groups: list[Group], hole_pixels: int) -> list[Group]:
+    """Groups start coarser, the dearest first, until the network sees no more pixels than their holes are worth."""
+    most = max(PIXELS_AT_LEAST, PIXELS_PER_HOLE_PIXEL * hole_pixels)
+    groups = list(groups)
+    costs = [_pixels_seen(group) for group in groups]
+    while sum(costs) > most:
+        i = max((i for i, g in enumerate(groups) if g.halvings < len(g.masks) - 1), key=costs.__getitem__, default=None)
+        if i is None:
+            break
+        groups[i] = _coarser(groups[i])
+        costs[i] = _pixels_seen(groups[i])
+    return groups
+
+
+def _reachable(network: Network, group: Group) -> Group:
+    """The group from the first scale on at which the network paints all of its hole, if there is one."""
+    while group.halvings < len(group.masks) - 1:
+        mask = group.masks[group.halvings]
+        if (network.reached(mask) | (mask > 0)).all():
+            break
+        group = _coarser(group)
+    return group
+
+
+def _coarser(group: Group) -> Group:
+    return Group(group.box, group.masks, group.halvings + 1)
+
+
+def _pixels_seen(group: Group) -> int:
+    mask = group.masks[group.halvings]
+    return sum(box.pixels for _, box in _network_tiles(mask))
+
+
+def _fill_group(network: Network, picture: np.ndarray, group: Group, result: np.ndarray) -> None:
+    """Fill a group's holes in ``result``, which is its box of the whole picture's, as ``picture`` is."""
+    start = group.halvings
+    coarser = _halved_images(picture, group.masks[: start + 1])
+    fill = _first_fill(network, coarser[-1] if coarser else _masked(picture, group.masks[0]), group.masks[start])
+    for scale in range(start - 1, 0, -1):
+        image = coarser[scale - 1]
+        for tile, joined in _joined_tiles(fill, lambda at, image=image: image[at], group.masks[scale]):
+            image[tile] = joined
+        fill = image
+    mask = group.masks[0]
+    if start == 0:
+        _write(result, mask, fill)
+        return
+    for tile, joined in _joined_tiles(fill, lambda at: _masked(picture[at], mask[at]), mask):
+        _write(result[tile], mask[tile], joined)
+
+
+def _first_fill(network: Network, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The network's fill at the scale that it starts at; without a prior of its own, joined to the picture.
+
+    Its output counts fully ``BLEND`` pixels inside the hole; at the edge it is the mean of both smooth surfaces, and
+    so it is wherever the network paints nothing.
+    """
+    if (mask > 0).all():
+        return image
+    output = np.clip(_paint(network, image, mask), 0, 1)
+    if network.takes_guide:
+        return np.where(mask[..., None] > 0, image, output)
+    surface = sum(smooth_surface(image, mask.astype(np.float32), order) for order in (1, 2)) / 2
+    weight = np.clip((_depth(mask) - 1) / BLEND, 0, 1) * network.reached(mask)
+    fill = np.clip(surface, 0, 1) * (1 - weight)[..., None] + output * weight[..., None]
+    return np.where(mask[..., None] > 0, image, fill)
+
+
+def _paint(network: Network, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """The network's output, in tiles where it is large: [H, W, 3] float32, 0 in tiles without a hole."""
+    tiles = _network_tiles(mask)
+    if len(tiles) == 1:
+        [(_, outer)] = tiles
+        return _placed(network.run(image[outer.slices], mask[outer.slices], None), outer, image.shape)
+    total, weights = np.zeros_like(image), np.zeros(mask.shape, np.float32)
+    for tile, outer in tiles:
+        weight = _fade(tile, outer)
+        total[outer.slices] += network.run(image[outer.slices], mask[outer.slices], None) * weight[..., None]
+        weights[outer.slices] += weight
+    return total / np.maximum(weights, 1e-6)[..., None]
+
+
+def _network_tiles(mask: np.ndarray) -> list[tuple[Box, Box]]:
+    """Tiles that hold a hole, each with the box that the network is shown for it; one of all where that is small."""
+    h, w = mask.shape
+    if h * w <= AT_ONCE**2:
+        whole = Box(0, 0, h, w)
+        return [] if (mask > 0).all() else [(whole, whole)]
+    return [(tile, tile.grown(MARGIN, h, w)) for tile in _tiles(mask, TILE)]
+
+
+def _tiles(mask: np.ndarray, side: int) -> Iterator[Box]:
+    """Squares of a grid that hold a hole."""
+    h, w = mask.shape
+    for top, left in np.ndindex(-(-h // side), -(-w // side)):
+        box = Box(top * side, left * side, min((top + 1) * side, h), min((left + 1) * side, w))
+        if not mask[box.slices].all():
+            yield box
+
+
+def _fade(tile: Box, outer: Box) -> np.ndarray:
+    """1 inside a tile, falling to nearly 0 half of its margin outside, so that neighbours change over smoothly."""
+    rows, columns = (
+        np.clip(1 + 2 * np.minimum(np.arange(low, high) - start, end - 1 - np.arange(low, high)) / MARGIN, 0, 1)
+        for low, high, start, end in (
+            (outer.top, outer.bottom, tile.top, tile.bottom),
+            (outer.left, outer.right, tile.left, tile.right),
+        )
+    )
+    return np.outer(rows, columns).astype(np.float32)
+
+
+def _placed(part: np.ndarray, box: Box, shape: tuple[int, ...]) -> np.ndarray:
+    if part.shape == shape:
+        return part
+    whole = np.zeros(shape, np.float32)
+    whole[box.slices] = part
+    return whole
+
+
+def _joined_tiles(coarse: np.ndarray, image_at: Callable, mask: np.ndarray) -> Iterator[tuple[tuple, np.ndarray]]:
+    """A coarser fill, enlarged and joined to the picture at this scale, in tiles that hold a hole.
+
+    The membrane that carries the guide's error into the hole starts from 0 there: the coarser scale has seen to all
+    that is wider than a pixel of its own, so a few steps do, and a tile needs no more margin than them.
+    Args:
+        image_at: the picture at this scale at given slices, [h, w, 3] float32, 0 in holes.
+    """
+    h, w = mask.shape
+    for tile in _tiles(mask, JOIN_TILE):
+        outer = tile.grown(JOIN_STEPS + 2, h, w)  # even
+        at = outer.slices
+        guide, known = _enlarged_part(coarse, outer), mask[at].astype(np.float32)
+        error = (image_at(at) - guide) * known[..., None]
+        joined = np.clip(guide + relax(error, known, order=1, steps=JOIN_STEPS), 0, 1)
+        inner = (
+            slice(tile.top - outer.top, tile.bottom - outer.top),
+            slice(tile.left - outer.left, tile.right - outer.left),
+        )
+        yield tile.slices, joined[inner]
+
+
+def _enlarged_part(coarse: np.ndarray, box: Box) -> np.ndarray:
+    """``enlarge(coarse)`` in a box that starts at an even row and column."""
+    halo = 2  # what bicubic interpolation sees beyond
+    top, left = max(box.top // 2 - halo, 0), max(box.left // 2 - halo, 0)
+    part = coarse[top : -(-box.bottom // 2) + halo, left : -(-box.right // 2) + halo]
+    larger = enlarge(part, box.bottom - 2 * top, box.right - 2 * left)
+    return larger[box.top - 2 * top :, box.left - 2 * left :]
+
+
+def _halved_images(picture: np.ndarray, masks: list[np.ndarray]) -> list[np.ndarray]:
+    """The picture at 1/2, 1/4, ... of its size, one for each mask but the first: means of known pixels, 0 in holes."""
+    if len(masks) == 1:
+        return []
+    strips = [slice(top, top + JOIN_TILE) for top in range(0, len(picture), JOIN_TILE)]
+    halves = [halve_sums(_masked(picture[at], masks[0][at]), masks[0][at].astype(np.float32)) for at in strips]
+    total, share = (np.concatenate(parts) for parts in zip(*halves, strict=True))
+    images = []
+    for _ in masks[1:]:
+        images.append(total / np.where(share > 0, share, 1)[..., None])
+        total, share = halve_sums(total, share)
+    return images
+
+
+def _masked(picture: np.ndarray, mask: np.ndarray) -> np.ndarray:
+    """uint8 [H, W, 3] to float32 in [0, 1], 0 in holes."""
+    return picture.astype(np.float32) / np.float32(255) * mask[..., None]
+
+
+def _depth(mask: np.ndarray) -> np.ndarray:
+    """Of each hole pixel the distance to the nearest known one; 0 at known pixels."""
+    return cv2.distanceTransform((mask == 0).astype(np.uint8), cv2.DIST_L2, 5)
+
+
+def _write(result: np.ndarray, mask: np.ndarray, fill: np.ndarray) -> None:
+    """Round a fill in [0, 1] into the holes of a part of the result."""
+    hole = mask == 0
+    result[hole] = np.rint(fill[hole] * 255)

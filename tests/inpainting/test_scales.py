@@ -1,0 +1,210 @@
+"""Filling by scales: any picture and hole, nothing but the hole changed, nothing left unpainted, no seam."""
+
+import numpy as np
+import paddle
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from datasets.images import sample_photo, to_float
+from inpainting import Inpainter, scales
+from inpainting.scales import Network, fill_by_scales, hole_boxes, plan
+from models import MODELS, build_model
+from tests.conftest import small_options
+
+PAINTED = np.array([0.9, 0.1, 0.5], np.float32)
+
+
+def painter(reach=10**9, colour=PAINTED):
+    """A network of one colour that reaches so many pixels into a hole, and leaves what is deeper black."""
+
+    def reached(mask):
+        return scales._depth(mask) <= reach
+
+    def run(image, mask, guide):
+        return np.where(reached(mask)[..., None], colour, 0).astype(np.float32)
+
+    return Network(run, False, reached)
+
+
+def remembering(network):
+    """The network, and the sizes of what it is shown."""
+    sizes = []
+
+    def run(image, mask, guide):
+        sizes.append(mask.shape)
+        return network.run(image, mask, guide)
+
+    return Network(run, network.takes_guide, network.reached), sizes
+
+
+def disc(h, w, radius, at=None):
+    y, x = np.ogrid[:h, :w]
+    top, left = at or (h // 2, w // 2)
+    return (y - top) ** 2 + (x - left) ** 2 < radius**2
+
+
+@st.composite
+def pictures_and_holes(draw):
+    h, w = draw(st.integers(1, 200)), draw(st.integers(1, 200))
+    rng = np.random.default_rng(draw(st.integers(0, 1000)))
+    kind = draw(st.sampled_from(["specks", "blocks", "all but one", "none", "frame"]))
+    hole = np.zeros([h, w], bool)
+    if kind == "specks":
+        hole = rng.random([h, w]) < rng.random()
+    elif kind == "blocks":
+        for _ in range(4):
+            top, left = rng.integers(0, h), rng.integers(0, w)
+            hole[top : top + rng.integers(1, h + 1), left : left + rng.integers(1, w + 1)] = True
+    elif kind == "all but one":
+        hole[:] = True
+    elif kind == "frame":
+        hole[:] = True
+        hole[h // 4 : -(h // 4) or None, w // 4 : -(w // 4) or None] = False
+    if hole.all():
+        hole[rng.integers(0, h), rng.integers(0, w)] = False
+    return rng.integers(100, 256, [h, w, 3], dtype=np.uint8), hole
+
+
+@given(pictures_and_holes(), st.sampled_from([None, 2, 4, 12]), st.sampled_from([0, 3, 10**9]))
+@settings(max_examples=150, deadline=None)
+def test_any_picture_and_hole(pair, number, reach):
+    """Of a bright picture and a network that paints bright nothing dark can come but what was left unpainted."""
+    picture, hole = pair
+    network = painter(reach, np.full(3, 0.8, np.float32))
+    before = picture.copy()
+    result = fill_by_scales(network, picture, hole, number)
+    assert result.dtype == np.uint8 and result.shape == picture.shape
+    np.testing.assert_array_equal(picture, before)
+    np.testing.assert_array_equal(result[~hole], picture[~hole])
+    assert not hole.any() or result[hole].min() > 30
+    np.testing.assert_array_equal(fill_by_scales(network, picture, hole, number), result)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_every_network_fills_a_hole_that_is_too_large_for_it(name):
+    """One stage reaches a few pixels into a hole: in one pass its middle stays black."""
+    paddle.seed(0)
+    model = build_model(name, **small_options(name, depth=1))
+    picture = np.full([300, 260, 3], 200, np.uint8)
+    hole = disc(300, 260, 100)
+    single, filled = (Inpainter(model, number)(picture, hole) for number in (1, "auto"))
+    if name in ("pconv_unet", "pconv_residual_unet"):
+        assert not single[150, 130].any()
+        assert plan(Inpainter(model)._network(), hole)[0].halvings > 3
+    assert not (filled[hole] == 0).all(axis=1).any()
+    np.testing.assert_array_equal(filled[~hole], picture[~hole])
+
+
+def test_a_network_works_at_the_scale_it_knows():
+    """A hole is never deeper there than it was in training, and as deep as that."""
+    for radius in (5, 15, 30, 70, 140):
+        network, sizes = remembering(painter())
+        hole = disc(400, 400, radius)
+        fill_by_scales(network, np.full([400, 400, 3], 128, np.uint8), hole)
+        [group] = plan(network, hole)
+        depth = scales._depth(group.masks[group.halvings]).max()
+        assert depth <= scales.DEPTH + 1 and (radius < scales.DEPTH or depth > scales.DEPTH / 2 - 2)
+        assert len(sizes) == 1
+
+
+def test_holes_far_apart_are_filled_each_at_its_own_scale():
+    hole = disc(600, 900, 60, (300, 200)) | disc(600, 900, 6, (100, 800)) | disc(600, 900, 5, (120, 815))
+    groups = {group.box.left: group for group in plan(painter(), hole)}
+    assert [groups[left].halvings for left in sorted(groups)] == [2, 0]
+
+
+@given(st.integers(0, 10000), st.integers(1, 60))
+@settings(max_examples=40, deadline=None)
+def test_boxes_hold_every_hole_once(seed, count):
+    rng = np.random.default_rng(seed)
+    hole = np.zeros([300, 500], bool)
+    for _ in range(count):
+        top, left = rng.integers(0, 300), rng.integers(0, 500)
+        hole[top : top + rng.integers(1, 9), left : left + rng.integers(1, 9)] = True
+    times = np.zeros(hole.shape, int)
+    for box, depth in hole_boxes(hole):
+        times[box.slices] += 1
+        assert depth == pytest.approx(scales._depth(~hole[box.slices]).max())
+    assert (times[hole] == 1).all() and times.max() == 1
+
+
+def test_the_cost_follows_the_hole():
+    """In a large picture the network sees what is around a small hole, and few pixels of a large one."""
+    for radius, most in ((8, 100_000), (200, scales.PIXELS_AT_LEAST), (900, scales.PIXELS_AT_LEAST * 2)):
+        network, sizes = remembering(painter())
+        picture, hole = np.full([2000, 2600, 3], 128, np.uint8), disc(2000, 2600, radius)
+        fill_by_scales(network, picture, hole)
+        assert 0 < sum(h * w for h, w in sizes) <= most
+
+
+def test_a_constant_is_continued_to_the_bit():
+    picture = np.full([333, 257, 3], 77, np.uint8)
+    result = fill_by_scales(painter(colour=np.full(3, 77 / 255, np.float32)), picture, disc(333, 257, 80))
+    np.testing.assert_array_equal(result, picture)
+
+
+def test_there_is_no_seam_at_the_edge_of_a_hole():
+    """A network whose colours are off by a fifth: at the edge the fill still meets the picture."""
+    y, x = np.mgrid[:256, :256] / 256
+    smooth = np.stack([0.2 + 0.5 * y, 0.6 - 0.3 * x, 0.4 + 0.2 * x * y], axis=-1)
+    picture, hole = np.rint(smooth * 255).astype(np.uint8), disc(256, 256, 60)
+    network = Network(lambda image, mask, guide: image + 0.2, False, lambda mask: np.ones(mask.shape, bool))
+    result = fill_by_scales(network, picture, hole).astype(int)
+    for axis in (0, 1):
+        steps = np.abs(np.diff(result, axis=axis))
+        across = np.diff(hole, axis=axis)
+        assert steps[across].max() <= 8
+
+
+def test_tiles_join_without_an_edge(monkeypatch):
+    """Tiles that disagree by a third fade into one another."""
+    monkeypatch.setattr(scales, "AT_ONCE", 64)
+    monkeypatch.setattr(scales, "TILE", 64)
+    monkeypatch.setattr(scales, "MARGIN", 32)
+    counter = iter(range(1000))
+
+    def run(image, mask, guide):
+        return np.full([*mask.shape, 3], 0.3 + 0.3 * (next(counter) % 2), np.float32)
+
+    mask = 1 - disc(300, 300, 120).astype(np.uint8)
+    output = scales._paint(Network(run, False, None), np.zeros([300, 300, 3], np.float32), mask)
+    hole = mask == 0
+    assert np.ptp(output[hole]) > 0.25
+    for axis in (0, 1):
+        both = np.logical_and(hole, np.roll(hole, 1, axis=axis))
+        assert np.abs(output - np.roll(output, 1, axis=axis))[both].max() < 0.06
+
+
+def test_joining_in_tiles_is_joining_at_once(monkeypatch):
+    picture = sample_photo("coffee")[:300, :280]
+    hole = disc(300, 280, 90)
+    whole = fill_by_scales(painter(), picture, hole, 3)
+    monkeypatch.setattr(scales, "JOIN_TILE", 64)
+    np.testing.assert_allclose(fill_by_scales(painter(), picture, hole, 3).astype(int), whole, atol=1)
+
+
+def test_halves_are_means_of_the_known_pixels():
+    picture = np.random.default_rng(0).integers(0, 256, [37, 50, 3], dtype=np.uint8)
+    mask = (np.random.default_rng(1).random([37, 50]) < 0.3).astype(np.uint8)
+    masks = scales._halved_masks(mask)[:3]
+    for level, image in enumerate(scales._halved_images(picture, masks), start=1):
+        side = 2**level
+        for i, j in np.ndindex(masks[level].shape):
+            window = (slice(i * side, (i + 1) * side), slice(j * side, (j + 1) * side))
+            known = mask[window] == 1
+            assert masks[level][i, j] == known.any()
+            expected = picture[window][known].mean(axis=0) / 255 if known.any() else 0
+            np.testing.assert_allclose(image[i, j], expected, atol=1e-6)
+
+
+def test_one_scale_is_the_single_pass_to_the_bit():
+    paddle.seed(0)
+    model = build_model("pconv_unet", base_channels=4, depth=3)
+    model.eval()
+    picture, hole = sample_photo("chelsea")[:90, :70], disc(90, 70, 20)
+    mask = 1 - hole.astype("float32")[None]
+    image = paddle.to_tensor((to_float(picture) * mask)[None])
+    output = model(image, paddle.to_tensor(mask[None])).numpy()[0].transpose(1, 2, 0)
+    expected = np.where(hole[..., None], np.rint(np.clip(output, 0, 1) * 255), picture)
+    np.testing.assert_array_equal(Inpainter(model, scales=1)(picture, hole), expected)

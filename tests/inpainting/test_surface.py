@@ -1,0 +1,37 @@
+"""The smooth surface in OpenCV's operations against the same one in Paddle's."""
+
+import numpy as np
+import paddle
+import pytest
+
+from inpainting.surface import smooth_surface
+from models.smooth_prior import smooth_prior
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize("size", [(64, 64), (37, 53), (1, 9), (1, 1), (2, 5), (3, 3), (50, 7), (130, 200)])
+def test_both_make_the_same_surface(size, order):
+    rng = np.random.default_rng(0)
+    mask = (rng.random(size) < 0.7).astype("float32")
+    mask[size[0] // 4 : size[0] // 2, size[1] // 3 :] = 0
+    image = rng.random([*size, 3]).astype("float32") * mask[..., None]
+    tensors = paddle.to_tensor(image.transpose(2, 0, 1)[None]), paddle.to_tensor(mask[None, None])
+    expected = smooth_prior(*tensors, order).numpy()[0].transpose(1, 2, 0)
+    before = image.copy()
+    np.testing.assert_allclose(smooth_surface(image, mask, order), expected, atol=1e-5)
+    np.testing.assert_array_equal(image, before)
+
+
+@pytest.mark.parametrize("channels", [1, 2, 5])
+def test_any_number_of_channels(channels):
+    rng = np.random.default_rng(1)
+    mask = (rng.random([20, 30]) < 0.7).astype("float32")
+    image = rng.random([20, 30, channels]).astype("float32") * mask[..., None]
+    result = smooth_surface(image, mask)
+    assert result.shape == image.shape
+    for c in range(channels):
+        np.testing.assert_allclose(result[..., c : c + 1], smooth_surface(image[..., c : c + 1], mask), atol=1e-6)
+
+
+def test_without_a_known_pixel_it_is_zero():
+    assert not smooth_surface(np.zeros([9, 9, 3], np.float32), np.zeros([9, 9], np.float32)).any()
