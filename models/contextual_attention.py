@@ -34,8 +34,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from .partial_conv import _no_amp
-from .unet import _spatial_size
+from .partial_conv import _no_amp, _spatial_size
 
 LEAST_NORM = 1e-4
 NO_CANDIDATE = -1e9  # added to a score, it leaves nothing after the softmax

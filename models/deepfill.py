@@ -20,8 +20,8 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from .contextual_attention import ContextualAttention, bring_mask_down
-from .partial_conv import upsampling_filter, upsampling_taps
-from .unet import _check_inputs, _pad_to_multiple, _spatial_size
+from .partial_conv import _spatial_size, upsampling_filter, upsampling_taps
+from .unet import _check_inputs, _pad_to_multiple
 
 SMALLEST = 4  # the features that attention matches are this much smaller than the picture
 ATTENTION_RATE = 2

@@ -311,6 +311,14 @@ def _over_channels(mask: paddle.Tensor, x: paddle.Tensor) -> paddle.Tensor:
     return mask.repeat_interleave(x.shape[1] // mask.shape[1], axis=1)
 
 
+def _spatial_size(x: paddle.Tensor) -> list:
+    """Height and width; in a graph being exported, tensors that hold them when it runs."""
+    if paddle.in_dynamic_mode():
+        return x.shape[2:]
+    shape = paddle.shape(x)
+    return [shape[2], shape[3]]
+
+
 def _no_amp() -> contextlib.AbstractContextManager:
     """Automatic mixed precision off; in a graph being exported it is off, and Paddle 2.6 refuses the switch."""
     return paddle.amp.auto_cast(enable=False) if paddle.in_dynamic_mode() else contextlib.nullcontext()

@@ -11,17 +11,25 @@ of heavy ball::
 Δ is the five-point stencil over a border that repeats the outermost pixels. 10 steps are 0.2 to 1 dB below the exact
 surface, 30 steps 0.05 to 0.4 dB, 100 are equal to it.
 
-The stencil is computed on pictures laid out in one row, each line and each picture followed by zeros: then a shift is
-a contiguous slice, which Paddle does not copy, and the border is a matter of how many neighbours a pixel has.
+Δ is computed in two ways, of the same surface. Eagerly, on pictures laid out in one row, each line and each picture
+followed by zeros: then a shift is a contiguous slice, which Paddle does not copy, and the border is a matter of how
+many neighbours a pixel has. In a graph being exported, as a convolution over blocks of 4×4 pixels as channels, which
+is what oneDNN is fast at, inside a loop; the number of levels is fixed there, and a level that is too small to be one
+is not listened to.
 """
 
 import numpy as np
 import paddle
 import paddle.nn.functional as F
 
+from .partial_conv import _no_amp, _spatial_size
+
 ORDERS = (2, 1)
 MOMENTUM, STEP = 0.9, 1.71  # of the largest step that is stable, 1/64 for Δ² and 1/8 for Δ
+COARSEST = 2  # pixels of a side
+EXPORTED_LEVELS = 9  # of an exported graph: all of them up to 512 pixels, beyond that its coarsest has more than two
 AT_ONCE = 1 << 16  # pixels that are relaxed together: several arrays of them fit the processor's cache
+BLOCK = 4
 
 
 def smooth_prior(image: paddle.Tensor, mask: paddle.Tensor, order: int = 2, steps: int = 30) -> paddle.Tensor:
@@ -47,22 +55,21 @@ def smooth_prior(image: paddle.Tensor, mask: paddle.Tensor, order: int = 2, step
         raise ValueError(f"order: expected 2 or 1, got {order}")
     if steps < 0:
         raise ValueError(f"steps: expected 0 or more, got {steps}")
-    n, c, h, w = image.shape
-    with paddle.no_grad(), paddle.amp.auto_cast(enable=False):
-        mask = mask.astype("float32").tile([1, c, 1, 1]).reshape([-1, 1, h, w])
-        image = image.astype("float32").reshape([-1, 1, h, w])
-        levels = _pyramid(paddle.where(mask > 0, image, paddle.zeros_like(image)), mask)
+    with paddle.no_grad(), _no_amp():
+        mask = mask.astype("float32").tile([1, image.shape[1], 1, 1])
+        known = paddle.where(mask > 0, image.astype("float32"), paddle.zeros_like(mask))
+        levels = _pyramid(*(t.flatten(0, 1).unsqueeze(1) for t in (known, mask)))  # [N·C, 1, H, W]
         surface = None
         for known, mask in reversed(levels):
-            guess = _mean(known, mask) if surface is None else _enlarge(surface, *known.shape[2:])
-            surface = _relax(known + guess * (1 - mask), 1 - mask, order, steps)
-        return surface.reshape([n, c, h, w])
+            hole = 1 - mask
+            surface = _relax(known + _first_guess(surface, known, mask) * hole, hole, order, steps)
+        return surface.reshape([-1, image.shape[1], *_spatial_size(image)])
 
 
 def _pyramid(known: paddle.Tensor, mask: paddle.Tensor) -> list[tuple[paddle.Tensor, paddle.Tensor]]:
     """Means of the known pixels of 2×2, with their masks, until a side has two pixels; known is 0 in holes."""
     levels = [(known, mask)]
-    while min(known.shape[2:]) > 2:
+    while min(known.shape[2:]) > COARSEST if paddle.in_dynamic_mode() else len(levels) < EXPORTED_LEVELS:
         known, mask = _halve(known, mask)
         levels.append((known, mask))
     return levels
@@ -78,7 +85,19 @@ def _halve(known: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, pa
 def _mean(known: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
     """Each picture's mean over its known pixels, at its size."""
     mean = known.sum(axis=[2, 3], keepdim=True) / mask.sum(axis=[2, 3], keepdim=True).clip(min=1.0)
-    return mean.expand_as(known)
+    return mean * _ones_like(mask)
+
+
+def _first_guess(coarser: paddle.Tensor | None, known: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
+    """The coarser level's surface enlarged; at the coarsest level the mean."""
+    if coarser is None:
+        return _mean(known, mask)
+    height, width = _spatial_size(known)
+    guess = _enlarge(coarser, height, width)
+    if paddle.in_dynamic_mode():
+        return guess
+    is_coarsest = (paddle.minimum(height, width) <= COARSEST).astype("float32") * _ones_like(mask)
+    return guess + is_coarsest * (_mean(known, mask) - guess)
 
 
 def _enlarge(surface: paddle.Tensor, height: int, width: int) -> paddle.Tensor:
@@ -88,7 +107,9 @@ def _enlarge(surface: paddle.Tensor, height: int, width: int) -> paddle.Tensor:
 
 
 def _relax(surface: paddle.Tensor, hole: paddle.Tensor, order: int, steps: int) -> paddle.Tensor:
-    """Steps of heavy ball in the holes; [M, 1, H, W] twice to [M, 1, H, W]. Few enough pictures at once for a cache."""
+    """Steps of heavy ball in the holes; [M, 1, H, W] twice to [M, 1, H, W]."""
+    if not paddle.in_dynamic_mode():
+        return _relax_in_blocks(surface, hole, order, steps)
     many = max(1, AT_ONCE // (surface.shape[2] * surface.shape[3]))
     parts = [
         _relax_in_a_row(surface[i : i + many, 0], hole[i : i + many, 0], order, steps)
@@ -126,6 +147,48 @@ def _neighbours(x: paddle.Tensor, line: int) -> paddle.Tensor:
     p, zeros = x.shape[0], paddle.zeros([line], x.dtype)
     x = paddle.concat([zeros, x, zeros])
     return x[:p] + x[2 * line :] + (x[line - 1 : line - 1 + p] + x[line + 1 : line + 1 + p])
+
+
+def _relax_in_blocks(surface: paddle.Tensor, hole: paddle.Tensor, order: int, steps: int) -> paddle.Tensor:
+    """``_relax`` in a graph being exported: all is [M, 16, ⌈H/4⌉, ⌈W/4⌉], zeros beyond the picture."""
+    u, inside, hole = (_in_blocks(t) for t in (surface, _ones_like(hole), hole))
+    stencil = paddle.to_tensor(_BLOCK_STENCIL)
+    count = F.conv2d(inside, stencil, padding=1) * inside
+    by_neighbours = hole * (STEP / 8 if order == 1 else -STEP / 64)
+    by_itself = by_neighbours * count
+
+    def step(i, u, v):
+        t = u if order == 1 else F.conv2d(u, stencil, padding=1) * inside - count * u
+        v = v * MOMENTUM + by_neighbours * F.conv2d(t, stencil, padding=1) - by_itself * t
+        return [i + 1, u + v, v]
+
+    start = [paddle.zeros([1], "int32"), u, u * 0]
+    _, u, _ = paddle.static.nn.while_loop(lambda i, u, v: i < steps, step, start)
+    height, width = _spatial_size(surface)
+    return F.pixel_shuffle(u, BLOCK)[:, :, :height, :width]
+
+
+def _ones_like(x: paddle.Tensor) -> paddle.Tensor:
+    """By arithmetic: of such features paddle2onnx misreads the free sizes in ``ones_like`` and ``expand_as``."""
+    return x * 0 + 1
+
+
+def _in_blocks(x: paddle.Tensor) -> paddle.Tensor:
+    """[M, 1, H, W] to [M, 16, ⌈H/4⌉, ⌈W/4⌉]."""
+    each = np.eye(BLOCK**2, dtype="float32").reshape(BLOCK**2, 1, BLOCK, BLOCK)
+    return F.conv2d(x, paddle.to_tensor(each), stride=BLOCK, padding=[0, BLOCK - 1, 0, BLOCK - 1])
+
+
+def _block_stencil() -> np.ndarray:
+    """Filter [16, 16, 3, 3] that sums the four neighbours of each pixel of blocks of 4×4."""
+    filters = np.zeros([BLOCK, BLOCK, BLOCK, BLOCK, 3, 3], "float32")  # pixel of the sum, pixel summed, blocks off
+    for y, x in np.ndindex(BLOCK, BLOCK):
+        for at_y, at_x in ((y - 1, x), (y + 1, x), (y, x - 1), (y, x + 1)):
+            filters[y, x, at_y % BLOCK, at_x % BLOCK, at_y // BLOCK + 1, at_x // BLOCK + 1] = 1
+    return filters.reshape(BLOCK**2, BLOCK**2, 3, 3)
+
+
+_BLOCK_STENCIL = _block_stencil()
 
 
 def _bicubic_phases() -> np.ndarray:

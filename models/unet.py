@@ -14,7 +14,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from .partial_conv import PartialConv2D, PartialUpConv2D, apply_mask
+from .partial_conv import PartialConv2D, PartialUpConv2D, _spatial_size, apply_mask
 from .smooth_prior import smooth_prior
 
 OUTPUTS = ("linear", "tanh")
@@ -368,14 +368,6 @@ def _pad_to_multiple(x: paddle.Tensor, multiple: int) -> paddle.Tensor:
     x = paddle.concat([x, paddle.zeros_like(x[:, :, :1]).tile([1, 1, multiple - 1, 1])], axis=2)
     x = paddle.concat([x, paddle.zeros_like(x[..., :1]).tile([1, 1, 1, multiple - 1])], axis=3)
     return x[:, :, : height + below, : width + right]
-
-
-def _spatial_size(x: paddle.Tensor) -> list:
-    """Height and width; in a graph being exported, tensors that hold them when it runs."""
-    if paddle.in_dynamic_mode():
-        return x.shape[2:]
-    shape = paddle.shape(x)
-    return [shape[2], shape[3]]
 
 
 def _check_options(base_channels: int, depth: int, output: str, prior: str, norm: str) -> None:

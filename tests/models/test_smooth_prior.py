@@ -1,13 +1,17 @@
 """The smooth prior against a naive loop of the same steps, and against scikit-image's exact biharmonic surface."""
 
+import importlib.util
+
 import numpy as np
 import paddle
 import pytest
+from paddle import inference, nn
 from skimage.restoration import inpaint_biharmonic
 
 from datasets.images import sample_photo
 from datasets.mask_generator import generate_mask
 from datasets.masks import BUCKETS
+from inpainting import exported
 from models.smooth_prior import smooth_prior
 
 SIZES = [(32, 32), (16, 64), (21, 37), (1, 9), (1, 1), (2, 5), (3, 3), (50, 7)]
@@ -177,3 +181,72 @@ def test_the_default_type_of_numbers_does_not_matter():
         paddle.set_default_dtype("float32")
     assert surface.dtype == paddle.float32
     np.testing.assert_array_equal(surface.numpy(), expected.numpy())
+
+
+class BothOrders(nn.Layer):
+    """Both priors as channels; with a parameter, without which Paddle does not write a model."""
+
+    def __init__(self):
+        super().__init__()
+        self.one = self.create_parameter([1], default_initializer=nn.initializer.Constant(1.0))
+
+    def forward(self, image, mask):
+        return both_orders(image * self.one, mask)
+
+
+@paddle.jit.not_to_static
+def both_orders(image, mask):
+    return paddle.concat([smooth_prior(image, mask, order) for order in (2, 1)], axis=1)
+
+
+@pytest.fixture(scope="module")
+def exported_prior(tmp_path_factory):
+    directory = tmp_path_factory.mktemp("prior")
+    exported._write_graph(BothOrders(), directory)
+    return directory
+
+
+def assert_same_as_eager(run):
+    """Up to the levels that an exported graph has, the same; with holes that reach down to the coarsest ones."""
+    for n, h, w in [
+        (1, 64, 64),
+        (2, 37, 53),
+        (1, 16, 64),
+        (1, 1, 9),
+        (1, 1, 1),
+        (3, 5, 2),
+        (1, 512, 512),
+        (1, 300, 530),
+    ]:
+        image = np.random.default_rng(h).random([n, 3, h, w]).astype("float32")
+        mask = np.stack([holes(h, w, seed) for seed in range(n)])[:, None]
+        mask[..., h // 4 : h // 2, w // 3 :] = 0
+        expected = both_orders(paddle.to_tensor(image), paddle.to_tensor(mask)).numpy()
+        np.testing.assert_allclose(run(image, mask), expected, atol=1e-5, err_msg=f"{n} {h}x{w}")
+
+
+def test_an_exported_graph_agrees(exported_prior):
+    graph = next(path for path in exported_prior.iterdir() if path.suffix in (".json", ".pdmodel"))
+    config = inference.Config(str(graph), str(exported_prior / exported.EXPORTED_PARAMS))
+    exported._configure(config, tensorrt=False, precision="fp32")
+    predictor = inference.create_predictor(config)
+
+    def run(image, mask):
+        for name, array in (("image", image), ("mask", mask)):
+            predictor.get_input_handle(name).copy_from_cpu(array)
+        predictor.run()
+        return predictor.get_output_handle(predictor.get_output_names()[0]).copy_to_cpu()
+
+    assert_same_as_eager(run)
+
+
+@pytest.mark.skipif(
+    int(paddle.__version__[0]) < 3 or not all(map(importlib.util.find_spec, ("paddle2onnx", "onnxruntime"))),
+    reason="needs Paddle 3, paddle2onnx and onnxruntime",
+)
+def test_an_onnx_graph_agrees(exported_prior):
+    import onnxruntime
+
+    exported._write_onnx(exported_prior)
+    session = onnxruntime.InferenceSession(exported_prior / "model.onnx", providers=["CPUExecutionProvider"])
+    assert_same_as_eager(lambda image, mask: session.run(None, {"image": image, "mask": mask})[0])
