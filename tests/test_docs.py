@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 import options
-from tools import benchmark, generate_masks
+from tools import benchmark, convert_weights, generate_masks
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), ROOT / "weights/README.md")]
@@ -23,6 +23,7 @@ PARSERS = {
     ("eval.py",): options.parse_evaluate,
     ("-m", "tools.generate_masks"): generate_masks.build_parser().parse_args,
     ("-m", "tools.benchmark"): benchmark.parse_options,
+    ("-m", "tools.convert_weights"): convert_weights.build_parser().parse_args,
 }
 
 

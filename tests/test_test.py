@@ -134,7 +134,7 @@ def test_a_hole_beyond_the_networks_reach_is_warned_of(fill, pictures, mask_file
     hole[0] = 0
     cv2.imwrite(str(tmp_path / "large.png"), large)
     cv2.imwrite(str(tmp_path / "hole.png"), hole)
-    fill("--mask", tmp_path / "hole.png", source=tmp_path / "large.png")
+    fill("--mask", tmp_path / "hole.png", "--scales", "1", source=tmp_path / "large.png")
     [line] = [line for line in capsys.readouterr().err.splitlines() if "reach" in line]
     assert line.startswith("warning: large: ") and "% of the hole's pixels" in line and "--depth" in line
 
