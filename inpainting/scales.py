@@ -7,8 +7,9 @@ beside it at full size. So, for each group of holes:
     crop with context ─ halve until the hole is as deep as in training ─ network ─ enlarge, join ─ enlarge, join ─ ...
 
 * Halving takes the mean of the known pixels; a pixel is known if any of its four is.
-* The network starts at the first scale at which no hole is deeper than ``DEPTH`` and the network reaches all of it,
-  and at which it sees no more pixels than the hole is worth (``PIXELS_AT_LEAST``, ``PIXELS_PER_HOLE_PIXEL``).
+* The network starts at the first scale at which no hole is deeper than ``DEPTH`` (``DEPTH_OVER_PRIOR``) and the
+  network reaches all of it, and at which it sees no more pixels than the hole is worth (``PIXELS_AT_LEAST``,
+  ``PIXELS_PER_HOLE_PIXEL``).
 * Joining: the fill enlarged (bicubic) is the guide of the next finer scale. Its error at the known pixels is carried
   into the hole as a membrane, a few pixels deep, since what is missing there is finer than the coarser scale. A network
   with a prior does this itself and paints on (see ``models.unet``).
@@ -25,6 +26,7 @@ import numpy as np
 from inpainting.surface import enlarge, halve_sums, relax, smooth_surface
 
 DEPTH = 16  # pixels; of the published masks at 128 pixels, 9 of 10 holes of up to half a picture are no deeper
+DEPTH_OVER_PRIOR = 64  # the same for a network with a prior, whose surfaces reach any depth; see docs/results.md
 CONTEXT = (4, 32)  # pixels around a hole: so many times its depth, and so many more
 PIXELS_AT_LEAST, PIXELS_PER_HOLE_PIXEL = 400_000, 0.25  # of what a network is shown, over all of a picture
 SMALLEST = 8  # pixels of a side that a picture is halved to
@@ -104,10 +106,10 @@ def fill_by_scales(network: Network, picture: np.ndarray, hole: np.ndarray, scal
 
 def plan(network: Network, hole: np.ndarray, scales: int | None = None) -> list[Group]:
     """Which holes are filled together, and from which scale on."""
-    groups = []
+    groups, deepest = [], DEPTH_OVER_PRIOR if network.takes_guide else DEPTH
     for box, depth in hole_boxes(hole):
         masks = _halved_masks(1 - hole[box.slices].astype(np.uint8))
-        halvings = int(np.ceil(np.log2(max(depth / DEPTH, 1)))) if scales is None else scales - 1
+        halvings = int(np.ceil(np.log2(max(depth / deepest, 1)))) if scales is None else scales - 1
         groups.append(Group(box, masks, min(halvings, len(masks) - 1)))
     if scales is None:
         groups = [_reachable(network, group) for group in _affordable(groups, int(hole.sum()))]
