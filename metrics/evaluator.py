@@ -75,10 +75,10 @@ class PairReader:
     def stamp(self, pair: Pair) -> list | None:
         """Size and time of change of the pair's files: what tells them from others of their names. None without one."""
         files = [(self.images, pair.image, SAMPLE), (self.masks, pair.mask, GENERATED)]
-        paths = [root / name for root, name, packaged in files if not name.startswith(packaged)]
+        paths = [(root or Path()) / name for root, name, packaged in files if not name.startswith(packaged)]
         try:
             return [[status.st_size, status.st_mtime_ns] for status in map(os.stat, paths)]
-        except OSError:
+        except (OSError, ValueError):  # ValueError: a name that no file can have
             return None
 
     def _picture(self, name: str) -> np.ndarray:

@@ -6,16 +6,20 @@ kill cut off is measured again, and so is a pair of which a file has changed.
 """
 
 import contextlib
+import itertools
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict
+from dataclasses import asdict, fields
 from pathlib import Path
 
-from files import atomic_path
+from datasets.masks import BUCKET_NAMES
+from errors import InputError
+from files import atomic_path, open_regular
 from metrics.buckets import Sample
 from metrics.manifest import Pair
 
 NAME = "samples.partial.jsonl"
+MAX_LINE = 1 << 20  # bytes
 
 
 class PartialSamples:
@@ -58,7 +62,18 @@ class PartialSamples:
     def _read(self) -> Iterator[dict]:
         entries = _entries(self.path)
         if next(entries, None) == self._header:
-            yield from (e for e in entries if e["stamp"] == _plain(self.stamp(Pair(e["image"], e["mask"]))))
+            taken = itertools.takewhile(_is_measured, entries)
+            yield from (e for e in taken if e["stamp"] == _plain(self.stamp(Pair(e["image"], e["mask"]))))
+
+
+def _is_measured(entry: object) -> bool:
+    """Whether a line is one that ``add`` wrote."""
+    if not isinstance(entry, dict) or entry.keys() != {field.name for field in fields(Sample)} | {"stamp"}:
+        return False
+    texts = [type(entry[key]) is str for key in ("image", "mask")]
+    kinds = [entry["bucket"] in (None, *BUCKET_NAMES), entry["border"] in ("N", "B")]
+    numbers = [isinstance(entry[key], float) and entry[key] >= 0 for key in ("hole_ratio", "l1_percent", "psnr")]
+    return all(texts + kinds + numbers) and isinstance(entry["ssim"], float) and abs(entry["ssim"]) <= 1
 
 
 def _sample(entry: dict) -> Sample:
@@ -71,8 +86,9 @@ def _line(entry: dict) -> str:
 
 def _entries(path: Path) -> Iterator[dict]:
     """The lines that are whole; behind the first that is not, none."""
-    with contextlib.suppress(FileNotFoundError, ValueError), open(path, encoding="utf-8") as file:
-        for line in file:
+    # RecursionError: nested as deep as no line of ours. A line is cut where none of ours ends.
+    with contextlib.suppress(InputError, ValueError, RecursionError), open_regular(path) as file:
+        while line := file.readline(MAX_LINE):
             yield json.loads(line)
 
 

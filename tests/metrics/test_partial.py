@@ -2,6 +2,7 @@
 
 import json
 import math
+import os
 
 import pytest
 
@@ -59,6 +60,36 @@ def test_those_of_another_evaluation_are_not_taken(tmp_path, other):
 def test_a_pair_whose_files_changed_is_not_taken(tmp_path):
     stop(tmp_path)
     assert list(known(tmp_path, stamp=lambda pair: stamp(pair) if pair.image == "b.png" else None)) == PAIRS[2:]
+
+
+@pytest.mark.parametrize(
+    "line",
+    [
+        *("", "{", "[]", "3", "null", "{}", "[" * 100_000, "9" * 5000, "\0", '{"image": "a.png"}', "a" * (2 << 20)),
+        json.dumps(vars(SAMPLES[2])),  # without a stamp
+        *(
+            json.dumps(vars(SAMPLES[2]) | {"stamp": stamp(PAIRS[2])} | change)
+            for change in (
+                *({"image": 3}, {"mask": None}, {"bucket": "0.1-0.3"}, {"bucket": []}, {"border": "X"}, {"more": 1}),
+                *({"psnr": "20"}, {"psnr": -1.0}, {"psnr": math.nan}, {"ssim": 7.0}, {"hole_ratio": None}),
+            )
+        ),
+    ],
+)
+def test_behind_a_line_that_is_none_nothing_is_taken(tmp_path, line):
+    stop(tmp_path, SAMPLES[:1])
+    path = tmp_path / NAME
+    rest = json.dumps(vars(SAMPLES[1]) | {"stamp": stamp(PAIRS[1])})
+    before = path.read_text()
+    path.write_text(before + rest + "\n")
+    assert list(known(tmp_path)) == PAIRS[:2]
+    path.write_text(before + line + "\n" + rest + "\n")
+    assert list(known(tmp_path)) == PAIRS[:1]
+
+
+def test_a_pipe_in_its_place_is_not_read(tmp_path):
+    os.mkfifo(tmp_path / NAME)
+    assert not known(tmp_path)
 
 
 def test_it_can_be_stopped_again(tmp_path):
