@@ -28,7 +28,7 @@ from metrics.report import (
     write_manifest,
     write_report,
 )
-from options import DEMO_WEIGHTS, parse_evaluate, setup_device
+from options import DEFAULT_WEIGHTS, parse_evaluate, setup_device
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -82,7 +82,7 @@ def build_method(options: argparse.Namespace):
     from inpainting.checkpoint import weights_directory, weights_file
     from inpainting.reach import ReachWatch
 
-    directory = weights_directory(options.weights or DEMO_WEIGHTS, exported=True)
+    directory = weights_directory(options.weights or DEFAULT_WEIGHTS, exported=True)
     inpainter = Inpainter.from_checkpoint(directory, options.precision, options.scales)
     about = {
         "method": inpainter.model.model_name,

@@ -4,7 +4,7 @@ from options.evaluate import evaluate_parser, parse_evaluate
 from options.export import export_parser
 from options.fill import fill_parser
 from options.shared import (
-    DEMO_WEIGHTS,
+    DEFAULT_WEIGHTS,
     Parser,
     add_device_options,
     count_int,
@@ -18,7 +18,7 @@ from options.shared import (
 from options.train import MODEL_NAMES, PHASE_LR, is_adversarial, parse_train, train_parser
 
 __all__ = [
-    "DEMO_WEIGHTS",
+    "DEFAULT_WEIGHTS",
     "MODEL_NAMES",
     "PHASE_LR",
     "Parser",

@@ -10,7 +10,7 @@ from options.shared import Parser, add_device_options, add_scales_option, check_
 METHOD_NAMES = ("telea", "navier_stokes", "biharmonic", "mean")
 PROTOCOLS = ("composite", "raw")
 SMALLEST, LARGEST = 11, 8192  # pixels: SSIM's window, and what memory holds
-SAMPLE_SIZE = 128  # pixels: sample photos have many sizes, and the demo model was trained small
+SAMPLE_SIZE = 128  # pixels: sample photos have many sizes, and the shipped models were trained small
 
 
 def evaluate_parser() -> Parser:
@@ -18,7 +18,7 @@ def evaluate_parser() -> Parser:
     parser = Parser(
         prog="eval.py",
         description="Measure inpainting: L1, PSNR and SSIM by mask area, holes at the border apart. "
-        "With no arguments the shipped demo model fills generated holes in sample photos.",
+        "With no arguments the shipped model fills generated holes in sample photos.",
     )
     parser.add_argument(
         "--images", metavar="DIR", help="pictures: folder, list file or picture; sample photos when not given"
@@ -28,7 +28,7 @@ def evaluate_parser() -> Parser:
         "--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files"
     )
     method = parser.add_mutually_exclusive_group()
-    method.add_argument("--weights", metavar="FILE|DIR", help="a trained model; the demo model when not given")
+    method.add_argument("--weights", metavar="FILE|DIR", help="a trained model; weights/general when not given")
     method.add_argument("--method", choices=METHOD_NAMES, help="a classical method instead of a model")
     parser.add_argument(
         "--size",

@@ -2,7 +2,7 @@
 
 import os
 
-from options.shared import DEMO_WEIGHTS, Parser, add_device_options
+from options.shared import DEFAULT_WEIGHTS, Parser, add_device_options
 
 
 def export_parser() -> Parser:
@@ -15,7 +15,7 @@ def export_parser() -> Parser:
     parser.add_argument(
         "--weights",
         metavar="FILE|DIR",
-        default=os.path.relpath(DEMO_WEIGHTS),
+        default=os.path.relpath(DEFAULT_WEIGHTS),
         help="weights directory or training checkpoint",
     )
     parser.add_argument("--output", metavar="DIR", default="logs/export", help="new folder, or an earlier export")

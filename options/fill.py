@@ -2,7 +2,7 @@
 
 import os
 
-from options.shared import DEMO_WEIGHTS, Parser, add_device_options, add_scales_option, count_int
+from options.shared import DEFAULT_WEIGHTS, Parser, add_device_options, add_scales_option, count_int
 
 
 def fill_parser() -> Parser:
@@ -10,7 +10,7 @@ def fill_parser() -> Parser:
     parser = Parser(
         prog="test.py",
         description="Fill the holes of a picture, or of each picture in a folder, at its own size. "
-        "With no arguments: sample photographs with generated holes and the demo model.",
+        "With no arguments: sample photographs with generated holes and the model in weights/general.",
     )
     parser.add_argument("--input", metavar="FILE|DIR", help="picture or folder; sample photographs when not given")
     parser.add_argument(
@@ -24,7 +24,7 @@ def fill_parser() -> Parser:
     parser.add_argument(
         "--weights",
         metavar="FILE|DIR",
-        default=os.path.relpath(DEMO_WEIGHTS),
+        default=os.path.relpath(DEFAULT_WEIGHTS),
         help="weights directory, or an exported one",
     )
     parser.add_argument(

@@ -22,7 +22,7 @@ from files import read_text
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_PRESET = 64 << 10  # bytes
-DEMO_WEIGHTS = ROOT / "weights" / "demo"
+DEFAULT_WEIGHTS = ROOT / "weights" / "general"
 
 
 class _Help(argparse.ArgumentDefaultsHelpFormatter):

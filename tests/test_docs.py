@@ -24,7 +24,6 @@ PARSERS = {
     ("-m", "tools.generate_masks"): generate_masks.build_parser().parse_args,
     ("-m", "tools.convert_weights"): convert_weights.build_parser().parse_args,
     ("-m", "tools.benchmark"): benchmark.parse_options,
-    ("-m", "tools.convert_weights"): convert_weights.build_parser().parse_args,
 }
 
 
@@ -110,11 +109,11 @@ def test_overview_names_every_file_and_no_other():
 
 
 def test_python_in_the_readme_runs():
-    """In a process of its own, as a reader would run it; the demo model stands in as far as it is there."""
+    """In a process of its own, as a reader would run it; the shipped model stands in as far as it is there."""
     [source] = fenced("README.md", "python")
     assert [source] == fenced("README_CN.md", "python")
-    if not (ROOT / "weights/demo/model.pdparams").is_file():
-        source = source.replace('Inpainter.from_checkpoint("weights/demo")', "Inpainter(model)")
+    if not (ROOT / "weights/general/model.pdparams").is_file():
+        source = source.replace('Inpainter.from_checkpoint("weights/general")', "Inpainter(model)")
     source += "\nassert filled.shape == picture.shape and (filled[~hole] == picture[~hole]).all()"
     done = subprocess.run([sys.executable, "-c", source], cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr

@@ -316,16 +316,16 @@ def _write_pictures(folder: Path, count: int = 24) -> tuple[Path, Path]:
 
 
 def eval_benchmark(options: argparse.Namespace) -> list[dict]:
-    """Pairs a second of the evaluation loop, by a classical method and by the demo model."""
+    """Pairs a second of the evaluation loop, by a classical method and by the shipped model."""
     from inpainting import Inpainter
     from inpainting.classical import telea
     from metrics.evaluator import PairReader, evaluate
     from metrics.manifest import generated_names, pair_up, sample_names
-    from options import DEMO_WEIGHTS
+    from options import DEFAULT_WEIGHTS
 
     rows = []
     for size, (name, inpaint) in itertools.product(
-        options.sizes, {"telea": telea, "demo model": Inpainter.from_checkpoint(DEMO_WEIGHTS)}.items()
+        options.sizes, {"telea": telea, "shipped model": Inpainter.from_checkpoint(DEFAULT_WEIGHTS)}.items()
     ):
         pairs = pair_up(sample_names(), generated_names(options.pairs, 0), 0, options.pairs)
         for workers in range(options.num_workers + 1):
