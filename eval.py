@@ -70,7 +70,7 @@ def build_pairs(options: argparse.Namespace, read: PairReader) -> list[Pair]:
 
 
 def build_method(options: argparse.Namespace):
-    """The function that fills holes, what the report says of it, and what watches a network's reach."""
+    """The function that fills holes, what the report says of it, and what watches the reach of single passes."""
     versions = library_versions()
     if options.method:
         about = {"method": options.method, "weights_sha256": None, "versions": versions}

@@ -31,6 +31,7 @@ from models.folding import fold_for_inference
 FORMAT = "paddle_inference"
 INPUTS = {"image": [None, 3, None, None], "mask": [None, 1, None, None]}
 GRAPH_SUFFIXES = (".json", ".pdmodel")  # of Paddle 3 and 2
+GUIDE = {"guide": [None, 3, None, None]}  # a third input of a network with a prior
 ONNX, ONNX_OPSET = "model.onnx", 17
 CHECKED_SHAPES = ((1, 64, 64), (2, 51, 83))  # batch, height, width
 TOLERANCE = 1e-4  # of an output in [0, 1]
@@ -86,6 +87,7 @@ class StaticModel:
         precision: "fp32"; or "bf16", in which oneDNN convolves with 8 bits of mantissa, on CPU.
     Shape:
         image: [N, 3, H, W] float32 in [0, 1], RGB.   mask: [N, 1, H, W] float32, {0, 1}, 1 = valid.   Any N, H and W.
+        guide: [N, 3, H, W] float32 in [0, 1], for a network with a prior (``has_prior``); zeros when not given.
         Returns [N, 3, H, W] float32 in [0, 1] scale, not clipped.
     Raises:
         InputError: files are missing or damaged, or are of a version of Paddle that this one cannot read; "bf16"
@@ -100,6 +102,7 @@ class StaticModel:
             require_bf16()
         meta = _read_export(directory)
         self.model_name, self.model_options = meta["model"], meta["options"]
+        self.has_prior = has_prior(self.model_options)
         [graph] = _graphs(meta)
         config = inference.Config(str(directory / graph), str(directory / EXPORTED_PARAMS))
         try:
@@ -112,8 +115,8 @@ class StaticModel:
                 f"{_paddle_version(meta)} ({type(error).__name__}); export the weights again with this Paddle"
             ) from None
 
-    def __call__(self, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
-        for name, array in zip(INPUTS, (image, mask), strict=True):
+    def __call__(self, image: np.ndarray, mask: np.ndarray, guide: np.ndarray | None = None) -> np.ndarray:
+        for name, array in named_inputs(self.model_options, image, mask, guide).items():
             self._predictor.get_input_handle(name).copy_from_cpu(np.ascontiguousarray(array, "float32"))
         self._predictor.run()
         [output] = self._predictor.get_output_names()
@@ -150,6 +153,22 @@ def require_onnx() -> None:
         )
 
 
+def has_prior(model_options: dict) -> bool:
+    """Whether a network of these options takes a guide as a third input."""
+    return model_options.get("prior", "none") != "none"
+
+
+def named_inputs(
+    model_options: dict, image: np.ndarray, mask: np.ndarray, guide: np.ndarray | None = None
+) -> dict[str, np.ndarray]:
+    """What a graph exported from a network of these options is fed with."""
+    if not has_prior(model_options):
+        if guide is not None:
+            raise ValueError("guide: expected none, since this model has no prior")
+        return {"image": image, "mask": mask}
+    return {"image": image, "mask": mask, "guide": np.zeros_like(image) if guide is None else guide}
+
+
 class _Graph(nn.Layer):
     """What is traced: the network with its constants folded, run as it is written."""
 
@@ -161,14 +180,23 @@ class _Graph(nn.Layer):
         return _as_written(self.network, image, mask)
 
 
+class _GuidedGraph(_Graph):
+    """The same for a network with a prior."""
+
+    def forward(self, image, mask, guide):
+        return _as_written(self.network, image, mask, guide)
+
+
 @paddle.jit.not_to_static  # else its checks of shapes would be rewritten as conditions inside the graph
-def _as_written(network, image, mask):
-    return network(image, mask)
+def _as_written(network, *inputs):
+    return network(*inputs)
 
 
 def _write_graph(model: nn.Layer, directory: Path) -> None:
-    graph = _Graph(model)
-    inputs = [InputSpec(shape, "float32", name) for name, shape in INPUTS.items()]
+    guided = getattr(model, "has_prior", False)
+    graph = (_GuidedGraph if guided else _Graph)(model)
+    shapes = {**INPUTS, **(GUIDE if guided else {})}
+    inputs = [InputSpec(shape, "float32", name) for name, shape in shapes.items()]
     with warnings.catch_warnings():  # Paddle's remarks on its own tracing
         warnings.simplefilter("ignore")
         paddle.jit.save(paddle.jit.to_static(graph, input_spec=inputs, full_graph=True), str(directory / "model"))
@@ -208,7 +236,8 @@ def _name_ends(path: Path) -> None:
 
 def _write_meta(directory: Path, meta: dict) -> None:
     files = {path.name: sha256_of(path) for path in sorted(directory.iterdir())}
-    meta |= {"format": FORMAT, "inputs": list(INPUTS), "files": files, "versions": library_versions()}
+    inputs = [*INPUTS, *(GUIDE if has_prior(meta["options"]) else ())]
+    meta |= {"format": FORMAT, "inputs": inputs, "files": files, "versions": library_versions()}
     (directory / META).write_text(json.dumps(meta, indent=2) + "\n")
 
 
@@ -216,33 +245,34 @@ def _compare(model: nn.Layer, directory: Path) -> dict[str, float]:
     """The largest difference of each way to run the export from the network itself, over ``CHECKED_SHAPES``."""
     runs = {"Paddle Inference": StaticModel(directory)}
     if (directory / ONNX).is_file():
-        runs["ONNX Runtime"] = _onnx_model(directory / ONNX)
+        runs["ONNX Runtime"] = _onnx_model(directory / ONNX, model.model_options)
     differences = dict.fromkeys(runs, 0.0)
-    for image, mask in _checked_inputs():
+    for inputs in _checked_inputs(has_prior(model.model_options)):
         with paddle.no_grad():
-            expected = model(paddle.to_tensor(image), paddle.to_tensor(mask)).numpy()
+            expected = model(*map(paddle.to_tensor, inputs)).numpy()
         scale = max(1.0, float(np.abs(expected).max()))  # an untrained network's output can be far from [0, 1]
         for name, run in runs.items():
-            differences[name] = max(differences[name], float(np.abs(run(image, mask) - expected).max()) / scale)
+            differences[name] = max(differences[name], float(np.abs(run(*inputs) - expected).max()) / scale)
     for name, difference in differences.items():
         if not difference <= TOLERANCE:
             raise RuntimeError(f"{name} differs from the network by {difference:.2g}, which is a bug; nothing written")
     return differences
 
 
-def _checked_inputs() -> Iterator[tuple[np.ndarray, np.ndarray]]:
+def _checked_inputs(guided: bool) -> Iterator[tuple[np.ndarray, ...]]:
     rng = np.random.default_rng(0)
     for n, h, w in CHECKED_SHAPES:
         mask = np.ones([n, 1, h, w], "float32")
         mask[..., h // 4 : h // 2, w // 4 :] = 0
-        yield rng.random([n, 3, h, w]).astype("float32"), mask
+        image, guide = rng.random([2, n, 3, h, w]).astype("float32")
+        yield (image, mask, guide) if guided else (image, mask)
 
 
-def _onnx_model(path: Path) -> Callable[[np.ndarray, np.ndarray], np.ndarray]:
+def _onnx_model(path: Path, model_options: dict) -> Callable[..., np.ndarray]:
     import onnxruntime
 
     session = onnxruntime.InferenceSession(path, providers=["CPUExecutionProvider"])
-    return lambda image, mask: session.run(None, {"image": image, "mask": mask})[0]
+    return lambda *inputs: session.run(None, named_inputs(model_options, *inputs))[0]
 
 
 def _configure(config: inference.Config, tensorrt: bool, precision: str) -> None:

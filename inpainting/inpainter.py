@@ -13,8 +13,10 @@ from inpainting.checkpoint import is_exported, load_weights, weights_directory
 from inpainting.exported import StaticModel
 from inpainting.reach import mask_network, reached, unreached_share
 from inpainting.scales import Network, fill_by_scales
+from inpainting.surface import surfaces_over
 from models.contextual_attention import offsets_to_picture
 from models.deepfill import OFFSETS_STEP, DeepFillV1
+from models.unet import UNet
 
 AUTO = "auto"
 
@@ -101,6 +103,10 @@ class Inpainter:
         return mask_network(self.model)
 
     @property
+    def _paints_on_surfaces(self) -> bool:
+        return isinstance(self.model, UNet) and self.model.has_prior
+
+    @property
     def has_attention(self) -> bool:
         """Whether there is an attention to look at."""
         return isinstance(self.model, DeepFillV1)
@@ -109,10 +115,15 @@ class Inpainter:
         """The model as filling by scales asks for it."""
 
         def paint(image, mask, guide):
-            planes = [image.transpose(2, 0, 1)[None], mask.astype(np.float32)[None, None]]
-            if guide is not None:
-                planes.append(guide.transpose(2, 0, 1)[None])
-            return run(self.model, *planes)[0].transpose(1, 2, 0)
+            mask = mask.astype(np.float32)
+            planes = [image.transpose(2, 0, 1)[None], mask[None, None]]
+            if self._paints_on_surfaces:  # made by OpenCV in a fifth of the time
+                surfaces = surfaces_over(image, mask, guide).transpose(2, 0, 1)[None]
+                with paddle.no_grad():
+                    output = self.model.paint(*map(paddle.to_tensor, [*planes, surfaces])).numpy()
+            else:
+                output = run(self.model, *planes, *([] if guide is None else [guide.transpose(2, 0, 1)[None]]))
+            return output[0].transpose(1, 2, 0)
 
         return Network(paint, getattr(self.model, "has_prior", False), lambda mask: reached(self._mask_network, mask))
 

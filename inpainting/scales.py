@@ -18,7 +18,7 @@ Beside the hole nothing is touched, and far from it nothing is computed.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -31,8 +31,9 @@ CONTEXT = (4, 32)  # pixels around a hole: so many times its depth, and so many 
 PIXELS_AT_LEAST, PIXELS_PER_HOLE_PIXEL = 400_000, 0.25  # of what a network is shown, over all of a picture
 SMALLEST = 8  # pixels of a side that a picture is halved to
 BLEND = 16  # pixels from the edge of a hole over which a network without a prior takes over from a smooth surface
+NEAR = 48  # pixels: deeper inside a hole a finer scale has nothing to go by
 JOIN_STEPS = 16  # of the membrane, and so the most pixels that it reaches
-TILE, MARGIN, AT_ONCE = 256, 96, 640  # pixels: a network sees more than AT_ONCE² in tiles, and their margins
+TILE, MARGIN, AT_ONCE = 256, 64, 640  # pixels: a network sees more than AT_ONCE² in tiles, and their margins
 JOIN_TILE = 512  # pixels, even
 
 
@@ -82,11 +83,13 @@ class Group:
     Args:
         masks: uint8 [h, w] of the box at each scale, 1 = known, full size first.
         halvings: of the coarsest scale, at which filling starts.
+        painted: the finer scales at which a network that takes a guide paints again; at the others fills are joined.
     """
 
     box: Box
     masks: list[np.ndarray]
     halvings: int
+    painted: frozenset[int] = frozenset()
 
 
 def fill_by_scales(network: Network, picture: np.ndarray, hole: np.ndarray, scales: int | None = None) -> np.ndarray:
@@ -112,8 +115,8 @@ def plan(network: Network, hole: np.ndarray, scales: int | None = None) -> list[
         halvings = int(np.ceil(np.log2(max(depth / deepest, 1)))) if scales is None else scales - 1
         groups.append(Group(box, masks, min(halvings, len(masks) - 1)))
     if scales is None:
-        groups = [_reachable(network, group) for group in _affordable(groups, int(hole.sum()))]
-    return groups
+        groups = [_reachable(network, group) for group in _affordable(groups, _most_pixels(hole))]
+    return _painted(groups, _most_pixels(hole)) if network.takes_guide else groups
 
 
 def hole_boxes(hole: np.ndarray) -> list[tuple[Box, float]]:
@@ -162,9 +165,13 @@ def _halved_masks(mask: np.ndarray) -> list[np.ndarray]:
     return masks
 
 
-def _affordable(groups: list[Group], hole_pixels: int) -> list[Group]:
-    """Groups start coarser, the dearest first, until the network sees no more pixels than their holes are worth."""
-    most = max(PIXELS_AT_LEAST, PIXELS_PER_HOLE_PIXEL * hole_pixels)
+def _most_pixels(hole: np.ndarray) -> float:
+    """How many pixels a network may be shown for a hole."""
+    return max(PIXELS_AT_LEAST, PIXELS_PER_HOLE_PIXEL * np.count_nonzero(hole))
+
+
+def _affordable(groups: list[Group], most: float) -> list[Group]:
+    """Groups start coarser, the dearest first, until the network sees no more than so many pixels."""
     groups = list(groups)
     costs = [_pixels_seen(group) for group in groups]
     while sum(costs) > most:
@@ -186,8 +193,22 @@ def _reachable(network: Network, group: Group) -> Group:
     return group
 
 
+def _painted(groups: list[Group], most: float) -> list[Group]:
+    """Groups are painted again at finer scales, the cheapest next one first, while the network sees no more than so
+    many pixels in all; a scale only when all coarser ones are."""
+    left = most - sum(map(_pixels_seen, groups))
+    finest = {i: group.halvings for i, group in enumerate(groups)}
+    costs = {i: _pixels_near(groups[i].masks[scale - 1]) for i, scale in finest.items() if scale > 0}
+    while costs and (cheapest := min(costs, key=costs.get)) is not None and costs[cheapest] <= left:
+        left -= costs.pop(cheapest)
+        finest[cheapest] -= 1
+        if finest[cheapest] > 0:
+            costs[cheapest] = _pixels_near(groups[cheapest].masks[finest[cheapest] - 1])
+    return [replace(group, painted=frozenset(range(finest[i], group.halvings))) for i, group in enumerate(groups)]
+
+
 def _coarser(group: Group) -> Group:
-    return Group(group.box, group.masks, group.halvings + 1)
+    return replace(group, halvings=group.halvings + 1)
 
 
 def _pixels_seen(group: Group) -> int:
@@ -202,11 +223,16 @@ def _fill_group(network: Network, picture: np.ndarray, group: Group, result: np.
     fill = _first_fill(network, coarser[-1] if coarser else _masked(picture, group.masks[0]), group.masks[start])
     for scale in range(start - 1, 0, -1):
         image = coarser[scale - 1]
+        if scale in group.painted:
+            fill = _paint_over(network, image, group.masks[scale], fill)
+            continue
         for tile, joined in _joined_tiles(fill, lambda at, image=image: image[at], group.masks[scale]):
             image[tile] = joined
         fill = image
     mask = group.masks[0]
-    if start == 0:
+    if 0 in group.painted:
+        fill = _paint_over(network, _masked(picture, mask), mask, fill)
+    if start == 0 or 0 in group.painted:
         _write(result, mask, fill)
         return
     for tile, joined in _joined_tiles(fill, lambda at: _masked(picture[at], mask[at]), mask):
@@ -242,6 +268,32 @@ def _paint(network: Network, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
         total[outer.slices] += network.run(image[outer.slices], mask[outer.slices], None) * weight[..., None]
         weights[outer.slices] += weight
     return total / np.maximum(weights, 1e-6)[..., None]
+
+
+def _paint_over(network: Network, image: np.ndarray, mask: np.ndarray, coarse: np.ndarray) -> np.ndarray:
+    """The network's fill over a coarser one, near the edges of the hole; deep inside the coarser one stays."""
+    guide = enlarge(coarse, *mask.shape)
+    total, weights = np.zeros_like(image), np.zeros(mask.shape, np.float32)
+    for tile, outer in _tiles_near(mask):
+        at, weight = outer.slices, _fade(tile, outer)
+        total[at] += network.run(image[at], mask[at], guide[at]) * weight[..., None]
+        weights[at] += weight
+    painted = np.minimum(weights, 1) / np.maximum(weights, 1e-6)
+    fill = guide * (1 - np.minimum(weights, 1))[..., None] + total * painted[..., None]
+    return np.where(mask[..., None] > 0, image, fill.clip(0, 1))
+
+
+def _tiles_near(mask: np.ndarray) -> list[tuple[Box, Box]]:
+    """``_network_tiles`` for a hole whose inside is filled already: those that hold its edge, or all at once."""
+    h, w = mask.shape
+    if h * w <= AT_ONCE**2:
+        return _network_tiles(mask)
+    edge = np.where(_depth(mask) > NEAR, np.uint8(1), mask)
+    return [(tile, tile.grown(MARGIN, h, w)) for tile in _tiles(edge, TILE)]
+
+
+def _pixels_near(mask: np.ndarray) -> int:
+    return sum(box.pixels for _, box in _tiles_near(mask))
 
 
 def _network_tiles(mask: np.ndarray) -> list[tuple[Box, Box]]:

@@ -8,6 +8,7 @@ import cv2
 import numpy as np
 
 from models.smooth_prior import COARSEST, MOMENTUM, STEP
+from models.unet import PRIOR_STEPS
 
 STEPS = 30
 
@@ -30,6 +31,14 @@ def smooth_surface(image: np.ndarray, mask: np.ndarray, order: int = 2, steps: i
             guess = enlarge(surface, *mask.shape)
         surface = relax(np.where(mask[..., None] > 0, known, guess), mask, order, steps)
     return surface
+
+
+def surfaces_over(image: np.ndarray, mask: np.ndarray, guide: np.ndarray | None) -> np.ndarray:
+    """What ``models.unet.smooth_surfaces`` makes, for one picture: [H, W, 3] twice and [H, W] to [H, W, 6]."""
+    guide = np.zeros_like(image) if guide is None else guide
+    error = (image - guide) * mask[..., None]
+    surfaces = [guide + smooth_surface(error, mask, order, steps) for order, steps in PRIOR_STEPS.items()]
+    return np.concatenate(surfaces, axis=2).clip(0, 1)
 
 
 def halve(known: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

@@ -87,8 +87,11 @@ class UNet(nn.Layer):
     def forward(self, image: paddle.Tensor, mask: paddle.Tensor, guide: paddle.Tensor | None = None) -> paddle.Tensor:
         _check_inputs(image, mask)
         _check_guide(image, guide, self.has_prior)
+        return self.paint(image, mask, smooth_surfaces(image, mask, guide) if self.has_prior else None)
+
+    def paint(self, image: paddle.Tensor, mask: paddle.Tensor, surfaces: paddle.Tensor | None) -> paddle.Tensor:
+        """``forward`` over surfaces that are at hand, as ``smooth_surfaces`` gives them; None without a prior."""
         h, w = _spatial_size(image)
-        surfaces = smooth_surfaces(image, mask, guide) if self.has_prior else None
         x, x_mask = self._first_feature(image, mask, surfaces)
         skips = []
         for down in self.encoder:

@@ -127,14 +127,16 @@ def test_an_inverted_mask_is_warned_of_and_a_full_one_refused(fill, pictures, ma
         fill("--mask", tmp_path / "full.png", source=pictures / "0.png")
 
 
-def test_a_hole_beyond_the_networks_reach_is_warned_of(fill, pictures, mask_file, tmp_path, capsys):
-    fill("--mask", mask_file)
+def test_a_hole_beyond_the_networks_reach_of_a_single_pass_is_warned_of(fill, pictures, mask_file, tmp_path, capsys):
+    fill("--mask", mask_file, "--scales", 1)
     assert "reach" not in capsys.readouterr().err
     large, hole = np.zeros([160, 160, 3], np.uint8), np.full([160, 160], 255, np.uint8)
     hole[0] = 0
     cv2.imwrite(str(tmp_path / "large.png"), large)
     cv2.imwrite(str(tmp_path / "hole.png"), hole)
-    fill("--mask", tmp_path / "hole.png", "--scales", "1", source=tmp_path / "large.png")
+    fill("--mask", tmp_path / "hole.png", source=tmp_path / "large.png")
+    assert "reach" not in capsys.readouterr().err
+    fill("--mask", tmp_path / "hole.png", "--scales", 1, source=tmp_path / "large.png")
     [line] = [line for line in capsys.readouterr().err.splitlines() if "reach" in line]
     assert line.startswith("warning: large: ") and "% of the hole's pixels" in line and "--depth" in line
 

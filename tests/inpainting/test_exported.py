@@ -318,3 +318,60 @@ def test_onnx_tells_what_it_lacks(export, tmp_path, monkeypatch):
     with pytest.raises(InputError, match=r"pip install .*paddle2onnx"):
         export_model(model, tmp_path / "new", onnx=True)
     assert not (tmp_path / "new").exists()
+
+
+@pytest.fixture(scope="module")
+def guided(tmp_path_factory):
+    """A network with a prior, as if trained, and its export."""
+    directory = tmp_path_factory.mktemp("guided") / "export"
+    paddle.seed(0)
+    model = build_model("pconv_unet", base_channels=4, depth=2, prior="smooth", norm="none")
+    last = model.decoder[-1].conv.weight
+    last.set_value(paddle.randn(last.shape) * 0.05)
+    export_model(model, directory, onnx=ONNX)
+    return model, directory
+
+
+def test_a_guide_is_a_third_input(guided):
+    model, directory = guided
+    static = StaticModel(directory)
+    assert static.has_prior and json.loads((directory / "meta.json").read_text())["inputs"] == [
+        "image",
+        "mask",
+        "guide",
+    ]
+    image, mask, guide = noise(1, 21, 34), make_mask("border", 1, 21, 34), noise(1, 21, 34, seed=9)
+    with paddle.no_grad():
+        expected = model(*map(paddle.to_tensor, (image, mask, guide))).numpy()
+    np.testing.assert_allclose(static(image, mask, guide), expected, atol=1e-4)
+    assert np.abs(static(image, mask) - expected).max() > 0.01
+    np.testing.assert_allclose(static(image, mask), run(model, image, mask), atol=1e-4)
+    np.testing.assert_array_equal(static(image, mask), static(image, mask, np.zeros_like(guide)))
+
+
+@needs_onnx
+def test_a_guide_is_a_third_input_of_onnx_too(guided):
+    import onnxruntime
+
+    model, directory = guided
+    session = onnxruntime.InferenceSession(directory / "model.onnx")
+    assert {i.name: i.shape for i in session.get_inputs()}["guide"] == ["batch", 3, "height", "width"]
+    image, mask, guide = noise(1, 40, 16), make_mask("most", 1, 40, 16), noise(1, 40, 16, seed=9)
+    with paddle.no_grad():
+        expected = model(*map(paddle.to_tensor, (image, mask, guide))).numpy()
+    output = session.run(["output"], {"image": image, "mask": mask, "guide": guide})[0]
+    np.testing.assert_allclose(output, expected, atol=1e-4)
+
+
+def test_a_guide_means_nothing_to_a_model_without_a_prior(master):
+    with pytest.raises(ValueError, match="guide: expected none"):
+        StaticModel(master)(noise(), make_mask("border"), noise())
+
+
+def test_an_exported_network_with_a_prior_fills_as_the_network_does(guided):
+    model, directory = guided
+    picture = np.random.default_rng(3).integers(0, 256, [150, 130, 3], dtype=np.uint8)
+    hole = np.zeros([150, 130], bool)
+    hole[20:130, 15:110] = True
+    ours, static = (Inpainter(m)(picture, hole) for m in (model, StaticModel(directory)))
+    np.testing.assert_allclose(ours.astype(int), static, atol=2)
