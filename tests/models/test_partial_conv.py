@@ -8,6 +8,7 @@ import paddle.nn.functional as F
 import pytest
 
 from models import PartialConv2D, PartialUpConv2D
+from models.deepfill import UpConv
 from tools.reference import reference_partial_conv, reference_up_conv
 
 GEOMETRIES = [  # kernel, stride, padding, dilation
@@ -276,9 +277,24 @@ def test_the_mask_is_exact_where_a_convolution_is_not(error, monkeypatch):
     np.testing.assert_allclose(out.numpy(), expected.numpy(), atol=0.05)  # 1e-3 times a ratio of up to 9
 
 
+def test_taps_are_not_copied_to_the_device_at_every_call(monkeypatch):
+    layer, up_conv = PartialUpConv2D(4, 3, 5), UpConv(3, 5)
+    filters = layer.filters()
+
+    def copied(*_, **__):
+        raise AssertionError("an array was copied from the host")
+
+    monkeypatch.setattr(paddle, "to_tensor", copied)
+    np.testing.assert_array_equal(layer.filters()[0].numpy(), filters[0].numpy())
+    up_conv(paddle.randn([1, 3, 4, 4]))
+    with pytest.raises(AssertionError, match="copied"):
+        UpConv(3, 5)  # where it is copied, once
+
+
 def test_state_holds_weight_and_bias_alone():
     assert set(PartialConv2D(2, 2, 3).state_dict()) == {"weight", "bias"}
     assert set(PartialUpConv2D(2, 2, 2).state_dict()) == {"weight", "bias"}
+    assert set(UpConv(2, 2).state_dict()) == {"weight", "bias"}
 
 
 @pytest.mark.parametrize("shape", [[2, 1, 8, 9], [3, 1, 8, 8], [2, 2, 8, 8], [2, 8, 8]])
