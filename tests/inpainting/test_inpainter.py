@@ -1,6 +1,7 @@
 """Filling one picture: any size, known pixels untouched."""
 
 import numpy as np
+import paddle
 import pytest
 
 from errors import InputError
@@ -63,3 +64,25 @@ def test_bf16_is_of_exported_models(small_weights):
     ):
         Inpainter.from_checkpoint(small_weights, precision="bf16")
     assert Inpainter.from_checkpoint(small_weights, precision="fp32").model.model_name == "pconv_unet"
+
+
+@pytest.mark.parametrize("scales", ["1", 0, -1, 1.5, None, "all"])
+def test_scales_are_auto_or_a_number(scales, small_weights):
+    with pytest.raises(InputError, match="scales: expected auto or a whole number above 0, got"):
+        Inpainter.from_checkpoint(small_weights, scales=scales)
+
+
+def test_a_network_with_a_prior_paints_on_surfaces_made_the_fast_way():
+    paddle.seed(0)
+    model = build_model("pconv_unet", base_channels=4, depth=2, prior="smooth")
+    last = model.decoder[-1].conv.weight
+    last.set_value(paddle.randn(last.shape) * 0.1)
+    network = Inpainter(model)._network()
+    picture, hole = picture_and_hole()
+    mask = (~hole).astype("float32")
+    image = (picture / 255).astype("float32") * mask[..., None]
+    for guide in (None, np.random.default_rng(1).random(image.shape).astype("float32")):
+        planes = [t.transpose(2, 0, 1)[None] for t in (image, mask[..., None], guide) if t is not None]
+        with paddle.no_grad():
+            expected = model(*map(paddle.to_tensor, planes)).numpy()[0].transpose(1, 2, 0)
+        np.testing.assert_allclose(network.run(image, mask, guide), expected, atol=1e-4)

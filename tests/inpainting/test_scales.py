@@ -81,6 +81,57 @@ def test_any_picture_and_hole(pair, number, reach):
     np.testing.assert_array_equal(fill_by_scales(network, picture, hole, number), result)
 
 
+def guided(colour=PAINTED, keep=False):
+    """A network that takes a guide, and paints one colour over it, or keeps it."""
+
+    def run(image, mask, guide):
+        painted = guide if keep and guide is not None else np.broadcast_to(colour, image.shape)
+        return np.where(mask[..., None] > 0, image, painted).astype(np.float32)
+
+    return Network(run, True, lambda mask: np.ones(mask.shape, bool))
+
+
+@given(pictures_and_holes(), st.sampled_from([None, 2, 12]))
+@settings(max_examples=60, deadline=None)
+def test_any_picture_and_hole_of_a_network_that_takes_a_guide(pair, number):
+    picture, hole = pair
+    result = fill_by_scales(guided(np.full(3, 0.8, np.float32)), picture, hole, number)
+    np.testing.assert_array_equal(result[~hole], picture[~hole])
+    assert (result[hole] == 204).all()
+
+
+def test_a_network_that_takes_a_guide_paints_at_every_scale_of_a_small_picture():
+    network, sizes = remembering(guided())
+    fill_by_scales(network, np.full([400, 400, 3], 128, np.uint8), disc(400, 400, 60))
+    assert sizes == [(100, 100), (200, 200), (400, 400)]
+
+
+def test_a_large_picture_is_painted_as_far_as_its_hole_is_worth():
+    network, sizes = remembering(guided())
+    hole = disc(2000, 2600, 600)
+    result = fill_by_scales(network, np.full([2000, 2600, 3], 128, np.uint8), hole)
+    most = scales._most_pixels(hole)
+    assert most / 20 < sum(h * w for h, w in sizes) <= most
+    assert (result[~hole] == 128).all() and np.abs(result[hole] - PAINTED * 255).max() < 130
+
+
+def test_painting_in_tiles_keeps_what_lies_deep_inside(monkeypatch):
+    """Near the edge the network paints, in the middle the coarser fill stays, and between there is no step."""
+    monkeypatch.setattr(scales, "AT_ONCE", 64)
+    monkeypatch.setattr(scales, "TILE", 32)
+    monkeypatch.setattr(scales, "MARGIN", 16)
+    monkeypatch.setattr(scales, "NEAR", 20)
+    mask = 1 - disc(300, 300, 130).astype(np.uint8)
+    image = np.full([300, 300, 3], 0.5, np.float32) * mask[..., None]
+    fill = scales._paint_over(guided(np.full(3, 0.7, np.float32)), image, mask, np.full([150, 150, 3], 0.4, np.float32))
+    depth = scales._depth(mask)
+    np.testing.assert_allclose(fill[(depth > 0) & (depth < 20)], 0.7, atol=1e-5)
+    np.testing.assert_allclose(fill[depth > 20 + 32 * 1.5 + 16], 0.4, atol=1e-5)
+    for axis in (0, 1):
+        inside = (mask == 0) & (np.roll(mask, 1, axis=axis) == 0)
+        assert np.abs(fill - np.roll(fill, 1, axis=axis))[inside].max() < 0.08
+
+
 @pytest.mark.parametrize("name", MODELS)
 def test_every_network_fills_a_hole_that_is_too_large_for_it(name):
     """One stage reaches a few pixels into a hole: in one pass its middle stays black."""
