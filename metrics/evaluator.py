@@ -119,7 +119,7 @@ def evaluate(
             ``CLASSICAL``, which the workers run as well; 0 does all here.
         known: samples that were measured before.
         found: is told each sample that is measured now.
-        look: sees each pair's hole before ``inpaint`` does, in this process; not with classical methods and workers.
+        look: sees each pair's hole that ``inpaint`` filled, in this process; not with classical methods and workers.
     Returns the samples, and the pairs passed over.
     Raises:
         InputError: not one pair could be measured; the first one's.
@@ -214,12 +214,13 @@ class _Filling:
 
     def __call__(self, entry: tuple[Pair, np.ndarray, np.ndarray]) -> tuple[Pair, np.ndarray, np.ndarray, np.ndarray]:
         pair, picture, hole = entry
-        if self.look:
-            self.look(pair, hole)
         try:
-            return pair, picture, hole, self.inpaint(picture, hole)
+            result = self.inpaint(picture, hole)
         except InputError as error:
             raise InputError(f"{pair.image} with {pair.mask}: {error}") from error
+        if self.look:
+            self.look(pair, hole)
+        return pair, picture, hole, result
 
 
 def _measure(entry: tuple[Pair, np.ndarray, np.ndarray, np.ndarray], protocol: str) -> Sample:

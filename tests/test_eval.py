@@ -318,6 +318,31 @@ def test_a_model_is_measured_and_named(data, weights):
     assert composite["rows"][0]["psnr"] > raw["rows"][0]["psnr"] + 5
 
 
+def test_holes_beyond_the_reach_are_told_in_one_line_that_names_the_worst(data, weights, capsys):
+    for name, side in (("large/large", 110), ("large/larger", 156), ("small/small", 9)):
+        mask = np.ones([160, 160], np.float32)
+        mask[1:side, 1:side] = 0
+        write_mask(data / f"{name}.png", mask)
+    common = [
+        "--images",
+        f"{data}/images",
+        "--size",
+        "160",
+        "--scales",
+        "1",
+        "--weights",
+        str(weights),
+        "--device",
+        "cpu",
+    ]
+    command.main([*common, "--masks", f"{data}/large", "--output", f"{data}/out"])
+    [line] = [line for line in capsys.readouterr().err.splitlines() if "reach" in line]
+    assert line.startswith("warning: deep/") and "with larger.png (and 2 others, by less): " in line
+    assert "% of the hole's pixels" in line and "--depth" in line
+    command.main([*common, "--masks", f"{data}/small", "--output", f"{data}/out"])
+    assert "reach" not in capsys.readouterr().err
+
+
 def test_bf16_is_of_exported_weights(data, weights):
     with pytest.raises(InputError, match=r"--precision bf16: expected an exported model.*export\.py"):
         command.main(["--weights", str(weights), "--precision", "bf16", "--device", "cpu", "--output", f"{data}/out"])

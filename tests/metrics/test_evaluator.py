@@ -248,7 +248,11 @@ def test_a_pair_that_cannot_be_measured_is_named_and_passed_over(folder, read, c
         return white(picture, hole)
 
     for workers in (0, 1):
-        samples, refused = evaluate(pairs, read, network, num_workers=workers)
+        seen = []
+        samples, refused = evaluate(
+            pairs, read, network, num_workers=workers, look=lambda pair, hole, seen=seen: seen.append(pair)
+        )
+        assert seen == [PAIR, other]
         assert samples == measured([PAIR, other], read, network)
         assert [type(refusal) for refusal in refused] == [Refused] * 3
         for reason, words in zip(refused, ("torn.png", "a.png with all.png: no pixel", "torn.png"), strict=True):
