@@ -102,8 +102,8 @@ def test_any_picture_and_hole_of_a_network_that_takes_a_guide(pair, number):
 
 def test_a_network_that_takes_a_guide_paints_at_every_scale_of_a_small_picture():
     network, sizes = remembering(guided())
-    fill_by_scales(network, np.full([400, 400, 3], 128, np.uint8), disc(400, 400, 60))
-    assert sizes == [(100, 100), (200, 200), (400, 400)]
+    fill_by_scales(network, np.full([520, 520, 3], 128, np.uint8), disc(520, 520, 140))
+    assert sizes == [(130, 130), (260, 260), (520, 520)]
 
 
 def test_a_large_picture_is_painted_as_far_as_its_hole_is_worth():
