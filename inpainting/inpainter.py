@@ -102,6 +102,16 @@ class Inpainter:
     def _mask_network(self):
         return mask_network(self.model)
 
+    def _paint(self, image: np.ndarray, mask: np.ndarray, guide: np.ndarray | None) -> np.ndarray:
+        planes = [image.transpose(2, 0, 1)[None], mask[None, None]]
+        if not self._paints_on_surfaces:
+            planes += [] if guide is None else [guide.transpose(2, 0, 1)[None]]
+            return run(self.model, *planes)[0].transpose(1, 2, 0)
+        # Made by OpenCV in a fifth of the model's own time.
+        planes.append(surfaces_over(image, mask, guide).transpose(2, 0, 1)[None])
+        with paddle.no_grad():
+            return self.model.paint(*map(paddle.to_tensor, planes)).numpy()[0].transpose(1, 2, 0)
+
     @property
     def _paints_on_surfaces(self) -> bool:
         return isinstance(self.model, UNet) and self.model.has_prior
@@ -113,17 +123,12 @@ class Inpainter:
 
     def _network(self) -> Network:
         """The model as filling by scales asks for it."""
+        multiple = 2 ** getattr(self.model, "model_options", {}).get("depth", 3)  # of deepfill_v1 eight
 
         def paint(image, mask, guide):
-            mask = mask.astype(np.float32)
-            planes = [image.transpose(2, 0, 1)[None], mask[None, None]]
-            if self._paints_on_surfaces:  # made by OpenCV in a fifth of the time
-                surfaces = surfaces_over(image, mask, guide).transpose(2, 0, 1)[None]
-                with paddle.no_grad():
-                    output = self.model.paint(*map(paddle.to_tensor, [*planes, surfaces])).numpy()
-            else:
-                output = run(self.model, *planes, *([] if guide is None else [guide.transpose(2, 0, 1)[None]]))
-            return output[0].transpose(1, 2, 0)
+            h, w = mask.shape
+            image, mask, guide = (_mirrored(a, multiple) for a in (image, mask.astype(np.float32), guide))
+            return self._paint(image, mask, guide)[:h, :w]
 
         return Network(paint, getattr(self.model, "has_prior", False), lambda mask: reached(self._mask_network, mask))
 
@@ -138,6 +143,16 @@ def attention_picture(picture: np.ndarray, hole: np.ndarray, offsets: np.ndarray
     colours = offsets_to_picture(offsets, enlarge=OFFSETS_STEP, longest=float(np.hypot(*offsets.shape[1:])))
     grey = np.repeat(picture.mean(axis=2, keepdims=True) / 2 + 127, 3, axis=2).astype(np.uint8)
     return np.where(hole.astype(bool)[..., None], colours[:h, :w], grey)
+
+
+def _mirrored(array: np.ndarray | None, multiple: int) -> np.ndarray | None:
+    """Sides brought to multiples by mirroring what is there: a border of hole, which the network would add itself, is
+    what it has not seen in training, and shows in all of a small picture.
+    """
+    if array is None:
+        return None
+    below, right = (-side % multiple for side in array.shape[:2])
+    return np.pad(array, [(0, below), (0, right)] + [(0, 0)] * (array.ndim - 2), mode="symmetric")
 
 
 def _arrays(picture: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

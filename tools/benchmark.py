@@ -50,6 +50,8 @@ TRAIN_CONTENDERS = {
     "the usual way": ("train_dygraph", "usual"),
     "the usual way in PyTorch": ("train_torch", "usual"),
 }
+FILL_CONTENDERS = {"coarse to fine": ("fill", "auto"), "a single pass": ("fill", "1")}
+HOLES = (0.01, 0.3)  # shares of a photograph
 PRODUCTS = {"MKL": "product_dygraph", "oneDNN": "product_exported"}
 MATRIX = 2048  # side of the product that measures the machine's rate, a multiple of 64
 PAUSE = 0.25  # seconds before a turn: the threads of the one before go on spinning for a while
@@ -72,7 +74,8 @@ def parse_options(argv: Sequence[str] | None = None) -> argparse.Namespace:
         "what",
         choices=tuple(BENCHMARKS),
         help="layer: PartialConv2D beside Conv2D, forward + backward; network: one picture through it; "
-        "deepfill: the same of deepfill_v1; train: one step; loader: reading and cropping; eval: the evaluation loop",
+        "deepfill: the same of deepfill_v1; fill: photographs N wide, the hole 1 and 30 percent, by the "
+        "shipped weights; train: one step; loader: reading and cropping; eval: the evaluation loop",
     )
     parser.add_argument("--repeats", type=positive_int, default=15, metavar="N", help="timed turns, after two untimed")
     parser.add_argument("--sizes", type=sizes, default=(256,), metavar="N,N", help="sides of the picture in pixels")
@@ -197,10 +200,22 @@ def matrix_rate(options: argparse.Namespace) -> float:
     return MATRIX**3 / min(statistics.median(values) for values in some(times).values())
 
 
-def compare(table: dict, options: argparse.Namespace, size: int, batch_size: int) -> list[dict]:
+def fill_benchmark(options: argparse.Namespace) -> list[dict]:
+    """Photographs filled coarse to fine and in a single pass, by width and share of hole."""
+    rows = []
+    for size, hole in itertools.product(options.sizes, HOLES):
+        found = compare(FILL_CONTENDERS, options, size, 1, hole=hole)
+        rows += [
+            {"contender": row["contender"], "hole": hole, **row, "to the last": row["ms"] / found[-1]["ms"]}
+            for row in found
+        ]
+    return rows
+
+
+def compare(table: dict, options: argparse.Namespace, size: int, batch_size: int, **more) -> list[dict]:
     """A row for each contender of ``table``: name, size, median of milliseconds, peak memory, seconds of each turn."""
     shared = {"size": size, "batch_size": batch_size, "base_channels": options.base_channels, "depth": options.depth}
-    shared |= {"device": options.device, "threads": options.threads}
+    shared |= {"device": options.device, "threads": options.threads, **more}
     works = {name: Work(kind, model, **shared) for name, (kind, model) in chosen(table, options.contenders).items()}
     times, peaks = race(works, options.repeats)
     return [
@@ -366,6 +381,7 @@ BENCHMARKS = {
     "layer": layer_benchmark,
     "network": network_benchmark,
     "deepfill": deepfill_benchmark,
+    "fill": fill_benchmark,
     "train": train_benchmark,
     "loader": loader_benchmark,
     "eval": eval_benchmark,

@@ -29,12 +29,13 @@ class Work:
 
     kind: str  # of BUILDERS
     model: str = "pconv_unet"
-    size: int = 256  # side of the picture, or of the matrices
+    size: int = 256  # side of the picture, or of the matrices; of a photograph to fill the longer one
     batch_size: int = 1
     base_channels: int = 64
     depth: int = 7
     device: str = "auto"
     threads: int | None = None
+    hole: float = 0.3  # share of a photograph to fill
 
 
 class Contender:
@@ -276,7 +277,28 @@ def _product_exported(work: Work, stack: contextlib.ExitStack) -> Callable[[], o
     return predictor.run
 
 
+def _fill(work: Work, _stack: contextlib.ExitStack) -> Callable[[], object]:
+    """``Inpainter`` with the shipped weights on an enlarged photograph and an irregular hole; model: the scales."""
+    import cv2
+
+    from datasets.images import sample_photo
+    from datasets.mask_generator import generate_mask
+    from datasets.masks import resize_mask
+    from inpainting import Inpainter
+    from options import DEFAULT_WEIGHTS
+
+    inpainter = Inpainter.from_checkpoint(
+        DEFAULT_WEIGHTS, scales=work.model if work.model == "auto" else int(work.model)
+    )
+    size = (work.size, work.size * 3 // 4)  # width, height
+    photo = cv2.resize(sample_photo("coffee"), size, interpolation=cv2.INTER_CUBIC)
+    mask = generate_mask(np.random.default_rng(0), 512, 512, (0.9 * work.hole, 1.1 * work.hole))
+    hole = resize_mask(mask, *photo.shape[:2]) == 0
+    return lambda: inpainter(photo, hole)
+
+
 BUILDERS = {
+    "fill": _fill,
     "forward_exported": _forward_exported,
     "forward_dygraph": _forward_dygraph,
     "forward_torch": _forward_torch,

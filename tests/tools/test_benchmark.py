@@ -42,6 +42,7 @@ TINY = "--base_channels 4 --depth 2 --sizes 32 --repeats 1 --threads 1 --device 
     [
         ("network", "exported pconv_unet,the usual way", "to the floor"),
         ("deepfill", "exported deepfill_v1,exported pconv_unet", "to the last"),
+        ("fill", "coarse to fine,a single pass", "to the last"),
         ("train", "pconv_unet,conv_unet", "to conv_unet"),
     ],
 )
