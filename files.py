@@ -4,7 +4,10 @@ import contextlib
 import csv
 import hashlib
 import io
+import itertools
 import os
+import re
+import shutil
 import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
@@ -13,6 +16,12 @@ from typing import BinaryIO
 from errors import InputError, one_line
 
 MAX_TEXT = 64 << 20  # bytes: lists, tables and presets that people write are far below it
+
+
+# Of a write that is not done: what is written, the process that writes it, and which of its writes it is.
+_TEMPORARY = re.compile(r"\..{0,40}\.([1-9][0-9]{0,8})_[0-9]+\.pconv_tmp(\..*)?", re.DOTALL)
+_numbers = itertools.count()
+_cleaned: set[Path] = set()
 
 
 @contextlib.contextmanager
@@ -29,14 +38,67 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
         ...     print((Path(folder) / "new" / "a.txt").read_text())
         whole
     """
-    path = Path(path)
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.stem}.{os.getpid()}.tmp{path.suffix}")
+    temporary = temporary_beside(path)
     try:
         yield temporary
         os.replace(temporary, path)
     finally:
         temporary.unlink(missing_ok=True)
+
+
+def temporary_beside(path: str | os.PathLike) -> Path:
+    """A free name in ``path``'s folder, which is made, for what is to take ``path``'s place; with its suffix.
+
+    The first one in a folder removes what killed processes left there under such names.
+    """
+    path = Path(path)
+    path.parent.mkdir(parents=True, exist_ok=True)
+    _remove_leftovers(path.parent)
+    name = f".{path.stem[:40]}.{os.getpid()}_{next(_numbers)}.pconv_tmp{path.suffix[:16]}"
+    return path.with_name(name)
+
+
+def replace_folder(temporary: Path, final: Path) -> None:
+    """Give a folder the name of another, which is removed once the new one stands in its place."""
+    before = temporary_beside(final)
+    if os.path.lexists(final):
+        os.rename(final, before)
+    os.rename(temporary, final)
+    remove(before)
+
+
+def remove(path: Path) -> None:
+    """Remove a file, a link or a folder with all in it, as far as that can be done."""
+    if path.is_dir() and not path.is_symlink():
+        shutil.rmtree(path, ignore_errors=True)
+    else:
+        with contextlib.suppress(OSError):
+            path.unlink()
+
+
+def _remove_leftovers(folder: Path) -> None:
+    if (folder := folder.resolve()) in _cleaned:
+        return
+    _cleaned.add(folder)
+    for path in folder.glob(".*.pconv_tmp*"):
+        name = _TEMPORARY.fullmatch(path.name)
+        if name and not _is_another_alive(int(name[1])):
+            remove(path)
+
+
+def _is_another_alive(pid: int) -> bool:
+    """Whether a process of that number runs which is not this one; in doubt it does."""
+    if pid == os.getpid():  # a container gives every run the same
+        return False
+    if os.name != "posix":
+        return True
+    try:
+        os.kill(pid, 0)
+    except ProcessLookupError:
+        return False
+    except OSError:
+        return True
+    return True
 
 
 def is_file(path: str | os.PathLike) -> bool:

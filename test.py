@@ -5,7 +5,9 @@ one line; in a folder the other pictures are still filled.
 """
 
 import argparse
+import os
 import sys
+from collections import Counter
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -17,6 +19,7 @@ from datasets.images import list_pictures, read_picture, sample_face, sample_pho
 from datasets.mask_generator import generate_mask
 from datasets.masks import BUCKETS, hole_ratio, polarity_warning, read_mask, write_mask
 from errors import InputError, run_cleanly
+from inpainting.results import Results
 from options import fill_parser, setup_device
 
 
@@ -25,6 +28,7 @@ class Job:
     """One picture to fill: where it and its mask come from, and the result's name without suffix."""
 
     name: str
+    source: str
     picture: Callable[[], np.ndarray]
     mask: Callable[[np.ndarray], np.ndarray]
     mask_is_generated: bool
@@ -35,7 +39,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     output = Path(options.output)
     if output.exists() and not output.is_dir():
         raise InputError(f"--output: expected a folder, got the file {output}; choose another name")
-    jobs = list_jobs(options)
+    jobs, results = list_jobs(options), Results(output, options.overwrite)
+    results.plan(((file, job.source) for job in jobs for file in result_files(job, options)), files_read(options))
     setup_device(options.device, options.threads)
     from inpainting import Inpainter
     from inpainting.checkpoint import read_meta, weights_directory
@@ -49,7 +54,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         )
     if about:
         print(f"{options.weights}: {about}")
-    failures = [line for job in tqdm(jobs, unit="picture", desc="fill") if (line := attempt(job, inpainter, options))]
+    progress = tqdm(jobs, unit="picture", desc="fill")
+    failures = [line for job in progress if (line := attempt(job, inpainter, results, options))]
     if failures and len(jobs) > 1:
         print("\n".join(f"failed: {line}" for line in failures), file=sys.stderr)
         raise InputError(
@@ -60,15 +66,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     print(f"{len(jobs)} filled: {output}")
 
 
-def attempt(job: Job, inpainter, options: argparse.Namespace) -> str | None:
+def attempt(job: Job, inpainter, results: Results, options: argparse.Namespace) -> str | None:
     """Fill one picture and write the results; the line that says why not, if not."""
     try:
-        fill(job, inpainter, Path(options.output), options.grid, options.show_attention)
+        fill(job, inpainter, results, options.grid, options.show_attention)
     except InputError as error:
         return str(error)
 
 
-def fill(job: Job, inpainter, output: Path, grid: bool, show_attention: bool) -> None:
+def fill(job: Job, inpainter, results: Results, grid: bool, show_attention: bool) -> None:
     from inpainting.reach import reach_warning
     from inpainting.views import sample_row
 
@@ -86,16 +92,31 @@ def fill(job: Job, inpainter, output: Path, grid: bool, show_attention: bool) ->
     if inpainter.scales == 1 and (warning := reach_warning(inpainter.unreached(mask == 0))):
         tqdm.write(f"warning: {job.name}: {warning}", file=sys.stderr)
     result = inpainter(picture, mask == 0)
-    write_picture(output / f"{job.name}.png", result)
+    with results.new(f"{job.name}.png") as path:
+        write_picture(path, result)
     if job.mask_is_generated:
-        write_mask(output / f"{job.name}_mask.png", mask)
+        with results.new(f"{job.name}_mask.png") as path:
+            write_mask(path, mask)
     if not (grid or show_attention):
         return
     views = inpainter.views(picture, mask == 0)
     if grid:
-        write_picture(output / f"{job.name}_grid.png", sample_row(picture, mask, views, result))
+        with results.new(f"{job.name}_grid.png") as path:
+            write_picture(path, sample_row(picture, mask, views, result))
     if show_attention:
-        write_picture(output / f"{job.name}_attention.png", views["attention"])
+        with results.new(f"{job.name}_attention.png") as path:
+            write_picture(path, views["attention"])
+
+
+def result_files(job: Job, options: argparse.Namespace) -> list[str]:
+    """The names of all that ``fill`` writes for a picture."""
+    kinds = {"": True, "_mask": job.mask_is_generated, "_grid": options.grid, "_attention": options.show_attention}
+    return [f"{job.name}{kind}.png" for kind, is_written in kinds.items() if is_written]
+
+
+def files_read(options: argparse.Namespace) -> list[Path]:
+    """All pictures and masks that are given, also masks of other pictures."""
+    return [path for source in (options.input, options.mask) if source is not None for path in list_pictures(source)]
 
 
 def list_jobs(options: argparse.Namespace) -> list[Job]:
@@ -106,38 +127,34 @@ def list_jobs(options: argparse.Namespace) -> list[Job]:
             "coffee": lambda: sample_photo("coffee"),
             "chelsea": lambda: sample_photo("chelsea"),
         }
+        found = [(name, name, read) for name, read in sources.items()]
     else:
         paths = list_pictures(options.input)
-        sources = {
-            name: (lambda path=path: read_picture(path)) for name, path in result_names(paths, options.input).items()
-        }
-        refuse_to_overwrite(paths, sources, Path(options.output))
-    if options.mask is None:
-        return [
-            Job(name, read, generated_mask(options.seed, i), True) for i, (name, read) in enumerate(sources.items())
+        names = result_names(paths, options.input)
+        found = [
+            (name, str(path), lambda path=path: read_picture(path)) for name, path in zip(names, paths, strict=True)
         ]
+    if options.mask is None:
+        return [Job(*given, generated_mask(options.seed, i), True) for i, given in enumerate(found)]
     find = mask_finder(Path(options.mask))
-    return [Job(name, read, file_mask(find(name), options.hole), False) for name, read in sources.items()]
+    return [Job(*given, file_mask(find(given[0]), options.hole), False) for given in found]
 
 
-def result_names(paths: list[Path], root: str) -> dict[str, Path]:
-    """Name of each result: the picture's path below the folder, without its suffix unless two would be the same."""
-    base = Path(root) if Path(root).is_dir() else None
-    relative = [path.relative_to(base) if base else Path(path.name) for path in paths]
+def result_names(paths: list[Path], root: str) -> list[str]:
+    """Name of each result: the picture's path below the folder, without its suffix unless two would be the same.
+
+    Of a list file the pictures' names do, where these differ.
+    """
+    if Path(root).is_dir():
+        relative = [path.relative_to(root) for path in paths]
+    elif len({path.stem.casefold() for path in paths}) == len(paths):
+        relative = [Path(path.name) for path in paths]
+    else:
+        absolute = [Path(os.path.abspath(path)) for path in paths]
+        relative = [path.relative_to(os.path.commonpath([p.parent for p in absolute])) for path in absolute]
     stems = [path.with_suffix("").as_posix() for path in relative]
-    return {
-        stem if stems.count(stem) == 1 else path.as_posix(): source
-        for stem, path, source in zip(stems, relative, paths, strict=True)
-    }
-
-
-def refuse_to_overwrite(paths: list[Path], names: Sequence[str], output: Path) -> None:
-    inputs = {path.resolve() for path in paths}
-    for name in names:
-        if (output / f"{name}.png").resolve() in inputs:
-            raise InputError(
-                f"--output: the result would overwrite the input {output / name}.png; choose another folder"
-            )
+    count = Counter(stems)
+    return [stem if count[stem] == 1 else path.as_posix() for stem, path in zip(stems, relative, strict=True)]
 
 
 def mask_finder(source: Path) -> Callable[[str], Path]:

@@ -18,7 +18,7 @@ import paddle
 from paddle import nn
 
 from errors import InputError
-from files import sha256_of
+from files import replace_folder, sha256_of, temporary_beside
 from inpainting.array_files import read_state, refuse_bad_numbers
 from inpainting.checkpoint import LATEST, PARAMS, read_meta, write_arrays, write_meta
 
@@ -54,15 +54,14 @@ class CheckpointFolder:
                 ``pictures``, by which one validation set is told from another.
         """
         final = self.directory / f"iter_{iteration}"
-        temporary = self.directory / f".iter_{iteration}.{os.getpid()}.tmp"
+        temporary = temporary_beside(final)
         try:
             for name, state in {PARAMS: model.state_dict(), **states}.items():
                 write_arrays(state, temporary / name)
             files = {path.name: sha256_of(path) for path in temporary.iterdir()}
             write_meta(model, temporary, iter=iteration, **meta, files=files)
             _flush_to_disk(temporary)
-            shutil.rmtree(final, ignore_errors=True)
-            os.replace(temporary, final)
+            replace_folder(temporary, final)
         finally:
             shutil.rmtree(temporary, ignore_errors=True)
         self._point(LATEST, final.name)
@@ -105,8 +104,7 @@ class CheckpointFolder:
         if target is None:
             (self.directory / name).unlink(missing_ok=True)
             return
-        link = self.directory / f".{name}.{os.getpid()}.tmp"
-        link.unlink(missing_ok=True)
+        link = temporary_beside(self.directory / name)
         link.symlink_to(target, target_is_directory=True)
         os.replace(link, self.directory / name)
 

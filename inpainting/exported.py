@@ -24,7 +24,7 @@ from paddle import inference, nn
 from paddle.static import InputSpec
 
 from errors import InputError
-from files import is_file, sha256_of
+from files import is_file, replace_folder, sha256_of, temporary_beside
 from inpainting.checkpoint import EXPORTED_PARAMS, META, library_versions, read_meta
 from models.folding import fold_for_inference
 
@@ -61,16 +61,15 @@ def export_model(model: nn.Layer, directory: str | os.PathLike, onnx: bool = Fal
     _refuse_to_replace(directory)
     if onnx:
         require_onnx()
-    temporary = directory.with_name(f".{directory.name}.{os.getpid()}.tmp")
-    temporary.mkdir(parents=True)
+    temporary = temporary_beside(directory)
+    temporary.mkdir()
     try:
         _write_graph(model, temporary)
         if onnx:
             _write_onnx(temporary)
         _write_meta(temporary, {**meta, "model": model.model_name, "options": model.model_options})
         differences = _compare(model, temporary)
-        shutil.rmtree(directory, ignore_errors=True)
-        os.replace(temporary, directory)
+        replace_folder(temporary, directory)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
     return differences

@@ -30,6 +30,11 @@ def fill_parser() -> Parser:
     parser.add_argument(
         "--output", metavar="DIR", default="logs/test", help="folder of the results, one PNG for each picture"
     )
+    parser.add_argument(
+        "--overwrite",
+        action="store_true",
+        help="replace files in --output that are not results of an earlier run; pictures and masks read are never",
+    )
     add_scales_option(parser)
     parser.add_argument(
         "--grid",

@@ -100,7 +100,7 @@ def test_a_run_killed_at_random_moments_ends_where_the_unbroken_one_ends(tmp_pat
     assert killed == kills, "the run ended before it was killed often enough"
     assert finish(whole)[0] == 0
     assert_same(states(tmp_path / "whole"), states(tmp_path / "broken"))
-    assert not list((tmp_path / "broken" / "checkpoints").glob("iter_*.tmp"))
+    assert not list((tmp_path / "broken").rglob("*pconv_tmp*"))
 
 
 @pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])

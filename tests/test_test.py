@@ -1,6 +1,8 @@
 """test.py as its user runs it."""
 
 import importlib.util
+import os
+import shutil
 from pathlib import Path
 
 import cv2
@@ -41,9 +43,14 @@ def read(path):
     return cv2.imread(str(path))
 
 
+def shown(folder):
+    """What a person sees of a folder."""
+    return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name[0] != ".")
+
+
 def test_a_folder_with_one_mask(fill, pictures, mask_file):
     out = fill("--mask", mask_file)
-    assert sorted(p.name for p in out.iterdir()) == ["0.png", "1.png", "2.png", "3.png"]
+    assert shown(out) == ["0.png", "1.png", "2.png", "3.png"]
     hole = read(mask_file)[..., 0] == 255
     for i in range(4):
         before, after = read(pictures / f"{i}.png"), read(out / f"{i}.png")
@@ -68,21 +75,22 @@ def test_attention_is_shown_of_a_network_that_has_it(fill, mask_file, pictures, 
     paddle.seed(0)
     save_weights(build_model("deepfill_v1", base_channels=4), tmp_path / "deepfill")
     out = fill("--mask", mask_file, "--weights", tmp_path / "deepfill", "--show_attention", "--grid")
-    assert sorted(p.name for p in out.iterdir()) == sorted(
-        f"{i}{kind}.png" for i in range(4) for kind in ("", "_grid", "_attention")
-    )
-    hole, shown, picture = read(mask_file)[..., 0] == 255, read(out / "1_attention.png"), read(pictures / "1.png")
-    assert shown.shape == picture.shape and (np.ptp(shown[~hole], axis=1) == 0).all()  # grey outside
-    assert np.ptp(shown[hole], axis=1).max() > 30 and read(out / "1_grid.png").shape == (40, 7 * 48, 3)
+    assert shown(out) == sorted(f"{i}{kind}.png" for i in range(4) for kind in ("", "_grid", "_attention"))
+    hole, hues, picture = read(mask_file)[..., 0] == 255, read(out / "1_attention.png"), read(pictures / "1.png")
+    assert hues.shape == picture.shape and (np.ptp(hues[~hole], axis=1) == 0).all()  # grey outside
+    assert np.ptp(hues[hole], axis=1).max() > 30 and read(out / "1_grid.png").shape == (40, 7 * 48, 3)
     with pytest.raises(InputError, match="--show_attention: expected weights of deepfill_v1"):
         fill("--mask", mask_file, "--show_attention")
 
 
 def test_generated_masks_are_seeded_and_written(fill):
-    first = {p.name: p.read_bytes() for p in fill("--grid").iterdir()}
+    def written(*arguments):
+        return {p.name: p.read_bytes() for p in fill("--grid", *arguments).glob("*.png")}
+
+    first = written()
     assert sorted(first) == sorted(f"{i}{kind}.png" for i in range(4) for kind in ("", "_mask", "_grid"))
-    assert {p.name: p.read_bytes() for p in fill("--grid").iterdir()} == first
-    assert {p.name: p.read_bytes() for p in fill("--grid", "--seed", 1).iterdir()} != first
+    assert written() == first
+    assert written("--seed", 1) != first
 
 
 def test_a_written_mask_gives_the_same_result_again(fill, pictures, tmp_path):
@@ -105,18 +113,104 @@ def test_one_bad_picture_does_not_stop_the_others(fill, pictures, mask_file, cap
     with pytest.raises(InputError, match="1 of 4 pictures could not be filled"):
         fill("--mask", mask_file)
     assert "1.png" in capsys.readouterr().err
-    assert sorted(p.name for p in (pictures.parent / "out").iterdir()) == ["0.png", "2.png", "3.png"]
+    assert shown(pictures.parent / "out") == ["0.png", "2.png", "3.png"]
 
 
 def test_same_names_in_one_folder_do_not_meet(fill, pictures, mask_file):
     cv2.imwrite(str(pictures / "0.jpg"), read(pictures / "0.png"))
     out = fill("--mask", mask_file)
-    assert {"0.png.png", "0.jpg.png"} <= {p.name for p in out.iterdir()}
+    assert {"0.png.png", "0.jpg.png"} <= set(shown(out))
 
 
-def test_results_never_replace_inputs(pictures, small_weights):
-    with pytest.raises(InputError, match="would overwrite the input"):
-        script.main(["--input", str(pictures), "--weights", str(small_weights), "--output", str(pictures)])
+def contents(folder):
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+def refuse(fill, before, message, *arguments, **settings):
+    """A run that is refused in one line and changes no file."""
+    kept = contents(before)
+    with pytest.raises(InputError, match=message) as caught:
+        fill(*arguments, **settings)
+    assert "\n" not in str(caught.value) and contents(before) == kept
+
+
+@pytest.mark.parametrize("anyway", [[], ["--overwrite"]])
+@pytest.mark.parametrize("link", [None, os.symlink, os.link])
+def test_results_never_replace_what_is_read(fill, pictures, mask_file, tmp_path, anyway, link):
+    refuse(fill, tmp_path, "would overwrite the input", "--output", pictures, *anyway)
+    refuse(fill, tmp_path, "would overwrite the input", "--mask", mask_file, "--output", pictures, *anyway)
+    masks = tmp_path / "masks"
+    masks.mkdir()
+    for i in range(4):
+        shutil.copy(mask_file, masks / f"{i}.png")
+    one = pictures / "0.png"
+    refuse(fill, tmp_path, "would overwrite the input", "--mask", masks, "--output", masks, *anyway, source=one)
+    # A mask of another picture, at a name of this one's results.
+    (masks / "3.png").rename(masks / "0_grid.png")
+    arguments = ["--mask", masks, "--output", masks, "--grid", *anyway]
+    refuse(fill, tmp_path, "would overwrite the input", *arguments, source=one)
+    if link:
+        (tmp_path / "out").mkdir()
+        link(pictures / "2.png", tmp_path / "out" / "0.png")
+        refuse(fill, tmp_path, "would overwrite the input", *anyway)
+
+
+def test_files_of_others_are_replaced_only_where_that_is_asked_for(fill, pictures, tmp_path):
+    picture = pictures / "0.png"
+    (tmp_path / "0_mask.png").write_bytes(b"painted for hours")
+    here = ["--output", tmp_path]
+    refuse(fill, tmp_path, "0_mask.png would be replaced.*--overwrite", *here, source=picture)
+    (tmp_path / "0.png").write_bytes(b"a photograph")
+    refuse(fill, tmp_path, "0.png and 1 more would be replaced.*--overwrite", *here, source=picture)
+    fill(*here, "--overwrite", source=picture)
+    assert read(tmp_path / "0.png").shape == read(tmp_path / "0_mask.png").shape == read(picture).shape
+
+
+def test_results_of_an_earlier_run_are_replaced_unless_they_were_changed(fill, pictures, tmp_path):
+    out = fill(source=pictures / "0.png")
+    first = contents(out)
+    assert contents(fill(source=pictures / "0.png")) == first
+    fill("--seed", 1, source=pictures / "0.png")
+    assert contents(out)[out / "0_mask.png"] != first[out / "0_mask.png"]
+    with open(out / "0_mask.png", "ab") as file:
+        file.write(b"a stroke of the brush")
+    refuse(fill, tmp_path, "0_mask.png would be replaced", source=pictures / "0.png")
+
+
+@pytest.mark.parametrize(
+    ("names", "arguments", "message"),
+    [
+        (["x.png", "x_mask.png"], [], "x.png and .*x_mask.png would both be written to x_mask.png"),
+        (["x.png", "x_grid.jpg"], ["--grid"], "would both be written to x_grid.png"),
+        (["x.png", "x.png.png/y.png", "x.jpg"], [], "would be written to x.png.png, the folder of"),
+    ],
+)
+def test_results_that_would_meet_are_refused(fill, pictures, tmp_path, names, arguments, message):
+    folder = tmp_path / "meeting"
+    for name in names:
+        (folder / name).parent.mkdir(parents=True, exist_ok=True)
+        cv2.imwrite(str(folder / name), read(pictures / "0.png"))
+    refuse(fill, tmp_path, message, *arguments, source=folder)
+
+
+def test_a_folder_of_a_results_name_is_refused(fill, pictures, tmp_path):
+    (tmp_path / "out" / "0.png").mkdir(parents=True)
+    refuse(fill, tmp_path, "got a folder of that name", "--overwrite", source=pictures / "0.png")
+
+
+def test_pictures_of_one_name_in_a_list_are_all_filled(fill, pictures, mask_file, tmp_path):
+    for folder, i in (("a", 0), ("b", 1)):
+        (tmp_path / folder).mkdir()
+        shutil.copy(pictures / f"{i}.png", tmp_path / folder / "x.png")
+    listed = tmp_path / "list.txt"
+    listed.write_text("a/x.png\nb/x.png\npictures/2.png\n")
+    out = fill("--mask", mask_file, source=listed)
+    assert shown(out) == ["a/x.png", "b/x.png", "pictures/2.png"]
+    assert not np.array_equal(read(out / "a/x.png"), read(out / "b/x.png"))
+    listed.write_text("a/x.png\npictures/2.png\n")
+    assert {"x.png", "2.png"} <= set(shown(fill("--mask", mask_file, source=listed)))
+    listed.write_text("a/x.png\nb/../a/x.png\n")
+    refuse(fill, tmp_path, "a/x.png and .*b/../a/x.png would both be written to x.png", source=listed)
 
 
 def test_an_inverted_mask_is_warned_of_and_a_full_one_refused(fill, pictures, mask_file, tmp_path, capsys):

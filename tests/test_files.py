@@ -1,0 +1,70 @@
+"""Files written whole or not at all, and what is left of writes that were killed."""
+
+import os
+import subprocess
+import sys
+
+import pytest
+
+import files
+from files import atomic_path, replace_folder, temporary_beside
+
+
+@pytest.fixture
+def dead():
+    """The number of a process that is no more."""
+    process = subprocess.Popen([sys.executable, "-c", ""])
+    process.wait()
+    return process.pid
+
+
+def leftover(path, pid):
+    """What a process of that number would have left, killed while it wrote ``path``."""
+    return path.with_name(temporary_beside(path).name.replace(f".{os.getpid()}_", f".{pid}_"))
+
+
+def names(folder):
+    return sorted(path.name for path in folder.iterdir())
+
+
+def test_what_fails_leaves_the_file_as_it_was(tmp_path):
+    (tmp_path / "a.txt").write_text("before")
+    with pytest.raises(RuntimeError), atomic_path(tmp_path / "a.txt") as temporary:
+        temporary.write_text("half")
+        raise RuntimeError
+    assert names(tmp_path) == ["a.txt"] and (tmp_path / "a.txt").read_text() == "before"
+
+
+@pytest.mark.parametrize("name", ["a.png", "a", "ä" * 120 + ".png", "." + "b" * 250, "a." + "c" * 250, "new\nline.txt"])
+def test_any_name_can_be_written_and_its_leftover_is_known(tmp_path, dead, name):
+    left = leftover(tmp_path / "folder" / name, dead)
+    left.write_text("half")
+    files._cleaned.clear()  # as in another process
+    with atomic_path(tmp_path / "folder" / name) as temporary:
+        temporary.write_text("whole")
+    assert names(tmp_path / "folder") == [name]
+
+
+def test_leftovers_of_killed_writes_are_removed_and_nothing_else(tmp_path, dead):
+    left = leftover(tmp_path / "a.txt", dead), leftover(tmp_path / "iter_5", dead), leftover(tmp_path / "latest", dead)
+    left[0].write_text("half")
+    left[1].mkdir()
+    (left[1] / "model.pdparams").write_text("half")
+    left[2].symlink_to(tmp_path)
+    others = [".a.txt.swp", f".a.{dead}.tmp", f".a.{dead}_0.pconv_tmpx", f"a.{dead}_0.pconv_tmp", ".b.0_0.pconv_tmp"]
+    at_work = [leftover(tmp_path / "b.txt", os.getppid()).name]
+    for name in others + at_work:
+        (tmp_path / name).write_text("not ours to remove")
+    files._cleaned.clear()
+    with atomic_path(tmp_path / "c.txt") as temporary:
+        temporary.write_text("")
+    assert names(tmp_path) == sorted(["c.txt", *others, *at_work])
+
+
+def test_a_folder_takes_the_place_of_another(tmp_path):
+    for content in ("first", "second"):
+        temporary = temporary_beside(tmp_path / "export")
+        temporary.mkdir()
+        (temporary / "a.txt").write_text(content)
+        replace_folder(temporary, tmp_path / "export")
+        assert names(tmp_path) == ["export"] and (tmp_path / "export" / "a.txt").read_text() == content
