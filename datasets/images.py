@@ -1,8 +1,10 @@
 """Pictures at files: found, read, written. uint8 [H, W, 3] RGB here, float32 [3, H, W] in [0, 1] for the network."""
 
+import contextlib
 import os
 import re
 import warnings
+from collections.abc import Iterator
 from importlib import resources
 from pathlib import Path
 from typing import BinaryIO
@@ -78,14 +80,28 @@ def open_picture(path: str | os.PathLike) -> Image.Image:
     """A picture decoded whole, upright by its EXIF orientation, 8 bits per channel, opaque: mode L or RGB.
 
     Raises:
-        InputError: unreadable, corrupt, truncated or enormous; more than 8 bits per channel; transparent pixels.
+        InputError: as ``decoded``; transparent pixels.
+    """
+    with decoded(path) as image:
+        return _flatten(ImageOps.exif_transpose(image), path)
+
+
+@contextlib.contextmanager
+def decoded(path: str | os.PathLike, deep_grey: bool = False) -> Iterator[Image.Image]:
+    """A picture decoded whole, as it is stored; what goes wrong with it inside the block is told in one line.
+
+    Args:
+        deep_grey: take grey of 16 bits as well.
+    Raises:
+        InputError: unreadable, corrupt, truncated or enormous; more than 8 bits per channel.
     """
     try:
         with open_regular(path, "a picture") as file, _identified(file) as image:
             _refuse_large(image)
-            _refuse_deep(image, path)
+            if not (deep_grey and image.mode.startswith("I")):
+                _refuse_deep(image, path)
             image.load()
-            return _flatten(ImageOps.exif_transpose(image), path)
+            yield image
     except InputError:
         raise
     except Image.DecompressionBombError:

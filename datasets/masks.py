@@ -96,8 +96,12 @@ def read_mask(path: str | os.PathLike, hole: str = "white", check: bool = True) 
     _check_hole_colour(hole)
     image = open_picture(path)
     if image.mode != "L":
-        _refuse_colour(np.asarray(image), path)
-    levels = np.asarray(image.convert("L"))
+        refuse_colour(np.asarray(image), path)
+    return mask_from_levels(np.asarray(image.convert("L")), hole, path, check)
+
+
+def mask_from_levels(levels: np.ndarray, hole: str, path: str | os.PathLike, check: bool = True) -> np.ndarray:
+    """What ``read_mask`` makes of grey levels, uint8 [H, W]; ``path`` is for messages."""
     if levels.max() == 1:
         raise ZeroOneMaskError(f"expected a mask of 0 and 255, got 0 and 1 in {path}: multiply it by 255")
     if check:
@@ -129,7 +133,8 @@ def _check_hole_colour(hole: str) -> None:
         raise InputError(f"expected hole to be white or black, got {hole!r}")
 
 
-def _refuse_colour(rgb: np.ndarray, path: str | os.PathLike) -> None:
+def refuse_colour(rgb: np.ndarray, path: str | os.PathLike) -> None:
+    """Refuse uint8 [H, W, 3] with colours in more than 5 % of it; black and white with a JPEG's noise is none."""
     share = np.mean(np.ptp(rgb, axis=2) > MAX_CHANNEL_SPREAD)
     if share > MAX_GREY_SHARE:
         raise InputError(

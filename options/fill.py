@@ -1,7 +1,12 @@
 """The options of test.py."""
 
+import argparse
 import os
+import re
 
+from PIL import ImageColor
+
+from errors import one_line
 from options.shared import DEFAULT_WEIGHTS, Parser, add_device_options, add_scales_option, count_int
 
 
@@ -9,18 +14,11 @@ def fill_parser() -> Parser:
     """The options of test.py."""
     parser = Parser(
         prog="test.py",
-        description="Fill the holes of a picture, or of each picture in a folder, at its own size. "
+        description="Fill the holes of a picture, or of each picture in a folder, at its own size and in its format. "
         "With no arguments: sample photographs with generated holes and the model in weights/general.",
     )
     parser.add_argument("--input", metavar="FILE|DIR", help="picture or folder; sample photographs when not given")
-    parser.add_argument(
-        "--mask",
-        metavar="FILE|DIR",
-        help="mask of the picture's size, or a folder with a mask of each picture's name; generated when not given",
-    )
-    parser.add_argument(
-        "--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files"
-    )
+    _add_hole_options(parser)
     parser.add_argument(
         "--weights",
         metavar="FILE|DIR",
@@ -28,7 +26,20 @@ def fill_parser() -> Parser:
         help="weights directory, or an exported one",
     )
     parser.add_argument(
-        "--output", metavar="DIR", default="logs/test", help="folder of the results, one PNG for each picture"
+        "--output", metavar="DIR", default="logs/test", help="folder of the results, one for each picture"
+    )
+    parser.add_argument(
+        "--format",
+        choices=("png", "jpeg", "webp", "tiff", "bmp"),
+        help="of the results; as the picture's own when not given",
+    )
+    parser.add_argument(
+        "--lossless",
+        action="store_true",
+        help="pixels outside the hole come back bit for bit: PNG where the picture is JPEG or lossy WebP",
+    )
+    parser.add_argument(
+        "--skip_existing", action="store_true", help="pass over pictures whose result is in --output already"
     )
     parser.add_argument(
         "--overwrite",
@@ -50,3 +61,69 @@ def fill_parser() -> Parser:
     parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="of the generated holes")
     add_device_options(parser, precision=True)
     return parser
+
+
+def _add_hole_options(parser: argparse.ArgumentParser) -> None:
+    group = parser.add_argument_group(
+        "hole", "What is marked in several ways is filled in all of them; holes are generated when nothing is marked."
+    )
+    group.add_argument(
+        "--mask",
+        metavar="FILE|DIR",
+        help="black-and-white mask of the picture's size or aspect ratio, or a folder with one of each picture's name",
+    )
+    group.add_argument(
+        "--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files"
+    )
+    kind = group.add_mutually_exclusive_group()
+    kind.add_argument(
+        "--mask_alpha",
+        action="store_true",
+        help="fill where the picture is transparent, or where --mask is, which then is a copy of it",
+    )
+    kind.add_argument(
+        "--mask_colour",
+        type=colour,
+        metavar="COLOUR",
+        help="fill where the picture is painted in this colour (magenta, ff00ff), or where --mask is, a copy of it",
+    )
+    group.add_argument("--box", type=box, action="append", metavar="x,y,w,h", help="fill a box, in pixels; repeatable")
+    group.add_argument(
+        "--polygon",
+        type=point,
+        nargs="+",
+        action="append",
+        metavar="x,y",
+        help="fill a polygon of three corners or more, in pixels; repeatable",
+    )
+    group.add_argument(
+        "--dilate", type=count_int, default=0, metavar="N", help="grow all that is marked by so many pixels"
+    )
+
+
+def colour(text: str) -> tuple[int, int, int]:
+    """A colour's name, or six hexadecimal digits with or without #, as (R, G, B)."""
+    try:
+        return ImageColor.getrgb(f"#{text}" if re.fullmatch(r"[0-9a-fA-F]{6}", text) else text)[:3]
+    except ValueError:
+        raise argparse.ArgumentTypeError(f"expected a colour as red or ff0000, got {one_line(text, 40)!r}") from None
+
+
+def box(text: str) -> tuple[int, ...]:
+    """x,y,w,h."""
+    x, y, w, h = _whole_numbers(text, 4, "x,y,w,h (a corner, width and height in pixels)")
+    if not (w and h):
+        raise argparse.ArgumentTypeError(f"expected a width and a height above 0, got {text!r}")
+    return x, y, w, h
+
+
+def point(text: str) -> tuple[int, ...]:
+    """x,y."""
+    return _whole_numbers(text, 2, "x,y (pixels)")
+
+
+def _whole_numbers(text: str, count: int, expected: str) -> tuple[int, ...]:
+    """Numbers with commas between, of six digits at most: more than a picture has pixels a side."""
+    if not re.fullmatch(rf"[0-9]{{1,6}}(,[0-9]{{1,6}}){{{count - 1}}}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"expected {expected} in whole numbers, got {one_line(text, 40)!r}")
+    return tuple(map(int, text.split(",")))

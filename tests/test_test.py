@@ -9,6 +9,7 @@ import cv2
 import numpy as np
 import paddle
 import pytest
+from PIL import Image, ImageCms, ImageOps
 
 from errors import InputError
 from inpainting.checkpoint import save_weights
@@ -118,8 +119,8 @@ def test_one_bad_picture_does_not_stop_the_others(fill, pictures, mask_file, cap
 
 def test_same_names_in_one_folder_do_not_meet(fill, pictures, mask_file):
     cv2.imwrite(str(pictures / "0.jpg"), read(pictures / "0.png"))
-    out = fill("--mask", mask_file)
-    assert {"0.png.png", "0.jpg.png"} <= set(shown(out))
+    assert {"0.png", "0.jpg"} <= set(shown(fill("--mask", mask_file)))
+    assert {"0.png.png", "0.jpg.png"} <= set(shown(fill("--mask", mask_file, "--format", "png")))
 
 
 def contents(folder):
@@ -181,8 +182,8 @@ def test_results_of_an_earlier_run_are_replaced_unless_they_were_changed(fill, p
     ("names", "arguments", "message"),
     [
         (["x.png", "x_mask.png"], [], "x.png and .*x_mask.png would both be written to x_mask.png"),
-        (["x.png", "x_grid.jpg"], ["--grid"], "would both be written to x_grid.png"),
-        (["x.png", "x.png.png/y.png", "x.jpg"], [], "would be written to x.png.png, the folder of"),
+        (["x.png", "x_grid.jpg"], ["--grid", "--lossless"], "would both be written to x_grid.png"),
+        (["x.png", "x.png.png/y.png", "x.jpg"], ["--format", "png"], "would be written to x.png.png, the folder of"),
     ],
 )
 def test_results_that_would_meet_are_refused(fill, pictures, tmp_path, names, arguments, message):
@@ -241,11 +242,11 @@ def test_a_hole_beyond_the_networks_reach_of_a_single_pass_is_warned_of(fill, pi
         (lambda p, m: m.unlink(), "mask.png"),
         (
             lambda p, m: cv2.imwrite(str(m), np.zeros([20, 20], np.uint8)),
-            "expected a mask of the picture's size 48x40, got 20x20",
+            "expected a mask of the picture's size 48x40 or its aspect ratio, got 20x20",
         ),
         (lambda p, m: cv2.imwrite(str(m), np.full([40, 48], 128, np.uint8)), "grey"),
         (lambda p, m: cv2.imwrite(str(p), np.zeros([40, 48, 3], np.uint16)), "8-bit"),
-        (lambda p, m: cv2.imwrite(str(p), np.zeros([40, 48, 4], np.uint8)), "transparen"),
+        (lambda p, m: cv2.imwrite(str(p), np.zeros([40, 48, 4], np.uint8)), "hole over the whole picture"),
         (lambda p, m: p.write_bytes(p.read_bytes()[:-200]), "0.png"),
         (lambda p, m: p.unlink(), "0.png"),
     ],
@@ -257,3 +258,104 @@ def test_bad_input_is_one_line_and_leaves_nothing(fill, pictures, mask_file, cha
     assert "\n" not in str(error.value)
     out = pictures.parent / "out"
     assert not out.exists() or not list(out.iterdir())
+
+
+def known(out, name, hole, before):
+    after = np.array(Image.open(out / name).convert("RGB"))
+    return np.array_equal(after[~hole], before[~hole]) and not np.array_equal(after[hole], before[hole])
+
+
+def test_a_photograph_comes_back_as_it_was_given(fill, pictures, mask_file, tmp_path, capsys):
+    """Turned by its EXIF, with a profile, as JPEG; and without loss."""
+    photograph, hole = Image.open(pictures / "0.png").resize((96, 80)), np.zeros([96, 80], bool)
+    hole[20:50, 10:40] = True
+    exif = Image.Exif()
+    exif[0x0112], exif[0x010F] = 6, "Maker"
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    photograph.save(tmp_path / "photo.jpg", exif=exif, icc_profile=profile)
+    before = np.array(ImageOps.exif_transpose(Image.open(tmp_path / "photo.jpg")))
+    for arguments, name in (([], "photo.jpg"), (["--lossless"], "photo.png"), (["--format", "tiff"], "photo.tif")):
+        out = fill("--box", "10,20,30,30", *arguments, source=tmp_path / "photo.jpg")
+        with Image.open(out / name) as result:
+            assert result.size == (80, 96) and result.getexif().get(0x0112, 1) == 1
+            assert result.getexif()[0x010F].rstrip("\0") == "Maker" and result.info["icc_profile"] == profile
+        assert ("--lossless writes PNG" in capsys.readouterr().err) == (name == "photo.jpg")
+        assert name == "photo.jpg" or known(out, name, hole, before)
+    assert np.abs(np.array(Image.open(out / "photo.jpg")).astype(int) - before)[60:].max() < 8
+
+
+def test_a_transparent_picture_keeps_its_transparency_or_is_filled_where_it_is(fill, pictures, tmp_path):
+    rgb = np.array(Image.open(pictures / "0.png"))
+    alpha = np.full([40, 48], 255, np.uint8)
+    alpha[:10, :10], alpha[10:12] = 0, 90
+    Image.fromarray(np.dstack([rgb, alpha])).save(tmp_path / "a.png")
+    out = fill("--box", "20,20,9,9", source=tmp_path / "a.png")
+    assert np.array_equal(np.array(Image.open(out / "a.png"))[..., 3], alpha)
+    fill("--mask_alpha", source=tmp_path / "a.png")
+    assert Image.open(out / "a.png").mode == "RGB" and known(out, "a.png", alpha < 255, rgb)
+    with pytest.raises(InputError, match="JPEG holds no transparency"):
+        fill("--box", "20,20,9,9", "--format", "jpeg", source=tmp_path / "a.png")
+    with pytest.raises(InputError, match="transparent pixels in the picture, got none"):
+        fill("--mask_alpha", source=pictures / "0.png")
+
+
+def test_every_way_of_marking_gives_the_same_result(fill, pictures, mask_file, tmp_path, capsys):
+    hole, copy = read(mask_file)[..., 0] == 255, np.array(Image.open(pictures / "0.png"))
+    Image.open(mask_file).resize((24, 20), Image.Resampling.NEAREST).save(tmp_path / "half.png")
+    copy[hole] = 255, 0, 255
+    Image.fromarray(copy).save(tmp_path / "painted.png")
+    ways = [
+        ("--mask", mask_file),
+        ("--box", "10,8,24,16"),
+        ("--polygon", "10,8", "33,8", "33,23", "10,23"),
+        ("--mask", tmp_path / "painted.png", "--mask_colour", "magenta"),
+        ("--mask", tmp_path / "half.png"),
+    ]
+    results = [read(fill(*way, source=pictures / "0.png") / "0.png") for way in ways]
+    assert all(np.array_equal(result, results[0]) for result in results)
+    assert f"note: 0: {tmp_path}/half.png brought from 24x20 to 48x40" in capsys.readouterr().err
+    grown = read(fill(*ways[1], "--dilate", 3, source=pictures / "0.png") / "0.png")
+    assert not np.array_equal(grown[5:8], results[0][5:8]) and np.array_equal(grown[:5], results[0][:5])
+
+
+def test_what_is_there_already_is_passed_over(fill, pictures, mask_file, capsys):
+    out = fill("--mask", mask_file)
+    (out / "1.png").unlink()
+    (out / "2.png").write_bytes(b"somebody's own")
+    kept = contents(out)
+    fill("--mask", mask_file, "--skip_existing")
+    assert "1 filled, 3 there already" in capsys.readouterr().out
+    assert {path: content for path, content in contents(out).items() if path in kept and path.suffix} == {
+        path: content for path, content in kept.items() if path.suffix
+    } and (out / "1.png").is_file()
+    fill("--mask", mask_file, "--skip_existing", "--weights", "nowhere")
+    assert "0 filled, 4 there already" in capsys.readouterr().out
+
+
+def test_a_generated_hole_is_the_same_whatever_is_passed_over(fill, pictures):
+    first = contents(fill())
+    (pictures.parent / "out" / "2.png").unlink()
+    assert contents(fill("--skip_existing")) == first
+
+
+def test_those_that_failed_are_listed_also_where_the_run_is_stopped(fill, pictures, mask_file, monkeypatch, capsys):
+    (pictures / "0.png").write_bytes(b"not a picture")
+
+    def full(path, *_):
+        raise OSError(28, "No space left on device", str(path))
+
+    monkeypatch.setattr(script, "write_photograph", full)
+    with pytest.raises(OSError, match="No space"):
+        fill("--mask", mask_file)
+    [line] = [line for line in capsys.readouterr().err.splitlines() if line.startswith("failed: ")]
+    assert "0.png" in line and shown(pictures.parent / "out") == []
+
+
+def test_a_picture_that_the_format_cannot_hold_leaves_nothing_and_the_others_are_filled(fill, pictures, tmp_path):
+    Image.open(pictures / "0.png").convert("RGBA").resize((48, 40)).save(pictures / "4.png")
+    alpha = Image.open(pictures / "4.png")
+    alpha.putalpha(100)
+    alpha.save(pictures / "4.png")
+    with pytest.raises(InputError, match="1 of 5 pictures could not be filled"):
+        fill("--format", "jpeg")
+    assert sorted(shown(tmp_path / "out")) == sorted(f"{i}{kind}" for i in range(4) for kind in (".jpg", "_mask.png"))

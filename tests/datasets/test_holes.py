@@ -1,0 +1,184 @@
+"""Where a photograph is filled: each way of marking it finds the same hole, and says what is wrong with it."""
+
+from pathlib import Path
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from datasets.holes import (
+    Marks,
+    alpha_hole,
+    box_hole,
+    colour_hole,
+    find_hole,
+    fit_hole,
+    grow_hole,
+    polygon_hole,
+    read_hole,
+)
+from datasets.images import sample_photo
+from datasets.photographs import Photograph
+from errors import InputError
+
+HEIGHT, WIDTH = 40, 60
+
+
+@pytest.fixture
+def photograph():
+    return Photograph(np.ascontiguousarray(sample_photo("chelsea")[100 : 100 + HEIGHT, 100 : 100 + WIDTH]))
+
+
+@pytest.fixture
+def hole():
+    hole = np.zeros([HEIGHT, WIDTH], bool)
+    hole[10:25, 20:50] = True
+    return hole
+
+
+def painted(hole, kind):
+    """A mask file's picture with that hole white."""
+    levels = (hole * 255).astype(np.uint8)
+    if kind == "layer":  # white strokes on nothing
+        return Image.fromarray(np.dstack([levels.repeat(3).reshape(*hole.shape, 3) * 0 + 255, levels]))
+    if kind == "16":
+        return Image.fromarray(levels.astype(np.uint16) * 257)
+    if kind == "LA":
+        return Image.fromarray(levels).convert("LA")
+    return Image.fromarray(levels).convert(kind)
+
+
+@pytest.mark.parametrize("kind", ["1", "L", "LA", "P", "RGB", "RGBA", "16", "layer"])
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_masks_of_any_common_kind_are_read(tmp_path, hole, kind, suffix):
+    painted(hole, kind).save(tmp_path / f"a.{suffix}")
+    assert np.array_equal(read_hole(tmp_path / f"a.{suffix}"), hole)
+    if kind != "layer":
+        assert np.array_equal(read_hole(tmp_path / f"a.{suffix}", white=False), ~hole)
+
+
+def test_a_black_layer_is_a_hole_that_is_black(tmp_path, hole):
+    Image.fromarray(np.dstack([np.zeros([HEIGHT, WIDTH, 3], np.uint8), (hole * 255).astype(np.uint8)])).save(
+        tmp_path / "a.png"
+    )
+    assert np.array_equal(read_hole(tmp_path / "a.png", white=False), hole)
+
+
+@pytest.mark.parametrize("name", ["mask.jpg", "mask.webp", "mask.bmp"])
+def test_masks_in_lossy_files_are_read(tmp_path, hole, name):
+    painted(hole, "L").save(tmp_path / name)
+    assert np.mean(read_hole(tmp_path / name) != hole) < 0.01
+
+
+def test_photographs_and_masks_of_0_and_1_are_no_masks(tmp_path, hole, photograph):
+    Image.fromarray(photograph.pixels).save(tmp_path / "photo.png")
+    Image.fromarray(hole.astype(np.uint8)).save(tmp_path / "ones.png")
+    for name, told in (("photo.png", "colour|grey"), ("ones.png", "multiply it by 255")):
+        with pytest.raises(InputError, match=told):
+            read_hole(tmp_path / name)
+
+
+def test_every_way_of_marking_finds_the_same_hole(tmp_path, photograph, hole):
+    painted(hole, "L").save(tmp_path / "mask.png")
+    copy = photograph.pixels.copy()
+    copy[hole] = 255, 0, 255
+    Image.fromarray(copy).save(tmp_path / "painted.png")
+    alpha = np.where(hole, 100, 255).astype(np.uint8)
+    Image.fromarray(np.dstack([photograph.pixels, alpha])).save(tmp_path / "erased.png")
+    ways = [
+        (photograph, Marks(file=tmp_path / "mask.png")),
+        (photograph, Marks(file=tmp_path / "painted.png", colour=(255, 0, 255))),
+        (Photograph(copy), Marks(colour=(255, 0, 255))),
+        (photograph, Marks(file=tmp_path / "erased.png", alpha=True)),
+        (Photograph(photograph.pixels, alpha), Marks(alpha=True)),
+        (photograph, Marks(boxes=[(20, 10, 30, 15)])),
+        (photograph, Marks(boxes=[(20, 10, 10, 15), (30, 10, 20, 15)])),
+        (photograph, Marks(polygons=[[(20, 10), (49, 10), (49, 24), (20, 24)]])),
+        (photograph, Marks(file=tmp_path / "mask.png", boxes=[(25, 12, 2, 2)])),
+    ]
+    for picture, marks in ways:
+        found, notes = find_hole(picture, marks)
+        assert np.array_equal(found, hole) and notes == [], marks
+        assert not marks.is_empty
+
+
+def test_marks_are_joined_and_grown_together(photograph):
+    boxes = [(0, 0, 3, 3), (50, 30, 10, 10)]
+    found, _ = find_hole(photograph, Marks(boxes=boxes, polygons=[[(30, 5), (40, 5), (35, 12)]], dilate=2))
+    parts = [box_hole(box, HEIGHT, WIDTH) for box in boxes]
+    parts.append(polygon_hole([(30, 5), (40, 5), (35, 12)], HEIGHT, WIDTH))
+    assert np.array_equal(found, grow_hole(np.logical_or.reduce(parts), 2))
+
+
+@given(st.integers(1, 6), st.integers(0, 2**32 - 1))
+def test_growing_takes_all_within_so_many_pixels(by, seed):
+    hole = np.random.default_rng(seed).random([17, 23]) < 0.02
+    rows, columns = np.nonzero(hole)
+    y, x = np.mgrid[:17, :23]
+    near = ((y[..., None] - rows) ** 2 + (x[..., None] - columns) ** 2 <= by**2).any(axis=-1)
+    assert np.array_equal(grow_hole(hole, by), near)
+
+
+def test_growing_by_nothing_is_nothing(hole):
+    assert np.array_equal(grow_hole(hole, 0), hole) and not grow_hole(np.zeros([5, 5], bool), 9).any()
+
+
+def test_boxes_and_polygons_end_with_the_picture_and_are_refused_beside_it():
+    assert np.array_equal(np.argwhere(box_hole((4, 3, 999999, 9), 5, 6)), [[3, 4], [3, 5], [4, 4], [4, 5]])
+    assert polygon_hole([(3, 0), (999999, 0), (3, 999999)], 5, 6).sum() == 15
+    for find in (
+        lambda: box_hole((6, 0, 2, 2), 5, 6),
+        lambda: polygon_hole([(9, 9), (12, 9), (9, 12)], 5, 6),
+    ):
+        with pytest.raises(InputError, match="expected pixels of the picture, which is 6x5"):
+            find()
+    with pytest.raises(InputError, match="three corners or more, got 2"):
+        polygon_hole([(0, 0), (3, 3)], 5, 6)
+
+
+def test_a_colour_is_found_through_jpeg(tmp_path, photograph, hole):
+    copy = photograph.pixels.copy()
+    copy[hole] = 0, 255, 0
+    Image.fromarray(copy).save(tmp_path / "painted.jpg", quality=90)
+    found, _ = find_hole(photograph, Marks(file=tmp_path / "painted.jpg", colour=(0, 255, 0)))
+    inside = cv2.erode(hole.astype(np.uint8), np.ones([5, 5])) > 0
+    assert found[inside].all() and not found[~hole].any()
+
+
+def test_a_colour_or_transparency_that_is_not_there_is_refused(photograph):
+    with pytest.raises(InputError, match="painted in #ff00ff in the picture, got none; paint with a hard brush"):
+        colour_hole(photograph.pixels, (255, 0, 255))
+    with pytest.raises(InputError, match=r"transparent pixels in x\.png, got none; erase"):
+        alpha_hole(photograph, "x.png")
+
+
+@given(st.integers(1, 400), st.integers(1, 400), st.sampled_from([1 / 3, 0.5, 2 / 3, 1.7, 2, 4]))
+def test_a_mask_of_the_same_aspect_ratio_is_taken_in_any_size(height, width, scale):
+    photograph = Photograph(np.zeros([height, width, 3], np.uint8))
+    size = max(round(height * scale), 1), max(round(width * scale), 1)
+    exact = abs(size[0] * width - size[1] * height) <= 0.02 * size[0] * width
+    mask = np.ones(size, bool)
+    if exact:
+        fitted, notes = fit_hole(mask, photograph, "m.png")
+        assert fitted.shape == (height, width) and fitted.all()
+        assert notes == (
+            [] if size == (height, width) else [f"m.png brought from {size[1]}x{size[0]} to {width}x{height}"]
+        )
+
+
+@pytest.mark.parametrize(
+    ("size", "told"), [((40, 40), "crop or paint it"), ((60, 40), "lies on its side"), ((40, 64), "crop or paint it")]
+)
+def test_a_mask_of_another_aspect_ratio_is_refused(photograph, size, told):
+    with pytest.raises(InputError, match=f"m.png: expected a mask of the picture's size 60x40.*{told}"):
+        fit_hole(np.ones(size, bool), photograph, "m.png")
+
+
+def test_marks_say_what_they_are():
+    file = Path("a.png")
+    assert Marks().is_empty and Marks(dilate=3).is_empty and not Marks(colour=(0, 0, 0)).is_empty
+    assert Marks(file=file).is_mask_file and not Marks(file=file, alpha=True).is_mask_file
+    assert Marks(alpha=True).opens_transparency and not Marks(file=file, alpha=True).opens_transparency

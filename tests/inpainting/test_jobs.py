@@ -1,0 +1,79 @@
+"""What is filled, where, and what results are called."""
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from datasets.holes import Marks
+from datasets.photographs import Encoding, Photograph
+from errors import InputError
+from inpainting.jobs import photograph_jobs, sample_jobs, with_marks
+
+
+@pytest.fixture
+def folder(tmp_path):
+    (tmp_path / "photos" / "sub").mkdir(parents=True)
+    for name in ("a.png", "a.jpg", "B.JPEG", "sub/c.tif", "d.webp"):
+        Image.new("RGB", (8, 6)).save(tmp_path / "photos" / name)
+    Image.new("RGB", (8, 6)).save(tmp_path / "photos" / "e.png", "JPEG")
+    return tmp_path / "photos"
+
+
+@pytest.mark.parametrize(
+    ("how", "files"),
+    [
+        ((None, False), ["B.JPEG", "a.jpg", "a.png", "d.webp", "e.jpg", "sub/c.tif"]),
+        ((None, True), ["B.png", "a.jpg.png", "a.png", "d.png", "e.png", "sub/c.tif"]),
+        (("png", False), ["B.png", "a.jpg.png", "a.png.png", "d.png", "e.png", "sub/c.png"]),
+        (("jpeg", False), ["B.jpg", "a.jpg.jpg", "a.png.jpg", "d.jpg", "e.jpg", "sub/c.jpg"]),
+        (("tiff", True), ["B.tif", "a.jpg.tif", "a.png.tif", "d.tif", "e.tif", "sub/c.tif"]),
+    ],
+)
+def test_results_have_the_pictures_names_and_their_own_suffixes(folder, how, files):
+    jobs = photograph_jobs(folder, *how)
+    assert sorted(job.file for job in jobs) == files
+    assert all(job.read().size == (6, 8) for job in jobs)
+
+
+def test_holes_are_marked_or_generated(folder):
+    jobs = photograph_jobs(folder)
+    photograph = Photograph(np.zeros([64, 48, 3], np.uint8))
+    generated = with_marks(jobs, Marks(), seed=3)
+    first, second = (job.hole(photograph)[0] for job in generated[:2])
+    assert all(job.is_generated for job in generated)
+    assert 0.1 < first.mean() <= 0.2 < second.mean() <= 0.3
+    assert np.array_equal(first, with_marks(jobs, Marks(), seed=3)[0].hole(photograph)[0])
+    grown = with_marks(jobs, Marks(dilate=2), seed=3)[0].hole(photograph)[0]
+    assert grown[first].all() and grown.sum() > first.sum()
+    marked = with_marks(jobs, Marks(boxes=[(1, 2, 3, 4)]))
+    assert not any(job.is_generated for job in marked) and marked[4].hole(photograph)[0].sum() == 12
+
+
+def test_masks_are_found_by_name_at_every_depth(folder, tmp_path):
+    masks = tmp_path / "masks"
+    for name in ("a.png.png", "a.jpg.png", "B.webp", "d.bmp", "e.png", "sub/c.jpg"):
+        (masks / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 6)).save(masks / name)
+    jobs = with_marks(photograph_jobs(folder), Marks(file=masks))
+    assert {job.name: job.marks.file.relative_to(masks).as_posix() for job in jobs} == {
+        "a.png": "a.png.png",
+        "a.jpg": "a.jpg.png",
+        "B": "B.webp",
+        "d": "d.bmp",
+        "e": "e.png",
+        "sub/c": "sub/c.jpg",
+    }
+    (masks / "d.bmp").unlink()
+    with pytest.raises(InputError, match=r"expected .*masks/d\.png, a mask with the picture's name"):
+        with_marks(photograph_jobs(folder), Marks(file=masks))
+
+
+def test_a_list_of_masks_is_refused(folder, tmp_path):
+    (tmp_path / "list.txt").write_text("photos/a.png\nphotos/a.jpg\n")
+    with pytest.raises(InputError, match="expected one mask or a folder of them, got a list of 2"):
+        with_marks(photograph_jobs(folder), Marks(file=tmp_path / "list.txt"))
+
+
+def test_samples_are_png_unless_asked_otherwise():
+    assert [job.file for job in sample_jobs()] == ["face.png", "coffee.png", "chelsea.png"]
+    assert sample_jobs("jpeg")[0].encoding == Encoding("jpeg", lossless=False)

@@ -1,0 +1,50 @@
+"""A photograph filled: what is known stays, and what is not shown to the network is not."""
+
+import numpy as np
+import pytest
+
+from datasets.photographs import Encoding, Photograph
+from inpainting.photographs import fill_photograph
+
+
+@pytest.fixture
+def photograph():
+    pixels = np.random.default_rng(0).integers(0, 256, [20, 30, 3], np.uint8)
+    return Photograph(pixels, icc=b"profile", exif=b"Exif", encoding=Encoding("webp"))
+
+
+def test_known_pixels_and_all_else_are_kept(photograph):
+    hole = np.zeros([20, 30], bool)
+    hole[5:9, 7:20] = True
+    result = fill_photograph(lambda picture, hole: np.where(hole[..., None], 255 - picture, picture), photograph, hole)
+    assert np.array_equal(result.pixels[~hole], photograph.pixels[~hole])
+    assert np.array_equal(result.pixels[hole], 255 - photograph.pixels[hole])
+    assert (result.icc, result.exif, result.encoding) == (b"profile", b"Exif", Encoding("webp"))
+
+
+def test_what_is_under_transparency_is_not_shown_and_not_changed(photograph):
+    alpha = np.full([20, 30], 255, np.uint8)
+    alpha[:, :8], alpha[:, 8:10] = 0, 128
+    hole = np.zeros([20, 30], bool)
+    hole[5:9, 6:20] = True
+    shown = []
+
+    def fill(picture, unseen):
+        shown.append(unseen)
+        return np.where(unseen[..., None], 7, picture).astype(np.uint8)
+
+    result = fill_photograph(fill, Photograph(photograph.pixels, alpha), hole)
+    assert np.array_equal(shown[0], hole | (alpha == 0))
+    assert (result.pixels[hole] == 7).all() and np.array_equal(result.pixels[~hole], photograph.pixels[~hole])
+    assert np.array_equal(result.alpha, alpha)
+
+
+def test_grey_is_filled_with_grey(photograph):
+    grey = Photograph(photograph.pixels[..., :1].repeat(3, axis=2), grey=True)
+    hole = np.zeros([20, 30], bool)
+    hole[5:9, 6:20] = True
+    colours = [(255, 255, 255), (255, 0, 0), (0, 255, 0), (0, 0, 255)]
+    for colour, light in zip(colours, (255, 76, 150, 29), strict=True):
+        result = fill_photograph(lambda p, h, c=colour: np.where(h[..., None], np.uint8(c), p), grey, hole)
+        assert (result.pixels[hole] == light).all()
+        assert np.array_equal(result.pixels[~hole], grey.pixels[~hole])
