@@ -2,13 +2,17 @@
 
 Everything that a user can get wrong (a path, a picture, an option, a weights file) is raised as ``InputError`` where
 it is noticed, with what was expected, what came instead and what to do. The scripts call ``run_cleanly(main)``, which
-prints that line and leaves with a status other than zero. A bug is anything else, and keeps its traceback.
+prints that line and leaves with a status other than zero; so it does with what the system refuses (files, memory) and
+with signals that end the process. A bug is anything else, and keeps its traceback.
 """
 
+import contextlib
 import errno
+import os
 import re
+import signal
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 
 # What moves a terminal's cursor, recolours it or turns the reading direction: C0, C1, line separators, bidirectional.
 _CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
@@ -16,6 +20,32 @@ _CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2
 
 class InputError(ValueError):
     """A mistake of the user's; the message is one line: expected, got, remedy."""
+
+
+class Terminated(BaseException):
+    """The process was asked to end by a signal: what is being written is cleaned up on the way out."""
+
+    def __init__(self, signum: int):
+        super().__init__(f"ended by {signal.Signals(signum).name}")
+        self.signum = signum
+
+
+@contextlib.contextmanager
+def naming(option: str) -> Iterator[None]:
+    """What is wrong with an option's files is told with the option's name.
+
+    Example:
+        >>> with naming("--input"):
+        ...     raise InputError("no such file")
+        Traceback (most recent call last):
+        errors.InputError: --input: no such file
+    """
+    try:
+        yield
+    except InputError as error:
+        if str(error).startswith(option):
+            raise
+        raise type(error)(f"{option}: {error}") from None
 
 
 def one_line(text: object, limit: int | None = None) -> str:
@@ -43,21 +73,81 @@ def describe_os_error(error: OSError) -> str:
     return f"{error.strerror or error}{where}" + (f": {remedy}" if remedy else "")
 
 
-def run_cleanly(main: Callable[[], None]) -> None:
-    """Call ``main`` and turn a mistake of the user's into one line on stderr.
+_OUT_OF_MEMORY = re.compile("out of memory|insufficient memory|bad_alloc|cannot allocate memory", re.IGNORECASE)
 
-    Exit status: 2 for an ``InputError``, 1 for an error of the operating system, 130 for Ctrl-C.
+
+def is_out_of_memory(error: BaseException) -> bool:
+    """Whether there was too little memory: Python's own error, OpenCV's, or one of Paddle's.
+
+    Example:
+        >>> is_out_of_memory(MemoryError()), is_out_of_memory(ValueError("shapes"))
+        (True, False)
     """
+    if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
+        return True
+    return type(error).__name__ in ("error", "RuntimeError") and _OUT_OF_MEMORY.search(str(error)) is not None
+
+
+def run_cleanly(main: Callable[[], None]) -> None:
+    """Call ``main`` and turn a mistake of the user's, or what the system refuses, into one line on stderr.
+
+    Exit status: 2 for an ``InputError``, 1 for an error of the operating system or too little memory, 130 for Ctrl-C,
+    128 + number for another signal, and for a reader of the output that went away (as in ``| head``) as for SIGPIPE.
+    """
+    _write_any_name()
     try:
-        main()
+        with _ended_by_signals():
+            main()
+            sys.stdout.flush()
     except InputError as error:
         sys.exit(_tell(f"error: {error}", status=2))
-    except OSError as error:
-        sys.exit(_tell(f"error: {describe_os_error(error)}", status=1))
+    except BrokenPipeError:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains when it flushes at its end
+        sys.exit(128 + signal.SIGPIPE)
     except KeyboardInterrupt:
         sys.exit(_tell("interrupted", status=130))
+    except Terminated as ended:
+        sys.exit(_tell(str(ended), status=128 + ended.signum))
+    except Exception as error:
+        if is_out_of_memory(error):
+            sys.exit(_tell(f"error: {LITTLE_MEMORY}", status=1))
+        if not isinstance(error, OSError):
+            raise
+        sys.exit(_tell(f"error: {describe_os_error(error)}", status=1))
+
+
+LITTLE_MEMORY = (
+    "expected more memory than the system could give: close other programs, or take smaller pictures, batches or "
+    "networks"
+)
 
 
 def _tell(line: str, status: int) -> int:
     print(one_line(line), file=sys.stderr)
     return status
+
+
+def _write_any_name() -> None:
+    """A file's name that the terminal has no letters for is written with escapes; it ends no work."""
+    for stream in (sys.stdout, sys.stderr):
+        if hasattr(stream, "reconfigure"):
+            stream.reconfigure(errors="backslashreplace")
+
+
+@contextlib.contextmanager
+def _ended_by_signals() -> Iterator[None]:
+    """While it lasts SIGTERM and SIGHUP raise ``Terminated``, unless someone else has taken them (nohup, a test)."""
+    signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
+    ours = [signum for signum in signals if signal.getsignal(signum) is signal.SIG_DFL]
+
+    def end(signum: int, _frame) -> None:
+        signal.signal(signum, signal.SIG_IGN)  # a second one does not disturb the cleaning up
+        raise Terminated(signum)
+
+    for signum in ours:
+        signal.signal(signum, end)
+    try:
+        yield
+    finally:
+        for signum in ours:
+            signal.signal(signum, signal.SIG_DFL)

@@ -4,6 +4,9 @@ Pictures and masks travel as uint8, a quarter of float32's bytes, and become flo
 they go through shared memory where there is room for all that are on the way. Containers often have little
 (Docker's default is 64 MiB), and to write past its end kills a reader, so that there they go through pipes, which
 take somewhat longer.
+
+What a dataset raises is carried through as a batch of its own and raised again in the trainer: left to Paddle it would
+print the stack of every process, or, with no readers beside the trainer, have it wait for ever.
 """
 
 import ctypes
@@ -11,14 +14,18 @@ import logging
 import os
 import signal
 import sys
+import traceback
 from collections.abc import Iterator
 
+import numpy as np
 import paddle
 from paddle.io import DataLoader
+from paddle.io.dataloader.collate import default_collate_fn
 
 from datasets.inpainting import InpaintingDataset, StreamBatchSampler
 from engine import distributed
 from engine.task import Batch
+from errors import InputError, is_out_of_memory
 
 log = logging.getLogger("paddle_pconv")
 
@@ -34,24 +41,78 @@ def read_batches(dataset: InpaintingDataset, sampler: StreamBatchSampler, num_wo
 
     Args:
         num_workers: processes that read; 0 reads here.
+    Raises:
+        InputError, MemoryError: what the dataset raised; anything else as a RuntimeError with its traceback.
+        ChildProcessError: a reader was killed.
     """
     needed = shared_memory_needed(sampler.batch_size * dataset.bytes_per_sample, num_workers, distributed.local_size())
     if problem := lack_of_shared_memory(needed, free_shared_memory()):
         log.warning(problem) if distributed.is_first() else None
     loader = DataLoader(
-        dataset,
+        _Carrying(dataset),
         batch_sampler=sampler,
         num_workers=num_workers,
         prefetch_factor=PREFETCH,
+        collate_fn=_batch_or_error,
         use_shared_memory=problem is None,
         worker_init_fn=_live_as_long_as_the_trainer,
     )
     batches = iter(loader)
     try:
-        for gt, mask in batches:
+        for gt, mask in _while_readers_live(batches):
+            _raise_what_came(gt)
             yield to_unit_range(gt), mask.astype("float32")
     finally:
         batches._try_shutdown_all()  # else readers that are still at work make noise when the process ends
+
+
+class _Carrying(paddle.io.Dataset):
+    """A dataset whose exceptions are items: the class that the trainer raises, and what it says."""
+
+    def __init__(self, dataset: InpaintingDataset):
+        super().__init__()
+        self.dataset = dataset
+
+    def __len__(self) -> int:
+        return len(self.dataset)
+
+    def __getitem__(self, position: int) -> tuple:
+        try:
+            return self.dataset[position]
+        except InputError as error:
+            return InputError, str(error)
+        except Exception as error:
+            return (MemoryError if is_out_of_memory(error) else RuntimeError), traceback.format_exc()
+
+
+_RAISED = (InputError, MemoryError, RuntimeError)
+
+
+def _batch_or_error(items: list[tuple]) -> list[np.ndarray]:
+    """A batch of the items; or, of the first exception among them, its number in ``_RAISED`` and its words as bytes."""
+    failed = next((item for item in items if isinstance(item[0], type)), None)
+    if failed is None:
+        return default_collate_fn(items)
+    words = bytes([_RAISED.index(failed[0])]) + failed[1].encode("utf-8", "surrogateescape")
+    return [np.frombuffer(words, np.uint8), np.zeros([1], np.uint8)]
+
+
+def _raise_what_came(gt: paddle.Tensor) -> None:
+    if gt.ndim == 1:  # a batch has four
+        words = gt.numpy().tobytes()
+        raise _RAISED[words[0]](words[1:].decode("utf-8", "surrogateescape"))
+
+
+def _while_readers_live(batches: Iterator) -> Iterator:
+    try:
+        yield from batches
+    except (RuntimeError, SystemError) as error:  # which one depends on whether Paddle notices it here or in a thread
+        if not any(words in str(error) for words in ("unexpectedly", "queue is killed")):
+            raise
+        raise ChildProcessError(
+            "expected the processes that read pictures to live, but one was killed (out of memory?): go on with "
+            "--resume auto and fewer --num_workers"
+        ) from None
 
 
 def to_unit_range(levels: paddle.Tensor) -> paddle.Tensor:

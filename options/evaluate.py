@@ -9,7 +9,6 @@ from options.shared import Parser, add_device_options, add_scales_option, check_
 
 METHOD_NAMES = ("telea", "navier_stokes", "biharmonic", "mean")
 PROTOCOLS = ("composite", "raw")
-SMALLEST, LARGEST = 11, 8192  # pixels: SSIM's window, and what memory holds
 SAMPLE_SIZE = 128  # pixels: sample photos have many sizes, and the shipped models were trained small
 
 
@@ -74,8 +73,6 @@ def parse_evaluate(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _check(options: argparse.Namespace) -> None:
-    if options.size is not None and not SMALLEST <= options.size <= LARGEST:
-        raise InputError(f"--size: expected {SMALLEST} to {LARGEST} pixels, got {options.size}")
     if options.method and options.protocol == "raw":
         raise InputError(
             f"--protocol raw measures a network's whole output, which {options.method} has not: leave it out"

@@ -10,15 +10,18 @@ import difflib
 import io
 import math
 import os
+import signal
 import sys
+import threading
 import warnings
 import zlib  # noqa: F401  Paddle 2.6 brings a zlib of its own, which crashes Python's unless that was loaded before
 from pathlib import Path
 
 import yaml
 
-from errors import InputError, one_line
+from errors import InputError, describe_os_error, one_line
 from files import read_text
+from options.bounds import beyond
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_PRESET = 64 << 10  # bytes
@@ -51,6 +54,9 @@ class Parser(argparse.ArgumentParser):
             word = unknown[0].partition("=")[0]
             close = difflib.get_close_matches(word, self._option_string_actions, 1)
             self.error(f"no such option: {one_line(word, 80)}" + (f"; did you mean {close[0]}?" if close else ""))
+        for action in self._actions:
+            if problem := _unfit(action.dest, getattr(options, action.dest, None)):
+                self.error(f"argument {'/'.join(action.option_strings) or action.dest}: {problem}")
         return options
 
     def parse_value(self, key: str, text: str, source: str) -> object:
@@ -60,6 +66,16 @@ class Parser(argparse.ArgumentParser):
             return getattr(self.parse_args([f"--{key}={text}"]), key)
         finally:
             self.source = None
+
+
+def _unfit(name: str, value: object) -> str | None:
+    """What is wrong with an option's value, whatever command it is of; None where nothing is."""
+    texts = [text for text in (value if isinstance(value, list) else [value]) if isinstance(text, str)]
+    if any(not text.strip() for text in texts):
+        return "expected a value, got nothing; give one, or leave the option out"
+    if any("\0" in text for text in texts):
+        return f"expected a name, got a zero byte in {one_line(texts[0], 80)!r}"
+    return beyond(name, value)
 
 
 def positive_int(text: str) -> int:
@@ -148,6 +164,7 @@ def setup_device(device: str = "auto", threads: int | None = None) -> None:
     with contextlib.redirect_stderr(io.StringIO()):  # Paddle prints a warning about the threads, which are meant
         import paddle
 
+    _take_signals_back()
     gpu = paddle.is_compiled_with_cuda() and paddle.device.cuda.device_count() > 0
     if device == "gpu" and not gpu:
         build = "a build for CPU" if not paddle.is_compiled_with_cuda() else "no CUDA device"
@@ -156,6 +173,14 @@ def setup_device(device: str = "auto", threads: int | None = None) -> None:
             "install paddlepaddle-gpu on a machine with one, or use --device cpu"
         )
     paddle.set_device("gpu" if gpu and device != "cpu" else "cpu")
+
+
+def _take_signals_back() -> None:
+    """Paddle takes some when it is imported, and prints the stack of its own functions when a process is ended."""
+    for name in ("SIGTERM", "SIGHUP"):
+        signum = getattr(signal, name, None)
+        if signum and threading.current_thread() is threading.main_thread() and signal.getsignal(signum) is not None:
+            signal.signal(signum, signal.getsignal(signum))
 
 
 def _speed_up_amd_processors() -> None:
@@ -238,7 +263,10 @@ def _as_typed(value: yaml.ScalarNode) -> str | None:
 
 def check_folder(option: str, folder: Path) -> None:
     """Refuse a folder that cannot be written, there or still to be made."""
-    existing = next(path for path in (folder, *folder.parents) if path.exists())
+    try:
+        existing = next(path for path in (folder, *folder.parents) if path.exists())
+    except OSError as error:  # a name that is too long, a link that leads to itself
+        raise InputError(f"{option}: {describe_os_error(error)}; choose another place") from None
     if not existing.is_dir():
         raise InputError(f"{option}: {existing} is a file, not a folder: choose another place")
     if not os.access(existing, os.W_OK):

@@ -23,7 +23,7 @@ PARSERS = {
     ("eval.py",): options.parse_evaluate,
     ("-m", "tools.generate_masks"): generate_masks.build_parser().parse_args,
     ("-m", "tools.convert_weights"): convert_weights.build_parser().parse_args,
-    ("-m", "tools.benchmark"): benchmark.parse_options,
+    ("-m", "tools.benchmark"): benchmark.build_parser().parse_args,
 }
 
 

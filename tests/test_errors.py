@@ -1,10 +1,17 @@
 """The scripts' way of telling mistakes."""
 
+import errno
+import os
+import signal
 import subprocess
 import sys
 from pathlib import Path
 
+import cv2
+import numpy as np
 import pytest
+
+from errors import InputError, Terminated, naming, run_cleanly
 
 ROOT = Path(__file__).resolve().parent.parent
 
@@ -38,3 +45,98 @@ def test_a_mistake_is_one_line_with_a_status_and_no_traceback(command, tmp_path)
     *notes, last = result.stderr.splitlines()
     assert last.startswith("error: ") and len(notes) <= 1 and "Traceback" not in result.stderr, result.stderr
     assert not (tmp_path / "logs").exists()
+
+
+def raising(error):
+    def main():
+        raise error
+
+    return main
+
+
+def opencv_without_memory():
+    cv2.copyMakeBorder(np.zeros([1, 1], np.uint8), 0, 2**31 - 2, 0, 2**31 - 2, cv2.BORDER_CONSTANT)
+
+
+@pytest.mark.parametrize(
+    ("main", "status", "words"),
+    [
+        (raising(InputError("expected\na, got b")), 2, "error: expected a, got b"),
+        (raising(FileNotFoundError(errno.ENOENT, "No such file", "a.txt")), 1, "error: No such file (a.txt)"),
+        (raising(OSError(errno.ENAMETOOLONG, "File name too long", "b")), 1, "error: File name too long (b)"),
+        (raising(OSError(errno.ELOOP, "Too many links", "c")), 1, "error: Too many links (c)"),
+        (raising(MemoryError()), 1, "error: expected more memory"),
+        (raising(OSError(errno.ENOMEM, "Cannot allocate")), 1, "error: expected more memory"),
+        (
+            raising(RuntimeError("ResourceExhaustedError:\n\nOut of memory error on CPU")),
+            1,
+            "error: expected more memory",
+        ),
+        (opencv_without_memory, 1, "error: expected more memory"),
+        (lambda: np.empty([2**20, 2**23]), 1, "error: expected more memory"),
+        (raising(KeyboardInterrupt()), 130, "interrupted"),
+        (raising(Terminated(signal.SIGTERM)), 143, "ended by SIGTERM"),
+        (raising(ChildProcessError("a worker was killed")), 1, "error: a worker was killed"),
+    ],
+)
+def test_what_the_user_or_the_system_did_is_one_line_with_a_status(main, status, words, capsys):
+    with pytest.raises(SystemExit) as caught:
+        run_cleanly(main)
+    err = capsys.readouterr().err
+    assert caught.value.code == status and err.startswith(words) and err.count("\n") == 1
+
+
+@pytest.mark.parametrize("error", [RuntimeError("shapes differ"), ValueError("x"), TypeError("y")])
+def test_a_bug_keeps_its_traceback(error):
+    with pytest.raises(type(error), match=str(error)):
+        run_cleanly(raising(error))
+
+
+def test_signals_end_the_work_in_one_line_and_what_is_being_written_is_cleaned_up(tmp_path, capsys):
+    def main():
+        try:
+            os.kill(os.getpid(), signal.SIGTERM)
+            signal.pause()
+        finally:
+            (tmp_path / "cleaned").touch()
+
+    with pytest.raises(SystemExit, match="143"):
+        run_cleanly(main)
+    assert capsys.readouterr().err == "ended by SIGTERM\n" and (tmp_path / "cleaned").exists()
+    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
+
+
+def test_signals_that_someone_else_has_taken_stay_theirs():
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
+    try:
+        run_cleanly(lambda: os.kill(os.getpid(), signal.SIGHUP))
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+
+
+def test_an_option_is_named_once():
+    with pytest.raises(InputError, match=r"^--a: nothing there$"), naming("--a"), naming("--a"):
+        raise InputError("nothing there")
+
+
+PRINTS = "from errors import run_cleanly; run_cleanly(lambda: print({}))"
+
+
+def run_python(code, **settings):
+    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False, **settings)
+
+
+def test_names_that_the_terminal_has_no_letters_for_are_escaped():
+    done = run_python(PRINTS.format("'папка', '\\udcff'"), env={**os.environ, "PYTHONIOENCODING": "ascii"})
+    assert (done.returncode, done.stderr) == (0, b"") and b"\\u043f" in done.stdout and b"\\udcff" in done.stdout
+
+
+def test_a_reader_of_the_output_that_goes_away_ends_it_quietly():
+    reading, writing = os.pipe()
+    os.close(reading)
+    done = subprocess.run(
+        [sys.executable, "-c", PRINTS.format("'x' * 100_000")], cwd=ROOT, stdout=writing, stderr=subprocess.PIPE
+    )
+    os.close(writing)
+    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")

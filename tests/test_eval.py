@@ -257,9 +257,7 @@ def test_the_report_holds_no_path_of_the_machine(run, data):
         (["--manifest", "{data}/images"], "--manifest.*folder"),
         (["--manifest", "{data}/file"], "columns image,mask"),
         (["--protocol", "raw"], "raw.*telea"),
-        (["--size", "10"], "--size"),
         (["--precision", "bf16"], "--precision bf16.*--method telea"),
-        (["--size", "1000000"], "--size"),
     ],
 )
 def test_what_is_refused_in_one_line_and_leaves_nothing(run, data, arguments, message):
@@ -281,6 +279,8 @@ def test_what_is_refused_in_one_line_and_leaves_nothing(run, data, arguments, me
         ["--method", "magic"],
         ["--limit", "0"],
         ["--size", "-3"],
+        ["--size", "10"],
+        ["--size", "1000000"],
         ["--seed", "-1"],
         ["--weights", "w", "--method", "telea"],
         ["--hole", "red"],

@@ -136,7 +136,6 @@ def test_a_damaged_newest_checkpoint_is_passed_over_and_told(run, pictures, capl
         ("--phase finetune --resume auto", "expected a checkpoint"),
         ("--vgg_weights {0}/mask.png", "truncated or damaged"),
         ("--vgg_weights {0}/nan.npz", "nan.npz: expected finite weights, got NaN or infinity in conv1_1.weight"),
-        ("--depth 11", "depth: expected 1 to 10"),
         ("--sync_norm yes --device cpu", "sync_norm yes: expected a GPU"),
         ("--penalty_weight 5", "--penalty_weight: means nothing to --model pconv_unet"),
         ("--mask_root {0} --hole_shape box", "give one of the two"),

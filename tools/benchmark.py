@@ -59,7 +59,7 @@ WARM_UP = 2  # turns that do not count
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = parse_options(argv)
+    options = build_parser().parse_args(argv)
     setup_device(options.device, options.threads)
     rows = some(BENCHMARKS[options.what](options))
     print(markdown(rows))
@@ -68,7 +68,7 @@ def main(argv: Sequence[str] | None = None) -> None:
             temporary.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=2) + "\n")
 
 
-def parse_options(argv: Sequence[str] | None = None) -> argparse.Namespace:
+def build_parser() -> Parser:
     parser = Parser(prog="python -m tools.benchmark", description=__doc__.splitlines()[0])
     parser.add_argument(
         "what",
@@ -87,7 +87,7 @@ def parse_options(argv: Sequence[str] | None = None) -> argparse.Namespace:
     parser.add_argument("--num_workers", type=count_int, default=2, metavar="N", help="loader, eval: up to so many")
     parser.add_argument("--json", metavar="FILE", help="also write the figures here")
     add_device_options(parser)
-    return parser.parse_args(argv)
+    return parser
 
 
 def sizes(text: str) -> tuple[int, ...]:

@@ -9,7 +9,7 @@ from tqdm import tqdm
 from datasets.mask_generator import MIN_SIDE, generate_box, generate_mask
 from datasets.masks import BUCKET_NAMES, BUCKETS, write_mask
 from errors import InputError, run_cleanly
-from options import Parser
+from options import Parser, check_folder, count_int, positive_int
 
 BORDERS = {"any": None, "N": False, "B": True}
 
@@ -22,15 +22,15 @@ def build_parser() -> argparse.ArgumentParser:
         epilog="example: python -m tools.generate_masks --output data/masks --count 600 --size 256",
     )
     add = parser.add_argument
-    add("--output", required=True, metavar="DIR", type=Path, help="folder to write, new or empty")
-    add("--count", required=True, metavar="N", type=int, help="how many masks")
+    add("--output", required=True, metavar="DIR", help="folder to write, new or empty")
+    add("--count", required=True, metavar="N", type=positive_int, help="how many masks")
     add(
         "--shape",
         default="irregular",
         choices=("irregular", "box"),
         help="box: one rectangle of half the side or a little less, anywhere; --bucket and --border do not apply",
     )
-    add("--size", default=512, metavar="PX", type=int, help="height and width of each mask")
+    add("--size", default=512, metavar="PX", type=positive_int, help="height and width of each mask")
     add(
         "--bucket",
         default="all",
@@ -50,7 +50,7 @@ def build_parser() -> argparse.ArgumentParser:
         choices=("white", "black"),
         help="colour of the hole in the files; give the same to test.py and eval.py",
     )
-    add("--seed", default=0, metavar="N", type=int, help="of the random numbers, 0 or above")
+    add("--seed", default=0, metavar="N", type=count_int, help="of the random numbers")
     return parser
 
 
@@ -70,7 +70,7 @@ def main(arguments: list[str] | None = None) -> None:
     options = build_parser().parse_args(arguments)
     _check(options)
     for index in tqdm(range(options.count), unit="mask"):
-        write_mask(options.output / f"{index:05d}.png", draw_numbered(index, options), options.hole)
+        write_mask(Path(options.output) / f"{index:05d}.png", draw_numbered(index, options), options.hole)
     print(f"{options.count} masks in {options.output}, hole {options.hole}")
 
 
@@ -79,13 +79,10 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError(
             "--shape box: expected no --bucket and no --border, which are of irregular holes; leave them out"
         )
-    for name, least in (("count", 1), ("size", MIN_SIDE), ("seed", 0)):
-        value = getattr(options, name)
-        if value < least:
-            raise InputError(f"expected --{name} of at least {least}, got {value}")
-    output = options.output
-    if output.exists() and not output.is_dir():
-        raise InputError(f"expected a folder for --output, but {output} is a file: choose another name")
+    if options.size < MIN_SIDE:
+        raise InputError(f"--size: expected {MIN_SIDE} pixels or more, got {options.size}")
+    output = Path(options.output)
+    check_folder("--output", output)
     if output.is_dir() and any(output.iterdir()):
         raise InputError(f"expected a new or empty folder for --output, but {output} has files: choose another")
 

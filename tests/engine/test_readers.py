@@ -2,6 +2,7 @@
 
 import logging
 import os
+import signal
 from types import SimpleNamespace
 
 import numpy as np
@@ -11,6 +12,7 @@ import pytest
 from datasets.images import to_float
 from datasets.inpainting import GeneratedMasks, InpaintingDataset, SamplePhotos, StreamBatchSampler
 from engine import readers
+from errors import InputError
 
 SIZE, BATCH = 32, 3
 MIB = 2**20
@@ -106,3 +108,45 @@ def test_what_is_needed_counts_readers_and_processes():
     one = readers.shared_memory_needed(100, num_workers=3)
     assert one >= 100 * (readers.PREFETCH * 3 + 1)  # all that are on the way, and that in the trainer's hands
     assert readers.shared_memory_needed(100, num_workers=3, processes=2) == 2 * one
+
+
+class Gone:
+    """A dataset of which all is gone from the seventh sample on; None: its reader is killed there."""
+
+    bytes_per_sample = 4 * SIZE**2
+
+    def __init__(self, error):
+        self.error = error
+
+    def __len__(self):
+        return 100
+
+    def __getitem__(self, position):
+        if position < 6:
+            return np.zeros([3, SIZE, SIZE], np.uint8), np.zeros([1, SIZE, SIZE], np.uint8)
+        if self.error is None:
+            os.kill(os.getpid(), signal.SIGKILL)
+        raise self.error
+
+
+@pytest.mark.parametrize("num_workers", [0, 1])
+@pytest.mark.parametrize(
+    ("error", "expected", "message"),
+    [
+        (InputError("none can be read: \udcff"), InputError, r"^none can be read: \udcff$"),
+        (MemoryError(), MemoryError, "Traceback"),
+        (ZeroDivisionError("a bug"), RuntimeError, "(?s)Traceback.*ZeroDivisionError: a bug"),
+        (None, ChildProcessError, "one was killed"),
+    ],
+)
+def test_what_a_dataset_raises_is_raised_in_the_trainer_at_once(error, expected, message, num_workers, capfd):
+    if error is None and num_workers == 0:
+        pytest.skip("the trainer itself would be killed")
+    stream = readers.read_batches(Gone(error), StreamBatchSampler(2, 8), num_workers)
+    signal.alarm(60)  # it used to wait for ever
+    try:
+        with pytest.raises(expected, match=message) as caught:
+            assert len(list(stream)) == 3
+    finally:
+        signal.alarm(0)
+    assert type(caught.value) is expected and capfd.readouterr() == ("", "")

@@ -5,12 +5,13 @@ from inpainting.classical import CLASSICAL
 from metrics import evaluator
 from metrics.image_quality import SSIM_WINDOW
 from options import evaluate
+from options.bounds import BOUNDS
 
 
 def test_what_is_offered_is_what_there_is():
     assert set(evaluate.METHOD_NAMES) == set(CLASSICAL)
     assert evaluate.PROTOCOLS == evaluator.PROTOCOLS
-    assert evaluate.SMALLEST == SSIM_WINDOW
+    assert BOUNDS["size"].least == SSIM_WINDOW
 
 
 def test_samples_have_a_size_and_pictures_their_own():

@@ -52,8 +52,20 @@ def test_a_folder_in_use_is_left_alone(tmp_path):
     assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
 
 
-@pytest.mark.parametrize("wrong", [["--count", "0"], ["--count", "1", "--size", "8"], ["--count", "1", "--seed", "-1"]])
-def test_numbers_out_of_range_are_refused(tmp_path, wrong):
-    with pytest.raises(InputError, match="of at least"):
-        main(["--output", str(tmp_path / "masks"), *wrong])
-    assert not (tmp_path / "masks").exists()
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ("--count 0", "argument --count: expected a whole number above 0"),
+        ("--count 1 --size 8", "argument --size: expected 11 to 8192"),
+        ("--count 1 --seed -1", "argument --seed: expected a whole number, 0 or more"),
+    ],
+)
+def test_numbers_out_of_range_are_refused(tmp_path, capsys, wrong, message):
+    with pytest.raises(SystemExit, match="2"):
+        main(["--output", str(tmp_path / "masks"), *wrong.split()])
+    assert message in capsys.readouterr().err and not (tmp_path / "masks").exists()
+
+
+def test_sides_too_short_to_draw_in_are_refused(tmp_path):
+    with pytest.raises(InputError, match="--size: expected 16 pixels or more, got 15"):
+        main(["--output", str(tmp_path / "masks"), "--count", "1", "--size", "15"])
