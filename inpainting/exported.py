@@ -23,7 +23,7 @@ import paddle
 from paddle import inference, nn
 from paddle.static import InputSpec
 
-from errors import InputError
+from errors import InputError, one_line
 from files import is_file, replace_folder, sha256_of, temporary_beside
 from inpainting.checkpoint import EXPORTED_PARAMS, META, library_versions, read_meta
 from models.folding import fold_for_inference
@@ -69,6 +69,7 @@ def export_model(model: nn.Layer, directory: str | os.PathLike, onnx: bool = Fal
             _write_onnx(temporary)
         _write_meta(temporary, {**meta, "model": model.model_name, "options": model.model_options})
         differences = _compare(model, temporary)
+        _refuse_to_replace(directory)  # again: that was a while ago
         replace_folder(temporary, directory)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -337,20 +338,24 @@ def _refuse_to_replace(directory: Path) -> None:
         return
     if not directory.is_dir():
         raise InputError(f"--output: expected a folder, got the file {directory}; choose another name")
-    if other := sorted({path.name for path in directory.iterdir()} - _exported_files(directory)):
+    own = _exported_files(directory)
+    if other := sorted(path.name for path in directory.iterdir() if path.name not in own):
         raise InputError(
-            f"--output: expected a new folder or an earlier export, got {directory} with {other[-1]} in it; "
-            "choose another name"
+            f"--output: expected a new folder or an earlier export, got {directory} with {one_line(other[-1], 80)} in "
+            "it, which is not as an export left it; choose another name, or remove the folder yourself"
         )
 
 
 def _exported_files(directory: Path) -> set[str]:
-    """Names of the files of an export; none where there is no export, as in a training checkpoint."""
+    """Names of an export's files that are as they were written; none where there is no export, as in a checkpoint."""
     try:
         meta = read_meta(directory)
     except InputError:
         return set()
-    return {META, *meta.get("files", {})} if meta.get("format") == FORMAT else set()
+    if meta.get("format") != FORMAT:
+        return set()
+    files = {name: directory / name for name in meta.get("files", {})}
+    return {META, *(name for name, path in files.items() if is_file(path) and sha256_of(path) == meta["files"][name])}
 
 
 def _paddle_version(meta: dict) -> str:

@@ -248,6 +248,28 @@ def test_a_training_checkpoint_is_no_export_to_replace(tmp_path):
     assert {path.name: path.read_bytes() for path in checkpoint.iterdir()} == before
 
 
+def test_an_export_that_was_changed_is_no_export_to_replace(export):
+    (export / "model.pdiparams").write_bytes(b"quantised by hand")
+    refused(export, "with model.pdiparams in it, which is not as an export left it")
+    (export / "model.pdiparams").unlink()
+    (export / "model.pdiparams").mkdir()
+    (export / "model.pdiparams" / "thesis.txt").write_text("mine")
+    refused(export, "with model.pdiparams in it")
+    assert (export / "model.pdiparams" / "thesis.txt").read_text() == "mine"
+
+
+def test_what_comes_into_the_folder_meanwhile_is_kept(export, monkeypatch):
+    monkeypatch.setattr(exported, "_compare", lambda model, directory: (export / "late.txt").write_text("mine"))
+    refused(export, "with late.txt in it")
+    assert (export / "late.txt").read_text() == "mine" and [path.name for path in export.parent.iterdir()] == ["export"]
+
+
+def refused(directory, message):
+    with pytest.raises(InputError, match=message) as caught:
+        export_model(build_model("conv_unet", base_channels=4, depth=2), directory)
+    assert "\n" not in str(caught.value)
+
+
 def test_an_export_that_differs_is_not_written(export, monkeypatch):
     before = (export / "model.pdiparams").read_bytes()
     monkeypatch.setattr(exported, "TOLERANCE", -1.0)
