@@ -5,9 +5,8 @@ are known (see ``options.setup_device``). ``python -m paddle.distributed.launch`
 """
 
 import argparse
-import os
+import contextlib
 import sys
-import time
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
@@ -17,6 +16,7 @@ import yaml
 from errors import InputError, run_cleanly
 from files import atomic_path
 from options import is_adversarial, parse_train, setup_device
+from run_folder import CHECKPOINTS, OPTIONS, RunFolder
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -25,14 +25,25 @@ def main(argv: Sequence[str] | None = None) -> None:
     _check(options)
     from engine import distributed
 
-    distributed.start()
+    writes = distributed.is_first() and not options.dry_run
+    with RunFolder(options.log_dir) if writes else contextlib.nullcontext() as folder:
+        distributed.start()
+        train(options, changed, folder)
+
+
+def train(options: argparse.Namespace, changed: dict, folder: RunFolder | None) -> None:
+    """Build all, and run it; only with a ``folder`` this process writes to it."""
     resume_from = _resume_directory(options)
+    is_new = resume_from is None or resume_from.parent != (Path(options.log_dir) / CHECKPOINTS).resolve()
+    if folder and is_new:
+        folder.refuse_others()
     trainer = build_trainer(options, *build_data(options))
     if resume_from:
         _warn_of_changes(resume_from, options, trainer.task.model)
         trainer.resume(resume_from)
-    if distributed.is_first() and not options.dry_run:
-        prepare_log_dir(options, fresh=resume_from is None)
+    if folder:
+        folder.begin(is_new)
+        write_options(options)
     print_plan(options, changed, trainer)
     if options.dry_run:
         dry_run(trainer)
@@ -160,16 +171,11 @@ def build_loss(options: argparse.Namespace):
     return InpaintingLoss(features, weights)
 
 
-def prepare_log_dir(options: argparse.Namespace, fresh: bool) -> None:
-    """Move an earlier run out of the way, and write down the options of this one."""
-    log_dir = Path(options.log_dir)
-    if fresh and log_dir.exists() and any(log_dir.iterdir()):
-        aside = log_dir.with_name(f"{log_dir.name}_before_{time.strftime('%Y%m%d_%H%M%S')}")
-        os.rename(log_dir, aside)
-        print(f"{log_dir} held an earlier run: moved to {aside} (to go on with one: --resume auto)")
-    with atomic_path(log_dir / "config.yaml") as temporary:
+def write_options(options: argparse.Namespace) -> None:
+    """Write down the options of this run, in its folder."""
+    with atomic_path(Path(options.log_dir) / OPTIONS) as temporary:
         kept = {key: value for key, value in vars(options).items() if key not in ("config", "resume", "dry_run")}
-        temporary.write_text(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True))
+        temporary.write_text(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
 def print_plan(options: argparse.Namespace, changed: dict, trainer) -> None:
@@ -259,7 +265,7 @@ def _resume_directory(options: argparse.Namespace) -> Path | None:
         if problem := damage(directory):
             raise InputError(f"--resume: expected a whole checkpoint, got one of which {problem}; try --resume auto")
         return directory
-    newest = CheckpointFolder(Path(options.log_dir) / "checkpoints").newest()
+    newest = CheckpointFolder(Path(options.log_dir) / CHECKPOINTS).newest()
     if newest:
         return newest.resolve()
     print(f"--resume auto: no whole checkpoint under {options.log_dir}, starting a new run")

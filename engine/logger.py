@@ -16,7 +16,8 @@ from datasets.masks import BUCKET_NAMES
 from engine.validation import overall
 from errors import InputError
 from files import atomic_path, read_table
-from metrics.curves import METRICS, row_of_numbers
+from metrics.curves import row_of_numbers
+from run_folder import LOG, METRICS, SAMPLES
 
 log = logging.getLogger("paddle_pconv")
 
@@ -50,7 +51,7 @@ class RunLogger:
         self.last_iter, self.start_iter = last_iter, start_iter
         self.terms, self.columns = tuple(terms), columns(terms)
         self.started = time.perf_counter()
-        self._handler = _FileAndBarHandler(self.directory / "train.log")
+        self._handler = _FileAndBarHandler(self.directory / LOG)
         log.addHandler(self._handler)
         log.setLevel(logging.INFO)
         self.csv_path = self.directory / METRICS
@@ -102,7 +103,7 @@ class RunLogger:
 
     def samples(self, iteration: int, rows: dict[str, np.ndarray]) -> None:
         """Fixed samples by hole area, uint8 [S, k·S, 3] each: samples/iter_N.png, and pictures in VisualDL."""
-        write_picture(self.directory / "samples" / f"iter_{iteration}.png", np.concatenate(list(rows.values())))
+        write_picture(self.directory / SAMPLES / f"iter_{iteration}.png", np.concatenate(list(rows.values())))
         for name, row in rows.items():
             self.visualdl.add_image(f"samples/{name}", np.array(row), step=iteration)
 

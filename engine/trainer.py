@@ -24,6 +24,7 @@ from engine.training_state import CheckpointFolder
 from engine.validation import ValidationSet, overall
 from inpainting.checkpoint import EMA_PARAMS, PARAMS, load_arrays_into, read_arrays_of, read_meta, weights_file
 from inpainting.inpainter import Inpainter
+from run_folder import CHECKPOINTS
 
 log = logging.getLogger("paddle_pconv")
 
@@ -56,7 +57,7 @@ class Trainer:
     ):
         self.task, self.dataset, self.validation = task, dataset, validation
         self.settings, self.log_dir = settings, Path(log_dir)
-        self.checkpoints = CheckpointFolder(self.log_dir / "checkpoints", settings.keep)
+        self.checkpoints = CheckpointFolder(self.log_dir / CHECKPOINTS, settings.keep)
         self.ema = WeightAverage(task.model, settings.ema_decay) if settings.ema_decay else None
         self.iteration = 0  # done
         self.phase_start = 0  # iterations done in earlier phases

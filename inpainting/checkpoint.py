@@ -21,6 +21,7 @@ from files import atomic_path, is_file
 from inpainting.array_files import read_arrays, write_arrays
 from inpainting.meta import META, read_meta
 from models import build_model, model_shapes
+from run_folder import CHECKPOINTS
 
 PARAMS, SAFE_PARAMS, EMA_PARAMS = "model.pdparams", "model.safetensors", "model_ema.pdparams"
 EXPORTED_PARAMS = "model.pdiparams"  # of a static model, see inpainting/exported.py
@@ -118,7 +119,7 @@ def weights_directory(path: str | os.PathLike, exported: bool = False) -> Path:
     if path.is_file() and path.name not in names:
         raise InputError(f"weights: {expected} or that file, got the file {path}")
     directory = path.parent if path.is_file() else path
-    for candidate in (directory, directory / LATEST, directory / "checkpoints" / LATEST):
+    for candidate in (directory, directory / LATEST, directory / CHECKPOINTS / LATEST):
         if any((candidate / name).is_file() for name in names):
             return candidate
     if (directory / EXPORTED_PARAMS).is_file():

@@ -2,7 +2,6 @@
 
 import math
 
-METRICS = "metrics.csv"
 LAST_ITERATION = 1 << 53
 
 

@@ -6,6 +6,7 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from errors import InputError
+from options.resumed import differences, options_of, passed_over, run_to_resume
 from options.shared import (
     ROOT,
     Parser,
@@ -18,6 +19,7 @@ from options.shared import (
     share_float,
     weight_float,
 )
+from run_folder import OPTIONS
 
 CONFIGS = ROOT / "configs"
 MODEL_NAMES = ("pconv_unet", "conv_unet", "pconv_residual_unet", "deepfill_v1")
@@ -219,7 +221,10 @@ def _add_adversarial_options(group) -> None:
 def _add_run_options(group) -> None:
     group.add_argument("--log_dir", default="logs/Celeba", metavar="DIR", help="folder of the run")
     group.add_argument(
-        "--resume", metavar="auto|DIR", help="go on from the newest checkpoint of --log_dir, or from that checkpoint"
+        "--resume",
+        metavar="auto|DIR",
+        help="go on from the newest checkpoint of --log_dir, or from that checkpoint, with the options of its run "
+        "where others are not given here",
     )
     group.add_argument("--log_every", type=positive_int, default=20, metavar="N", help="iterations between log lines")
     group.add_argument(
@@ -245,24 +250,16 @@ def _add_run_options(group) -> None:
 def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, dict]:
     """Options of train.py, and those that differ from the built-in defaults.
 
-    ``options.image_root`` is None where the sample photographs are to be used.
+    What is typed goes before the options of a run that is resumed, these before the preset, the preset before what is
+    built in. ``options.image_root`` is None where the sample photographs are to be used.
     Raises:
-        InputError: a preset that is missing, damaged, or has a key that is no option.
+        InputError: a preset, or the options of the run, that are missing, damaged, or have a key that is no option.
     """
-    parser = train_parser()
-    defaults, typed = vars(parser.parse_args([])), _typed(argv)
-    model = typed.get("model", defaults["model"])
-    default, samples = (os.path.relpath(CONFIGS / name) for name in _DEFAULT_PRESETS[is_adversarial(model)])
-    config = typed.get("config") or default
-    apply_preset(parser, config)
-    absent = parser.get_default("image_root")
-    if not (typed.get("config") or typed.get("image_root") or Path(absent).exists()):
-        config, parser = samples, train_parser()
-        apply_preset(parser, config)
-        print(
-            f"no pictures at {absent}: a short demonstration on scikit-image's sample photographs instead;"
-            " give your own with --image_root DIR"
-        )
+    defaults, typed = vars(train_parser().parse_args([])), _typed(argv)
+    config, parser, no_data = _choose_preset(typed, defaults["model"])
+    before = _take_up_run(parser, config, typed)
+    if no_data and not before:
+        print(no_data)
     options = parser.parse_args(argv)
     options.config = config
     _settle_phase(options, typed, parser.get_default("phase"))
@@ -271,7 +268,38 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
     changed = {key: value for key, value in vars(options).items() if value != defaults[key]}
     _refuse_options_of_others(options.model, changed)
     options.lr = options.lr or (ADVERSARIAL_LR if is_adversarial(options.model) else PHASE_LR[options.phase])
+    for line in differences(before, options):
+        print(line)
     return options, changed
+
+
+def _choose_preset(typed: dict, model: str) -> tuple[str, Parser, str | None]:
+    """The preset, a parser with its values as defaults, and what to tell where there is no dataset."""
+    default, samples = (
+        os.path.relpath(CONFIGS / name) for name in _DEFAULT_PRESETS[is_adversarial(typed.get("model", model))]
+    )
+    config, parser = typed.get("config") or default, train_parser()
+    apply_preset(parser, config)
+    absent = parser.get_default("image_root")
+    if typed.get("config") or typed.get("image_root") or Path(absent).exists():
+        return config, parser, None
+    parser = train_parser()
+    apply_preset(parser, samples)
+    told = f"no pictures at {absent}: a short demonstration on scikit-image's sample photographs instead;"
+    return samples, parser, f"{told} give your own with --image_root DIR"
+
+
+def _take_up_run(parser: Parser, config: str, typed: dict) -> dict:
+    """Make the options of the run that is resumed, if one is, the parser's defaults; returns them."""
+    run = run_to_resume(*(typed.get(key, parser.get_default(key)) for key in ("resume", "log_dir")))
+    if run is None:
+        return {}
+    before = options_of(train_parser(), run)
+    print(f"going on with the options in {os.path.relpath(run / OPTIONS)}")
+    for line in passed_over(before, config, parser, typed) if "config" in typed else ():
+        print(line)
+    parser.set_defaults(**before, weights=None)
+    return before
 
 
 def _typed(argv: Sequence[str] | None) -> dict:

@@ -90,6 +90,58 @@ def test_an_earlier_run_is_moved_aside_not_overwritten(run, pictures, capsys):
     assert (aside / "metrics.csv").read_bytes() == old and "moved to" in capsys.readouterr().out
 
 
+def contents(folder):
+    return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
+
+
+@pytest.mark.parametrize("options", ["", "--resume auto", "--resume {0}/logs/a"])
+def test_a_folder_that_is_no_run_stays_as_it_is(run, pictures, tmp_path, options):
+    quick = f"--image_root {pictures} --max_iters 1 --perceptual_weight 0 --style_weight 0"
+    folder = run(quick)
+    (pictures / "thesis.txt").write_text("mine")
+    (tmp_path / "logs/b").mkdir()
+    shutil.copy(folder / "config.yaml", tmp_path / "logs/b")
+    (tmp_path / "logs/b" / "notes.txt").write_text("mine")
+    kept = contents(tmp_path)
+    for log_dir in ("logs", "pictures", "logs/b", ".", str(tmp_path), "..", "logs/a/checkpoints"):
+        with pytest.raises(
+            InputError, match="--log_dir: expected a new folder, an empty one or an earlier run"
+        ) as caught:
+            run(f"{quick} {options.format(tmp_path)}", log_dir=log_dir)
+        assert "\n" not in str(caught.value) and contents(tmp_path) == kept
+
+
+def test_a_run_that_goes_on_elsewhere_leaves_what_was_there(run, pictures, tmp_path):
+    quick = f"--image_root {pictures} --perceptual_weight 0 --style_weight 0"
+    first, other = run(f"{quick} --max_iters 2"), run(f"{quick} --max_iters 1 --seed 5", log_dir="logs/b")
+    kept = contents(other)
+    assert run(f"--max_iters 4 --resume {first}", log_dir="logs/b") == other
+    [aside] = other.parent.glob("b_before_*")
+    assert {p.relative_to(aside): b for p, b in contents(aside).items() if p.name != ".lock"} == {
+        p.relative_to(other): b for p, b in kept.items() if p.name != ".lock"
+    }
+    meta = json.loads((other / "checkpoints/latest/meta.json").read_text())
+    assert (meta["iter"], meta["seed"]) == (4, 0)
+
+
+def test_a_resumed_run_trains_on_what_it_trained_on(run, pictures, capsys, tmp_path):
+    """The pictures of the list, not the whole folder that the preset names."""
+    (tmp_path / "data/celeba").mkdir(parents=True)
+    shutil.copytree(pictures, tmp_path / "data/celeba/img_align_celeba")
+    (tmp_path / "train.txt").write_text("pictures/0.png\npictures/1.png\n")
+    preset = f"--config {ROOT}/configs/celeba.yaml --perceptual_weight 0 --style_weight 0"
+    folder = run(f"{preset} --image_root train.txt --val_image_root pictures --max_iters 2")
+    capsys.readouterr()
+    run(f"{preset} --max_iters 4 --resume auto")
+    lines = capsys.readouterr().out.splitlines()
+    assert "going on with the options in logs/a/config.yaml" in lines
+    assert "--max_iters: 2 in the run so far, 4 from here on" in lines
+    assert any(line.startswith("--image_root: train.txt as in the run so far, not data/celeba/img") for line in lines)
+    assert any("; 2 pictures; initial phase, iterations 2 to 4;" in line for line in lines)
+    kept = yaml.safe_load((folder / "config.yaml").read_text())
+    assert (kept["image_root"], kept["val_image_root"], kept["max_iters"]) == ("train.txt", "pictures", 4)
+
+
 def test_masks_from_a_folder_and_a_corrupt_picture(run, pictures, mask_file, caplog):
     for name in ("0.png", "1.png", "2.png", "3.png"):
         shutil.copy(pictures / name, pictures / f"b{name}")

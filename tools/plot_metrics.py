@@ -8,8 +8,9 @@ import matplotlib
 
 from errors import InputError, run_cleanly
 from files import atomic_path, is_file, read_table
-from metrics.curves import METRICS, row_of_numbers
+from metrics.curves import row_of_numbers
 from options import Parser
+from run_folder import METRICS
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

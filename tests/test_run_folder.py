@@ -1,0 +1,135 @@
+"""Whose folder it is: a run's is told from any other, written by one run at a time, and moved aside whole."""
+
+import os
+import signal
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+from errors import InputError
+from run_folder import RunFolder, is_run
+
+ROOT = Path(__file__).resolve().parent.parent
+OPTIONS = "image_root: null\nimage_size: 64\nmodel: pconv_unet\nmax_iters: 4\nlog_dir: logs/a\n"
+
+
+@pytest.fixture
+def folder(tmp_path):
+    """What a run leaves, killed while it wrote a checkpoint."""
+    for name in ("checkpoints/iter_20", "checkpoints/.iter_40.7_0.pconv_tmp", "samples"):
+        (tmp_path / "a" / name).mkdir(parents=True)
+    (tmp_path / "a/checkpoints/latest").symlink_to("iter_20")
+    for name in ("train.log", "metrics.csv", "metrics_damaged.csv", "vdlrecords.1732216155.log", "samples/iter_20.png"):
+        (tmp_path / "a" / name).write_text("")
+    (tmp_path / "a/config.yaml").write_text(OPTIONS)
+    (tmp_path / "a/.lock").write_text("process 7\n")
+    return tmp_path / "a"
+
+
+def refused(folder, message):
+    with pytest.raises(InputError, match=message) as caught:
+        RunFolder(folder).refuse_others()
+    assert "\n" not in str(caught.value) and not is_run(folder)
+
+
+def test_a_run_is_recognised(folder, tmp_path):
+    assert is_run(folder) and not is_run(tmp_path) and not is_run(tmp_path / "nothing")
+    (tmp_path / "empty").mkdir()
+    (tmp_path / "link").symlink_to(folder)
+    for free in (folder, tmp_path / "link", tmp_path / "nothing", tmp_path / "empty"):
+        RunFolder(free).refuse_others()
+
+
+@pytest.mark.parametrize(
+    "name", ["thesis.txt", "b/train.log", ".bashrc", "samples/mine.png", "checkpoints/thesis", "checkpoints.zip"]
+)
+def test_a_run_with_anything_else_is_not_a_runs_alone(folder, name):
+    (folder / name).parent.mkdir(exist_ok=True)
+    (folder / name).write_text("mine")
+    refused(folder, f"with {name.removesuffix('/train.log')} in it; choose another")
+
+
+@pytest.mark.parametrize("options", [None, "", "model: mine\n", b"\xff\xfe", OPTIONS.replace("model:", " model:")])
+def test_a_folder_without_a_runs_options_is_none(folder, options):
+    (folder / "config.yaml").unlink()
+    if options is not None:
+        (folder / "config.yaml").write_bytes(options if isinstance(options, bytes) else options.encode())
+    refused(folder, "without the config.yaml of a run")
+
+
+@pytest.mark.parametrize("inside", [".", "samples", "checkpoints/iter_20"])
+def test_the_current_folder_is_not_moved(folder, monkeypatch, inside):
+    monkeypatch.chdir(folder / inside)
+    refused(folder, "the current folder or around it")
+    refused(Path(os.path.relpath(folder)), "the current folder or around it")
+
+
+def test_earlier_runs_are_moved_aside_one_by_one(folder, tmp_path, capsys):
+    (folder / "train.log").write_text("first")
+    (tmp_path / "link").symlink_to(folder)
+    with RunFolder(tmp_path / "link") as first:
+        first.begin(is_new=True)
+        (folder / "config.yaml").write_text(OPTIONS)
+        (folder / "train.log").write_text("second")
+    with RunFolder(folder) as second:
+        second.begin(is_new=True)
+    asides = list(tmp_path.glob("a_before_*"))
+    assert sorted((path / "train.log").read_text() for path in asides) == ["first", "second"]
+    assert (tmp_path / "link").is_symlink() and [path.name for path in folder.iterdir()] == [".lock"]
+    assert all(str(path) in capsys.readouterr().out for path in asides[:1])
+    with RunFolder(folder) as third:  # killed before it wrote anything, the second has left nothing to move
+        third.begin(is_new=True)
+    assert len(list(tmp_path.glob("a_before_*"))) == 2
+
+
+HOLDER = """
+import os, sys
+from run_folder import RunFolder
+with RunFolder(sys.argv[1]) as folder:
+    folder.begin(is_new=False)
+    if os.fork():
+        print("held", flush=True)
+    sys.stdin.read()
+"""
+
+
+@pytest.fixture
+def holder(folder):
+    """Another run in the folder, with a process that it forked."""
+    process = subprocess.Popen(
+        [sys.executable, "-c", HOLDER, folder], cwd=ROOT, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+    )
+    assert process.stdout.readline() == "held\n"
+    yield process
+    process.kill()
+    process.communicate()  # closes its input, at which the forked one ends
+
+
+def test_a_folder_is_one_runs_until_it_ends_however_it_ends(folder, holder):
+    with pytest.raises(InputError, match=rf"another run is writing to .*\(process {holder.pid} on ") as caught:
+        RunFolder(folder).__enter__()
+    assert "\n" not in str(caught.value)
+    holder.send_signal(signal.SIGKILL)
+    holder.wait()
+    with RunFolder(folder) as mine:
+        mine.begin(is_new=False)
+    assert is_run(folder)
+
+
+def test_a_new_folder_is_the_first_ones(tmp_path):
+    with RunFolder(tmp_path / "new") as late:  # nothing to lock yet
+        process = subprocess.Popen(
+            [sys.executable, "-c", HOLDER, tmp_path / "new"],
+            cwd=ROOT,
+            stdin=subprocess.PIPE,
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        assert process.stdout.readline() == "held\n"
+        (tmp_path / "new" / "config.yaml").write_text(OPTIONS)
+        with pytest.raises(InputError, match="another run is writing"):
+            late.begin(is_new=True)
+        assert (tmp_path / "new" / "config.yaml").read_text() == OPTIONS
+        process.communicate("")
