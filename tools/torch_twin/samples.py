@@ -12,6 +12,7 @@ from datasets.images import list_pictures, read_picture
 from datasets.mask_generator import generate_box, generate_mask
 from datasets.masks import BUCKETS
 from datasets.transforms import random_flip
+from errors import InputError
 from tools.torch_twin.network import TwinUNet
 from tools.torch_twin.surface import halve, surfaces
 
@@ -37,13 +38,25 @@ class Samples:
         size: side of the training pictures in pixels.
         masks: how many holes are drawn beforehand; each is turned and flipped when it is used.
         rng: decides everything.
+        least_side: of pictures in pixels; a folder counts for what it is by its first picture.
     """
 
-    def __init__(self, sources: Sequence[tuple[str, float]], size: int, masks: int, rng: np.random.Generator):
+    def __init__(
+        self,
+        sources: Sequence[tuple[str, float]],
+        size: int,
+        masks: int,
+        rng: np.random.Generator,
+        least_side: int = 0,
+    ):
         cv2.setNumThreads(1)
         self.size, self.rng = size, rng
-        self.folders = [list_pictures(folder) for folder, _ in sources]
-        shares = np.array([share for _, share in sources])
+        listed = [(list_pictures(folder), share) for folder, share in sources]
+        listed = [(files, share) for files, share in listed if min(read_picture(files[0]).shape[:2]) >= least_side]
+        if not listed:
+            raise InputError(f"--pictures: expected a folder of pictures of {least_side} pixels or more, got none")
+        self.folders = [files for files, _ in listed]
+        shares = np.array([share for _, share in listed])
         self.shares = shares / shares.sum()
         self.holes = [np.packbits(self._draw_hole(i), axis=1) for i in range(masks)]
 

@@ -37,6 +37,8 @@ def build_parser() -> Parser:
     parser.add_argument("--start", metavar="DIR", help="a run whose averaged weights a new one starts from")
     parser.add_argument("--size", type=positive_int, default=128, metavar="N", help="side of the pictures in pixels")
     parser.add_argument("--batch_size", type=positive_int, default=8, metavar="N", help="of each process")
+    parser.add_argument("--large", type=positive_int, metavar="N", help="side of some pictures, cut from larger ones")
+    parser.add_argument("--large_share", type=share_float, default=0.2, metavar="X", help="of the iterations")
     parser.add_argument("--base_channels", type=positive_int, default=32, metavar="N")
     parser.add_argument("--depth", type=positive_int, default=6, metavar="N")
     parser.add_argument("--processes", type=positive_int, default=2, metavar="N", help="of one core each")
@@ -53,10 +55,10 @@ def build_parser() -> Parser:
 def main(argv: Sequence[str] | None = None) -> None:
     options = build_parser().parse_args(argv)
     options.sources = [_source(text) for text in options.pictures]
-    if options.size % 2 ** (options.depth + (options.guided > 0)):
-        raise InputError(
-            f"--size: expected a multiple of {2 ** (options.depth + (options.guided > 0))}, got {options.size}"
-        )
+    multiple = 2 ** (options.depth + (options.guided > 0))
+    for name, size in (("--size", options.size), ("--large", options.large)):
+        if size and size % multiple:
+            raise InputError(f"{name}: expected a multiple of {multiple}, got {size}")
     run = Path(options.run)
     run.mkdir(parents=True, exist_ok=True)
     torch.manual_seed(options.seed)
@@ -85,7 +87,7 @@ def work(rank: int, network: TwinUNet, done: torch.Tensor, options) -> None:
     torch.set_num_threads(1)
     run, started = Path(options.run), time.time()
     rng = np.random.default_rng([options.seed, rank, int(done)])
-    samples = Samples(options.sources, options.size, options.masks, rng)
+    batches = Batches(options, rng)
     optimizer = torch.optim.AdamW(network.parameters(), options.lr, betas=(0.9, 0.99), weight_decay=1e-5, fused=True)
     _load(run / f"optimizer{rank}.pt", optimizer)
     average = Average(network, run) if rank == 0 else None
@@ -94,7 +96,7 @@ def work(rank: int, network: TwinUNet, done: torch.Tensor, options) -> None:
     while (spent := (time.time() - started) / 60 / options.minutes) < 1:
         rate = options.lr * min(1.0, (int(done) + 1) / WARMUP) * (max(0.02, 1 - spent) if options.cooldown else 1)
         guided = options.guided if int(done) >= GUIDED_FROM else 0.0
-        ratios.append(step(network, optimizer, samples.batch(options.batch_size, network, guided), rate))
+        ratios.append(step(network, optimizer, batches.draw(network, guided), rate))
         done += 1
         if average is not None:
             average.update(network, options.ema_decay**options.processes, int(done))
@@ -105,6 +107,22 @@ def work(rank: int, network: TwinUNet, done: torch.Tensor, options) -> None:
             _save_all(run, rank, network, done, optimizer, average)
             saved = time.time()
     _save_all(run, rank, network, done, optimizer, average)
+
+
+class Batches:
+    """Batches of ``--size``, and now and then of ``--large``, smaller by as much as their pictures are larger."""
+
+    def __init__(self, options, rng: np.random.Generator):
+        self.rng, self.share = rng, options.large_share if options.large else 0.0
+        self.usual = Samples(options.sources, options.size, options.masks, rng), options.batch_size
+        if options.large:
+            fewer = (options.size / options.large) ** 2
+            masks, count = (max(1, round(n * fewer)) for n in (options.masks, options.batch_size))
+            self.large = Samples(options.sources, options.large, masks, rng, least_side=options.large), count
+
+    def draw(self, network: TwinUNet, guided: float) -> Batch:
+        samples, count = self.large if self.rng.random() < self.share else self.usual
+        return samples.batch(count, network, guided)
 
 
 def step(network: TwinUNet, optimizer: torch.optim.Optimizer, batch: Batch, rate: float) -> float:
