@@ -83,7 +83,7 @@ def build_method(options: argparse.Namespace):
     from inpainting.reach import ReachWatch
 
     directory = weights_directory(options.weights or DEFAULT_WEIGHTS, exported=True)
-    inpainter = Inpainter.from_checkpoint(directory, options.precision, options.scales)
+    inpainter = Inpainter.from_checkpoint(directory, options.precision, options.scales, options.detail)
     about = {
         "method": inpainter.model.model_name,
         "weights_sha256": sha256_of(weights_file(directory)),
@@ -96,7 +96,7 @@ def build_method(options: argparse.Namespace):
 
 def identify(options: argparse.Namespace, about: dict) -> dict:
     """All that decides the figures of a pair; which pairs there are is left open."""
-    chosen = ("protocol", "scales", "precision", "size", "hole", "threads")
+    chosen = ("protocol", "scales", "detail", "precision", "size", "hole", "threads")
     roots = {key: str(Path(value).resolve()) for key in ("images", "masks") if (value := getattr(options, key))}
     return {**about, **{key: getattr(options, key) for key in chosen}, **roots}
 
@@ -121,6 +121,7 @@ def describe(options: argparse.Namespace, about: dict, pairs: dict) -> dict:
         "weights_sha256": about["weights_sha256"],
         "protocol": options.protocol,
         "scales": None if options.method else options.scales,
+        "detail": None if options.method else options.detail,
         "precision": None if options.method else options.precision,
         "size": options.size,
         "hole": options.hole,

@@ -10,6 +10,7 @@ from paddle import nn
 from datasets.images import to_float, to_uint8
 from errors import InputError
 from inpainting.checkpoint import is_exported, load_weights, weights_directory
+from inpainting.detail import add_detail
 from inpainting.exported import StaticModel
 from inpainting.reach import mask_network, reached, unreached_share
 from inpainting.scales import Network, fill_by_scales
@@ -29,6 +30,7 @@ class Inpainter:
         scales: "auto" fills each hole from the scale on at which the network knows holes like it, in pictures of any
             size and at a cost that follows the hole (see ``inpainting.scales``); 1 is the paper's single pass over
             the whole picture at its own size; N starts at 1/2^(N - 1) of the size.
+        detail: carry grain of the known picture into the hole (see ``inpainting.detail``).
     Shape:
         picture: uint8 [H, W, 3] RGB, any H and W.   hole: [H, W], bool or {0, 1}; True = to be filled.
         Returns uint8 [H, W, 3]; pixels outside the hole come back bit for bit.
@@ -43,15 +45,21 @@ class Inpainter:
         (20, 30, 3)
     """
 
-    def __init__(self, model: nn.Layer | StaticModel, scales: str | int = AUTO):
+    def __init__(self, model: nn.Layer | StaticModel, scales: str | int = AUTO, detail: bool = False):
         if scales != AUTO and not (isinstance(scales, int) and scales > 0):
             raise InputError(f"scales: expected {AUTO} or a whole number above 0, got {scales!r}")
-        self.model, self.scales = model, scales
+        self.model, self.scales, self.detail = model, scales, detail
         if isinstance(model, nn.Layer):
             model.eval()
 
     @classmethod
-    def from_checkpoint(cls, path: str | os.PathLike, precision: str = "fp32", scales: str | int = AUTO) -> "Inpainter":
+    def from_checkpoint(
+        cls,
+        path: str | os.PathLike,
+        precision: str = "fp32",
+        scales: str | int = AUTO,
+        detail: bool = False,
+    ) -> "Inpainter":
         """From a weights directory or file (see ``inpainting.checkpoint``), or from a directory that export.py wrote.
 
         Args:
@@ -59,15 +67,19 @@ class Inpainter:
         """
         directory = weights_directory(path, exported=True)
         if is_exported(directory):
-            return cls(StaticModel(directory, precision=precision), scales)
+            return cls(StaticModel(directory, precision=precision), scales, detail)
         if precision != "fp32":
             raise InputError(
                 f"--precision {precision}: expected an exported model, got the weights {path}; "
                 f"python export.py --weights {path} --output DIR, then --weights DIR"
             )
-        return cls(load_weights(directory), scales)
+        return cls(load_weights(directory), scales, detail)
 
     def __call__(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        filled = self._filled(picture, hole)
+        return add_detail(filled, hole.astype(bool)) if self.detail else filled
+
+    def _filled(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         if self.scales == 1:
             return np.where(hole.astype(bool)[..., None], self.raw(picture, hole), picture)
         _check(picture, hole)

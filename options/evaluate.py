@@ -5,7 +5,15 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from errors import InputError
-from options.shared import Parser, add_device_options, add_scales_option, check_folder, count_int, positive_int
+from options.shared import (
+    Parser,
+    add_device_options,
+    add_filling_options,
+    check_folder,
+    count_int,
+    detail_of,
+    positive_int,
+)
 
 METHOD_NAMES = ("telea", "navier_stokes", "biharmonic", "mean")
 PROTOCOLS = ("composite", "raw")
@@ -41,7 +49,7 @@ def evaluate_parser() -> Parser:
     parser.add_argument(
         "--protocol", choices=PROTOCOLS, default="composite", help="raw measures the network's whole output"
     )
-    add_scales_option(parser)
+    add_filling_options(parser)
     parser.add_argument("--manifest", metavar="FILE", help="CSV file of pairs: used when it exists, else written")
     parser.add_argument("--output", metavar="DIR", default="logs/eval", help="folder of the report")
     parser.add_argument("--compare", choices=("paper",), help="set the paper's figures beside ours")
@@ -69,6 +77,7 @@ def parse_evaluate(argv: Sequence[str] | None = None) -> argparse.Namespace:
     _check(options)
     if options.protocol == "raw":
         options.scales = 1
+    options.detail = not options.method and detail_of(options)
     return options
 
 
@@ -81,6 +90,8 @@ def _check(options: argparse.Namespace) -> None:
         raise InputError(
             f"--protocol raw measures the output of a single pass, got --scales {options.scales}: leave one of them out"
         )
+    if options.detail == "on" and (options.method or options.protocol == "raw"):
+        raise InputError("--detail on: expected a network's fill, got --method or --protocol raw; leave one out")
     if options.method and options.scales != "auto":
         raise InputError(
             f"--scales {options.scales}: expected a network, got --method {options.method}; leave one of them out"

@@ -7,7 +7,7 @@ import re
 from PIL import ImageColor
 
 from errors import one_line
-from options.shared import DEFAULT_WEIGHTS, Parser, add_device_options, add_scales_option, count_int
+from options.shared import DEFAULT_WEIGHTS, Parser, add_device_options, add_filling_options, count_int
 
 
 def fill_parser() -> Parser:
@@ -46,7 +46,7 @@ def fill_parser() -> Parser:
         action="store_true",
         help="replace files in --output that are not results of an earlier run; pictures and masks read are never",
     )
-    add_scales_option(parser)
+    add_filling_options(parser)
     parser.add_argument(
         "--grid",
         action="store_true",

@@ -99,8 +99,8 @@ def scales_of(text: str) -> str | int:
     return text if text == "auto" else _number(text, int, lambda n: n > 0, "auto or a whole number above 0")
 
 
-def add_scales_option(parser: argparse.ArgumentParser) -> None:
-    """--scales, for the commands that fill holes."""
+def add_filling_options(parser: argparse.ArgumentParser) -> None:
+    """--scales and --detail, for the commands that fill holes."""
     parser.add_argument(
         "--scales",
         type=scales_of,
@@ -109,6 +109,16 @@ def add_scales_option(parser: argparse.ArgumentParser) -> None:
         help="auto fills each hole from the scale on at which the network knows holes like it; 1 is the papers' single "
         "pass over the whole picture; N starts at 1/2^(N-1) of the size",
     )
+    parser.add_argument(
+        "--detail",
+        choices=("on", "off"),
+        help="on carries grain of the known picture into the hole; when not given, on unless --scales is 1",
+    )
+
+
+def detail_of(options: argparse.Namespace) -> bool:
+    """What --detail comes to."""
+    return options.scales != 1 if options.detail is None else options.detail == "on"
 
 
 def share_float(text: str) -> float:
