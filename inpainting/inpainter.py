@@ -89,7 +89,12 @@ class Inpainter:
 
     def raw(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         """The network's own output over the whole picture in a single pass, clipped and rounded: uint8 [H, W, 3]."""
-        return to_uint8(run(self.model, *_arrays(picture, hole))[0])
+        image, mask = _arrays(picture, hole)
+        if not self._has_prior:
+            return to_uint8(run(self.model, image, mask)[0])
+        # Mirrored picture where the size does not fit: of a border of hole it has seen none in training.
+        output = self._network().run(image[0].transpose(1, 2, 0), mask[0, 0], None)
+        return to_uint8(output.transpose(2, 0, 1))
 
     def views(self, picture: np.ndarray, hole: np.ndarray) -> dict[str, np.ndarray]:
         """What the network makes of the whole picture in a single pass, for viewing: uint8 [H, W, 3] each, by name.
@@ -125,6 +130,10 @@ class Inpainter:
             return self.model.paint(*map(paddle.to_tensor, planes)).numpy()[0].transpose(1, 2, 0)
 
     @property
+    def _has_prior(self) -> bool:
+        return getattr(self.model, "has_prior", False)
+
+    @property
     def _paints_on_surfaces(self) -> bool:
         return isinstance(self.model, UNet) and self.model.has_prior
 
@@ -142,7 +151,7 @@ class Inpainter:
             image, mask, guide = (_mirrored(a, multiple) for a in (image, mask.astype(np.float32), guide))
             return self._paint(image, mask, guide)[:h, :w]
 
-        return Network(paint, getattr(self.model, "has_prior", False), lambda mask: reached(self._mask_network, mask))
+        return Network(paint, self._has_prior, lambda mask: reached(self._mask_network, mask))
 
 
 def attention_picture(picture: np.ndarray, hole: np.ndarray, offsets: np.ndarray) -> np.ndarray:

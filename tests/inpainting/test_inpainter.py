@@ -43,15 +43,15 @@ def test_numbers_do_for_a_hole_and_no_hole_is_no_change():
     np.testing.assert_array_equal(inpainter(picture, np.zeros_like(hole)), picture)
 
 
-@pytest.mark.parametrize("prior", ["none", "smooth"])
-def test_a_network_sees_mirrored_picture_where_its_size_does_not_fit(prior, monkeypatch):
+@pytest.mark.parametrize(("prior", "scales"), [("none", "auto"), ("smooth", "auto"), ("smooth", 1)])
+def test_a_network_sees_mirrored_picture_where_its_size_does_not_fit(prior, scales, monkeypatch):
     model = build_model("pconv_unet", base_channels=4, depth=3, prior=prior)
     seen, paint = [], model.paint
     monkeypatch.setattr(
         model, "paint", lambda image, mask, surfaces: (seen.append(mask), paint(image, mask, surfaces))[1]
     )
     picture, hole = picture_and_hole()
-    Inpainter(model)(picture, hole)
+    Inpainter(model, scales)(picture, hole)
     assert seen and all(side % 8 == 0 for mask in seen for side in mask.shape[2:])
     known = 1 - hole
     expected = np.pad(known, [(0, 40 - 37), (0, 56 - 53)], mode="symmetric")
