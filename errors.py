@@ -10,9 +10,11 @@ import contextlib
 import errno
 import os
 import re
+import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from typing import TextIO
 
 # What moves a terminal's cursor, recolours it or turns the reading direction: C0, C1, line separators, bidirectional.
 _CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
@@ -99,11 +101,11 @@ def run_cleanly(main: Callable[[], None]) -> None:
         with _ended_by_signals():
             main()
             sys.stdout.flush()
+    except SystemExit:
+        _drop_what_nobody_reads()
+        raise
     except InputError as error:
         sys.exit(_tell(f"error: {error}", status=2))
-    except BrokenPipeError:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), 1)  # else Python complains when it flushes at its end
-        sys.exit(128 + signal.SIGPIPE)
     except KeyboardInterrupt:
         sys.exit(_tell("interrupted", status=130))
     except Terminated as ended:
@@ -113,6 +115,8 @@ def run_cleanly(main: Callable[[], None]) -> None:
             sys.exit(_tell(f"error: {LITTLE_MEMORY}", status=1))
         if not isinstance(error, OSError):
             raise
+        if isinstance(error, BrokenPipeError) and _drop_what_nobody_reads():
+            sys.exit(128 + signal.SIGPIPE)
         sys.exit(_tell(f"error: {describe_os_error(error)}", status=1))
 
 
@@ -123,8 +127,30 @@ LITTLE_MEMORY = (
 
 
 def _tell(line: str, status: int) -> int:
-    print(one_line(line), file=sys.stderr)
+    with contextlib.suppress(BrokenPipeError):
+        print(one_line(line), file=sys.stderr, flush=True)
+    _drop_what_nobody_reads()
     return status
+
+
+def _drop_what_nobody_reads() -> bool:
+    """Whether the output's reader, or the messages', went away: Python would complain of it at its end."""
+    gone = [stream for stream in (sys.stdout, sys.stderr) if _is_unread(stream)]
+    for stream in gone:
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+    return bool(gone)
+
+
+def _is_unread(stream: TextIO) -> bool:
+    try:
+        stream.flush()
+        poll = select.poll()
+        poll.register(stream.fileno(), 0)
+    except BrokenPipeError:
+        return True
+    except (OSError, ValueError, AttributeError):  # no file's stream, or no such call in this system
+        return False
+    return bool(poll.poll(0))  # a pipe without a reader tells so unasked
 
 
 def _write_any_name() -> None:

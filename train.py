@@ -24,9 +24,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     setup_device(options.device, options.threads)
     _check(options)
     from engine import distributed
+    from engine.console import steady_console
+    from engine.logger import logged_early
 
     writes = distributed.is_first() and not options.dry_run
-    with RunFolder(options.log_dir) if writes else contextlib.nullcontext() as folder:
+    with (
+        steady_console(),
+        logged_early(),
+        RunFolder(options.log_dir) if writes else contextlib.nullcontext() as folder,
+    ):
         distributed.start()
         train(options, changed, folder)
 

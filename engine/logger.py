@@ -1,10 +1,12 @@
 """What a run leaves behind: train.log, metrics.csv, VisualDL records, sample grids, and the progress bar meanwhile."""
 
+import contextlib
 import csv
 import logging
 import os
+import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -52,6 +54,8 @@ class RunLogger:
         self.terms, self.columns = tuple(terms), columns(terms)
         self.started = time.perf_counter()
         self._handler = _FileAndBarHandler(self.directory / LOG)
+        for early in (handler for handler in log.handlers if isinstance(handler, _EarlyHandler)):
+            early.hand_over(self._handler)
         log.addHandler(self._handler)
         log.setLevel(logging.INFO)
         self.csv_path = self.directory / METRICS
@@ -108,10 +112,9 @@ class RunLogger:
             self.visualdl.add_image(f"samples/{name}", np.array(row), step=iteration)
 
     def close(self) -> None:
-        self.bar.close()
-        self.visualdl.close()
         log.removeHandler(self._handler)
-        self._handler.close()
+        with contextlib.closing(self._handler), contextlib.closing(self.visualdl):
+            self.bar.close()
 
     def _scalars(self, group: str, values: dict[str, float | None], iteration: int) -> None:
         for name, value in values.items():
@@ -136,16 +139,52 @@ def _two_digits(value: float | None) -> str:
     return "–" if value is None else f"{value:.2f}"
 
 
+@contextlib.contextmanager
+def logged_early() -> Iterator[None]:
+    """What is logged while it lasts is told at once, also before the run has a folder, and is in its log later on."""
+    handler = _EarlyHandler()
+    log.addHandler(handler)
+    try:
+        yield
+    finally:
+        log.removeHandler(handler)
+
+
+class _EarlyHandler(logging.Handler):
+    """To the terminal, and kept for the file that is to come."""
+
+    def __init__(self):
+        super().__init__()
+        self._kept: list[logging.LogRecord] | None = []
+
+    def emit(self, record: logging.LogRecord) -> None:
+        if self._kept is not None:
+            self._kept.append(record)
+            print(f"{record.levelname.lower()}: {record.getMessage()}", file=sys.stderr)
+
+    def hand_over(self, handler: "_FileAndBarHandler") -> None:
+        """From here on the other one does it."""
+        for record in self._kept or []:
+            handler.to_file(record)
+        self._kept = None
+
+
 class _FileAndBarHandler(logging.FileHandler):
-    """To the file, and to the terminal above the progress bar."""
+    """To the file, and to the terminal above the progress bar; a full disk ends the run, as for any other file."""
 
     def __init__(self, path: Path):
         super().__init__(path, encoding="utf-8")
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
 
-    def emit(self, record):
+    def to_file(self, record: logging.LogRecord) -> None:
         super().emit(record)
+
+    def emit(self, record: logging.LogRecord) -> None:
+        self.to_file(record)
         tqdm.write(record.getMessage())
+
+    def handleError(self, record: logging.LogRecord) -> None:
+        raise  # what is being handled; logging would print it and go on
 
 
 def _keep_rows(path: Path, columns: Sequence[str], last_iter: int) -> None:

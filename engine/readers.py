@@ -147,9 +147,11 @@ def lack_of_shared_memory(needed: int, free: int | None) -> str | None:
 
 
 def _live_as_long_as_the_trainer(_worker: int) -> None:
-    """In a reader: Ctrl-C, which goes to a terminal's whole group, does not end it first, and it never stays behind."""
+    """In a reader: Ctrl-C and a closed terminal, told to a whole group, do not end it first; it never stays behind."""
     os.setpgrp()
     for signum in (signal.SIGTERM, signal.SIGINT):
         signal.signal(signum, signal.SIG_DFL)
+    if hasattr(signal, "SIGHUP"):
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)

@@ -101,7 +101,7 @@ class Trainer:
 
         Raises:
             NonFiniteLossError: naming iteration and term; the checkpoints before it are whole.
-            Stopped: by SIGTERM or Ctrl-C, everything saved.
+            Stopped: by SIGTERM, Ctrl-C or SIGHUP, everything saved.
         """
         first = distributed.is_first()
         logger = RunLogger(self.log_dir, self.last_iteration, self.task.terms, self.iteration) if first else None
@@ -253,15 +253,20 @@ def _warn(*messages: str | None) -> None:
 
 
 class _StopRequest:
-    """While it lasts, SIGTERM and Ctrl-C are noted in ``signum`` and do not end the process; a second one does."""
+    """While it lasts, SIGTERM, Ctrl-C and SIGHUP are noted in ``signum`` and do not end the process; a second one does.
 
-    SIGNALS = (signal.SIGTERM, signal.SIGINT)
+    A terminal that is closed may send SIGHUP twice, so that a second one of these ends nothing; with nohup it counts
+    for nothing at all.
+    """
+
+    SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
 
     def __init__(self):
         self.signum = None
 
     def __enter__(self) -> "_StopRequest":
-        self._before = {signum: signal.signal(signum, self._note) for signum in self.SIGNALS}
+        taken = [s for s in self.SIGNALS if not (_is_hang_up(s) and signal.getsignal(s) == signal.SIG_IGN)]
+        self._before = {signum: signal.signal(signum, self._note) for signum in taken}
         return self
 
     def __exit__(self, *_) -> None:
@@ -269,8 +274,13 @@ class _StopRequest:
             signal.signal(signum, handler)
 
     def _note(self, signum: int, _frame) -> None:
-        signal.signal(signum, signal.SIG_DFL)
+        if not _is_hang_up(signum):
+            signal.signal(signum, signal.SIG_DFL)
         self.signum = signum
+
+
+def _is_hang_up(signum: int) -> bool:
+    return signum == getattr(signal, "SIGHUP", None)
 
 
 class _Window:

@@ -8,6 +8,7 @@ import argparse
 import contextlib
 import difflib
 import io
+import logging
 import math
 import os
 import signal
@@ -15,6 +16,7 @@ import sys
 import threading
 import warnings
 import zlib  # noqa: F401  Paddle 2.6 brings a zlib of its own, which crashes Python's unless that was loaded before
+from collections.abc import Iterator
 from pathlib import Path
 
 import yaml
@@ -171,7 +173,7 @@ def setup_device(device: str = "auto", threads: int | None = None) -> None:
     _speed_up_amd_processors()
     for message in ("No ccache found", "You are using GPU version Paddle", "When training, we now always track"):
         warnings.filterwarnings("ignore", message=message)
-    with contextlib.redirect_stderr(io.StringIO()):  # Paddle prints a warning about the threads, which are meant
+    with _without_remarks():
         import paddle
 
     _take_signals_back()
@@ -183,6 +185,35 @@ def setup_device(device: str = "auto", threads: int | None = None) -> None:
             "install paddlepaddle-gpu on a machine with one, or use --device cpu"
         )
     paddle.set_device("gpu" if gpu and device != "cpu" else "cpu")
+
+
+class _LaterStderr(io.TextIOBase):
+    """Drops what is written while Paddle is imported, and is the standard error of the moment from then on."""
+
+    is_open = False
+
+    def write(self, text: str) -> int:
+        return sys.stderr.write(text) if self.is_open else len(text)
+
+    def flush(self) -> None:
+        if self.is_open:
+            sys.stderr.flush()
+
+
+@contextlib.contextmanager
+def _without_remarks() -> Iterator[None]:
+    """Keep back Paddle's warning about the threads, which are meant, and nothing of what is logged afterwards.
+
+    Paddle's loggers keep the stream that they find. It also gives the root logger one, which would write all lines of
+    other loggers a second time.
+    """
+    stream = _LaterStderr()
+    with contextlib.redirect_stderr(stream):
+        yield
+    stream.is_open = True
+    for handler in [h for h in logging.root.handlers if getattr(h, "stream", None) is stream]:
+        logging.root.removeHandler(handler)
+        logging.root.setLevel(logging.WARNING)
 
 
 def _take_signals_back() -> None:

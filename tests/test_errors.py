@@ -132,11 +132,39 @@ def test_names_that_the_terminal_has_no_letters_for_are_escaped():
     assert (done.returncode, done.stderr) == (0, b"") and b"\\u043f" in done.stdout and b"\\udcff" in done.stdout
 
 
-def test_a_reader_of_the_output_that_goes_away_ends_it_quietly():
+MAIN = """
+import os, sys
+from errors import InputError, run_cleanly
+def main():
+    print("x" * {length})
+    {end}
+run_cleanly(main)
+"""
+
+
+@pytest.mark.parametrize(
+    ("length", "end", "status", "told"),
+    [
+        (100_000, "", 128 + signal.SIGPIPE, b""),
+        (10, "", 128 + signal.SIGPIPE, b""),
+        (10, "sys.exit(1)", 1, b""),
+        (10, "raise InputError('expected a, got b')", 2, b"error: expected a, got b\n"),
+        (0, "sys.stdout.flush()", 128 + signal.SIGPIPE, b""),
+    ],
+)
+def test_a_reader_of_the_output_that_goes_away_ends_it_quietly(length, end, status, told):
     reading, writing = os.pipe()
     os.close(reading)
-    done = subprocess.run(
-        [sys.executable, "-c", PRINTS.format("'x' * 100_000")], cwd=ROOT, stdout=writing, stderr=subprocess.PIPE
-    )
+    command = [sys.executable, "-c", MAIN.format(length=length, end=end)]
+    buffered = {**os.environ, "PYTHONUNBUFFERED": ""}
+    done = subprocess.run(command, cwd=ROOT, env=buffered, stdout=writing, stderr=subprocess.PIPE)
+    assert (done.returncode, done.stderr) == (status, told)
+    both = subprocess.run(command, cwd=ROOT, env=buffered, stdout=writing, stderr=writing)
+    assert both.returncode == status
     os.close(writing)
-    assert (done.returncode, done.stderr) == (128 + signal.SIGPIPE, b"")
+
+
+def test_another_broken_pipe_is_told(capsys):
+    with pytest.raises(SystemExit) as caught:
+        run_cleanly(raising(BrokenPipeError(errno.EPIPE, "Broken pipe")))
+    assert (caught.value.code, capsys.readouterr().err) == (1, "error: Broken pipe\n")

@@ -103,13 +103,21 @@ def test_a_run_killed_at_random_moments_ends_where_the_unbroken_one_ends(tmp_pat
     assert not list((tmp_path / "broken").rglob("*pconv_tmp*"))
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
 def test_a_polite_signal_saves_first(tmp_path, signum):
     process = start(tmp_path / "a", "--max_iters 100000 --save_every 100000 --num_workers 1")
     assert kill_after(process, tmp_path / "a", 3, signum=signum)  # to the readers too, as Ctrl-C in a terminal goes
     status, output = finish(process)
     assert status == 128 + signum and "--resume auto" in output and "Traceback" not in output, output
     assert load_weights(tmp_path / "a").model_name == "pconv_unet"
+
+
+def test_a_reader_that_goes_away_does_not_end_the_run(tmp_path):
+    process = start(tmp_path / "a", "--max_iters 4 --num_workers 1")
+    process.stdout.readline()
+    process.stdout.close()  # as head does
+    assert process.wait(timeout=120) == 0
+    assert (tmp_path / "a/checkpoints/latest").readlink().name == "iter_4"
 
 
 @pytest.mark.parametrize("accumulate", [1, 2])

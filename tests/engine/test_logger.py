@@ -3,10 +3,11 @@
 import csv
 import logging
 import math
+from pathlib import Path
 
 import pytest
 
-from engine.logger import RunLogger
+from engine.logger import RunLogger, logged_early
 from metrics.buckets import Sample, bucket_rows
 
 
@@ -47,3 +48,35 @@ def test_identical_pairs_do_not_weigh_in_the_mean_psnr(logger):
     row = row_of(logger)
     assert float(row["val_psnr"]) == 30.0  # of two pairs; the three others have none
     assert float(row["val_l1_percent"]) == pytest.approx(2 / 5)
+
+
+def test_what_is_logged_before_the_run_is_told_and_is_in_its_log(tmp_path, capsys):
+    log = logging.getLogger("paddle_pconv")
+    with logged_early():
+        log.warning("a checkpoint was passed over")
+        told = capsys.readouterr()
+        assert (told.out, told.err) == ("", "warning: a checkpoint was passed over\n")
+        logger = RunLogger(tmp_path, 10, ("valid",))
+        log.warning("later")
+        logger.close()
+        told = capsys.readouterr()
+        assert told.out == "later\n" and "passed over" not in told.err and "warning" not in told.err
+    lines = (tmp_path / "train.log").read_text().splitlines()
+    assert [line.partition(" WARNING ")[2] for line in lines] == ["a checkpoint was passed over", "later"]
+    assert not log.handlers
+
+
+def test_a_full_disk_is_not_passed_over(tmp_path, logger):
+    samples = bucket_rows([pair("0.01-0.1", 20.0)])
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(logger, "csv_path", Path("/dev/full"))
+        with pytest.raises(OSError, match="No space left"):
+            logger.validation(5, samples)
+    (tmp_path / "full").mkdir()
+    (tmp_path / "full" / "train.log").symlink_to("/dev/full")
+    full = RunLogger(tmp_path / "full", 10, ("valid", "hole"))
+    with pytest.raises(OSError, match="No space left"):
+        full.validation(5, samples)
+    with pytest.raises(OSError, match="No space left"):
+        full.close()
+    assert len(logging.getLogger("paddle_pconv").handlers) == 1  # the other logger's

@@ -18,7 +18,7 @@ from engine.readers import read_batches
 from engine.reconstruction import ReconstructionTask
 from engine.settings import Settings, decay
 from engine.task import NonFiniteLossError, fetched
-from engine.trainer import Stopped, Trainer
+from engine.trainer import Stopped, Trainer, _StopRequest
 from engine.validation import ValidationSet
 from errors import InputError
 from inpainting.checkpoint import load_weights, read_arrays, read_meta, write_arrays
@@ -272,6 +272,21 @@ def test_a_signal_saves_and_stops(tmp_path):
         trainer.run()
     assert signal.getsignal(signal.SIGTERM) == before
     assert read_meta(tmp_path / "checkpoints" / "latest")["iter"] == 3
+
+
+def test_a_closed_terminal_is_told_twice_and_with_nohup_in_vain():
+    before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
+    try:
+        with _StopRequest() as stop:
+            for _ in range(2):
+                os.kill(os.getpid(), signal.SIGHUP)  # would end this process
+        assert stop.signum == signal.SIGHUP and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+        with _StopRequest() as stop:
+            os.kill(os.getpid(), signal.SIGHUP)
+        assert stop.signum is None and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
 
 
 def test_alarms_reach_the_log(tmp_path):

@@ -3,6 +3,7 @@
 import logging
 import math
 import pickle
+import resource
 import shutil
 
 import numpy as np
@@ -83,6 +84,19 @@ def test_a_missing_checkpoint_is_passed_over_and_none_is_none(folder, tmp_path):
 def test_a_half_written_checkpoint_is_none(folder):
     shutil.copytree(folder.directory / "iter_20", folder.directory / ".iter_30.1.tmp")
     assert folder.newest().name == "iter_20"
+
+
+def test_a_full_disk_leaves_the_checkpoints_before_and_nothing_else(folder, model):
+    before = {p: p.read_bytes() for p in folder.directory.rglob("*") if p.is_file()}
+    limits = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (1000, limits[1]))  # bytes of a file, in place of those of a disk
+    try:
+        with pytest.raises(OSError, match="File too large"):
+            folder.save(model, 30, {})
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, limits)
+    assert {p: p.read_bytes() for p in folder.directory.rglob("*") if p.is_file()} == before
+    assert folder.newest().name == "iter_20" and not list(folder.directory.glob(".*"))
 
 
 def save(folder, model, iteration, psnr=None, pictures="a"):
