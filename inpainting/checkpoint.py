@@ -8,6 +8,7 @@ which run nothing in them; no network is made before the arrays are known to be 
 """
 
 import json
+import logging
 import os
 from collections.abc import Mapping
 from pathlib import Path
@@ -17,11 +18,13 @@ import paddle
 from paddle import nn
 
 from errors import InputError, one_line
-from files import atomic_path, is_file
+from files import atomic_path, is_file, sha256_of
 from inpainting.array_files import read_arrays, write_arrays
 from inpainting.meta import META, read_meta
 from models import build_model, model_shapes
 from run_folder import CHECKPOINTS
+
+log = logging.getLogger("paddle_pconv")
 
 PARAMS, SAFE_PARAMS, EMA_PARAMS = "model.pdparams", "model.safetensors", "model_ema.pdparams"
 EXPORTED_PARAMS = "model.pdiparams"  # of a static model, see inpainting/exported.py
@@ -72,7 +75,7 @@ def save_weights(
             f"{lost[0]}; use float32"
         )
     write_arrays(stored, directory / file_name)
-    write_meta(model, directory, **meta)
+    write_meta(model, directory, **meta, files={file_name: sha256_of(directory / file_name)})
 
 
 def _shrinks(name: str, array: np.ndarray, statistics: set[str]) -> bool:
@@ -102,6 +105,11 @@ def load_weights(path: str | os.PathLike) -> nn.Layer:
         raise InputError(f"{directory / META}: {error}") from None
     arrays = read_arrays(file)
     _refuse_other_shapes(file, arrays, shapes, f"{meta['model']} {meta['options']}, as {META} says")
+    if (written := meta.get("files", {}).get(file.name)) and written != sha256_of(file):
+        log.warning(
+            f"warning: {directory / META} was written beside another {file.name}: the network may be another than "
+            f"{meta['model']} {meta['options']}; copy the two from one place"
+        )
     model = build_model(meta["model"], **meta["options"])
     model.set_state_dict(_as_parameters(file, arrays))
     model.eval()

@@ -41,6 +41,16 @@ def test_round_trip_gives_the_same_network(model, saved):
     assert load_weights(saved / "model.pdparams").model_name == "pconv_unet"
 
 
+def test_a_meta_of_other_weights_is_told_where_they_fit_all_the_same(saved, tmp_path, caplog):
+    save_weights(build_model("conv_unet", **SMALL), tmp_path / "other")
+    load_weights(saved), load_weights(tmp_path / "other")
+    assert caplog.text == ""
+    (saved / "meta.json").write_bytes((tmp_path / "other" / "meta.json").read_bytes())
+    assert load_weights(saved).model_name == "conv_unet"
+    [record] = caplog.records
+    assert "written beside another model.pdparams: the network may be another than conv_unet" in record.getMessage()
+
+
 def test_float16_on_disk_is_half_the_size_and_close(model, saved, tmp_path):
     save_weights(model, tmp_path / "half", dtype="float16")
     size, full = ((d / "model.pdparams").stat().st_size for d in (tmp_path / "half", saved))
