@@ -71,9 +71,9 @@ def build_data(options: argparse.Namespace):
     else:
         pictures, held = hold_out(PictureFolder(options.image_root), options.val_count)
     masks = build_masks(options)
-    # Read one sample here: a set of which nothing can be read is told before the run, not from inside a reader process.
-    InpaintingDataset(pictures, masks, options.image_size, options.seed)[0]
     dataset = InpaintingDataset(pictures, masks, options.image_size, options.seed)
+    # Read one sample here: a set of which nothing can be read is told before the run, not from inside a reader process.
+    dataset[0]
     return dataset, ValidationSet(held, options.image_size, options.val_count, options.hole_shape)
 
 
