@@ -101,7 +101,7 @@ def attempt(job: Job, inpainter, results: Results, options: argparse.Namespace) 
 
 def fill(job: Job, inpainter, results: Results, grid: bool, show_attention: bool) -> None:
     from inpainting.photographs import fill_photograph
-    from inpainting.views import sample_row
+    from inpainting.views import for_viewing, sample_row
 
     photograph = job.read()
     hole, notes = job.hole(photograph)
@@ -115,10 +115,11 @@ def fill(job: Job, inpainter, results: Results, grid: bool, show_attention: bool
         with results.new(f"{job.name}_mask.png") as path:
             write_mask(path, ~hole)
     if grid or show_attention:
-        views = inpainter.views(photograph.pixels, hole)
+        seen, seen_hole, seen_result = for_viewing(photograph.pixels, hole, result.pixels)
+        views = inpainter.views(seen, seen_hole)
     if grid:
         with results.new(f"{job.name}_grid.png") as path:
-            write_picture(path, sample_row(photograph.pixels, ~hole, views, result.pixels))
+            write_picture(path, sample_row(seen, ~seen_hole, views, seen_result))
     if show_attention:
         with results.new(f"{job.name}_attention.png") as path:
             write_picture(path, views["attention"])

@@ -8,6 +8,7 @@ preferring to take neighbours (Ashikhmin 2001), and copies from there what blurr
 where the network knows best.
 """
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -21,7 +22,6 @@ SIGMA = 3.0  # pixels: what is finer than this blur is grain
 STRENGTH = 0.8  # of the grain; all of it costs 0.5 dB, this 0.2
 EDGE = (2, 10)  # pixels inside the hole between which the grain comes in
 STEP = 4  # pixels between the places that are looked for
-AROUND = 128  # pixels around a hole that are looked at
 AROUND = 128  # pixels around holes that are looked at
 REACH = 5  # pixels around a source that must be known
 SURROUNDINGS = 4  # pixels between the nine samples of a place's surroundings
@@ -30,6 +30,7 @@ BY_PLACE = 0.02  # what a pixel of distance counts beside a difference of one gr
 BY_ROUGHNESS = 6.0  # what a grey level of difference between the grain around source and place does
 COHERENCE, SWEEPS = 1.5, 4  # a neighbour's source may fit so many times worse
 PLACES, SOURCES = 8_000, 16_000  # at most, of a group of holes
+STRIP = 256  # rows
 
 
 def add_detail(filled: np.ndarray, hole: np.ndarray) -> np.ndarray:
@@ -61,10 +62,14 @@ class Sources:
         """The same at twice the size."""
         return Sources(2 * self.offsets, 2 * self.step)
 
-    def carry(self, grain: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
-        """Grain [H, W, C] at pixels [n], as the four places around each take it, by their nearness: [n, C]."""
-        height, width = grain.shape[:2]
-        carried = np.zeros([len(rows), grain.shape[2]], np.float32)
+    def carry(self, picture: np.ndarray, base: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+        """Grain at pixels [n], as the four places around each take it, by their nearness: [n, C].
+
+        Args:
+            picture, base: [H, W, C], of which grain is the difference.
+        """
+        height, width, channels = base.shape
+        carried = np.zeros([len(rows), channels], np.float32)
         for down, right in np.ndindex(2, 2):
             weight = 1.0
             at = []
@@ -74,7 +79,7 @@ class Sources:
                 at.append(np.minimum(place + further, self.offsets.shape[side] - 1))
             offset = self.offsets[at[0], at[1]]
             source = np.clip(rows + offset[:, 0], 0, height - 1), np.clip(columns + offset[:, 1], 0, width - 1)
-            carried += np.asarray(weight, np.float32)[:, None] * grain[source]
+            carried += np.asarray(weight, np.float32)[:, None] * (picture[source] - base[source])
         return carried
 
 
@@ -86,23 +91,33 @@ def _near_holes(hole: np.ndarray) -> tuple[slice, slice]:
 
 def _detail(picture: np.ndarray, hole: np.ndarray) -> None:
     """``add_detail`` of one group of holes, in place."""
-    pictures, holes = [picture.astype(np.float32)], [hole]
+    pictures, holes = [picture], [hole]
     while np.count_nonzero(holes[-1]) > PLACES * STEP**2:
-        pictures.append(_halved(pictures[-1]))
+        pictures.append(_halved(pictures[-1].astype(np.float32)))
         holes.append(_halved(holes[-1].astype(np.float32)) > 0)
-    sources = find_sources(pictures[-1], holes[-1])
+    coarsest = pictures[-1].astype(np.float32)
+    sources = find_sources(coarsest, holes[-1])
     if sources is None:
         return
-    base, grain = cv2.GaussianBlur(pictures[-1], (0, 0), SIGMA), np.zeros_like(pictures[-1])
+    base, grain = cv2.GaussianBlur(coarsest, (0, 0), SIGMA), np.zeros_like(coarsest)
     for scale in reversed(range(len(pictures))):
-        rows, columns = np.nonzero(holes[scale])
-        grain[rows, columns] += sources.carry(pictures[scale] - base, rows, columns)
+        for top, strip in _strips(holes[scale]):
+            rows, columns = np.nonzero(strip)
+            grain[rows + top, columns] += sources.carry(pictures[scale], base, rows + top, columns)
         if scale > 0:
             base, grain = (_enlarged(a, pictures[scale - 1].shape) for a in (pictures[scale], grain))
             sources = sources.finer()
     depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5)
-    share = STRENGTH * np.clip((depth - EDGE[0]) / (EDGE[1] - EDGE[0]), 0, 1)[hole]
-    picture[hole] = np.rint(np.clip(pictures[0][hole] + share[:, None] * grain[hole], 0, 255))
+    for top, strip in _strips(hole):
+        at = slice(top, top + len(strip))
+        share = STRENGTH * np.clip((depth[at][strip] - EDGE[0]) / (EDGE[1] - EDGE[0]), 0, 1)
+        picture[at][strip] = np.rint(np.clip(picture[at][strip] + share[:, None] * grain[at][strip], 0, 255))
+
+
+def _strips(hole: np.ndarray) -> Iterator[tuple[int, np.ndarray]]:
+    """A hole in strips of rows, each with its first row: what is worked out of all its pixels at once takes room."""
+    for top in range(0, len(hole), STRIP):
+        yield top, hole[top : top + STRIP]
 
 
 def find_sources(picture: np.ndarray, hole: np.ndarray) -> Sources | None:

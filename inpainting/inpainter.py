@@ -200,7 +200,7 @@ def _check(picture: np.ndarray, hole: np.ndarray) -> None:
             f"hole: expected {h}x{w} as the picture, got {'x'.join(map(str, hole.shape))}; "
             "give a mask of the picture's size"
         )
-    if not np.isin(hole, (0, 1)).all():
+    if hole.dtype != bool and not np.isin(hole, (0, 1)).all():
         raise InputError("hole: expected a boolean array (True = to be filled), got other values; threshold it first")
     if hole.all():
         raise InputError(

@@ -1,6 +1,24 @@
 """A filled picture beside what it was made of, for viewing."""
 
+import cv2
 import numpy as np
+
+LONGEST = 1024  # pixels of a side: a single pass of the network over more takes memory that few machines have
+
+
+def for_viewing(pixels: np.ndarray, hole: np.ndarray, result: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Picture, hole and result, shrunk to ``LONGEST`` pixels a side where they are larger; any hole pixel makes one.
+
+    Shape:
+        pixels, result: uint8 [H, W, 3].   hole: bool [H, W].
+    """
+    height, width = hole.shape
+    share = LONGEST / max(height, width)
+    if share >= 1:
+        return pixels, hole, result
+    size = max(round(width * share), 1), max(round(height * share), 1)
+    pixels, result = (cv2.resize(picture, size, interpolation=cv2.INTER_AREA) for picture in (pixels, result))
+    return pixels, cv2.resize(hole.astype(np.float32), size, interpolation=cv2.INTER_AREA) > 0, result
 
 
 def sample_row(

@@ -50,7 +50,8 @@ def fill_parser() -> Parser:
     parser.add_argument(
         "--grid",
         action="store_true",
-        help="also write input, mask, the network's output in a single pass, result and truth side by side",
+        help="also write input, mask, the network's output in a single pass, result and truth side by side, of larger "
+        "pictures shrunk to 1024 pixels a side",
     )
     parser.add_argument(
         "--show_attention",
