@@ -71,6 +71,13 @@ def test_twice_is_the_same(half_grainy, hole):
     np.testing.assert_array_equal(add_detail(filled, hole), add_detail(filled, hole))
 
 
+def test_strips_of_any_height_give_the_same(half_grainy, hole, monkeypatch):
+    whole = add_detail(half_grainy, hole)
+    assert (whole != half_grainy).any()
+    monkeypatch.setattr(detail, "STRIP", 7)
+    np.testing.assert_array_equal(add_detail(half_grainy, hole), whole)
+
+
 def test_no_source_touches_the_hole(half_grainy, hole):
     sources = find_sources(half_grainy[0].astype(np.float32), hole)
     for row, column in np.ndindex(sources.offsets.shape[:2]):
