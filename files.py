@@ -11,7 +11,7 @@ import shutil
 import stat
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import BinaryIO
+from typing import BinaryIO, TextIO
 
 from errors import InputError, one_line
 
@@ -99,6 +99,23 @@ def _is_another_alive(pid: int) -> bool:
     except OSError:
         return True
     return True
+
+
+def open_own(path: str | os.PathLike, mode: str) -> TextIO:
+    """Open a text file that this program alone writes, and nothing else: through a link it would write to another's.
+
+    Raises:
+        OSError: a link, a folder, or a pipe that nobody reads from.
+    """
+    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
+    return open(
+        path,
+        mode,
+        encoding="utf-8",
+        errors="surrogateescape",
+        newline="\n",
+        opener=lambda name, wanted: os.open(name, wanted | flags, 0o666),
+    )
 
 
 def is_file(path: str | os.PathLike) -> bool:

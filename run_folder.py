@@ -15,18 +15,18 @@ from pathlib import Path
 from typing import TextIO
 
 from errors import InputError, one_line
-from files import read_text
+from files import is_file, open_own, read_text
 
 try:
     import fcntl
 except ImportError:  # not POSIX
     fcntl = None
 
-OPTIONS, LOG, METRICS, LOCK = "config.yaml", "train.log", "metrics.csv", ".lock"
+OPTIONS, LOG, METRICS, LOCK = "config.yaml", "train.log", "metrics.csv", ".train.lock"
 CHECKPOINTS, SAMPLES = "checkpoints", "samples"
 
 _WRITING = r"\..+\.pconv_tmp(\..*)?"  # see files.temporary_beside
-_HIDDEN = re.compile(rf"\.lock|{_WRITING}")
+_HIDDEN = re.compile(rf"\.train\.lock|{_WRITING}")
 _FILES = re.compile(r"config\.yaml|train\.log|metrics(_damaged)?\.csv|vdlrecords\.[0-9]+\.log")
 _FOLDERS = {
     CHECKPOINTS: re.compile(rf"iter_[0-9]+|latest|best|{_WRITING}"),
@@ -38,7 +38,8 @@ _TOLD_BY = ("model", "image_root", "image_size", "max_iters", "log_dir")  # keys
 class RunFolder:
     """A run's hold on its folder, for as long as the context lasts.
 
-    A folder with an earlier run in it is locked on entering, a new one by ``begin``.
+    It is locked by ``begin``, and already on entering where an earlier run has left its lock, so that the one that is
+    at work is told early.
 
     Raises:
         InputError: another run is writing there.
@@ -49,7 +50,7 @@ class RunFolder:
         self._lock: TextIO | None = None
 
     def __enter__(self) -> "RunFolder":
-        if is_run(self.directory) or (self.directory / CHECKPOINTS).is_dir():
+        if is_file(self.directory / LOCK) and _has_options(self.directory):
             self._lock = _locked(self.directory)
         return self
 
@@ -74,6 +75,8 @@ class RunFolder:
         self._lock = self._lock or _locked(self.directory)
         if is_new and is_run(self.directory):
             self._move_aside()
+        self._lock.truncate(0)
+        print(f"process {os.getpid()} on {socket.gethostname()}", file=self._lock, flush=True)
 
     def _move_aside(self) -> None:
         folder = self.directory.resolve()  # of a link, what it leads to
@@ -137,7 +140,7 @@ def _free_name(path: Path) -> Path:
 
 def _locked(directory: Path) -> TextIO:
     """The folder's lock, held as long as it is open by this process; of the processes that it forks none holds it."""
-    file = open(directory / LOCK, "a+", encoding="utf-8")  # noqa: SIM115  it is closed when the run ends
+    file = open_own(directory / LOCK, "a+")
     try:
         if fcntl:
             fcntl.lockf(file, fcntl.LOCK_EX | fcntl.LOCK_NB)
@@ -153,8 +156,6 @@ def _locked(directory: Path) -> TextIO:
     if not _is_at(file, directory / LOCK):  # moved aside by another run, meanwhile
         file.close()
         return _locked(directory)
-    file.truncate(0)
-    print(f"process {os.getpid()} on {socket.gethostname()}", file=file, flush=True)
     return file
 
 

@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from engine.console import steady_console
 from errors import InputError, run_cleanly
 from files import atomic_path
 from options import is_adversarial, parse_train, setup_device
@@ -20,21 +21,17 @@ from run_folder import CHECKPOINTS, OPTIONS, RunFolder
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options, changed = parse_train(argv)
-    setup_device(options.device, options.threads)
-    _check(options)
-    from engine import distributed
-    from engine.console import steady_console
-    from engine.logger import logged_early
+    with steady_console():
+        options, changed = parse_train(argv)
+        setup_device(options.device, options.threads)
+        _check(options)
+        from engine import distributed
+        from engine.logger import logged_early
 
-    writes = distributed.is_first() and not options.dry_run
-    with (
-        steady_console(),
-        logged_early(),
-        RunFolder(options.log_dir) if writes else contextlib.nullcontext() as folder,
-    ):
-        distributed.start()
-        train(options, changed, folder)
+        writes = distributed.is_first() and not options.dry_run
+        with logged_early(), RunFolder(options.log_dir) if writes else contextlib.nullcontext() as folder:
+            distributed.start()
+            train(options, changed, folder)
 
 
 def train(options: argparse.Namespace, changed: dict, folder: RunFolder | None) -> None:

@@ -12,7 +12,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from errors import InputError
-from files import atomic_path, read_text, sha256_of
+from files import atomic_path, open_own, read_text, sha256_of
 
 LEDGER = ".results.sha256"
 
@@ -91,7 +91,7 @@ class Results:
         if (digest, name) in self._known:
             return
         self._known.add((digest, name))
-        with open(self.folder / LEDGER, "a", encoding="utf-8", errors="surrogateescape", newline="\n") as ledger:
+        with open_own(self.folder / LEDGER, "a") as ledger:
             ledger.write(f"{digest}  {name}\n")
 
 

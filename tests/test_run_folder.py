@@ -24,7 +24,7 @@ def folder(tmp_path):
     for name in ("train.log", "metrics.csv", "metrics_damaged.csv", "vdlrecords.1732216155.log", "samples/iter_20.png"):
         (tmp_path / "a" / name).write_text("")
     (tmp_path / "a/config.yaml").write_text(OPTIONS)
-    (tmp_path / "a/.lock").write_text("process 7\n")
+    (tmp_path / "a/.train.lock").write_text("process 7\n")
     return tmp_path / "a"
 
 
@@ -77,11 +77,26 @@ def test_earlier_runs_are_moved_aside_one_by_one(folder, tmp_path, capsys):
         second.begin(is_new=True)
     asides = list(tmp_path.glob("a_before_*"))
     assert sorted((path / "train.log").read_text() for path in asides) == ["first", "second"]
-    assert (tmp_path / "link").is_symlink() and [path.name for path in folder.iterdir()] == [".lock"]
+    assert (tmp_path / "link").is_symlink() and [path.name for path in folder.iterdir()] == [".train.lock"]
     assert all(str(path) in capsys.readouterr().out for path in asides[:1])
     with RunFolder(folder) as third:  # killed before it wrote anything, the second has left nothing to move
         third.begin(is_new=True)
     assert len(list(tmp_path.glob("a_before_*"))) == 2
+
+
+def test_nothing_is_written_to_a_folder_that_is_refused_or_through_a_link(folder, tmp_path):
+    (tmp_path / "thesis.txt").write_text("mine")
+    (folder / ".train.lock").unlink()
+    (folder / ".train.lock").symlink_to(tmp_path / "thesis.txt")
+    with pytest.raises(OSError), RunFolder(folder) as mine:
+        mine.begin(is_new=False)
+    assert (tmp_path / "thesis.txt").read_text() == "mine"
+    (folder / ".train.lock").unlink()
+    (folder / "notes.txt").write_text("mine")
+    before = sorted(folder.iterdir())
+    with pytest.raises(InputError, match=r"with notes\.txt in it"), RunFolder(folder) as mine:
+        mine.begin(is_new=True)
+    assert sorted(folder.iterdir()) == before
 
 
 HOLDER = """

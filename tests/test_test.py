@@ -194,6 +194,16 @@ def test_results_that_would_meet_are_refused(fill, pictures, tmp_path, names, ar
     refuse(fill, tmp_path, message, *arguments, source=folder)
 
 
+@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("../thesis.txt")])
+def test_a_list_of_results_that_is_none_is_not_written_to(fill, pictures, mask_file, tmp_path, make):
+    (tmp_path / "thesis.txt").write_text("mine")
+    (tmp_path / "out").mkdir()
+    make(tmp_path / "out" / ".results.sha256")
+    with pytest.raises(OSError):
+        fill("--mask", mask_file, source=pictures / "0.png")
+    assert (tmp_path / "thesis.txt").read_text() == "mine" and shown(tmp_path / "out") == []
+
+
 def test_a_folder_of_a_results_name_is_refused(fill, pictures, tmp_path):
     (tmp_path / "out" / "0.png").mkdir(parents=True)
     refuse(fill, tmp_path, "got a folder of that name", "--overwrite", source=pictures / "0.png")

@@ -117,8 +117,8 @@ def test_a_run_that_goes_on_elsewhere_leaves_what_was_there(run, pictures, tmp_p
     kept = contents(other)
     assert run(f"--max_iters 4 --resume {first}", log_dir="logs/b") == other
     [aside] = other.parent.glob("b_before_*")
-    assert {p.relative_to(aside): b for p, b in contents(aside).items() if p.name != ".lock"} == {
-        p.relative_to(other): b for p, b in kept.items() if p.name != ".lock"
+    assert {p.relative_to(aside): b for p, b in contents(aside).items() if p.name != ".train.lock"} == {
+        p.relative_to(other): b for p, b in kept.items() if p.name != ".train.lock"
     }
     meta = json.loads((other / "checkpoints/latest/meta.json").read_text())
     assert (meta["iter"], meta["seed"]) == (4, 0)
