@@ -16,6 +16,7 @@ from errors import run_cleanly
 from files import sha256_of
 from inpainting.classical import CLASSICAL
 from metrics.buckets import Sample, bucket_rows
+from metrics.comparison import comparison_text, read_samples
 from metrics.evaluator import PairReader, evaluate, inspect_masks, useful_workers
 from metrics.manifest import Pair, choose_pairs, read_manifest, root_of, spread
 from metrics.partial import PartialSamples
@@ -33,6 +34,9 @@ from options import DEFAULT_WEIGHTS, parse_evaluate, setup_device
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_evaluate(argv)
+    if options.compare and len(options.compare) == 2:
+        print(comparison_text(*map(read_samples, options.compare), tuple(options.compare)))
+        return
     read = PairReader(_root(options.images), _root(options.masks), options.hole, options.size)
     pairs = build_pairs(options, read)
     if warning := inspect_masks(pairs, read):

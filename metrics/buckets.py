@@ -5,7 +5,7 @@ whose hole keeps off the border, B those whose hole comes near it.
 """
 
 import math
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
 from datasets.masks import BUCKET_NAMES
@@ -38,12 +38,15 @@ def bucket_rows(samples: Sequence[Sample]) -> list[dict]:
         >>> bucket_rows([pair])[0]
         {'bucket': '0.1-0.2', 'border': 'all', 'count': 1, 'l1_percent': 0.0, 'psnr': None, 'ssim': 1.0, 'identical': 1}
     """
-    return [
-        _row(bucket, border, chosen)
-        for bucket in BUCKET_NAMES
-        for border in BORDER_ROWS
-        if (chosen := [s for s in samples if s.bucket == bucket and border in ("all", s.border)])
-    ]
+    return [_row(*group) for group in grouped(samples)]
+
+
+def grouped(samples: Sequence[Sample]) -> Iterator[tuple[str, str, list[Sample]]]:
+    """Bucket, border and the samples there, for each that has one, in the order of the published tables."""
+    for bucket in BUCKET_NAMES:
+        for border in BORDER_ROWS:
+            if chosen := [s for s in samples if s.bucket == bucket and border in ("all", s.border)]:
+                yield bucket, border, chosen
 
 
 def _row(bucket: str, border: str, samples: Sequence[Sample]) -> dict:

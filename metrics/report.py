@@ -18,10 +18,14 @@ import PIL
 import skimage
 
 from files import atomic_path
-from metrics.buckets import Sample
+from metrics.buckets import Sample, grouped
+from metrics.uncertainty import interval, standard_error
 
 DIGITS = {"hole_ratio": 6, "l1_percent": 4, "psnr": 4, "ssim": 5}
-ROW_COLUMNS = ("bucket", "border", "count", "l1_percent", "psnr", "ssim", "identical")
+MEASURES = ("l1_percent", "psnr", "ssim")
+SPREADS = ("se", "low", "high")  # standard error of the mean, its 95 % interval
+ROW_COLUMNS = ("bucket", "border", "count", *MEASURES, "identical")
+SPREAD_COLUMNS = tuple(f"{measure}_{spread}" for measure in MEASURES for spread in SPREADS)
 SAMPLE_COLUMNS = ("image", "mask", "bucket", "border", "hole_ratio", "l1_percent", "psnr", "ssim")
 MANIFEST_COLUMNS = ("image", "mask", "bucket", "border", "hole_ratio")
 PAPER_TABLE = Path(__file__).with_name("paper_table1.csv")  # Liu et al. 2018, Table 1
@@ -37,10 +41,12 @@ def write_report(
 ) -> None:
     """Write the five files of an evaluation into ``folder``; each appears whole or not at all."""
     folder = Path(folder)
-    report = {"protocol": protocol, "rows": [{key: _rounded(key, row[key]) for key in ROW_COLUMNS} for row in rows]}
+    columns = ROW_COLUMNS + SPREAD_COLUMNS
+    rows = [{**row, **_spreads(chosen)} for row, (_, _, chosen) in zip(rows, grouped(samples), strict=True)]
+    report = {"protocol": protocol, "rows": [{key: _rounded(key, row[key]) for key in columns} for row in rows]}
     _write_text(folder / "report.json", json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
-    _write_csv(folder / "report.csv", ROW_COLUMNS, rows)
-    _write_text(folder / "report.md", _markdown(protocol, table))
+    _write_csv(folder / "report.csv", columns, rows)
+    _write_text(folder / "report.md", _markdown(protocol, table, interval_table(rows)))
     _write_csv(folder / "samples.csv", SAMPLE_COLUMNS, [vars(sample) for sample in samples])
     write_manifest(folder / "manifest.csv", samples)
 
@@ -112,6 +118,26 @@ def markdown_table(rows: list[dict], paper: dict | None = None) -> str:
     return f"{table}\n\n{CAUTION}" if paper is not None else table
 
 
+def interval_table(rows: list[dict]) -> str:
+    """The means' 95 % intervals as a Markdown table; rows as they are in report.json."""
+    lines = [["hole", "border", "l1 %", "PSNR dB", "SSIM"], ["---"] * 5]
+    for row in rows:
+        ends = [_measures({key: row[f"{key}_{end}"] for key in MEASURES}) for end in ("low", "high")]
+        between = [low if low == "–" else f"{low} to {high}" for low, high in zip(*ends, strict=True)]
+        lines.append(["({}, {}]".format(*row["bucket"].split("-")), row["border"], *between])
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
+
+
+def _spreads(samples: Sequence[Sample]) -> dict[str, float | None]:
+    """The uncertainty of each mean; of PSNR's that of the pairs which are not identical, as its mean is."""
+    spreads = {}
+    for measure in MEASURES:
+        values = [value for sample in samples if math.isfinite(value := getattr(sample, measure))]
+        found = (standard_error(values), *(interval(values) or (None, None)))
+        spreads |= {f"{measure}_{spread}": number for spread, number in zip(SPREADS, found, strict=True)}
+    return spreads
+
+
 def paper_rows(method: str = "PConv") -> dict[tuple[str, str], dict]:
     """The paper's figures by (bucket, border): l1_percent, psnr in dB, ssim.
 
@@ -134,9 +160,10 @@ def _measures(row: dict) -> list[str]:
     return ["–" if row.get(key) is None else f"{row[key]:.{n}f}" for key, n in digits.items()]
 
 
-def _markdown(protocol: dict, table: str) -> str:
+def _markdown(protocol: dict, table: str, intervals: str) -> str:
     lines = [f"- {key}: {_plain(value)}" for key, value in protocol.items()]
-    return "\n".join(["# Evaluation", "", *lines, "", table, ""])
+    caption = "95 % intervals of the means, by resampling the pairs:"
+    return "\n".join(["# Evaluation", "", *lines, "", table, "", caption, "", intervals, ""])
 
 
 def _plain(value: object) -> str:
@@ -145,14 +172,19 @@ def _plain(value: object) -> str:
     return "–" if value is None else str(value)
 
 
+def _digits(key: str) -> int | None:
+    """Of a column's numbers: those of its measure; None for what is no measure."""
+    return next((digits for measure, digits in DIGITS.items() if key.startswith(measure)), None)
+
+
 def _rounded(key: str, value: object) -> object:
-    return round(value, DIGITS[key]) if key in DIGITS and value is not None else value
+    return value if value is None or (digits := _digits(key)) is None else round(value, digits)
 
 
 def _fixed(key: str, value: object) -> str:
     if value is None or value == math.inf:
         return ""
-    return f"{value:.{DIGITS[key]}f}" if key in DIGITS else str(value)
+    return str(value) if (digits := _digits(key)) is None else f"{value:.{digits}f}"
 
 
 def _write_csv(path: Path, columns: Sequence[str], rows: Sequence[dict]) -> None:

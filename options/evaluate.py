@@ -52,7 +52,13 @@ def evaluate_parser() -> Parser:
     add_filling_options(parser)
     parser.add_argument("--manifest", metavar="FILE", help="CSV file of pairs: used when it exists, else written")
     parser.add_argument("--output", metavar="DIR", default="logs/eval", help="folder of the report")
-    parser.add_argument("--compare", choices=("paper",), help="set the paper's figures beside ours")
+    parser.add_argument(
+        "--compare",
+        nargs="+",
+        metavar=("paper|A/report.json", "B/report.json"),
+        help="paper sets the paper's figures beside ours; two reports on the same pairs are set against each other, "
+        "pair by pair, and nothing is evaluated",
+    )
     parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="decides pairing and generated masks")
     parser.add_argument(
         "--num_workers",
@@ -82,6 +88,11 @@ def parse_evaluate(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _check(options: argparse.Namespace) -> None:
+    if options.compare and options.compare != ["paper"] and len(options.compare) != 2:
+        raise InputError(
+            f"--compare: expected paper, or two files report.json, got {' '.join(options.compare)}: "
+            "python eval.py --compare A/report.json B/report.json"
+        )
     if options.method and options.protocol == "raw":
         raise InputError(
             f"--protocol raw measures a network's whole output, which {options.method} has not: leave it out"

@@ -8,7 +8,7 @@ import pytest
 
 from metrics.buckets import Sample, bucket_rows
 from metrics.manifest import Pair, read_manifest
-from metrics.report import SAMPLE_COLUMNS, markdown_table, paper_rows, write_manifest, write_report
+from metrics.report import ROW_COLUMNS, SAMPLE_COLUMNS, markdown_table, paper_rows, write_manifest, write_report
 
 SAMPLES = [
     Sample("sub/a,1.png", "m.png", "0.1-0.2", "N", 0.15, 1.23456789, 30.123456, 0.9),
@@ -39,7 +39,7 @@ def test_the_json_report_is_strict_json_without_infinity(folder):
     report = json.loads((folder / "report.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
     assert report["protocol"] == PROTOCOL
     first, _, identical, _ = report["rows"]
-    assert first == {
+    assert {key: first[key] for key in ROW_COLUMNS} == {
         "bucket": "0.1-0.2",
         "border": "all",
         "count": 1,
@@ -52,8 +52,23 @@ def test_the_json_report_is_strict_json_without_infinity(folder):
 
 
 def test_numbers_have_a_fixed_number_of_digits(folder):
-    assert (folder / "report.csv").read_text().splitlines()[1] == "0.1-0.2,all,1,1.2346,30.1235,0.90000,0"
+    assert (folder / "report.csv").read_text().splitlines()[1] == "0.1-0.2,all,1,1.2346,30.1235,0.90000,0" + 9 * ","
     assert read_csv(folder / "report.csv")[2]["psnr"] == ""
+
+
+def test_means_come_with_their_uncertainty(tmp_path):
+    samples = [
+        Sample(f"{i}.png", "m.png", "0.1-0.2", "N", 0.15, 1.0, psnr, 0.9) for i, psnr in enumerate((20, 24, math.inf))
+    ]
+    rows = bucket_rows(samples)
+    write_report(tmp_path / "out", PROTOCOL, rows, samples, markdown_table(rows))
+    row = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))["rows"][0]
+    assert row["psnr_se"] == 2.0 and 20 <= row["psnr_low"] < 22 < row["psnr_high"] <= 24
+    assert (row["ssim_low"], row["ssim_se"], row["ssim_high"]) == (0.9, 0.0, 0.9)
+    assert (
+        "| (0.1, 0.2] | all | 1.00 to 1.00 | 20.00 to 24.00 | 0.900 to 0.900 |"
+        in (tmp_path / "out/report.md").read_text()
+    )
 
 
 def test_one_line_for_each_pair_those_outside_the_buckets_too(folder):

@@ -1,0 +1,137 @@
+"""Two evaluations of the same pairs, pair by pair: what the one method gains over the other, and how surely.
+
+The difference of two means says little where pictures differ more than methods do; the mean of the differences does.
+"""
+
+import csv
+import math
+import os
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+from errors import InputError
+from metrics.buckets import Sample, grouped
+from metrics.report import SAMPLE_COLUMNS
+from metrics.uncertainty import interval
+
+BETTER = {"psnr": 1, "ssim": 1, "l1_percent": -1}  # the sign of a gain
+DIGITS = {"psnr": 2, "ssim": 4, "l1_percent": 3}
+MOST = 10  # pairs that are named
+
+
+@dataclass(frozen=True)
+class Difference:
+    """The second evaluation less the first over the pairs of one bucket and border, in one measure.
+
+    Args:
+        mean, low, high: of the differences of pairs, with their 95 % interval; None where there are too few.
+        wins: pairs in which the second is better; losses: the first; the others are equal.
+    """
+
+    bucket: str
+    border: str
+    measure: str
+    pairs: int
+    mean: float | None
+    low: float | None
+    high: float | None
+    wins: int
+    losses: int
+
+
+def read_samples(report: str | os.PathLike) -> list[Sample]:
+    """The pairs of an evaluation: samples.csv beside its report.json.
+
+    Raises:
+        InputError: there is none, or it is not as eval.py writes it; the line is named.
+    """
+    path = Path(report).parent / "samples.csv"
+    try:
+        with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
+            reader = csv.DictReader(file, strict=True)
+            if tuple(reader.fieldnames or ()) != SAMPLE_COLUMNS:
+                raise InputError(f"{path}: expected the columns {','.join(SAMPLE_COLUMNS)}; write it anew by eval.py")
+            return [_sample(row, f"{path}:{reader.line_num}") for row in reader]
+    except OSError as error:
+        raise InputError(
+            f"--compare {report}: expected a report of eval.py with samples.csv beside it, got {error.strerror}: {path}"
+        ) from error
+    except (csv.Error, UnicodeError) as error:
+        raise InputError(f"{path}: expected CSV as eval.py writes it, got {error}") from error
+
+
+def _sample(row: dict, where: str) -> Sample:
+    try:
+        numbers = {key: float(row[key]) for key in ("hole_ratio", "l1_percent", "ssim")}
+        psnr = float(row["psnr"]) if row["psnr"] else math.inf
+    except (TypeError, ValueError) as error:
+        raise InputError(f"{where}: expected numbers as eval.py writes them, got {error}") from error
+    return Sample(row["image"], row["mask"], row["bucket"] or None, row["border"], psnr=psnr, **numbers)
+
+
+def differences(first: Sequence[Sample], second: Sequence[Sample]) -> list[Difference]:
+    """For each bucket, border and measure, in the order of the tables.
+
+    Raises:
+        InputError: the evaluations are not of the same pairs.
+    """
+    matched = _matched(first, second)
+    return [
+        _difference(bucket, border, measure, [matched[sample.image, sample.mask] for sample in chosen])
+        for bucket, border, chosen in grouped(first)
+        for measure in BETTER
+    ]
+
+
+def most_different(first: Sequence[Sample], second: Sequence[Sample]) -> list[tuple[Sample, Sample]]:
+    """The pairs whose PSNR differs most, the largest difference first; those identical in either are left out."""
+    finite = [pair for pair in _matched(first, second).values() if all(math.isfinite(s.psnr) for s in pair)]
+    return sorted(finite, key=lambda pair: (-abs(pair[1].psnr - pair[0].psnr), pair[0].image, pair[0].mask))[:MOST]
+
+
+def comparison_text(first: Sequence[Sample], second: Sequence[Sample], names: tuple[str, str]) -> str:
+    """Both as Markdown: a table of differences, and the pairs that differ most."""
+    lines = [f"{names[1]} less {names[0]}, pair by pair, with 95 % intervals", ""]
+    lines += ["| hole | border | pairs | measure | difference | interval | better | worse |"]
+    lines += ["| --- | --- | --- | --- | --- | --- | --- | --- |"]
+    lines += [_line(difference) for difference in differences(first, second)]
+    lines += ["", "The pairs whose PSNR differs most", "", f"| picture | mask | {names[0]} | {names[1]} |"]
+    lines += ["| --- | --- | --- | --- |"]
+    lines += [f"| {a.image} | {a.mask} | {a.psnr:.2f} | {b.psnr:.2f} |" for a, b in most_different(first, second)]
+    return "\n".join(lines)
+
+
+def _matched(first: Sequence[Sample], second: Sequence[Sample]) -> dict[tuple[str, str], tuple[Sample, Sample]]:
+    one, other = ({(sample.image, sample.mask): sample for sample in samples} for samples in (first, second))
+    if one.keys() != other.keys():
+        raise InputError(
+            f"--compare: expected two reports of the same pairs, got {len(one)} and {len(other)} with "
+            f"{len(one.keys() & other.keys())} in common; evaluate both with the same --manifest"
+        )
+    for pair, sample in one.items():
+        if sample.bucket != other[pair].bucket:
+            raise InputError(
+                f"--compare: expected the same holes, got {sample.hole_ratio:.4f} and {other[pair].hole_ratio:.4f} for "
+                f"{pair[0]} with {pair[1]}; evaluate both with the same --size and --hole"
+            )
+    return {pair: (sample, other[pair]) for pair, sample in one.items()}
+
+
+def _difference(bucket: str, border: str, measure: str, pairs: Sequence[tuple[Sample, Sample]]) -> Difference:
+    values = [(getattr(a, measure), getattr(b, measure)) for a, b in pairs]
+    gains = [0.0 if a == b else BETTER[measure] * (b - a) for a, b in values]  # inf − inf is no number
+    finite = [b - a for a, b in values if math.isfinite(a) and math.isfinite(b)]
+    mean = math.fsum(finite) / len(finite) if finite else None
+    low, high = interval(finite) or (None, None)
+    wins, losses = sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
+    return Difference(bucket, border, measure, len(pairs), mean, low, high, wins, losses)
+
+
+def _line(found: Difference) -> str:
+    digits = DIGITS[found.measure]
+    mean = "–" if found.mean is None else f"{found.mean:+.{digits}f}"
+    between = "–" if found.low is None else f"{found.low:+.{digits}f} to {found.high:+.{digits}f}"
+    hole = "({}, {}]".format(*found.bucket.split("-"))
+    cells = [hole, found.border, found.pairs, found.measure, mean, between, found.wins, found.losses]
+    return "| " + " | ".join(map(str, cells)) + " |"

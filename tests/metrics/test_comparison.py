@@ -1,0 +1,104 @@
+"""Two evaluations of the same pairs, against plain sums."""
+
+import dataclasses
+import math
+
+import numpy as np
+import pytest
+
+import eval as evaluation
+from errors import InputError
+from metrics.buckets import Sample, bucket_rows
+from metrics.comparison import comparison_text, differences, most_different, read_samples
+from metrics.report import SAMPLE_COLUMNS, markdown_table, write_report
+
+HEADER = ",".join(SAMPLE_COLUMNS)
+
+
+def some_samples(seed, gain=0.0, count=40):
+    rng = np.random.default_rng(0)
+    noise = np.random.default_rng(seed)
+    return [
+        Sample(
+            f"{i}.png", f"m{i}.png", "0.1-0.2", "NB"[i % 2], 0.15, 1.0, rng.normal(30, 5) + gain + noise.normal(), 0.9
+        )
+        for i in range(count)
+    ]
+
+
+def test_a_gain_far_below_the_spread_of_pictures_is_found():
+    first, second = some_samples(1), some_samples(2, gain=1.0)
+    found = next(d for d in differences(first, second) if (d.border, d.measure) == ("all", "psnr"))
+    gains = np.array([b.psnr - a.psnr for a, b in zip(first, second, strict=True)])
+    assert math.isclose(found.mean, gains.mean())
+    assert 0 < found.low < found.mean < found.high and found.high - found.low < 2
+    assert (found.pairs, found.wins, found.losses) == (40, (gains > 0).sum(), (gains < 0).sum())
+
+
+def test_less_l1_is_better_and_what_is_equal_counts_for_none():
+    first = some_samples(1, count=2)
+    second = [dataclasses.replace(s, l1_percent=0.5) for s in first]
+    found = {d.measure: d for d in differences(first, second) if d.border == "all"}
+    assert (found["l1_percent"].mean, found["l1_percent"].wins, found["l1_percent"].losses) == (-0.5, 2, 0)
+    assert (found["ssim"].mean, found["ssim"].wins, found["ssim"].losses) == (0.0, 0, 0)
+
+
+def test_identical_pairs_win_but_have_no_difference():
+    first = some_samples(1, count=3)
+    second = [dataclasses.replace(first[0], psnr=math.inf), *first[1:]]
+    found = next(d for d in differences(first, second) if (d.border, d.measure) == ("all", "psnr"))
+    assert (found.mean, found.wins, found.losses) == (0.0, 1, 0)
+    assert len(most_different(first, second)) == 2
+
+
+def test_the_pair_that_differs_most_comes_first():
+    first = some_samples(1)
+    second = [dataclasses.replace(s, psnr=s.psnr - 9 * (s.image == "7.png")) for s in first]
+    assert most_different(first, second)[0][0].image == "7.png"
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        (lambda s: s[:-1], "40 and 39 with 39 in common"),
+        (lambda s: [dataclasses.replace(s[0], bucket="0.2-0.3"), *s[1:]], "the same holes"),
+    ],
+)
+def test_other_pairs_are_refused(change, message):
+    samples = some_samples(1)
+    with pytest.raises(InputError, match=message):
+        differences(samples, change(samples))
+
+
+def test_the_command_reads_what_it_wrote(tmp_path, capsys):
+    for name, samples in (("a", some_samples(1)), ("b", some_samples(2, gain=1.0))):
+        rows = bucket_rows(samples)
+        write_report(tmp_path / name, {"method": name}, rows, samples, markdown_table(rows))
+    reports = [str(tmp_path / name / "report.json") for name in "ab"]
+    again = read_samples(reports[0])
+    assert [(s.image, s.bucket, s.border) for s in again] == [(s.image, s.bucket, s.border) for s in some_samples(1)]
+    evaluation.main(["--compare", *reports])
+    out = capsys.readouterr().out
+    assert "| (0.1, 0.2] | all | 40 | psnr | +" in out
+    assert out.strip() == comparison_text(*map(read_samples, reports), tuple(reports))
+
+
+@pytest.mark.parametrize(
+    ("written", "message"),
+    [
+        (None, "samples.csv beside it"),
+        ("image,mask\n", "expected the columns"),
+        (f"{HEADER}\na,b,,N,x,1,1,1\n", "samples.csv:2: expected numbers"),
+        (f"{HEADER}\na,b\n", "samples.csv:2: expected numbers"),
+    ],
+)
+def test_what_is_no_report_is_named(tmp_path, written, message):
+    if written is not None:
+        (tmp_path / "samples.csv").write_text(written)
+    with pytest.raises(InputError, match=message):
+        read_samples(tmp_path / "report.json")
+
+
+def test_one_report_alone_is_refused():
+    with pytest.raises(InputError, match=r"two files report\.json"):
+        evaluation.main(["--compare", "a/report.json"])
