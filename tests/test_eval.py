@@ -412,6 +412,12 @@ def workers_of(pid):
     return [int(child) for child in children if b"spawn_main" in Path(f"/proc/{child}/cmdline").read_bytes()]
 
 
+def watches(pid):
+    """Whether a worker has begun, and so looks out for the main process in a thread; before, Python itself would say
+    that its orders were cut off."""
+    return len(os.listdir(f"/proc/{pid}/task")) > 1
+
+
 def group_is_gone(pid):
     try:
         os.killpg(pid, 0)
@@ -446,6 +452,7 @@ def test_a_killed_worker_ends_the_command(long_work):
 @needs_proc
 def test_workers_end_with_a_killed_command(long_work):
     process, workers = long_work
+    assert wait_for(lambda: all(watches(worker) for worker in workers)), "no worker has begun"
     process.kill()
     stderr = process.communicate(timeout=10)[1]
     assert wait_for(lambda: group_is_gone(process.pid)), workers
