@@ -17,6 +17,7 @@ from collections.abc import Callable, Iterator
 from typing import TextIO
 
 # What moves a terminal's cursor, recolours it or turns the reading direction: C0, C1, line separators, bidirectional.
+_LONG_WORD = re.compile(r"(\S{300})\S{100,}(\S{200})")  # as no path that people have, and no terminal shows whole
 _CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
 
 
@@ -34,7 +35,7 @@ class Terminated(BaseException):
 
 @contextlib.contextmanager
 def naming(option: str) -> Iterator[None]:
-    """What is wrong with an option's files is told with the option's name.
+    """What is wrong with an option's files, or with their names, is told with the option's name.
 
     Example:
         >>> with naming("--input"):
@@ -45,32 +46,45 @@ def naming(option: str) -> Iterator[None]:
     try:
         yield
     except InputError as error:
-        if str(error).startswith(option):
+        if str(error).startswith("--"):
             raise
         raise type(error)(f"{option}: {error}") from None
+    except OSError as error:
+        if error.errno not in _OF_NAMES:
+            raise
+        raise InputError(f"{option}: {describe_os_error(error)}") from None
+
+
+_OF_NAMES = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno.EISDIR, errno.EACCES, errno.ENXIO}
 
 
 def one_line(text: object, limit: int | None = None) -> str:
     """The text on one line, control characters as spaces, at most ``limit`` characters of it: fit for a terminal.
 
+    Of a word of 600 characters or more the middle is left out.
+
     Example:
         >>> one_line("two\\nlines, \\x1b[31mred", limit=16)
         'two lines, [31m…'
     """
-    line = " ".join(_CONTROLS.sub(" ", str(text)).split())
+    line = _LONG_WORD.sub(r"\1…\2", " ".join(_CONTROLS.sub(" ", str(text)).split()))
     return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"
 
 
-def describe_os_error(error: OSError) -> str:
-    """One line for what the operating system refused, with the remedy where there is a usual one."""
+def describe_os_error(error: OSError, with_name: bool = True) -> str:
+    """One line for what the operating system refused, with the file and, where there is a usual one, the remedy."""
     remedies = {
         errno.ENOSPC: "free some space or choose another folder; what was written before is whole",
         errno.EDQUOT: "your disk quota is used up: free some space; what was written before is whole",
         errno.EACCES: "check the permissions or choose another folder",
         errno.EROFS: "the file system is read-only: choose another folder",
+        errno.ENAMETOOLONG: "expected a name of 255 bytes or less, and 4095 with its folders: choose a shorter one",
+        errno.ELOOP: "expected a file or a folder, got a link that leads to itself: check the path",
+        errno.ENOTDIR: "expected a folder, got a file on the way there: check the path",
+        errno.ENOENT: "check the path",
         errno.EADDRINUSE: "the port is taken: choose another with --port",
     }
-    where = f" ({error.filename})" if error.filename else ""
+    where = f" ({error.filename})" if error.filename and with_name else ""
     remedy = remedies.get(error.errno)
     return f"{error.strerror or error}{where}" + (f": {remedy}" if remedy else "")
 

@@ -12,7 +12,7 @@ import sys
 from collections.abc import Sequence
 from pathlib import Path
 
-from errors import run_cleanly
+from errors import naming, run_cleanly
 from files import sha256_of
 from inpainting.classical import CLASSICAL
 from metrics.buckets import Sample, bucket_rows
@@ -65,7 +65,8 @@ def build_pairs(options: argparse.Namespace, read: PairReader) -> list[Pair]:
     """The pairs of the manifest when there is one, else made by the pairing rule."""
     if options.manifest and os.path.exists(options.manifest):
         tell(f"pairs from {options.manifest}")
-        return spread(read_manifest(options.manifest, read.images, read.masks), options.limit)
+        with naming("--manifest"):
+            return spread(read_manifest(options.manifest, read.images, read.masks), options.limit)
     if options.images is None:
         tell(f"no --images: sample photos of scikit-image, {options.size}x{options.size}")
     if options.masks is None:
@@ -86,8 +87,9 @@ def build_method(options: argparse.Namespace):
     from inpainting.checkpoint import weights_directory, weights_file
     from inpainting.reach import ReachWatch
 
-    directory = weights_directory(options.weights or DEFAULT_WEIGHTS, exported=True)
-    inpainter = Inpainter.from_checkpoint(directory, options.precision, options.scales, options.detail)
+    with naming("--weights"):
+        directory = weights_directory(options.weights or DEFAULT_WEIGHTS, exported=True)
+        inpainter = Inpainter.from_checkpoint(directory, options.precision, options.scales, options.detail)
     about = {
         "method": inpainter.model.model_name,
         "weights_sha256": sha256_of(weights_file(directory)),

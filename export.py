@@ -5,9 +5,10 @@ What is written is run on two batches of noise of different sizes, and kept only
 
 import os
 from collections.abc import Sequence
+from pathlib import Path
 
-from errors import run_cleanly
-from options import export_parser, setup_device
+from errors import naming, run_cleanly
+from options import check_folder, export_parser, setup_device
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -18,8 +19,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     from inpainting.exported import export_model
     from inpainting.meta import KINDS
 
-    directory = weights_directory(options.weights)
-    model = load_weights(directory)
+    check_folder("--output", Path(options.output))
+    with naming("--weights"):
+        directory = weights_directory(options.weights)
+        model = load_weights(directory)
     carried = {key: value for key, value in read_meta(directory).items() if key in KINDS.keys() - {"model", "options"}}
     differences = export_model(model, options.output, options.onnx, **carried)
     for name, difference in differences.items():

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from errors import InputError, one_line
+from errors import InputError, describe_os_error, is_out_of_memory, one_line
 
 MAX_TEXT = 64 << 20  # bytes: lists, tables and presets that people write are far below it
 
@@ -118,12 +118,18 @@ def open_own(path: str | os.PathLike, mode: str) -> TextIO:
     )
 
 
+def kind_of(path: str | os.PathLike) -> str | None:
+    """ "file", "folder", or "pipe or device"; None where there is nothing, or nothing can be, of that name."""
+    try:
+        mode = os.stat(path).st_mode
+    except (OSError, ValueError):
+        return None
+    return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "pipe or device"
+
+
 def is_file(path: str | os.PathLike) -> bool:
     """Whether there is a regular file; a name that the system cannot even look for has none."""
-    try:
-        return Path(path).is_file()
-    except (OSError, ValueError):
-        return False
+    return kind_of(path) == "file"
 
 
 def open_regular(path: str | os.PathLike, what: str = "a file") -> BinaryIO:
@@ -140,6 +146,10 @@ def open_regular(path: str | os.PathLike, what: str = "a file") -> BinaryIO:
         raise InputError(f"{path}: expected {what}, got no such file; check the path") from None
     except IsADirectoryError:
         raise InputError(f"{path}: expected {what}, got a folder; give a file") from None
+    except OSError as error:
+        if error.errno is None or is_out_of_memory(error):
+            raise
+        raise InputError(f"{path}: expected {what}, got: {describe_os_error(error, with_name=False)}") from None
     except ValueError:  # a zero byte in the name
         raise InputError(f"expected {what}, got a name that no file can have: {one_line(path, 200)!r}") from None
     if stat.S_ISREG(os.fstat(file.fileno()).st_mode):

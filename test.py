@@ -5,6 +5,7 @@ bit for bit. A failure is told in one line; in a folder the other pictures are s
 """
 
 import argparse
+import errno
 import sys
 from collections.abc import Sequence
 from pathlib import Path
@@ -12,20 +13,19 @@ from pathlib import Path
 from tqdm import tqdm
 
 from datasets.holes import Marks
-from datasets.images import list_pictures, write_picture
+from datasets.images import SUFFIXES, list_pictures, write_picture
 from datasets.masks import polarity_warning, write_mask
 from datasets.photographs import refuse_what_does_not_fit, write_photograph
-from errors import InputError, one_line, run_cleanly
+from errors import InputError, describe_os_error, naming, one_line, run_cleanly
 from inpainting.jobs import Job, photograph_jobs, sample_jobs, with_marks
 from inpainting.results import Results
-from options import detail_of, fill_parser, setup_device
+from options import check_folder, detail_of, fill_parser, setup_device
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = fill_parser().parse_args(argv)
     output = Path(options.output)
-    if output.exists() and not output.is_dir():
-        raise InputError(f"--output: expected a folder, got the file {output}; choose another name")
+    check_results_folder(output)
     everything = list_jobs(options)
     jobs = [job for job in everything if not (options.skip_existing and (output / job.file).is_file())]
     results = Results(output, options.overwrite)
@@ -48,8 +48,19 @@ def list_jobs(options: argparse.Namespace) -> list[Job]:
         dilate=options.dilate,
     )
     how = options.format, options.lossless
-    jobs = sample_jobs(*how) if options.input is None else photograph_jobs(options.input, *how)
-    return with_marks(jobs, marks, options.seed)
+    with naming("--input"):
+        jobs = sample_jobs(*how) if options.input is None else photograph_jobs(options.input, *how)
+    with naming("--mask"):
+        return with_marks(jobs, marks, options.seed)
+
+
+def check_results_folder(output: Path) -> None:
+    """Refuse, before the first picture, a folder that cannot be written, or that was meant to be a picture."""
+    if output.suffix.lower() in SUFFIXES and not output.is_dir():
+        raise InputError(
+            f"--output: expected a folder, got a picture's name, {output}; results take the pictures' names"
+        )
+    check_folder("--output", output)
 
 
 def load(options: argparse.Namespace):
@@ -58,8 +69,9 @@ def load(options: argparse.Namespace):
     from inpainting import Inpainter
     from inpainting.checkpoint import read_meta, weights_directory
 
-    about = read_meta(weights_directory(options.weights, exported=True)).get("about")
-    inpainter = Inpainter.from_checkpoint(options.weights, options.precision, options.scales, detail_of(options))
+    with naming("--weights"):
+        about = read_meta(weights_directory(options.weights, exported=True)).get("about")
+        inpainter = Inpainter.from_checkpoint(options.weights, options.precision, options.scales, detail_of(options))
     if options.show_attention and not inpainter.has_attention:
         raise InputError(
             f"--show_attention: expected weights of deepfill_v1, not exported, got {options.weights}, which have no "
@@ -97,6 +109,10 @@ def attempt(job: Job, inpainter, results: Results, options: argparse.Namespace) 
         fill(job, inpainter, results, options.grid, options.show_attention)
     except InputError as error:
         return str(error)
+    except OSError as error:  # a name that is too long where the results are, a folder without permission
+        if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE):
+            raise
+        return f"{job.source}: {describe_os_error(error)}"
 
 
 def fill(job: Job, inpainter, results: Results, grid: bool, show_attention: bool) -> None:

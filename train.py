@@ -6,17 +6,19 @@ are known (see ``options.setup_device``). ``python -m paddle.distributed.launch`
 
 import argparse
 import contextlib
+import math
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
 from pathlib import Path
 
+import numpy as np
 import yaml
 
 from engine.console import steady_console
-from errors import InputError, run_cleanly
+from errors import InputError, naming, run_cleanly
 from files import atomic_path
-from options import is_adversarial, parse_train, setup_device
+from options import check_folder, is_adversarial, parse_train, setup_device
 from run_folder import CHECKPOINTS, OPTIONS, RunFolder
 
 
@@ -61,24 +63,32 @@ def build_data(options: argparse.Namespace):
 
     if options.dry_run:
         _do_without_absent_data(options)
-    if options.image_root is None:
-        pictures, held = SamplePhotos("train"), SamplePhotos("val")
-    elif options.val_image_root:
-        pictures, held = PictureFolder(options.image_root), PictureFolder(options.val_image_root)
-    else:
-        pictures, held = hold_out(PictureFolder(options.image_root), options.val_count)
+    with naming("--image_root"):
+        pictures = SamplePhotos("train") if options.image_root is None else PictureFolder(options.image_root)
+        if not (options.image_root is None or options.val_image_root):
+            pictures, held = hold_out(pictures, options.val_count)
+    with naming("--val_image_root"):
+        if options.image_root is None:
+            held = SamplePhotos("val")
+        elif options.val_image_root:
+            held = PictureFolder(options.val_image_root)
     masks = build_masks(options)
     dataset = InpaintingDataset(pictures, masks, options.image_size, options.seed)
     # Read one sample here: a set of which nothing can be read is told before the run, not from inside a reader process.
-    dataset[0]
-    return dataset, ValidationSet(held, options.image_size, options.val_count, options.hole_shape)
+    with naming("--image_root"):
+        dataset[0]
+    with naming("--val_image_root" if options.val_image_root else "--image_root"):
+        return dataset, ValidationSet(held, options.image_size, options.val_count, options.hole_shape)
 
 
 def build_masks(options: argparse.Namespace):
     from datasets.inpainting import GeneratedMasks, MaskFolder
 
     if options.mask_root:
-        return MaskFolder(options.mask_root, options.hole, dilate=options.mask_dilate == "yes")
+        with naming("--mask_root"):
+            masks = MaskFolder(options.mask_root, options.hole, dilate=options.mask_dilate == "yes")
+            masks.draw(np.random.default_rng(0), options.image_size)  # none that can be read is told here
+            return masks
     return GeneratedMasks(shape=options.hole_shape)
 
 
@@ -150,16 +160,38 @@ def build_model(options: argparse.Namespace):
         "norm": options.norm,
         "mask_channel": None if options.mask_channel is None else options.mask_channel == "yes",
     }
+    of_network = {key: value for key, value in of_network.items() if value is not None}
     try:
-        model = build(options.model, **{key: value for key, value in of_network.items() if value is not None})
+        _refuse_beyond_memory(options, of_network)
+        model = build(options.model, **of_network)
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(str(error)) from None
     if options.weights:
-        directory = weights_directory(options.weights)
-        if difference := other_network(model, directory):
-            print(f"warning: --weights: {difference}", file=sys.stderr)
-        load_arrays_into(model, weights_file(directory))
+        with naming("--weights"):
+            directory = weights_directory(options.weights)
+            if difference := other_network(model, directory):
+                print(f"warning: --weights: {difference}", file=sys.stderr)
+            load_arrays_into(model, weights_file(directory))
     return model
+
+
+def _refuse_beyond_memory(options: argparse.Namespace, of_network: dict) -> None:
+    """Where the network, its batches and the validation pictures cannot be held."""
+    from inpainting.memory import refuse_beyond_memory, step_bytes
+    from models import model_shapes
+
+    parameters = sum(math.prod(shape) for shape in model_shapes(options.model, **of_network).values())
+    channels, with_vgg = of_network.get("base_channels", 32), options.perceptual_weight + options.style_weight > 0
+    pixels = options.batch_size * options.image_size**2
+    needed = step_bytes(parameters, channels, pixels, with_vgg and not is_adversarial(options.model))
+    refuse_beyond_memory(
+        needed,
+        f"{options.model} of {parameters / 1e6:.0f} M parameters, with --batch_size {options.batch_size} and "
+        f"--image_size {options.image_size}",
+        "take a smaller batch with --accumulate, smaller pictures, --base_channels or --depth",
+    )
 
 
 def build_loss(options: argparse.Namespace):
@@ -167,7 +199,10 @@ def build_loss(options: argparse.Namespace):
     from losses import InpaintingLoss, VGG16Features
 
     try:
-        features = VGG16Features(read_arrays(options.vgg_weights)) if options.vgg_weights else None
+        with naming("--vgg_weights"):
+            features = VGG16Features(read_arrays(options.vgg_weights)) if options.vgg_weights else None
+    except InputError:
+        raise
     except ValueError as error:
         raise InputError(f"--vgg_weights {options.vgg_weights}: {error}") from None
     weights = {term: getattr(options, f"{term}_weight") for term in ("valid", "hole", "perceptual", "style", "tv")}
@@ -252,8 +287,7 @@ def _check(options: argparse.Namespace) -> None:
         )
     if options.weights and options.resume:
         raise InputError("--weights starts a run and --resume goes on with one: give one of the two")
-    if Path(options.log_dir).exists() and not Path(options.log_dir).is_dir():
-        raise InputError(f"--log_dir: expected a folder, got the file {options.log_dir}; choose another name")
+    check_folder("--log_dir", Path(options.log_dir))
 
 
 def _resume_directory(options: argparse.Namespace) -> Path | None:
@@ -264,7 +298,8 @@ def _resume_directory(options: argparse.Namespace) -> Path | None:
     if options.resume is None:
         return None
     if options.resume != "auto":
-        directory = weights_directory(options.resume).resolve()
+        with naming("--resume"):
+            directory = weights_directory(options.resume).resolve()
         if problem := damage(directory):
             raise InputError(f"--resume: expected a whole checkpoint, got one of which {problem}; try --resume auto")
         return directory

@@ -1,10 +1,12 @@
 """Pictures at files: found, read, written. uint8 [H, W, 3] RGB here, float32 [3, H, W] in [0, 1] for the network."""
 
 import contextlib
+import logging
 import os
 import re
 import warnings
-from collections.abc import Iterator
+from collections import Counter
+from collections.abc import Iterable, Iterator
 from importlib import resources
 from pathlib import Path
 from typing import BinaryIO
@@ -12,10 +14,14 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 
-from errors import InputError, describe_os_error
-from files import atomic_path, is_file, open_regular, read_text
+from errors import LITTLE_MEMORY, InputError, describe_os_error, is_out_of_memory, one_line
+from files import atomic_path, is_file, kind_of, open_regular, read_text
+
+log = logging.getLogger("paddle_pconv")
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+# Of pictures that are not read: a folder with such in it is told of them.
+OTHER_SUFFIXES = (".gif", ".jfif", ".jpe", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".tga", ".ppm", ".pgm", ".psd")
 # Whatever the name says, a file is opened as one of these: of what Pillow knows besides, some starts other programs.
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
 MAX_PIXELS = 150_000_000  # what the largest cameras give; a file of a few kilobytes can claim a thousand times as much
@@ -37,11 +43,11 @@ def list_pictures(source: str | os.PathLike) -> list[Path]:
     Raises:
         InputError: nothing there, no picture in it, or a listed path that is missing or not a picture.
     """
-    source = Path(source)
-    if source.is_dir():
+    source, kind = Path(source), kind_of(source)
+    if kind == "folder":
         return _list_folder(source)
-    if not is_file(source):
-        problem = "is a pipe or a device" if os.path.exists(source) else "does not exist"
+    if kind != "file":
+        problem = "does not exist" if kind is None else f"is a {kind}"
         raise InputError(f"expected a folder, a list file or a picture, but {source} {problem}: check the path")
     return [source] if _is_picture(source) else _list_lines(source)
 
@@ -51,11 +57,31 @@ def _is_picture(path: Path) -> bool:
 
 
 def _list_folder(folder: Path) -> list[Path]:
-    found = {path.relative_to(folder): path for path in folder.rglob("*") if _is_picture(path) and path.is_file()}
-    visible = [name for name in found if not any(part.startswith(".") for part in name.parts)]
-    if not visible:
-        raise InputError(f"expected pictures ({' '.join(SUFFIXES)}) in {folder}, found none: check the path")
-    return [found[name] for name in sorted(visible, key=Path.as_posix)]
+    entries = [(path.relative_to(folder), path) for path in folder.rglob("*")]
+    visible = {name: path for name, path in entries if not any(part.startswith(".") for part in name.parts)}
+    found = [name for name, path in visible.items() if _is_picture(path) and is_file(path)]
+    passed_over = _passed_over(visible.values())
+    if not found:
+        raise InputError(
+            f"expected pictures ({' '.join(SUFFIXES)}) in {folder}, found {passed_over or 'none'}: check the path"
+        )
+    if passed_over and (folder, passed_over) not in _TOLD:
+        _TOLD.add((folder, passed_over))
+        log.warning("%s: passed over are %s; only %s are read", folder, passed_over, " ".join(SUFFIXES))
+    return [visible[name] for name in sorted(found, key=Path.as_posix)]
+
+
+_TOLD: set[tuple[Path, str]] = set()
+
+
+def _passed_over(paths: Iterable[Path]) -> str:
+    """In words, what of a folder looks like pictures and is not read; nothing of that kind: no word."""
+    kinds = Counter(
+        "linked folders" if path.is_symlink() and path.is_dir() else path.suffix.lower()
+        for path in paths
+        if path.suffix.lower() in OTHER_SUFFIXES or (path.is_symlink() and path.is_dir())
+    )
+    return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
 
 
 def _list_lines(list_file: Path) -> list[Path]:
@@ -70,9 +96,13 @@ def _list_lines(list_file: Path) -> list[Path]:
 def _listed_picture(list_file: Path, number: int, line: str) -> Path:
     path = list_file.parent / line
     if not _is_picture(path):
-        raise InputError(f"{list_file}, line {number}: expected a picture ({' '.join(SUFFIXES)}), got {line[:200]!r}")
+        raise InputError(
+            f"{list_file}, line {number}: expected a picture ({' '.join(SUFFIXES)}), got {one_line(line, 200)!r}"
+        )
     if not is_file(path):
-        raise InputError(f"{list_file}, line {number}: no such picture {path}: correct or remove the line")
+        raise InputError(
+            f"{list_file}, line {number}: no such picture {one_line(path, 500)}: correct or remove the line"
+        )
     return path
 
 
@@ -107,6 +137,8 @@ def decoded(path: str | os.PathLike, deep_grey: bool = False) -> Iterator[Image.
     except Image.DecompressionBombError:
         raise InputError(f"cannot read {path}: it has more pixels than {_MOST}: shrink it first") from None
     except Exception as error:  # a decoder fed with damaged bytes raises nearly any type
+        if is_out_of_memory(error):
+            raise InputError(f"cannot read {path}: {LITTLE_MEMORY}") from None
         if isinstance(error, OSError) and error.errno is not None:
             raise InputError(f"cannot read {path}: {describe_os_error(error)}") from None
         raise InputError(f"cannot read {path}: expected a whole picture, got {_reason(error)}: replace it") from None

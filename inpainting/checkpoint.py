@@ -18,7 +18,7 @@ import paddle
 from paddle import nn
 
 from errors import InputError, one_line
-from files import atomic_path, is_file, sha256_of
+from files import atomic_path, is_file, kind_of, sha256_of
 from inpainting.array_files import read_arrays, write_arrays
 from inpainting.meta import META, read_meta
 from models import build_model, model_shapes
@@ -124,19 +124,20 @@ def weights_directory(path: str | os.PathLike, exported: bool = False) -> Path:
     """
     path, names = Path(path), (PARAMS, SAFE_PARAMS, *((EXPORTED_PARAMS,) if exported else ()))
     expected = f"expected a directory with {PARAMS} or {SAFE_PARAMS} and {META} in it"
-    if path.is_file() and path.name not in names:
-        raise InputError(f"weights: {expected} or that file, got the file {path}")
-    directory = path.parent if path.is_file() else path
+    kind = kind_of(path)
+    if kind == "file" and path.name not in names:
+        raise InputError(f"{expected} or that file, got the file {path}; is it another kind of file?")
+    directory = path.parent if kind == "file" else path
     for candidate in (directory, directory / LATEST, directory / CHECKPOINTS / LATEST):
-        if any((candidate / name).is_file() for name in names):
+        if any(is_file(candidate / name) for name in names):
             return candidate
-    if (directory / EXPORTED_PARAMS).is_file():
+    if is_file(directory / EXPORTED_PARAMS):
         got = f"an exported model, which runs and nothing else: {path}"
-    elif directory.is_dir():
+    elif kind == "folder":
         got = f"no {PARAMS} in {directory}"
     else:
-        got = f"a pipe or a device: {path}" if path.exists() else f"no such path: {path}"
-    raise InputError(f"weights: {expected}, got {got}; train.py writes such directories")
+        got = f"a {kind}: {path}" if kind else f"no such path: {path}"
+    raise InputError(f"{expected}, got {got}; train.py writes such directories")
 
 
 def weights_file(directory: Path) -> Path:

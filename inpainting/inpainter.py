@@ -12,6 +12,7 @@ from errors import InputError
 from inpainting.checkpoint import is_exported, load_weights, weights_directory
 from inpainting.detail import add_detail
 from inpainting.exported import StaticModel
+from inpainting.memory import pass_bytes, refuse_beyond_memory, telling_of_memory
 from inpainting.reach import mask_network, reached, unreached_share
 from inpainting.scales import Network, fill_by_scales
 from inpainting.surface import surfaces_over
@@ -83,18 +84,20 @@ class Inpainter:
         if self.scales == 1:
             return np.where(hole.astype(bool)[..., None], self.raw(picture, hole), picture)
         _check(picture, hole)
-        return fill_by_scales(
-            self._network(), picture, hole.astype(bool), None if self.scales == AUTO else int(self.scales)
-        )
+        scales = None if self.scales == AUTO else int(self.scales)
+        with telling_of_memory(*_in_words(picture)):
+            return fill_by_scales(self._network(), picture, hole.astype(bool), scales)
 
     def raw(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         """The network's own output over the whole picture in a single pass, clipped and rounded: uint8 [H, W, 3]."""
         image, mask = _arrays(picture, hole)
-        if not self._has_prior:
-            return to_uint8(run(self.model, image, mask)[0])
-        # Mirrored picture where the size does not fit: of a border of hole it has seen none in training.
-        output = self._network().run(image[0].transpose(1, 2, 0), mask[0, 0], None)
-        return to_uint8(output.transpose(2, 0, 1))
+        self._refuse_beyond_memory(picture)
+        with telling_of_memory(*_in_words(picture)):
+            if not self._has_prior:
+                return to_uint8(run(self.model, image, mask)[0])
+            # Mirrored picture where the size does not fit: of a border of hole it has seen none in training.
+            output = self._network().run(image[0].transpose(1, 2, 0), mask[0, 0], None)
+            return to_uint8(output.transpose(2, 0, 1))
 
     def views(self, picture: np.ndarray, hole: np.ndarray) -> dict[str, np.ndarray]:
         """What the network makes of the whole picture in a single pass, for viewing: uint8 [H, W, 3] each, by name.
@@ -105,11 +108,19 @@ class Inpainter:
         if not self.has_attention:
             return {"output": self.raw(picture, hole)}
         image, mask = _arrays(picture, hole)
-        with paddle.no_grad():
+        self._refuse_beyond_memory(picture)
+        with paddle.no_grad(), telling_of_memory(*_in_words(picture)):
             stages = self.model(paddle.to_tensor(image), paddle.to_tensor(mask), stages=True)
         coarse, output = (to_uint8(t.numpy()[0]) for t in (stages.coarse, stages.refined))
         shown = attention_picture(picture, hole, stages.offsets.numpy()[0])
         return {"coarse": coarse, "output": output, "attention": shown}
+
+    def _refuse_beyond_memory(self, picture: np.ndarray) -> None:
+        name, options = (
+            getattr(self.model, key, default) for key, default in (("model_name", ""), ("model_options", {}))
+        )
+        needed = pass_bytes(name, options, picture.shape[0] * picture.shape[1], isinstance(self.model, StaticModel))
+        refuse_beyond_memory(needed, *_in_words(picture))
 
     def unreached(self, hole: np.ndarray) -> float:
         """The share of the hole's pixels that the network cannot paint in a single pass; see ``inpainting.reach``."""
@@ -174,6 +185,12 @@ def _mirrored(array: np.ndarray | None, multiple: int) -> np.ndarray | None:
         return None
     below, right = (-side % multiple for side in array.shape[:2])
     return np.pad(array, [(0, below), (0, right)] + [(0, 0)] * (array.ndim - 2), mode="symmetric")
+
+
+def _in_words(picture: np.ndarray) -> tuple[str, str]:
+    """What takes memory, and what to do about it."""
+    height, width = picture.shape[:2]
+    return f"a picture of {width}x{height} pixels", "shrink it, or cut it; filling by --scales auto takes least"
 
 
 def _arrays(picture: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

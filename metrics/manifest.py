@@ -20,7 +20,7 @@ import numpy as np
 from datasets.images import SAMPLE_PHOTOS, list_pictures
 from datasets.mask_generator import MIN_SIDE, generate_mask
 from datasets.masks import BUCKET_NAMES, BUCKETS
-from errors import InputError, one_line
+from errors import InputError, naming, one_line
 from files import is_file, read_table
 
 SAMPLE = "sample:"
@@ -148,8 +148,10 @@ def pair_up(pictures: Sequence[str], masks: Sequence[str], seed: int, limit: int
 
 def choose_pairs(images: str | None, masks: str | None, seed: int, limit: int | None = None) -> list[Pair]:
     """``pair_up`` of files: sample photos where ``images`` is None, masks to be generated where ``masks`` is."""
-    pictures = sample_names() if images is None else file_names(images)
-    names = generated_names(len(pictures), seed) if masks is None else file_names(masks)
+    with naming("--images"):
+        pictures = sample_names() if images is None else file_names(images)
+    with naming("--masks"):
+        names = generated_names(len(pictures), seed) if masks is None else file_names(masks)
     return pair_up(pictures, names, seed, limit)
 
 

@@ -9,6 +9,7 @@ from options.shared import (
     Parser,
     add_device_options,
     add_filling_options,
+    check_file,
     check_folder,
     count_int,
     detail_of,
@@ -114,6 +115,4 @@ def _check(options: argparse.Namespace) -> None:
         )
     check_folder("--output", Path(options.output))
     if options.manifest:
-        if Path(options.manifest).is_dir():
-            raise InputError(f"--manifest: expected a CSV file, got the folder {options.manifest}: add a file name")
-        check_folder("--manifest", Path(options.manifest).parent)
+        check_file("--manifest", options.manifest)

@@ -16,13 +16,13 @@ import sys
 import threading
 import warnings
 import zlib  # noqa: F401  Paddle 2.6 brings a zlib of its own, which crashes Python's unless that was loaded before
-from collections.abc import Iterator
+from collections.abc import Collection, Iterator
 from pathlib import Path
 
 import yaml
 
-from errors import InputError, describe_os_error, one_line
-from files import read_text
+from errors import InputError, naming, one_line
+from files import kind_of, read_text
 from options.bounds import beyond
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -302,12 +302,23 @@ def _as_typed(value: yaml.ScalarNode) -> str | None:
     return value.value
 
 
+def check_file(option: str, path: str, suffixes: Collection[str] = ()) -> None:
+    """Refuse a file that cannot be written, or is none of a kind with these suffixes."""
+    if suffixes and not path.lower().endswith(tuple(suffixes)):
+        raise InputError(f"{option}: expected a name that ends in {' or '.join(suffixes)}, got {path}")
+    if kind_of(path) not in (None, "file"):
+        raise InputError(f"{option}: expected a file's name, got the {kind_of(path)} {path}: add a name, or change it")
+    check_folder(option, Path(path).parent)
+
+
 def check_folder(option: str, folder: Path) -> None:
     """Refuse a folder that cannot be written, there or still to be made."""
-    try:
-        existing = next(path for path in (folder, *folder.parents) if path.exists())
-    except OSError as error:  # a name that is too long, a link that leads to itself
-        raise InputError(f"{option}: {describe_os_error(error)}; choose another place") from None
+    with naming(option):
+        with contextlib.suppress(FileNotFoundError, NotADirectoryError):
+            os.lstat(folder)  # a name that is too long
+        if folder.is_symlink():
+            os.stat(folder)  # one that leads nowhere, or to itself
+    existing = next(path for path in (folder, *folder.parents) if kind_of(path))
     if not existing.is_dir():
         raise InputError(f"{option}: {existing} is a file, not a folder: choose another place")
     if not os.access(existing, os.W_OK):

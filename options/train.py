@@ -5,7 +5,7 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from errors import InputError
+from errors import InputError, naming
 from options.resumed import differences, options_of, passed_over, run_to_resume
 from options.shared import (
     ROOT,
@@ -279,7 +279,8 @@ def _choose_preset(typed: dict, model: str) -> tuple[str, Parser, str | None]:
         os.path.relpath(CONFIGS / name) for name in _DEFAULT_PRESETS[is_adversarial(typed.get("model", model))]
     )
     config, parser = typed.get("config") or default, train_parser()
-    apply_preset(parser, config)
+    with naming("--config"):
+        apply_preset(parser, config)
     absent = parser.get_default("image_root")
     if typed.get("config") or typed.get("image_root") or Path(absent).exists():
         return config, parser, None
@@ -294,7 +295,8 @@ def _take_up_run(parser: Parser, config: str, typed: dict) -> dict:
     run = run_to_resume(*(typed.get(key, parser.get_default(key)) for key in ("resume", "log_dir")))
     if run is None:
         return {}
-    before = options_of(train_parser(), run)
+    with naming("--resume"):
+        before = options_of(train_parser(), run)
     print(f"going on with the options in {os.path.relpath(run / OPTIONS)}")
     for line in passed_over(before, config, parser, typed) if "config" in typed else ():
         print(line)

@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from errors import InputError, run_cleanly
 from files import atomic_path
-from options import Parser, add_device_options, count_int, positive_int, setup_device
+from options import Parser, add_device_options, check_file, count_int, positive_int, setup_device
 from tools.contenders import Contender, Work, multiply_adds, torch_is_there
 
 LAYER_SHAPES = (  # batch, channels in, channels out, side, kernel, stride: stages of the network at 256×256
@@ -52,6 +52,12 @@ TRAIN_CONTENDERS = {
 }
 FILL_CONTENDERS = {"coarse to fine": ("fill", "auto"), "a single pass": ("fill", "1")}
 HOLES = (0.01, 0.3)  # shares of a photograph
+CONTENDERS = {
+    "network": NETWORK_CONTENDERS,
+    "deepfill": DEEPFILL_CONTENDERS,
+    "fill": FILL_CONTENDERS,
+    "train": TRAIN_CONTENDERS,
+}
 PRODUCTS = {"MKL": "product_dygraph", "oneDNN": "product_exported"}
 MATRIX = 2048  # side of the product that measures the machine's rate, a multiple of 64
 PAUSE = 0.25  # seconds before a turn: the threads of the one before go on spinning for a while
@@ -60,6 +66,9 @@ WARM_UP = 2  # turns that do not count
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = build_parser().parse_args(argv)
+    refuse_unknown(CONTENDERS.get(options.what, {}), options.contenders)
+    if options.json:
+        check_file("--json", options.json)
     setup_device(options.device, options.threads)
     rows = some(BENCHMARKS[options.what](options))
     print(markdown(rows))
@@ -237,10 +246,14 @@ def some(found):
     return found
 
 
+def refuse_unknown(table: dict, wanted: Sequence[str] | None) -> None:
+    if unknown := [name for name in wanted or () if name not in table]:
+        expected = f"names among {', '.join(table)}" if table else "none, since there is nothing to choose from"
+        raise InputError(f"--contenders: expected {expected}, got {', '.join(unknown)!r}")
+
+
 def chosen(table: dict, wanted: Sequence[str] | None) -> dict:
     """The contenders asked for that can run here."""
-    if unknown := [name for name in wanted or () if name not in table]:
-        raise InputError(f"--contenders: expected names among {', '.join(table)}, got {', '.join(unknown)}")
     table = {name: entry for name, entry in table.items() if wanted is None or name in wanted}
     if not torch_is_there() and any("torch" in kind for kind, _ in table.values()):
         print("PyTorch is not installed: its row is left out")

@@ -9,8 +9,8 @@ keeps most of the accuracy of the one and of the sharpness of the other (Wang et
 from collections.abc import Sequence
 from pathlib import Path
 
-from errors import InputError, run_cleanly
-from options import Parser, setup_device, share_float
+from errors import InputError, naming, run_cleanly
+from options import Parser, check_folder, setup_device, share_float
 
 KEPT = ("iter", "phase", "seed", "batch_size")  # of the checkpoint's meta.json
 
@@ -18,17 +18,20 @@ KEPT = ("iter", "phase", "seed", "batch_size")  # of the checkpoint's meta.json
 def main(argv: Sequence[str] | None = None) -> None:
     options = build_parser().parse_args(argv)
     output = Path(options.output)
-    if output.exists() and (not output.is_dir() or any(output.iterdir())):
+    check_folder("--output", output)
+    if output.exists() and any(output.iterdir()):
         raise InputError(f"--output: expected a new or empty folder, got {output}; choose another or remove it")
     setup_device("cpu")
     from inpainting.checkpoint import load_weights, read_meta, save_weights, weights_directory, weights_file
 
-    directory = weights_directory(options.weights)
-    meta = read_meta(directory)
+    with naming("--weights"):
+        directory = weights_directory(options.weights)
+        meta, model = read_meta(directory), load_weights(directory)
     kept = {key: meta[key] for key in KEPT if key in meta} | ({"about": options.about} if options.about else {})
-    model = load_weights(directory)
     if options.average:
-        _mix(model, load_weights(options.average), options.share)
+        with naming("--average"):
+            other = load_weights(options.average)
+        _mix(model, other, options.share)
     save_weights(model, output, options.dtype, f"model.{options.format}", **kept)
     print(f"{output}: {weights_file(output).stat().st_size / 1e6:.1f} MB")
 

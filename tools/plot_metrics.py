@@ -9,17 +9,19 @@ import matplotlib
 from errors import InputError, run_cleanly
 from files import atomic_path, is_file, read_table
 from metrics.curves import row_of_numbers
-from options import Parser
+from options import Parser, check_file
 from run_folder import METRICS
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
+PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".svg", ".pdf")
 PSNR = "val_psnr_"
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = build_parser().parse_args(argv)
+    check_file("--output", options.output, PICTURES)
     draw([read_rows(Path(run)) for run in options.runs], Path(options.output))
     print(f"written: {options.output}")
 
