@@ -15,6 +15,7 @@ from typing import BinaryIO, TextIO
 
 from errors import InputError, describe_os_error, is_out_of_memory, one_line
 
+MAX_HASHED = 32 << 30  # bytes: no picture, weights or state is as large; a hole in a file makes it so at no cost
 MAX_TEXT = 64 << 20  # bytes: lists, tables and presets that people write are far below it
 
 
@@ -119,12 +120,12 @@ def open_own(path: str | os.PathLike, mode: str) -> TextIO:
 
 
 def kind_of(path: str | os.PathLike) -> str | None:
-    """ "file", "folder", or "pipe or device"; None where there is nothing, or nothing can be, of that name."""
+    """ "file", "folder", or "pipe or a device"; None where there is nothing, or nothing can be, of that name."""
     try:
         mode = os.stat(path).st_mode
     except (OSError, ValueError):
         return None
-    return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "pipe or device"
+    return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "pipe or a device"
 
 
 def is_file(path: str | os.PathLike) -> bool:
@@ -208,9 +209,17 @@ def read_table(path: str | os.PathLike, what: str, columns: Collection[str]) -> 
 
 
 def sha256_of(path: str | os.PathLike) -> str:
-    """The file's SHA-256, in hexadecimal."""
+    """The file's SHA-256, in hexadecimal.
+
+    Raises:
+        InputError: as ``open_regular``; larger than ``MAX_HASHED``.
+    """
     digest = hashlib.sha256()
     with open_regular(path) as file:
+        if (size := os.fstat(file.fileno()).st_size) > MAX_HASHED:
+            raise InputError(
+                f"{path}: expected a file of at most {MAX_HASHED >> 30} GiB, got {size / 2**30:.0f} GiB; is it damaged?"
+            )
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

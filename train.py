@@ -42,6 +42,7 @@ def train(options: argparse.Namespace, changed: dict, folder: RunFolder | None) 
     is_new = resume_from is None or resume_from.parent != (Path(options.log_dir) / CHECKPOINTS).resolve()
     if folder and is_new:
         folder.refuse_others()
+    _refuse_beyond_memory(options)
     trainer = build_trainer(options, *build_data(options))
     if resume_from:
         _warn_of_changes(resume_from, options, trainer.task.model)
@@ -144,14 +145,8 @@ def adversarial_task(options: argparse.Namespace, settings):
     return AdversarialTask(model, critics, criterion, settings, options.penalty_weight)
 
 
-def build_model(options: argparse.Namespace):
-    """The network, with the weights to start from."""
-    import paddle
-
-    from inpainting.checkpoint import load_arrays_into, other_network, weights_directory, weights_file
-    from models import build_model as build
-
-    paddle.seed(options.seed)
+def network_options(options: argparse.Namespace) -> dict:
+    """Those of the network that are given."""
     of_network = {
         "base_channels": options.base_channels,
         "depth": options.depth,
@@ -160,12 +155,19 @@ def build_model(options: argparse.Namespace):
         "norm": options.norm,
         "mask_channel": None if options.mask_channel is None else options.mask_channel == "yes",
     }
-    of_network = {key: value for key, value in of_network.items() if value is not None}
+    return {key: value for key, value in of_network.items() if value is not None}
+
+
+def build_model(options: argparse.Namespace):
+    """The network, with the weights to start from."""
+    import paddle
+
+    from inpainting.checkpoint import load_arrays_into, other_network, weights_directory, weights_file
+    from models import build_model as build
+
+    paddle.seed(options.seed)
     try:
-        _refuse_beyond_memory(options, of_network)
-        model = build(options.model, **of_network)
-    except InputError:
-        raise
+        model = build(options.model, **network_options(options))
     except ValueError as error:
         raise InputError(str(error)) from None
     if options.weights:
@@ -175,23 +177,6 @@ def build_model(options: argparse.Namespace):
                 print(f"warning: --weights: {difference}", file=sys.stderr)
             load_arrays_into(model, weights_file(directory))
     return model
-
-
-def _refuse_beyond_memory(options: argparse.Namespace, of_network: dict) -> None:
-    """Where the network, its batches and the validation pictures cannot be held."""
-    from inpainting.memory import refuse_beyond_memory, step_bytes
-    from models import model_shapes
-
-    parameters = sum(math.prod(shape) for shape in model_shapes(options.model, **of_network).values())
-    channels, with_vgg = of_network.get("base_channels", 32), options.perceptual_weight + options.style_weight > 0
-    pixels = options.batch_size * options.image_size**2
-    needed = step_bytes(parameters, channels, pixels, with_vgg and not is_adversarial(options.model))
-    refuse_beyond_memory(
-        needed,
-        f"{options.model} of {parameters / 1e6:.0f} M parameters, with --batch_size {options.batch_size} and "
-        f"--image_size {options.image_size}",
-        "take a smaller batch with --accumulate, smaller pictures, --base_channels or --depth",
-    )
 
 
 def build_loss(options: argparse.Namespace):
@@ -288,6 +273,25 @@ def _check(options: argparse.Namespace) -> None:
     if options.weights and options.resume:
         raise InputError("--weights starts a run and --resume goes on with one: give one of the two")
     check_folder("--log_dir", Path(options.log_dir))
+
+
+def _refuse_beyond_memory(options: argparse.Namespace) -> None:
+    """Where the network and its batches cannot be held."""
+    from inpainting.memory import refuse_beyond_memory, step_bytes
+    from models import model_shapes
+
+    try:
+        parameters = sum(map(math.prod, model_shapes(options.model, **network_options(options)).values()))
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    channels = options.base_channels or (32 if is_adversarial(options.model) else 64)
+    with_vgg = not is_adversarial(options.model) and options.perceptual_weight + options.style_weight > 0
+    refuse_beyond_memory(
+        step_bytes(parameters, channels, options.batch_size * options.image_size**2, with_vgg),
+        f"{options.model} of {parameters / 1e6:.0f} M parameters, with --batch_size {options.batch_size} and "
+        f"--image_size {options.image_size}",
+        "take a smaller batch with --accumulate, smaller pictures, --base_channels or --depth",
+    )
 
 
 def _resume_directory(options: argparse.Namespace) -> Path | None:

@@ -173,7 +173,7 @@ class _FileAndBarHandler(logging.FileHandler):
     """To the file, and to the terminal above the progress bar; a full disk ends the run, as for any other file."""
 
     def __init__(self, path: Path):
-        super().__init__(path, encoding="utf-8")
+        super().__init__(path, encoding="utf-8", errors="surrogateescape")  # names that are no UTF-8, as they were
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
 
     def to_file(self, record: logging.LogRecord) -> None:

@@ -21,7 +21,7 @@ from datasets.images import SAMPLE_PHOTOS, list_pictures
 from datasets.mask_generator import MIN_SIDE, generate_mask
 from datasets.masks import BUCKET_NAMES, BUCKETS
 from errors import InputError, naming, one_line
-from files import is_file, read_table
+from files import is_file, kind_of, read_table
 
 SAMPLE = "sample:"
 GENERATED = "generated:"
@@ -43,7 +43,7 @@ class Pair:
 def root_of(source: str | os.PathLike) -> Path:
     """The folder that the names of ``source`` (a folder, a list file or one picture) are relative to."""
     source = Path(source)
-    return source if source.is_dir() else source.parent
+    return source if kind_of(source) == "folder" else source.parent
 
 
 def file_names(source: str | os.PathLike) -> list[str]:

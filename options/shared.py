@@ -304,8 +304,11 @@ def _as_typed(value: yaml.ScalarNode) -> str | None:
 
 def check_file(option: str, path: str, suffixes: Collection[str] = ()) -> None:
     """Refuse a file that cannot be written, or is none of a kind with these suffixes."""
-    if suffixes and not path.lower().endswith(tuple(suffixes)):
+    if suffixes and not (path.lower().endswith(tuple(suffixes)) and Path(path).suffix):
         raise InputError(f"{option}: expected a name that ends in {' or '.join(suffixes)}, got {path}")
+    with naming(option):
+        if os.path.islink(path):
+            os.stat(path)  # one that leads nowhere, or to itself
     if kind_of(path) not in (None, "file"):
         raise InputError(f"{option}: expected a file's name, got the {kind_of(path)} {path}: add a name, or change it")
     check_folder(option, Path(path).parent)

@@ -292,7 +292,8 @@ def _choose_preset(typed: dict, model: str) -> tuple[str, Parser, str | None]:
 
 def _take_up_run(parser: Parser, config: str, typed: dict) -> dict:
     """Make the options of the run that is resumed, if one is, the parser's defaults; returns them."""
-    run = run_to_resume(*(typed.get(key, parser.get_default(key)) for key in ("resume", "log_dir")))
+    with naming("--resume"):
+        run = run_to_resume(*(typed.get(key, parser.get_default(key)) for key in ("resume", "log_dir")))
     if run is None:
         return {}
     with naming("--resume"):

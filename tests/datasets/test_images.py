@@ -232,3 +232,18 @@ def test_sample_photos_are_colour_photographs_on_one_side_each():
         assert photo.ndim == 3 and photo.shape[2] == 3 and photo.dtype == np.uint8 and photo.std() > 10
     with pytest.raises(InputError, match="nobody"):
         sample_photo("nobody")
+
+
+def test_what_a_folder_holds_beside_what_is_read_is_told_once(tmp_path, caplog):
+    (tmp_path / "set").mkdir()
+    (tmp_path / "elsewhere").mkdir()
+    (tmp_path / "set/more").symlink_to(tmp_path / "elsewhere")
+    for name in ("a.gif", "b.GIF", "c.heic", "notes.txt", ".hidden.gif"):
+        (tmp_path / "set" / name).touch()
+    with pytest.raises(InputError, match=r"found 2 \.gif, 1 \.heic, 1 linked folders"):
+        list_pictures(tmp_path / "set")
+    write_picture(tmp_path / "set/a.png", np.zeros([2, 2, 3], np.uint8))
+    for _ in range(2):
+        assert [path.name for path in list_pictures(tmp_path / "set")] == ["a.png"]
+    [line] = [record.getMessage() for record in caplog.records]
+    assert line.startswith(f"{tmp_path / 'set'}: passed over are 2 .gif, 1 .heic, 1 linked folders; only .jpg")

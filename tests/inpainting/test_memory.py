@@ -1,0 +1,96 @@
+"""Memory: what is refused before the work, and what is told of it when it ends all the same."""
+
+import resource
+
+import numpy as np
+import paddle
+import pytest
+
+from errors import InputError
+from inpainting import Inpainter, memory
+from models import build_model
+
+GIB = 1 << 30
+
+
+@pytest.fixture
+def files(tmp_path, monkeypatch):
+    """Files in place of the system's, by name."""
+
+    known = {"/proc/meminfo": "meminfo", "/proc/self/statm": "statm"}
+    known |= {path: path.rpartition("/")[2] for pair in memory._CGROUPS for path in pair}
+    lines = memory._lines
+    monkeypatch.setattr(memory, "_lines", lambda path: lines(tmp_path / known.get(str(path), "nothing")))
+    monkeypatch.setattr(paddle, "get_device", lambda: "cpu")
+
+    def write(**contents):
+        for name, content in contents.items():
+            (tmp_path / name).write_text(content)
+
+    return write
+
+
+def test_free_memory_is_the_least_of_machine_and_container(files):
+    files(meminfo=f"MemTotal: 999 kB\nMemAvailable: {8 << 20} kB\n")
+    assert memory.free_memory() == 8 * GIB
+    files(**{"memory.max": "max\n", "memory.current": "5\n"})
+    assert memory.free_memory() == 8 * GIB
+    files(**{"memory.max": f"{3 * GIB}\n", "memory.current": f"{GIB}\n"})
+    assert memory.free_memory() == 2 * GIB
+
+
+def test_a_limit_of_addresses_counts_and_no_telling_is_none(files, monkeypatch):
+    files(statm="100 50 1")
+    assert memory.free_memory() is None
+    monkeypatch.setattr(resource, "getrlimit", lambda which: (GIB, GIB))
+    assert memory.free_memory() == GIB - 100 * resource.getpagesize()
+
+
+def test_what_does_not_fit_is_refused_with_both_figures(monkeypatch):
+    monkeypatch.setattr(memory, "free_memory", lambda: GIB)
+    memory.refuse_beyond_memory(GIB, "a picture", "shrink it")
+    with pytest.raises(
+        InputError, match=r"^a picture: expected 2\.0 GiB of free memory or more, got 1\.0 GiB; shrink it"
+    ):
+        memory.refuse_beyond_memory(2 * GIB, "a picture", "shrink it")
+
+
+def test_a_single_pass_over_too_large_a_picture_is_refused_before_it(monkeypatch):
+    inpainter = Inpainter(build_model("pconv_unet", base_channels=4, depth=2), scales=1)
+    picture, hole = np.zeros([64, 48, 3], np.uint8), np.zeros([64, 48], bool)
+    hole[20:30, 20:30] = True
+    needed = memory.pass_bytes("pconv_unet", {"base_channels": 4}, 64 * 48)
+    monkeypatch.setattr(memory, "free_memory", lambda: needed)
+    assert inpainter(picture, hole).shape == picture.shape
+    monkeypatch.setattr(memory, "free_memory", lambda: needed - 1)
+    for fill in (inpainter, inpainter.raw, inpainter.views):
+        with pytest.raises(InputError, match=r"a picture of 48x64 pixels: expected .* of free memory"):
+            fill(picture, hole)
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("ResourceExhaustedError: Out of memory error on CPU")])
+def test_memory_that_ends_in_the_midst_is_told_of_the_picture(error, monkeypatch):
+    inpainter = Inpainter(build_model("pconv_unet", base_channels=4, depth=2))
+    picture, hole = np.zeros([64, 48, 3], np.uint8), np.zeros([64, 48], bool)
+    hole[20:30, 20:30] = True
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(type(inpainter.model), "forward", fail)
+    with pytest.raises(InputError, match="a picture of 48x64 pixels: expected more memory than the system could give"):
+        inpainter(picture, hole)
+
+
+def test_other_errors_stay_what_they_are():
+    with pytest.raises(ValueError, match="shapes"), memory.telling_of_memory("a picture", "shrink it"):
+        raise ValueError("shapes")
+
+
+def test_estimates_are_below_what_was_measured():
+    """See the module's docstring and docs/results.md."""
+    unet, deepfill = {"base_channels": 32}, {"base_channels": 32}
+    assert memory.pass_bytes("pconv_unet", unet, 2048**2) < 1290 << 20
+    assert memory.pass_bytes("deepfill_v1", deepfill, 1024**2) < 1787 << 20
+    assert memory.step_bytes(33_000_000, 64, 4 * 256**2, with_vgg=False) < 1010 << 20
+    assert memory.pass_bytes("deepfill_v1", deepfill, 2048**2, exported=True) > 16 * GIB
