@@ -128,6 +128,12 @@ def kind_of(path: str | os.PathLike) -> str | None:
     return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "pipe or a device"
 
 
+def refuse_folder_or_pipe(path: str | os.PathLike) -> None:
+    """Raise InputError where what is to be written on is a folder, or a pipe, which would wait for a reader."""
+    if kind_of(path) == "folder" or (os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)):
+        raise InputError(f"{path}: expected a file to go on in, or none, got a folder or a pipe; move it away")
+
+
 def is_file(path: str | os.PathLike) -> bool:
     """Whether there is a regular file; a name that the system cannot even look for has none."""
     return kind_of(path) == "file"

@@ -15,7 +15,7 @@ from pathlib import Path
 from typing import TextIO
 
 from errors import InputError, one_line
-from files import is_file, open_own, read_text
+from files import is_file, open_own, read_text, refuse_folder_or_pipe
 
 try:
     import fcntl
@@ -140,6 +140,7 @@ def _free_name(path: Path) -> Path:
 
 def _locked(directory: Path) -> TextIO:
     """The folder's lock, held as long as it is open by this process; of the processes that it forks none holds it."""
+    refuse_folder_or_pipe(directory / LOCK)
     file = open_own(directory / LOCK, "a+")
     try:
         if fcntl:

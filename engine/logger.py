@@ -17,7 +17,7 @@ from datasets.images import write_picture
 from datasets.masks import BUCKET_NAMES
 from engine.validation import overall
 from errors import InputError
-from files import atomic_path, read_table
+from files import atomic_path, read_table, refuse_folder_or_pipe
 from metrics.curves import row_of_numbers
 from run_folder import LOG, METRICS, SAMPLES
 
@@ -53,6 +53,7 @@ class RunLogger:
         self.last_iter, self.start_iter = last_iter, start_iter
         self.terms, self.columns = tuple(terms), columns(terms)
         self.started = time.perf_counter()
+        refuse_folder_or_pipe(self.directory / LOG)
         self._handler = _FileAndBarHandler(self.directory / LOG)
         for early in (handler for handler in log.handlers if isinstance(handler, _EarlyHandler)):
             early.hand_over(self._handler)

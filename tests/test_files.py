@@ -7,6 +7,7 @@ import sys
 import pytest
 
 import files
+from errors import InputError
 from files import atomic_path, replace_folder, temporary_beside
 
 
@@ -68,3 +69,24 @@ def test_a_folder_takes_the_place_of_another(tmp_path):
         (temporary / "a.txt").write_text(content)
         replace_folder(temporary, tmp_path / "export")
         assert names(tmp_path) == ["export"] and (tmp_path / "export" / "a.txt").read_text() == content
+
+
+def test_kinds_of_what_stands_at_a_path(tmp_path):
+    (tmp_path / "file").touch()
+    os.mkfifo(tmp_path / "pipe")
+    (tmp_path / "loop").symlink_to("loop")
+    (tmp_path / "gone").symlink_to("nothing")
+    kinds = {"file": "file", ".": "folder", "pipe": "pipe or a device", "loop": None, "gone": None, "a" * 300: None}
+    assert {name: files.kind_of(tmp_path / name) for name in kinds} == kinds
+    assert files.kind_of("/dev/zero") == "pipe or a device" and files.kind_of("a\0b") is None
+    for name in (".", "pipe"):
+        with pytest.raises(InputError, match="expected a file to go on in, or none, got a "):
+            files.refuse_folder_or_pipe(tmp_path / name)
+    files.refuse_folder_or_pipe(tmp_path / "file"), files.refuse_folder_or_pipe(tmp_path / "nothing")
+
+
+def test_a_file_with_a_hole_of_terabytes_is_not_hashed(tmp_path):
+    with open(tmp_path / "sparse", "wb") as file:
+        file.truncate(1 << 40)
+    with pytest.raises(InputError, match="expected a file of at most 32 GiB, got 1024 GiB"):
+        files.sha256_of(tmp_path / "sparse")

@@ -199,7 +199,7 @@ def test_a_list_of_results_that_is_none_is_not_written_to(fill, pictures, mask_f
     (tmp_path / "thesis.txt").write_text("mine")
     (tmp_path / "out").mkdir()
     make(tmp_path / "out" / ".results.sha256")
-    with pytest.raises(OSError):
+    with pytest.raises(InputError, match=r"0\.png: .*results\.sha256"):
         fill("--mask", mask_file, source=pictures / "0.png")
     assert (tmp_path / "thesis.txt").read_text() == "mine" and shown(tmp_path / "out") == []
 

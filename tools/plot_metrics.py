@@ -1,12 +1,14 @@
 """Draw a run's curves into one picture: ``python -m tools.plot_metrics logs/Celeba --output curves.png``."""
 
+import math
+import re
 import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
 import matplotlib
 
-from errors import InputError, run_cleanly
+from errors import InputError, one_line, run_cleanly
 from files import atomic_path, is_file, read_table
 from metrics.curves import row_of_numbers
 from options import Parser, check_file
@@ -16,6 +18,9 @@ matplotlib.use("Agg")
 from matplotlib import pyplot as plt
 
 PICTURES = (".png", ".jpg", ".jpeg", ".webp", ".tif", ".tiff", ".svg", ".pdf")
+LARGEST = 3.4e38
+MOST_COLUMNS = 200  # a run has some forty
+_COLUMN = re.compile(r"[A-Za-z0-9_.-]{1,80}")
 PSNR = "val_psnr_"
 
 
@@ -40,12 +45,31 @@ def read_rows(run: Path) -> list[dict[str, float]]:
         raise InputError(f"expected the folder of a run with {METRICS} in it, got {run}; train.py writes such folders")
     rows = []
     for line, row in read_table(path, "the curves of a run", ("iter",)):
+        if not rows:
+            _refuse_strange_columns(path, [name for name in row if name is not None])
         if (numbers := row_of_numbers(row)) is None:
             raise InputError(f"{path}, line {line}: expected a number for each column, got another; remove the line")
         rows.append(numbers)
+        if any(LARGEST < abs(number) < math.inf for number in numbers.values()):
+            raise InputError(
+                f"{path}, line {line}: expected numbers that float32 holds, got larger ones; remove the line"
+            )
     if not rows:
         raise InputError(f"{path}: expected rows, got none; the run has not logged yet")
     return rows
+
+
+def _refuse_strange_columns(path: Path, names: list[str]) -> None:
+    """What no font has letters for, or is mathematics to the one who draws; or far more than can be told apart."""
+    if strange := next((name for name in names if not _COLUMN.fullmatch(name)), None):
+        raise InputError(
+            f"{path}, line 1: expected names of columns in letters, digits, - and _, got {one_line(strange, 80)!r}; "
+            "is it the right file?"
+        )
+    if len(names) > MOST_COLUMNS:
+        raise InputError(
+            f"{path}, line 1: expected {MOST_COLUMNS} columns at most, got {len(names)}; is it the right file?"
+        )
 
 
 def draw(runs: list[list[dict[str, float]]], output: Path) -> None:

@@ -4,6 +4,7 @@ import zlib
 from collections.abc import Iterator
 
 from options import evaluate_parser, export_parser, fill_parser, train_parser
+from run_folder import LOCK, LOG
 from tests.hostile.damages import ANY, ARRAYS, PICKLES, PICTURES, TEXTS, content, edited, text
 from tests.hostile.harness import Case
 from tests.hostile.world import NETWORK, TINY
@@ -354,6 +355,8 @@ def runs() -> Iterator[tuple[str, Case]]:
         bad = {f"{at}/meta.json": edited(files=wrong)}
         yield f"files {wrong}", case(resume, "meta.json", damage=bad, **place)
     auto = f"{RESUME} --resume auto --log_dir {{bad}}/run"
+    for name, what in ((a, b) for a in (LOG, LOCK) for b in ("folder", "loop", "pipe")):
+        yield f"auto {name} {what}", case(auto, name, damage={f"run/{name}": ANY[what]}, lines=2, writes=True, **place)
     for name in ("iter_²", "iter_99999999999999999999", "iter_-1", "iter_", "iter_7"):
         bad = {f"run/checkpoints/{name}": ANY["folder"]}
         yield f"auto {name}", case(auto, status=0, damage=bad, lines=9, writes=True, **place)
@@ -368,6 +371,10 @@ CURVES = {
     "digits": text(f"iter,loss\n{'9' * 5000},1\n"),
     "too many cells": text("iter,loss\n1,2,3\n"),
     "open quote": text('iter,loss\n"1,2\n' + "a" * 200_000),
+    "huge numbers": text("iter,loss,valid,reader_cost\n1,1e308,1e308,1\n2,1e-308,-1e308,1\n"),
+    "wide": text(f"iter,loss,{','.join('x' * i for i in range(1, 3000))}\n"),
+    "mathematics": text("iter,loss,$\\frac{$,reader_cost\n1,2,3,4\n"),
+    "undecodable name": content(b"iter,loss,\xfb,reader_cost\n1,2,3,4\n"),
 }
 
 
