@@ -1,4 +1,5 @@
-"""Arrays by name in files: ``.pdparams`` (a pickle, as ``paddle.save`` writes it), ``.safetensors`` and ``.npz``.
+"""Arrays by name in files: ``.pdparams`` (a pickle, as ``paddle.save`` writes it), ``.safetensors``, ``.npz``, and what
+``torch.save`` writes (``.pth``, ``.pt``, ``.ckpt``, ``.bin``, ``.tar``).
 
 Nothing in any of them is run, and none takes more memory than it has bytes: what a file says of itself (shapes,
 lengths, types) is checked against what is there before anything is made of it.
@@ -17,6 +18,7 @@ import paddle
 from errors import InputError, one_line
 from files import atomic_path, open_regular
 from inpainting.pickled import NUMBERS, array_of, load_pickle
+from inpainting.torch_files import TORCH_SUFFIXES, load_torch
 
 SAFETENSORS = ".safetensors"
 MAX_BYTES = 8 << 30  # the largest network here, with Adam's two moments, has less than a quarter of it
@@ -106,7 +108,8 @@ def write_arrays(arrays: Mapping[str, np.ndarray | paddle.Tensor], path: Path) -
 
 def _reader(path: str | os.PathLike) -> Callable[[BinaryIO, int], Any]:
     """Of an open file and its size, by its suffix."""
-    return {".npz": _read_npz, SAFETENSORS: _read_safetensors}.get(Path(path).suffix, load_pickle)
+    readers = {".npz": _read_npz, SAFETENSORS: _read_safetensors} | dict.fromkeys(TORCH_SUFFIXES, load_torch)
+    return readers.get(Path(path).suffix, load_pickle)
 
 
 def _read_safetensors(file: BinaryIO, size: int) -> dict:

@@ -9,7 +9,7 @@ its shape, and bytes of just the right count. How long the program is and how de
 
 import math
 import pickletools
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
@@ -32,17 +32,10 @@ def load_pickle(file: BinaryIO, size: int) -> Any:
         InputError: it holds anything else; the message goes on "it ...".
         Exception: of any other type, it is truncated or damaged.
     """
-    machine = _Machine()
-    for count, (instruction, argument, _) in enumerate(pickletools.genops(_Stream(file, size))):
-        if count == 0 and instruction.name not in _FIRST:
-            raise ValueError("no pickle of a dictionary")
-        if count == MAX_INSTRUCTIONS:
-            raise InputError("it has more instructions than arrays need")
-        machine.follow(instruction.name, argument)
-    return _finished(machine.stack.pop(), iter(range(MAX_VALUES)))
+    return finished(Machine().run(Stream(file, size)))
 
 
-class _Stream:
+class Stream:
     """A file that never gives less than it is asked for, and takes no memory for what it does not have."""
 
     def __init__(self, file: BinaryIO, size: int):
@@ -60,7 +53,7 @@ class _Stream:
         return line
 
 
-class _Name(NamedTuple):
+class Name(NamedTuple):
     """A function or class that the file refers to. It is never looked up."""
 
     module: str
@@ -74,19 +67,33 @@ class _Type:
         self.name, self.order = name, "|"
 
 
-class _Array:
+class Array:
     """An array, and before its state has come the place of one."""
 
     value: np.ndarray | None = None
 
 
-class _Machine:
+class Machine:
     """The stack machine that a pickle is a program for."""
+
+    keys: tuple[type, ...] = (str,)  # what a dictionary's keys may be
 
     def __init__(self):
         self.stack: list = []
         self.marks: list[int] = []
         self.memo: dict[int, Any] = {}
+        self.calls: dict[Name, Callable] = _CALLED
+        self.names: set[Name] = {_NDARRAY}  # that may be spoken of, and not called
+
+    def run(self, stream: Stream) -> Any:
+        """Follow the next program of the stream to its end; what it leaves is for ``finished``."""
+        for count, (instruction, argument, _) in enumerate(pickletools.genops(stream)):
+            if count == 0 and instruction.name not in _FIRST:
+                raise ValueError("no pickle of a dictionary")
+            if count == MAX_INSTRUCTIONS:
+                raise InputError("it has more instructions than arrays need")
+            self.follow(instruction.name, argument)
+        return self.stack.pop()
 
     def follow(self, instruction: str, argument: Any) -> None:
         """Do one instruction."""
@@ -138,28 +145,37 @@ class _Machine:
         self.stack.append(tuple(items))
 
     def append(self, items: list) -> None:
-        _expect(self.stack[-1], list).extend(items)
+        expect(self.stack[-1], list).extend(items)
 
     def put_in(self, items: list) -> None:
-        target = _expect(self.stack[-1], dict)
+        target = expect(self.stack[-1], dict)
         for key, value in zip(items[::2], items[1::2], strict=True):
-            target[_expect(key, str)] = value
+            target[expect(key, *self.keys)] = value
 
     def name(self, words: str) -> None:
-        self.stack.append(_known(*words.split(" ", 1)))
+        self.stack.append(self.known(*words.split(" ", 1)))
 
     def name_from_stack(self, _) -> None:
         name, module = self.stack.pop(), self.stack.pop()
-        self.stack.append(_known(_expect(module, str), _expect(name, str)))
+        self.stack.append(self.known(expect(module, str), expect(name, str)))
+
+    def known(self, module: str, name: str) -> Name:
+        found = Name(module, name)
+        if found not in self.calls and found not in self.names:
+            raise InputError(f"it refers to {one_line(f'{module}.{name}', 80)}, which is no array and may be hostile")
+        return found
 
     def call(self, _) -> None:
-        arguments, called = _expect(self.stack.pop(), tuple), _expect(self.stack.pop(), _Name)
-        if called not in _CALLED:
+        arguments, called = expect(self.stack.pop(), tuple), expect(self.stack.pop(), Name)
+        if called not in self.calls:
             raise InputError(f"it calls {called.module}.{called.name}, which makes no array, and may be hostile")
-        self.stack.append(_CALLED[called](*arguments))
+        self.stack.append(self.calls[called](*arguments))
 
-    def set_state(self, _) -> None:
-        state, target = _expect(self.stack.pop(), tuple), _expect(self.stack[-1], _Type, _Array)
+    def load_persistent(self) -> None:
+        raise InputError("it has the instruction BINPERSID, which no array needs, and may be hostile")
+
+    def set_state(self) -> None:
+        state, target = expect(self.stack.pop(), tuple), expect(self.stack[-1], _Type, Array)
         if isinstance(target, _Type):
             target.order = _byte_order(*state)
         else:
@@ -175,13 +191,13 @@ _CONSTANTS = {"NONE": None, "NEWTRUE": True, "NEWFALSE": False}
 _EMPTY = {"EMPTY_DICT": dict, "EMPTY_LIST": list, "EMPTY_TUPLE": tuple}
 _REMEMBERING, _RECALLING = {"PUT", "BINPUT", "LONG_BINPUT"}, {"GET", "BINGET", "LONG_BINGET"}
 _OTHERS = {
-    "PROTO": _Machine.nothing,
-    "FRAME": _Machine.nothing,
-    "STOP": _Machine.nothing,
-    "MARK": _Machine.mark,
-    "MEMOIZE": _Machine.memoize,
-    "LIST": _Machine.make_list,
-    "DICT": _Machine.make_dict,
+    "PROTO": Machine.nothing,
+    "FRAME": Machine.nothing,
+    "STOP": Machine.nothing,
+    "MARK": Machine.mark,
+    "MEMOIZE": Machine.memoize,
+    "LIST": Machine.make_list,
+    "DICT": Machine.make_dict,
     "TUPLE": lambda machine, _: machine.make_tuple(None),
     "TUPLE1": lambda machine, _: machine.make_tuple(1),
     "TUPLE2": lambda machine, _: machine.make_tuple(2),
@@ -190,21 +206,15 @@ _OTHERS = {
     "APPENDS": lambda machine, _: machine.append(machine.since_mark()),
     "SETITEM": lambda machine, _: machine.put_in([machine.stack.pop(), machine.stack.pop()][::-1]),
     "SETITEMS": lambda machine, _: machine.put_in(machine.since_mark()),
-    "GLOBAL": _Machine.name,
-    "STACK_GLOBAL": _Machine.name_from_stack,
-    "REDUCE": _Machine.call,
-    "BUILD": _Machine.set_state,
+    "GLOBAL": Machine.name,
+    "STACK_GLOBAL": Machine.name_from_stack,
+    "REDUCE": Machine.call,
+    "BUILD": lambda machine, _: machine.set_state(),
+    "BINPERSID": lambda machine, _: machine.load_persistent(),
 }
 
 
-def _known(module: str, name: str) -> _Name:
-    found = _Name(module, name)
-    if found not in _CALLED and found != _NDARRAY:
-        raise InputError(f"it refers to {one_line(f'{module}.{name}', 80)}, which is no array and may be hostile")
-    return found
-
-
-def _expect(value: Any, *types: type) -> Any:
+def expect(value: Any, *types: type) -> Any:
     """The value, where it is of one of these very types; a damaged file has anything anywhere."""
     if type(value) not in types:
         raise TypeError(f"expected {' or '.join(t.__name__ for t in types)}, got {type(value).__name__}")
@@ -227,11 +237,11 @@ def _byte_order(version, order, *others) -> str:
 
 def _array(numbers: _Type, shape: tuple, by_columns: bool, data: bytes) -> np.ndarray:
     """An array of its type, shape, order of storage and bytes."""
-    _expect(numbers, _Type), _expect(by_columns, bool)
-    sides = [_expect(n, int) for n in _expect(shape, tuple)]
+    expect(numbers, _Type), expect(by_columns, bool)
+    sides = [expect(n, int) for n in expect(shape, tuple)]
     if isinstance(data, list):
         raise InputError("it holds an array of objects, and may be hostile")
-    return array_of(numbers.order + numbers.name, sides, _expect(data, bytes, bytearray), by_columns)
+    return array_of(numbers.order + numbers.name, sides, expect(data, bytes, bytearray), by_columns)
 
 
 def array_of(numbers: str, shape: list[int], data: bytes, by_columns: bool = False) -> np.ndarray:
@@ -249,21 +259,21 @@ def array_of(numbers: str, shape: list[int], data: bytes, by_columns: bool = Fal
     return flat.reshape(shape, order="F" if by_columns else "C").astype(dtype.newbyteorder("="), copy=False)
 
 
-def _unfilled(kind: _Name, *_) -> _Array:
-    _expect(kind, _Name)
-    return _Array()
+def _unfilled(kind: Name, *_) -> Array:
+    expect(kind, Name)
+    return Array()
 
 
-def _from_buffer(data: bytes, numbers: _Type, shape: tuple, order: str) -> _Array:
+def _from_buffer(data: bytes, numbers: _Type, shape: tuple, order: str) -> Array:
     return _filled(_array(numbers, shape, order == "F", data))
 
 
-def _scalar(numbers: _Type, data: bytes) -> _Array:
+def _scalar(numbers: _Type, data: bytes) -> Array:
     return _filled(_array(numbers, (), False, data))
 
 
-def _filled(value: np.ndarray) -> _Array:
-    array = _Array()
+def _filled(value: np.ndarray) -> Array:
+    array = Array()
     array.value = value
     return array
 
@@ -272,31 +282,36 @@ def _encoded(text: str, encoding: str) -> bytes:
     """Bytes as protocol 2 writes them: as text of as many letters."""
     if encoding not in ("latin1", "latin-1"):
         raise InputError(f"it encodes text as {one_line(encoding, 20)!r}, which no array needs")
-    return _expect(text, str).encode("latin-1")
+    return expect(text, str).encode("latin-1")
 
 
 # Under NumPy's two names for its inside, and Python's two for its built-in functions.
-_NDARRAY = _Name("numpy", "ndarray")
+_NDARRAY = Name("numpy", "ndarray")
 _CALLED = {
-    _Name("numpy", "dtype"): _type,
-    **{_Name(f"numpy.{core}.multiarray", "_reconstruct"): _unfilled for core in ("core", "_core")},
-    **{_Name(f"numpy.{core}.multiarray", "scalar"): _scalar for core in ("core", "_core")},
-    **{_Name(f"numpy.{core}.numeric", "_frombuffer"): _from_buffer for core in ("core", "_core")},
-    **{_Name(builtins, "bytes"): lambda: b"" for builtins in ("builtins", "__builtin__")},
-    _Name("_codecs", "encode"): _encoded,
-    _Name("collections", "OrderedDict"): lambda: {},
+    Name("numpy", "dtype"): _type,
+    **{Name(f"numpy.{core}.multiarray", "_reconstruct"): _unfilled for core in ("core", "_core")},
+    **{Name(f"numpy.{core}.multiarray", "scalar"): _scalar for core in ("core", "_core")},
+    **{Name(f"numpy.{core}.numeric", "_frombuffer"): _from_buffer for core in ("core", "_core")},
+    **{Name(builtins, "bytes"): lambda: b"" for builtins in ("builtins", "__builtin__")},
+    Name("_codecs", "encode"): _encoded,
+    Name("collections", "OrderedDict"): lambda: {},
 }
 
 
+def finished(value: Any) -> Any:
+    """What a machine leaves, with arrays in the places of arrays."""
+    return _finished(value, iter(range(MAX_VALUES)))
+
+
 def _finished(value: Any, budget: Iterator, depth: int = 0) -> Any:
-    """The value with arrays in the places of arrays; one step of the budget for each part, shared ones each time."""
+    """``finished`` of a part; one step of the budget for each, shared ones each time."""
     if depth > MAX_DEPTH or next(budget, None) is None:
         raise InputError("it nests deeper than arrays do, and may be hostile")
-    if isinstance(value, _Array):
-        if value.value is None:
+    if isinstance(value, Array):
+        if (array := value.value) is None:
             raise InputError("it holds an array without content")
-        return value.value
-    if isinstance(value, _Name | _Type):
+        return array
+    if isinstance(value, Name | _Type):
         raise InputError("it holds something that is no array")
     if isinstance(value, dict):
         return {key: _finished(part, budget, depth + 1) for key, part in value.items()}
