@@ -1,5 +1,6 @@
 """Command-line options: a file for each command, and what they share. Nothing here imports Paddle."""
 
+from options.app import app_parser
 from options.evaluate import evaluate_parser, parse_evaluate
 from options.export import export_parser
 from options.fill import fill_parser
@@ -26,6 +27,7 @@ __all__ = [
     "PHASE_LR",
     "Parser",
     "add_device_options",
+    "app_parser",
     "check_file",
     "check_folder",
     "count_int",

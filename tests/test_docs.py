@@ -20,6 +20,7 @@ PARSERS = {
     ("train.py",): options.parse_train,
     ("test.py",): options.fill_parser().parse_args,
     ("export.py",): options.export_parser().parse_args,
+    ("app.py",): options.app_parser().parse_args,
     ("eval.py",): options.parse_evaluate,
     ("-m", "tools.generate_masks"): generate_masks.build_parser().parse_args,
     ("-m", "tools.convert_weights"): convert_weights.build_parser().parse_args,
@@ -53,7 +54,7 @@ def command_lines(name):
 COMMANDS = sorted(
     {
         (name, line)
-        for name in (*READMES, NOTEBOOK, "docs/training.md", "docs/deepfill.md")
+        for name in (*READMES, NOTEBOOK, "docs/training.md", "docs/deepfill.md", "docs/web.md")
         for line in command_lines(name)
     }
 )
@@ -66,7 +67,9 @@ def test_commands_shown_are_understood(name, line, monkeypatch):
     for file in re.findall(r"(?:requirements|configs/)[\w-]*\.\w+", line):
         assert (ROOT / file).is_file()
     if program != "python" or arguments == ["-m", "pytest"]:
-        assert program in ("python", "pip", "visualdl", "awk"), f"{name} shows a command of another kind: {line}"
+        assert program in ("python", "pip", "visualdl", "awk", "curl"), (
+            f"{name} shows a command of another kind: {line}"
+        )
         return
     if arguments[:2] == ["-m", "paddle.distributed.launch"]:
         arguments = arguments[arguments.index("train.py") :]
@@ -76,7 +79,7 @@ def test_commands_shown_are_understood(name, line, monkeypatch):
 
 def test_every_script_is_shown_with_a_command():
     shown = {tuple(shlex.split(line)[1:2]) for name, line in COMMANDS if name == "README.md"}
-    assert {("train.py",), ("test.py",), ("eval.py",)} <= shown
+    assert {("train.py",), ("test.py",), ("eval.py",), ("app.py",)} <= shown
 
 
 @pytest.mark.parametrize("name", READMES)

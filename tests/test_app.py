@@ -1,0 +1,40 @@
+"""The command of the web page: its mistakes, and that it serves this machine alone unless told otherwise."""
+
+import importlib.util
+import socket
+
+import pytest
+
+import app
+from errors import InputError
+from options import app_parser
+
+
+def test_it_listens_for_this_machine_alone_and_shares_with_nobody():
+    options = app_parser().parse_args([])
+    assert app.is_loopback(options.host) and not app.is_loopback("192.0.2.1") and not app.is_loopback("example")
+    with pytest.raises(SystemExit):
+        app_parser().parse_args(["--share"])
+
+
+def test_without_gradio_it_says_what_to_install(monkeypatch):
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    with pytest.raises(InputError, match=r"requirements-app\.txt"):
+        app.main([])
+
+
+@pytest.mark.parametrize("arguments", [["--port", "70000"], ["--max_megapixels", "0"], ["--max_seconds", "x"]])
+def test_wrong_options_are_told(arguments, capsys):
+    with pytest.raises(SystemExit):
+        app_parser().parse_args(arguments)
+    assert arguments[0] in capsys.readouterr().err
+
+
+def test_a_port_that_is_taken_and_a_strange_host_are_told():
+    pytest.importorskip("gradio")
+    from web.server import listen
+
+    with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):
+        listen("127.0.0.1", taken.getsockname()[1])
+    with pytest.raises(InputError, match="--host"):
+        listen("no such host", 7860)
