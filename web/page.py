@@ -78,7 +78,7 @@ def build_page(worker: Worker) -> tuple[gr.Blocks, gr.I18n]:
 
 
 def _picture_inputs(i18n: gr.I18n) -> tuple[gr.File, dict[str, gr.Button]]:
-    picture = gr.File(label=i18n("picture"), file_types=["image"], height=120, elem_id="picture")
+    picture = gr.File(label=i18n("picture"), file_types=["image"], height=130, elem_id="picture")
     with gr.Row():
         gr.Markdown(i18n("samples"), elem_id="samples")
         samples = {
@@ -119,7 +119,7 @@ def _options(i18n: gr.I18n, worker: Worker) -> list[gr.components.Component]:
     names = list(worker.models)
     with gr.Accordion(i18n("more"), open=False, elem_id="more"):
         return [
-            gr.File(label=i18n("mask"), file_types=["image"], height=100, elem_id="mask"),
+            gr.File(label=i18n("mask"), file_types=["image"], height=130, elem_id="mask"),
             gr.Checkbox(True, label=i18n("white"), elem_id="white"),
             gr.Slider(0, min(LONGEST_GROWTH, BOUNDS["dilate"].most), 0, step=1, label=i18n("dilate")),
             gr.Dropdown(names, value=names[0], label=i18n("model"), elem_id="model"),
