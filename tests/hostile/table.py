@@ -268,7 +268,7 @@ def weights() -> Iterator[tuple[str, Case]]:
     for name, words in commands.items():
         for what, damage in (ANY | hostile | ARRAYS).items():
             bad = {"weights/model.pdparams": damage}
-            entry = case(f"{words} {{bad}}/weights", "weights", base=("weights",), damage=bad)
+            entry = case(f"{words} {{bad}}/weights", "weights", base=("weights",), damage=bad, lines=2)
             yield f"{name} {what}", entry
     for what, damage in (ANY | {"header": content((1 << 40).to_bytes(8, "little") + b"{}")}).items():
         bad = {"safe/model.safetensors": damage}
