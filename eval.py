@@ -9,23 +9,28 @@ Paddle, which is imported for a model only.
 import argparse
 import os
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from errors import naming, run_cleanly
 from files import sha256_of
 from inpainting.classical import CLASSICAL
-from metrics.buckets import Sample, bucket_rows
-from metrics.comparison import comparison_text, read_samples
+from metrics.buckets import Sample
+from metrics.comparison import comparison_text
 from metrics.evaluator import PairReader, evaluate, inspect_masks, useful_workers
+from metrics.html_report import CURVES, PAGE, write_page
 from metrics.manifest import Pair, choose_pairs, read_manifest, root_of, spread
+from metrics.methods import Method, limited_to, read_methods, set_beside, side_by_side
 from metrics.partial import PartialSamples
+from metrics.pictures import NAME as PICTURES
+from metrics.pictures import Strip, choose, choose_as, strips_of, write_strips
 from metrics.report import (
     describe_pairs,
     library_versions,
     markdown_table,
     outside_note,
     paper_rows,
+    rows_with_spread,
     write_manifest,
     write_report,
 )
@@ -34,11 +39,15 @@ from options import DEFAULT_WEIGHTS, parse_evaluate, setup_device
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_evaluate(argv)
-    if options.compare and len(options.compare) == 2:
-        print(comparison_text(*map(read_samples, options.compare), tuple(options.compare)))
+    if len(options.reports) > 1:
+        compare(options)
         return
     read = PairReader(_root(options.images), _root(options.masks), options.hole, options.size)
     pairs = build_pairs(options, read)
+    earlier = [
+        limited_to(pairs, report, method, vars(options))
+        for report, method in zip(options.reports, read_methods(options.reports), strict=True)
+    ]
     if warning := inspect_masks(pairs, read):
         tell(f"warning: {warning}")
     inpaint, about, watch = build_method(options)
@@ -51,7 +60,14 @@ def main(argv: Sequence[str] | None = None) -> None:
         samples, refused = evaluate(
             pairs, read, inpaint, options.protocol, workers, partial.known, partial.add, watch and watch.look
         )
-        write(options, about, samples, len(refused))
+        write(
+            options,
+            about,
+            samples,
+            len(refused),
+            lambda chosen: strips_of(chosen, read, inpaint, options.protocol),
+            earlier,
+        )
     if watch and watch.warning:
         tell(f"warning: {watch.warning}")
     if refused:
@@ -61,12 +77,28 @@ def main(argv: Sequence[str] | None = None) -> None:
         sys.exit(1)
 
 
+def compare(options: argparse.Namespace) -> None:
+    """Set reports against the first of them; with --output, on a page as well."""
+    methods = read_methods(options.reports)
+    for report, method in zip(options.reports[1:], methods[1:], strict=True):
+        print(comparison_text(methods[0].samples, method.samples, (options.reports[0], report)))
+    if options.output:
+        write_page(options.output, methods, paper_rows() if options.paper else None)
+        write_strips(Path(options.output) / PICTURES, side_by_side(methods))
+        print(f"\n{PAGE}, {CURVES} and {PICTURES} are in {options.output}")
+
+
 def build_pairs(options: argparse.Namespace, read: PairReader) -> list[Pair]:
     """The pairs of the manifest when there is one, else made by the pairing rule."""
     if options.manifest and os.path.exists(options.manifest):
         tell(f"pairs from {options.manifest}")
         with naming("--manifest"):
             return spread(read_manifest(options.manifest, read.images, read.masks), options.limit)
+    if options.reports:
+        manifest = Path(options.reports[0]).with_name("manifest.csv")
+        tell(f"pairs from {manifest}")
+        with naming("--compare"):
+            return spread(read_manifest(manifest, read.images, read.masks), options.limit)
     if options.images is None:
         tell(f"no --images: sample photos of scikit-image, {options.size}x{options.size}")
     if options.masks is None:
@@ -107,17 +139,38 @@ def identify(options: argparse.Namespace, about: dict) -> dict:
     return {**about, **{key: getattr(options, key) for key in chosen}, **roots}
 
 
-def write(options: argparse.Namespace, about: dict, samples: list[Sample], unreadable: int) -> None:
-    """Write the report, and print its table."""
-    rows, pairs = bucket_rows(samples), describe_pairs(samples, unreadable)
-    table = markdown_table(rows, paper_rows() if options.compare else None)
-    write_report(options.output, describe(options, about, pairs), rows, samples, table)
+def write(
+    options: argparse.Namespace,
+    about: dict,
+    samples: list[Sample],
+    unreadable: int,
+    show: Callable[[list[tuple[str, Sample]]], list[Strip]],
+    earlier: list[Method],
+) -> None:
+    """Write the report, and print its table.
+
+    Args:
+        show: makes of ranks and samples what is to be seen of them.
+        earlier: an evaluation that this one is set against, if there is one.
+    """
+    rows, pairs = rows_with_spread(samples), describe_pairs(samples, unreadable)
+    paper = paper_rows() if options.paper else None
+    table, protocol = markdown_table(rows, paper), describe(options, about, pairs)
+    write_report(options.output, protocol, rows, samples, table)
+    strips = show(choose_as(earlier[0].strips, samples) if earlier and earlier[0].strips else choose(samples))
+    write_strips(Path(options.output) / PICTURES, strips)
     if options.manifest and not os.path.exists(options.manifest):
         write_manifest(options.manifest, samples)
     if note := outside_note(pairs):
         tell(note)
     print(table)
-    print(f"\nreport.json, report.csv, report.md, samples.csv and manifest.csv are in {options.output}")
+    this = Method(about["method"], protocol, samples, strips, rows)
+    methods = [this]
+    if earlier:
+        methods = set_beside(earlier[0], options.reports[0], this, options.output)
+        print("\n" + comparison_text(*(method.samples for method in methods), tuple(method.name for method in methods)))
+    write_page(options.output, methods, paper)
+    print(f"\n{PAGE}, {PICTURES}, {CURVES}, report.json, .csv, .md, samples.csv, manifest.csv are in {options.output}")
 
 
 def describe(options: argparse.Namespace, about: dict, pairs: dict) -> dict:

@@ -6,14 +6,16 @@ import numpy as np
 LONGEST = 1024  # pixels of a side: a single pass of the network over more takes memory that few machines have
 
 
-def for_viewing(pixels: np.ndarray, hole: np.ndarray, result: np.ndarray) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Picture, hole and result, shrunk to ``LONGEST`` pixels a side where they are larger; any hole pixel makes one.
+def for_viewing(
+    pixels: np.ndarray, hole: np.ndarray, result: np.ndarray, longest: int = LONGEST
+) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
+    """Picture, hole and result, shrunk to ``longest`` pixels a side where they are larger; any hole pixel makes one.
 
     Shape:
         pixels, result: uint8 [H, W, 3].   hole: bool [H, W].
     """
     height, width = hole.shape
-    share = LONGEST / max(height, width)
+    share = longest / max(height, width)
     if share >= 1:
         return pixels, hole, result
     size = max(round(width * share), 1), max(round(height * share), 1)

@@ -4,19 +4,22 @@ The difference of two means says little where pictures differ more than methods 
 """
 
 import csv
+import json
 import math
 import os
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 from errors import InputError
+from files import read_text
 from metrics.buckets import Sample, grouped
 from metrics.report import SAMPLE_COLUMNS
 from metrics.uncertainty import interval
 
 BETTER = {"psnr": 1, "ssim": 1, "l1_percent": -1}  # the sign of a gain
 DIGITS = {"psnr": 2, "ssim": 4, "l1_percent": 3}
+ALIKE = ("protocol", "size", "hole")  # without which two figures say nothing of each other
 MOST = 10  # pairs that are named
 
 
@@ -68,6 +71,39 @@ def _sample(row: dict, where: str) -> Sample:
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: expected numbers as eval.py writes them, got {error}") from error
     return Sample(row["image"], row["mask"], row["bucket"] or None, row["border"], psnr=psnr, **numbers)
+
+
+def read_protocol(report: str | os.PathLike) -> dict:
+    """The protocol block of a report.json.
+
+    Raises:
+        InputError: no such file, or not as eval.py writes it.
+    """
+    what = "a report.json as eval.py writes it"
+    try:
+        protocol = json.loads(read_text(report, what))["protocol"]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        protocol = None
+    if not isinstance(protocol, dict):
+        raise InputError(f"--compare {report}: expected {what}, got another file; give a report, or paper")
+    return protocol
+
+
+def check_alike(protocols: Mapping[str, dict]) -> None:
+    """Refuse evaluations, by name, that measure differently.
+
+    Raises:
+        InputError: naming what differs first.
+    """
+    named = list(protocols.items())
+    for name, other in named[1:]:
+        first, one = named[0]
+        for key in ALIKE:
+            if one.get(key) != other.get(key):
+                raise InputError(
+                    f"--compare: expected reports measured alike, got {key} {one.get(key)} in {first} and "
+                    f"{other.get(key)} in {name}; evaluate both with the same --{key}"
+                )
 
 
 def differences(first: Sequence[Sample], second: Sequence[Sample]) -> list[Difference]:

@@ -171,6 +171,11 @@ def inspect_masks(pairs: Sequence[Pair], read: Read, at_most: int = 20) -> str |
     return polarity_warning(ratio) or emptiness_warning(ratio)
 
 
+def as_measured(picture: np.ndarray, hole: np.ndarray, result: np.ndarray, protocol: str) -> np.ndarray:
+    """What a protocol looks at: "raw" all of the result, any other its hole on the picture."""
+    return result if protocol == "raw" else np.where(hole[..., None], result, picture)
+
+
 def _outcomes_beside(
     pairs: Sequence[Pair], read: Read, fill: "_Filling", protocol: str, workers: int
 ) -> Iterator[Sample | Refused]:
@@ -225,8 +230,7 @@ class _Filling:
 
 def _measure(entry: tuple[Pair, np.ndarray, np.ndarray, np.ndarray], protocol: str) -> Sample:
     pair, picture, hole, result = entry
-    if protocol == "composite":
-        result = np.where(hole[..., None], result, picture)
+    result = as_measured(picture, hole, result, protocol)
     mask = 1 - hole.astype(np.float32)
     ratio = hole_ratio(mask)
     quality = {"l1_percent": l1_percent(picture, result), "psnr": psnr(picture, result), "ssim": ssim(picture, result)}

@@ -18,7 +18,7 @@ import PIL
 import skimage
 
 from files import atomic_path
-from metrics.buckets import Sample, grouped
+from metrics.buckets import Sample, bucket_rows, grouped
 from metrics.uncertainty import interval, standard_error
 
 DIGITS = {"hole_ratio": 6, "l1_percent": 4, "psnr": 4, "ssim": 5}
@@ -39,16 +39,25 @@ CAUTION = (
 def write_report(
     folder: str | os.PathLike, protocol: dict, rows: list[dict], samples: list[Sample], table: str
 ) -> None:
-    """Write the five files of an evaluation into ``folder``; each appears whole or not at all."""
+    """Write the five files of an evaluation into ``folder``; each appears whole or not at all.
+
+    Args:
+        rows: from ``rows_with_spread``.
+    """
     folder = Path(folder)
     columns = ROW_COLUMNS + SPREAD_COLUMNS
-    rows = [{**row, **_spreads(chosen)} for row, (_, _, chosen) in zip(rows, grouped(samples), strict=True)]
     report = {"protocol": protocol, "rows": [{key: _rounded(key, row[key]) for key in columns} for row in rows]}
     _write_text(folder / "report.json", json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     _write_csv(folder / "report.csv", columns, rows)
     _write_text(folder / "report.md", _markdown(protocol, table, interval_table(rows)))
     _write_csv(folder / "samples.csv", SAMPLE_COLUMNS, [vars(sample) for sample in samples])
     write_manifest(folder / "manifest.csv", samples)
+
+
+def rows_with_spread(samples: Sequence[Sample]) -> list[dict]:
+    """``metrics.buckets.bucket_rows`` with standard error and interval of each mean."""
+    rows = zip(bucket_rows(samples), grouped(samples), strict=True)
+    return [{**row, **_spreads(chosen)} for row, (_, _, chosen) in rows]
 
 
 def write_manifest(path: str | os.PathLike, samples: Sequence[Sample]) -> None:
@@ -161,12 +170,13 @@ def _measures(row: dict) -> list[str]:
 
 
 def _markdown(protocol: dict, table: str, intervals: str) -> str:
-    lines = [f"- {key}: {_plain(value)}" for key, value in protocol.items()]
+    lines = [f"- {key}: {plain(value)}" for key, value in protocol.items()]
     caption = "95 % intervals of the means, by resampling the pairs:"
     return "\n".join(["# Evaluation", "", *lines, "", table, "", caption, "", intervals, ""])
 
 
-def _plain(value: object) -> str:
+def plain(value: object) -> str:
+    """A value of the protocol block as text."""
     if isinstance(value, dict):
         return ", ".join(f"{key} {entry}" for key, entry in value.items())
     return "–" if value is None else str(value)

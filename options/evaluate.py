@@ -18,6 +18,7 @@ from options.shared import (
 
 METHOD_NAMES = ("telea", "navier_stokes", "biharmonic", "mean")
 PROTOCOLS = ("composite", "raw")
+OUTPUT = "logs/eval"
 SAMPLE_SIZE = 128  # pixels: sample photos have many sizes, and the shipped models were trained small
 
 
@@ -52,13 +53,16 @@ def evaluate_parser() -> Parser:
     )
     add_filling_options(parser)
     parser.add_argument("--manifest", metavar="FILE", help="CSV file of pairs: used when it exists, else written")
-    parser.add_argument("--output", metavar="DIR", default="logs/eval", help="folder of the report")
+    parser.add_argument(
+        "--output", metavar="DIR", help=f"folder of the report; {OUTPUT} when not given and pairs are measured"
+    )
     parser.add_argument(
         "--compare",
         nargs="+",
         metavar=("paper|A/report.json", "B/report.json"),
-        help="paper sets the paper's figures beside ours; two reports on the same pairs are set against each other, "
-        "pair by pair, and nothing is evaluated",
+        help="paper sets the paper's figures beside ours; one report: this evaluation takes its pairs and is set "
+        "against it; several: they are set against the first, pair by pair, and nothing is evaluated (a page goes to "
+        "--output)",
     )
     parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="decides pairing and generated masks")
     parser.add_argument(
@@ -72,7 +76,7 @@ def evaluate_parser() -> Parser:
 
 
 def parse_evaluate(argv: Sequence[str] | None = None) -> argparse.Namespace:
-    """Options of eval.py.
+    """Options of eval.py; ``paper`` and ``reports`` are what --compare names.
 
     Raises:
         InputError: what would fail only after the long work: a size that cannot be measured, options that exclude
@@ -81,6 +85,10 @@ def parse_evaluate(argv: Sequence[str] | None = None) -> argparse.Namespace:
     options = evaluate_parser().parse_args(argv)
     if options.images is None and options.size is None:
         options.size = SAMPLE_SIZE
+    options.paper = "paper" in (options.compare or [])
+    options.reports = [report for report in options.compare or [] if report != "paper"]
+    if options.output is None and len(options.reports) < 2:
+        options.output = OUTPUT
     _check(options)
     if options.protocol == "raw":
         options.scales = 1
@@ -89,11 +97,6 @@ def parse_evaluate(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _check(options: argparse.Namespace) -> None:
-    if options.compare and options.compare != ["paper"] and len(options.compare) != 2:
-        raise InputError(
-            f"--compare: expected paper, or two files report.json, got {' '.join(options.compare)}: "
-            "python eval.py --compare A/report.json B/report.json"
-        )
     if options.method and options.protocol == "raw":
         raise InputError(
             f"--protocol raw measures a network's whole output, which {options.method} has not: leave it out"
@@ -113,6 +116,7 @@ def _check(options: argparse.Namespace) -> None:
             f"--precision {options.precision}: expected an exported model, got --method {options.method}; "
             "leave one of them out"
         )
-    check_folder("--output", Path(options.output))
+    if options.output:
+        check_folder("--output", Path(options.output))
     if options.manifest:
         check_file("--manifest", options.manifest)

@@ -18,10 +18,12 @@ from datasets.images import write_picture
 from datasets.mask_generator import generate_mask
 from datasets.masks import BUCKETS, write_mask
 from errors import InputError
+from metrics.pictures import read_strips
 
 ROOT = Path(command.__file__).parent
 TELEA = command.CLASSICAL["telea"]
 REPORTS = ("report.json", "report.csv", "report.md", "samples.csv", "manifest.csv")
+REPORTS += ("report.html", "curves.svg", "pictures.png")
 
 
 @pytest.fixture
@@ -122,8 +124,11 @@ def test_damaged_files_are_named_passed_over_and_counted_and_the_status_says_so(
 
 
 def stop_after(monkeypatch, count):
-    """Have telea interrupted, as by Ctrl-C, behind so many pairs; the list of what it was asked to fill."""
-    asked = []
+    """Have telea interrupted, as by Ctrl-C, behind so many pairs; the list of what it was asked to fill.
+
+    What is filled again for the report's pictures is not in it.
+    """
+    asked, show = [], command.strips_of
 
     def fill(picture, hole):
         if len(asked) == count:
@@ -131,7 +136,14 @@ def stop_after(monkeypatch, count):
         asked.append(hole)
         return TELEA(picture, hole)
 
+    def fill_again(*arguments):
+        measured = len(asked)
+        strips = show(*arguments)
+        del asked[measured:]
+        return strips
+
     monkeypatch.setitem(command.CLASSICAL, "telea", fill)
+    monkeypatch.setattr(command, "strips_of", fill_again)
     return asked
 
 
@@ -241,7 +253,58 @@ def test_the_papers_figures_are_printed_and_kept(run, capsys):
 
 def test_the_report_holds_no_path_of_the_machine(run, data):
     folder = run()
-    assert not any(str(data) in (folder / name).read_text(encoding="utf-8") for name in REPORTS)
+    assert not any(str(data).encode() in (folder / name).read_bytes() for name in REPORTS)
+
+
+def test_one_report_gives_its_pairs_and_what_it_shows(run, data, capsys):
+    first = run("--limit", 6, output="first")
+    capsys.readouterr()
+    second = run("--method", "mean", "--compare", first / "report.json", output="second")
+    told = capsys.readouterr()
+    assert "second less first, pair by pair" in told.out and "manifest.csv" in told.err
+    assert (first / "manifest.csv").read_bytes() == (second / "manifest.csv").read_bytes()
+    shown = [[(s.image, s.mask, s.rank) for s in read_strips(f / "pictures.png")] for f in (first, second)]
+    assert shown[0] == shown[1] and len(shown[0]) == 6
+    page = (second / "report.html").read_text(encoding="utf-8")
+    assert "Evaluation of first, second" in page and "first, " in page
+    third = run("--limit", 3, "--compare", first / "report.json", output="third")
+    assert len(samples_of(third)) == 3
+
+
+def test_reports_side_by_side_on_a_page_without_measuring(run, data, monkeypatch):
+    reports = [run("--method", method, output=method) / "report.json" for method in ("telea", "mean", "navier_stokes")]
+    monkeypatch.setattr(command, "evaluate", None)
+    command.main(["--compare", "paper", *map(str, reports), "--output", f"{data}/all"])
+    assert {path.name for path in (data / "all").iterdir()} == {"report.html", "curves.svg", "pictures.png"}
+    page = (data / "all/report.html").read_text(encoding="utf-8")
+    assert page.count("pair by pair</h2>") == 2 and "27.71" in page
+    strip = read_strips(data / "all/pictures.png")[0]
+    assert [name.split(",")[0] for name in strip.panels] == [
+        "input",
+        "truth",
+        "telea",
+        "telea",
+        *2 * ["mean"],
+        *2 * ["navier_stokes"],
+    ]
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--size", "32"], "size None in .*first.* and 32 in this evaluation"),
+        (["--manifest", "{data}/other.csv"], r"2 of 2 are missing"),
+    ],
+)
+def test_a_report_of_another_kind_is_refused_before_the_work(run, data, arguments, message):
+    first = run(output="first")
+    mask = samples_of(first)[0]["mask"]
+    pictures = {row["image"] for row in samples_of(first) if row["mask"] == mask}
+    others = sorted({f"deep/{i}.png" for i in range(3)} - pictures)
+    (data / "other.csv").write_text("image,mask\n" + "".join(f"{name},{mask}\n" for name in others))
+    with pytest.raises(InputError, match=message):
+        run("--compare", first / "report.json", *[a.format(data=data) for a in arguments])
+    assert not (data / "out").exists()
 
 
 @pytest.mark.parametrize(

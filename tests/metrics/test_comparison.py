@@ -8,9 +8,16 @@ import pytest
 
 import eval as evaluation
 from errors import InputError
-from metrics.buckets import Sample, bucket_rows
-from metrics.comparison import comparison_text, differences, most_different, read_samples
-from metrics.report import SAMPLE_COLUMNS, markdown_table, write_report
+from metrics.buckets import Sample
+from metrics.comparison import (
+    check_alike,
+    comparison_text,
+    differences,
+    most_different,
+    read_protocol,
+    read_samples,
+)
+from metrics.report import SAMPLE_COLUMNS, markdown_table, rows_with_spread, write_report
 
 HEADER = ",".join(SAMPLE_COLUMNS)
 
@@ -72,7 +79,7 @@ def test_other_pairs_are_refused(change, message):
 
 def test_the_command_reads_what_it_wrote(tmp_path, capsys):
     for name, samples in (("a", some_samples(1)), ("b", some_samples(2, gain=1.0))):
-        rows = bucket_rows(samples)
+        rows = rows_with_spread(samples)
         write_report(tmp_path / name, {"method": name}, rows, samples, markdown_table(rows))
     reports = [str(tmp_path / name / "report.json") for name in "ab"]
     again = read_samples(reports[0])
@@ -99,6 +106,17 @@ def test_what_is_no_report_is_named(tmp_path, written, message):
         read_samples(tmp_path / "report.json")
 
 
-def test_one_report_alone_is_refused():
-    with pytest.raises(InputError, match=r"two files report\.json"):
-        evaluation.main(["--compare", "a/report.json"])
+@pytest.mark.parametrize("written", [None, "", "[]", "{}", '{"protocol": 3}', "[" * 100_000])
+def test_what_has_no_protocol_is_no_report(tmp_path, written):
+    if written is not None:
+        (tmp_path / "report.json").write_text(written)
+    with pytest.raises(InputError, match=r"expected a report\.json"):
+        read_protocol(tmp_path / "report.json")
+
+
+def test_reports_that_measure_differently_are_refused():
+    alike = {"protocol": "composite", "size": 64, "hole": "white", "method": "telea"}
+    check_alike({"a": alike, "b": {**alike, "method": "mean"}})
+    for key, other in (("protocol", "raw"), ("size", 128), ("hole", "black")):
+        with pytest.raises(InputError, match=f"{key} .* in a and {other} in c.*--{key}"):
+            check_alike({"a": alike, "b": alike, "c": {**alike, key: other}})

@@ -8,7 +8,15 @@ import pytest
 
 from metrics.buckets import Sample, bucket_rows
 from metrics.manifest import Pair, read_manifest
-from metrics.report import ROW_COLUMNS, SAMPLE_COLUMNS, markdown_table, paper_rows, write_manifest, write_report
+from metrics.report import (
+    ROW_COLUMNS,
+    SAMPLE_COLUMNS,
+    markdown_table,
+    paper_rows,
+    rows_with_spread,
+    write_manifest,
+    write_report,
+)
 
 SAMPLES = [
     Sample("sub/a,1.png", "m.png", "0.1-0.2", "N", 0.15, 1.23456789, 30.123456, 0.9),
@@ -20,7 +28,7 @@ PROTOCOL = {"method": "telea", "size": None, "versions": {"numpy": "2"}}
 
 @pytest.fixture
 def folder(tmp_path):
-    rows = bucket_rows(SAMPLES)
+    rows = rows_with_spread(SAMPLES)
     write_report(tmp_path / "out", PROTOCOL, rows, SAMPLES, markdown_table(rows))
     return tmp_path / "out"
 
@@ -60,7 +68,7 @@ def test_means_come_with_their_uncertainty(tmp_path):
     samples = [
         Sample(f"{i}.png", "m.png", "0.1-0.2", "N", 0.15, 1.0, psnr, 0.9) for i, psnr in enumerate((20, 24, math.inf))
     ]
-    rows = bucket_rows(samples)
+    rows = rows_with_spread(samples)
     write_report(tmp_path / "out", PROTOCOL, rows, samples, markdown_table(rows))
     row = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))["rows"][0]
     assert row["psnr_se"] == 2.0 and 20 <= row["psnr_low"] < 22 < row["psnr_high"] <= 24

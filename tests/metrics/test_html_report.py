@@ -1,0 +1,113 @@
+"""report.html: nothing from elsewhere, nothing but text in names, figures where they belong."""
+
+import base64
+import math
+import re
+from html.parser import HTMLParser
+
+import cv2
+import numpy as np
+import pytest
+
+from metrics.buckets import Sample
+from metrics.html_report import page, write_page
+from metrics.methods import Method
+from metrics.pictures import Strip
+from metrics.report import paper_rows
+
+EVIL = '"><script>alert(1)</script>.png'
+
+
+def samples(gain=0.0, image="a.png"):
+    return [
+        Sample(f"{i}{image}", "m.png", bucket, "NB"[i % 2], 0.15, 1.0 - gain / 10, 30.0 + i + gain, 0.9)
+        for i in range(4)
+        for bucket in ("0.01-0.1", "0.5-0.6")
+    ]
+
+
+def strips(image="0a.png"):
+    panel = np.random.default_rng(0).integers(0, 256, [8, 10, 3], dtype=np.uint8)
+    panels = dict.fromkeys(("input", "output", "truth", "error"), panel)
+    return [
+        Strip(image, "m.png", "0.01-0.1", "best", 30.0, panels),
+        Strip("x", "m", "0.5-0.6", "only", math.inf, panels),
+    ]
+
+
+def method(name, gain=0.0, **options):
+    return Method(name, {"method": name, "size": 8, "versions": {"numpy": "2"}}, samples(gain), **options)
+
+
+class Tags(HTMLParser):
+    """Checks that what is opened is closed, in order, and keeps attributes and cells."""
+
+    VOID = ("meta", "img", "rect", "path")
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.attributes, self.cells, self.starts = [], [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.starts.append(tag)
+        self.attributes += attrs
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag == "td":
+            self.cells.append([dict(attrs).get("class"), ""])
+
+    def handle_startendtag(self, tag, attrs):
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "td":
+            self.cells[-1][1] += data
+
+
+@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("paper", [None, paper_rows()])
+def test_whole_html_with_no_address_outside(tmp_path, count, paper):
+    methods = [method(f"m{i}", i, strips=strips()) for i in range(count)]
+    for name in ("one", "two"):
+        write_page(tmp_path / name, methods, paper)
+    text = (tmp_path / "one/report.html").read_text(encoding="utf-8")
+    assert text == (tmp_path / "two/report.html").read_text(encoding="utf-8")
+    tags = Tags(text)
+    assert re.findall(r"\w+://[^\"<\s]*", text) == ["http://www.w3.org/2000/svg"]  # the name of SVG, never fetched
+    sources = [value for name, value in tags.attributes if name in ("src", "href", "action", "srcset")]
+    assert sources and all(source.startswith("data:image/png;base64,") for source in sources)
+    assert "default-src 'none'" in text and "<script" not in text
+    assert text.count("pair by pair</h2>") == count - 1
+
+
+def test_names_are_only_text(tmp_path):
+    evil = Method(EVIL, {"method": EVIL, EVIL: "\udcff"}, samples(image=EVIL), strips(f"0{EVIL}"))
+    write_page(tmp_path, [evil, Method(f"2{EVIL}", {}, samples(image=EVIL))])
+    text = (tmp_path / "report.html").read_bytes().decode("utf-8")
+    assert "script" not in Tags(text).starts and "&lt;script&gt;" in text
+
+
+def test_pictures_are_the_strips_panels():
+    text = page([method("a", strips=strips())], "")
+    pictures = re.findall(r'src="data:image/png;base64,([^"]*)"', text)
+    assert len(pictures) == 8
+    decoded = cv2.imdecode(np.frombuffer(base64.b64decode(pictures[0]), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert np.array_equal(decoded, strips()[0].panels["input"])
+    assert text.index("(0.01, 0.1]</h3>") < text.index("(0.5, 0.6]</h3>") and "only, identical: x with m" in text
+
+
+def test_the_better_mean_is_marked_in_each_measure():
+    tags = Tags(page([method("a"), method("b", gain=2.0)], ""))
+    best = [text for kind, text in tags.cells if kind == "best"]
+    assert best[:4] == ["33.50", "0.9000", "0.9000", "0.800"]  # psnr of b, ssim of both, l1 of b
+    assert "best" not in {kind for kind, _ in Tags(page([method("a")], "")).cells}
+
+
+def test_differences_and_intervals_are_those_of_the_pairs():
+    tags = Tags(page([method("a"), method("b", gain=2.0)], ""))
+    assert ["left", "4 / 0"] in tags.cells and [None, "+2.00"] in tags.cells and [None, "-0.200"] in tags.cells

@@ -1,0 +1,160 @@
+"""The pairs that a report shows: which, as what, and back from the file."""
+
+import json
+import math
+import random
+
+import numpy as np
+import pytest
+from PIL import Image, PngImagePlugin
+
+from datasets.images import write_picture
+from datasets.masks import write_mask
+from errors import InputError
+from metrics.buckets import Sample
+from metrics.evaluator import PairReader
+from metrics.pictures import Strip, choose, choose_as, panels_of, read_strips, strips_of, write_strips
+
+
+def sample(image, psnr, bucket="0.1-0.2"):
+    return Sample(image, "m.png", bucket, "N", 0.15, 1.0, psnr, 0.9)
+
+
+def test_best_median_and_worst_whatever_the_order():
+    pairs = [sample(f"{i}.png", psnr) for i, psnr in enumerate((20, math.inf, 30, 25, 21))]
+    expected = [("best", "1.png"), ("median", "3.png"), ("worst", "0.png")]
+    for seed in range(5):
+        random.Random(seed).shuffle(pairs)
+        assert [(rank, s.image) for rank, s in choose(pairs)] == expected
+
+
+def test_equals_are_told_apart_by_their_names():
+    pairs = [sample(name, 30.0) for name in "cba"]
+    assert [s.image for _, s in choose(pairs)] == [s.image for _, s in choose(pairs[::-1])] == ["a", "b", "c"]
+
+
+def test_few_pairs_and_none():
+    pairs = [sample("a", 30, "0.2-0.3"), sample("b", 20), sample("c", 25), sample("d", 9, None)]
+    assert [(rank, s.image) for rank, s in choose(pairs)] == [("best", "c"), ("worst", "b"), ("only", "a")]
+    assert choose([]) == []
+
+
+def test_the_choice_of_another_evaluation():
+    strips = [Strip(name, "m.png", "0.1-0.2", rank, 1.0, {}) for name, rank in (("b", "best"), ("x", "worst"))]
+    pairs = [sample("a", 30), sample("b", 20)]
+    assert choose_as(strips, pairs) == [("best", pairs[1])]
+
+
+def test_panels_show_what_they_are_named_after():
+    rng = np.random.default_rng(0)
+    truth = rng.integers(0, 128, [12, 20, 3], dtype=np.uint8)
+    hole = np.zeros([12, 20], bool)
+    hole[3:6, 4:9] = True
+    result = np.where(hole[..., None], truth + np.uint8(64), truth)
+    panels = panels_of(truth, hole, result)
+    assert list(panels) == ["input", "output", "truth", "error"]
+    assert (panels["input"][hole] == 255).all() and np.array_equal(panels["input"][~hole], truth[~hole])
+    assert np.array_equal(panels["output"], result) and np.array_equal(panels["truth"], truth)
+    assert (panels["error"][~hole] == 0).all() and (panels["error"][hole] == 255).all()
+    half = panels_of(truth, hole, np.where(hole[..., None], truth + np.uint8(16), truth))["error"][4, 5].astype(int)
+    assert half[0] > half[2]  # red before it turns white
+
+
+def test_large_pictures_are_shrunk():
+    panels = panels_of(np.zeros([600, 300, 3], np.uint8), np.zeros([600, 300], bool), np.zeros([600, 300, 3], np.uint8))
+    assert {panel.shape for panel in panels.values()} == {(256, 128, 3)}
+
+
+@pytest.fixture
+def strips():
+    rng = np.random.default_rng(1)
+
+    def strip(i, bucket, rank, psnr, *shape):
+        panels = {name: rng.integers(0, 256, [*shape, 3], dtype=np.uint8) for name in ("input", "output")}
+        return Strip(f"sub/{i}ü\udcff.png", "m.png", bucket, rank, psnr, panels)
+
+    return [
+        strip(0, "0.01-0.1", "best", math.inf, 30, 50),
+        strip(1, "0.01-0.1", "median", 30.25, 64, 20),
+        strip(2, "0.01-0.1", "worst", 20.5, 9, 200),
+        strip(3, "0.5-0.6", "only", 15.125, 40, 40),
+    ]
+
+
+def test_what_is_written_comes_back(tmp_path, strips):
+    for name in ("a.png", "b.png"):
+        write_strips(tmp_path / name, strips)
+    assert (tmp_path / "a.png").read_bytes() == (tmp_path / "b.png").read_bytes()
+    back = read_strips(tmp_path / "a.png")
+    assert [(s.image, s.mask, s.bucket, s.rank, s.psnr) for s in back] == [
+        (s.image, s.mask, s.bucket, s.rank, s.psnr) for s in strips
+    ]
+    for one, other in zip(strips, back, strict=True):
+        assert list(one.panels) == list(other.panels)
+        assert all(np.array_equal(one.panels[name], other.panels[name]) for name in one.panels)
+
+
+def test_nothing_to_show_leaves_no_picture_of_before(tmp_path, strips):
+    write_strips(tmp_path / "a.png", strips)
+    write_strips(tmp_path / "a.png", [])
+    assert not (tmp_path / "a.png").exists() and read_strips(tmp_path / "a.png") == []
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        {"boxes": 3},
+        {"boxes": {"input": None}},
+        {"boxes": {"input": [0, 0, 999, 4]}},
+        {"boxes": {"input": [-4, 0, 4, 4]}},
+        {"boxes": {"input": [0, 0, "4", 4]}},
+        {"boxes": {"input": [0, 0]}},
+        {"bucket": "0.7-0.8"},
+        {"image": 5},
+        {"psnr": "many"},
+    ],
+)
+def test_a_list_that_was_changed_is_refused(tmp_path, change):
+    good = {"image": "a", "mask": "m", "bucket": "0.1-0.2", "rank": "best", "psnr": 1.0}
+    good["boxes"] = {"input": [0, 0, 4, 4]}
+    assert len(read_strips(listing(tmp_path, [good]))) == 1
+    with pytest.raises(InputError, match=r"as eval\.py writes it"):
+        read_strips(listing(tmp_path, [{**good, **change}]))
+
+
+def listing(folder, entries):
+    text = PngImagePlugin.PngInfo()
+    text.add_text("pconv_strips", json.dumps(entries))
+    Image.new("RGB", (40, 40)).save(folder / "a.png", pnginfo=text)
+    return folder / "a.png"
+
+
+@pytest.mark.parametrize("entries", [3, None, [None], ["a"], {"a": 1}, [{}]])
+def test_what_is_no_list_is_refused(tmp_path, entries):
+    with pytest.raises(InputError, match=r"as eval\.py writes it"):
+        read_strips(listing(tmp_path, entries))
+
+
+def test_a_picture_without_a_list_is_refused(tmp_path):
+    for name in ("a.png", "a.jpg"):
+        Image.new("RGB", (40, 40)).save(tmp_path / name)
+        with pytest.raises(InputError, match=r"as eval\.py writes it"):
+            read_strips(tmp_path / name)
+
+
+def test_pairs_are_filled_again_and_what_is_gone_is_left_out(tmp_path):
+    truth = np.random.default_rng(0).integers(0, 255, [32, 32, 3], dtype=np.uint8)
+    write_picture(tmp_path / "a.png", truth)
+    mask = np.ones([32, 32], np.float32)
+    mask[4:20, 4:20] = 0
+    write_mask(tmp_path / "m.png", mask)
+    chosen = [("best", sample("a.png", 9.5)), ("worst", sample("gone.png", 9.0))]
+
+    def white(picture, hole):
+        return np.full_like(picture, 255)
+
+    read = PairReader(tmp_path, tmp_path)
+    [strip], [raw] = (strips_of(chosen, read, white, protocol) for protocol in ("composite", "raw"))
+    assert (strip.image, strip.rank, strip.psnr) == ("a.png", "best", 9.5)
+    assert np.array_equal(strip.panels["output"], np.where(mask[..., None] == 0, np.uint8(255), truth))
+    assert (raw.panels["output"] == 255).all() and np.array_equal(raw.panels["truth"], truth)
