@@ -27,7 +27,8 @@ BRUSH = "rgba(255, 0, 255, 0.7)"
 LONGEST_GROWTH = 64  # pixels, of the slider
 LOCALES = {"en": ("en",), "zh": ("zh", "zh-CN", "zh-TW", "zh-HK")}
 CSS = """
-.gradio-container { max-width: 1080px !important; margin: 0 auto !important; }
+.gradio-container { width: 100%; max-width: 1080px !important; margin: 0 auto !important; }
+.gradio-container .main { min-width: 0; max-width: 100%; }
 #status p { font-size: 1.05em; }
 #editor { touch-action: none; }
 #samples { align-self: center; }
@@ -49,7 +50,7 @@ def build_page(worker: Worker) -> tuple[gr.Blocks, gr.I18n]:
                 options = _options(i18n, worker)
                 button = gr.Button(i18n("fill"), variant="primary", elem_id="fill")
                 status = gr.Markdown(elem_id="status")
-                with gr.Column(visible=False) as results:
+                with gr.Column(visible=False, min_width=0) as results:
                     shown = _results(i18n)
         outputs = [status, results, *shown]
         page.load(_limits_text(worker), None, limits, api_visibility="private", queue=False)
@@ -96,13 +97,18 @@ def _editor(i18n: gr.I18n) -> gr.ImageEditor:
         sources=(),
         transforms=(),
         layers=False,
-        brush=gr.Brush(default_size=24, colors=[BRUSH], color_mode="fixed"),
+        brush=_brush(600),
         buttons=["fullscreen"],
         visible=False,
         elem_id="editor",
     )
     editor.blob_storage = Latest()
     return editor
+
+
+def _brush(side: int) -> gr.Brush:
+    """For a preview whose shorter side has so many pixels."""
+    return gr.Brush(default_size=max(side // 20, 2), colors=[BRUSH], color_mode="fixed")
 
 
 class Latest(OrderedDict):
@@ -188,7 +194,7 @@ def _on_picture(worker: Worker) -> Callable:
         preview, _, _ = for_viewing(photograph.pixels, np.zeros(photograph.size, bool), photograph.pixels)
         loaded = say(language, "loaded", name=path.name, width=width, height=height)
         value = {"background": preview, "layers": [], "composite": None}
-        return [gr.update(value=value, visible=True), escape(loaded), *nothing]
+        return [gr.update(value=value, brush=_brush(min(preview.shape[:2])), visible=True), escape(loaded), *nothing]
 
     return show
 
