@@ -24,6 +24,7 @@ from metrics.methods import Method, limited_to, read_methods, set_beside, side_b
 from metrics.partial import PartialSamples
 from metrics.pictures import NAME as PICTURES
 from metrics.pictures import Strip, choose, choose_as, strips_of, write_strips
+from metrics.protocols import PROTOCOLS
 from metrics.report import (
     describe_pairs,
     library_versions,
@@ -179,6 +180,7 @@ def describe(options: argparse.Namespace, about: dict, pairs: dict) -> dict:
         "method": about["method"],
         "weights_sha256": about["weights_sha256"],
         "protocol": options.protocol,
+        "measures": PROTOCOLS[options.protocol].about,
         "scales": None if options.method else options.scales,
         "detail": None if options.method else options.detail,
         "precision": None if options.method else options.precision,

@@ -11,6 +11,7 @@ import numpy as np
 from skimage.restoration import inpaint_biharmonic
 
 from errors import InputError
+from inpainting.surface import smooth_surface
 
 RADIUS = 3  # pixels, OpenCV's usual neighbourhood
 
@@ -37,6 +38,19 @@ def biharmonic(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
     return _filled(picture, hole, lambda known: np.rint(255 * inpaint_biharmonic(known, hole, channel_axis=2)))
 
 
+def smooth(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """The thin plate that a network on a smooth prior starts from, with its 30 steps (``inpainting.surface``).
+
+    The same surface as ``biharmonic`` where those steps reach it, in less than a tenth of the time.
+    """
+
+    def fill(known: np.ndarray) -> np.ndarray:
+        surface = smooth_surface(known.astype(np.float32) / 255, (~hole).astype(np.float32))
+        return np.rint(255 * surface.clip(0, 1))
+
+    return _filled(picture, hole, fill)
+
+
 def mean(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """Each channel's mean over the valid pixels: the floor that any method has to pass.
 
@@ -52,6 +66,7 @@ CLASSICAL: dict[str, Fill] = {
     "telea": telea,
     "navier_stokes": navier_stokes,
     "biharmonic": biharmonic,
+    "smooth": smooth,
     "mean": mean,
 }
 

@@ -7,10 +7,8 @@ operations on a processor, and in place. Here it joins fills to pictures; in net
 import cv2
 import numpy as np
 
-from models.smooth_prior import COARSEST, MOMENTUM, STEP
-from models.unet import PRIOR_STEPS
-
 STEPS = 30
+COARSEST, MOMENTUM, STEP = 2, 0.9, 1.71  # as in models.smooth_prior, which cannot be imported without Paddle
 
 
 def smooth_surface(image: np.ndarray, mask: np.ndarray, order: int = 2, steps: int = STEPS) -> np.ndarray:
@@ -35,6 +33,8 @@ def smooth_surface(image: np.ndarray, mask: np.ndarray, order: int = 2, steps: i
 
 def surfaces_over(image: np.ndarray, mask: np.ndarray, guide: np.ndarray | None) -> np.ndarray:
     """What ``models.unet.smooth_surfaces`` makes, for one picture: [H, W, 3] twice and [H, W] to [H, W, 6]."""
+    from models.unet import PRIOR_STEPS  # needs Paddle, which classical methods do without
+
     guide = np.zeros_like(image) if guide is None else guide
     error = (image - guide) * mask[..., None]
     surfaces = [guide + smooth_surface(error, mask, order, steps) for order, steps in PRIOR_STEPS.items()]

@@ -31,11 +31,11 @@ from datasets.transforms import center_resize
 from errors import InputError
 from inpainting.classical import CLASSICAL, Fill
 from metrics.buckets import Sample
-from metrics.image_quality import SSIM_WINDOW, l1_percent, psnr, ssim
+from metrics.image_quality import SSIM_WINDOW
 from metrics.manifest import GENERATED, SAMPLE, Pair, generate, spread
+from metrics.protocols import PROTOCOLS
 from metrics.workers import in_order, worker_processes
 
-PROTOCOLS = ("composite", "raw")
 AHEAD = 3  # pairs for each worker: one in its hands, one on the way to it, one on the way back
 PAIRS_WORTH_A_WORKER = 50  # a worker takes a second to start
 
@@ -114,7 +114,7 @@ def evaluate(
     Args:
         read: a ``PairReader``; with workers, anything that can be pickled.
         inpaint: (picture, hole) to the filled picture; for protocol "raw" to the network's whole clipped output.
-        protocol: "composite" measures the output inside the hole and the picture outside; "raw" the output as it is.
+        protocol: one of ``PROTOCOLS``; all but "raw" look at the output inside the hole and the picture outside.
         num_workers: processes that read and measure beside this one, in which ``inpaint`` runs unless it is one of
             ``CLASSICAL``, which the workers run as well; 0 does all here.
         known: samples that were measured before.
@@ -233,5 +233,8 @@ def _measure(entry: tuple[Pair, np.ndarray, np.ndarray, np.ndarray], protocol: s
     result = as_measured(picture, hole, result, protocol)
     mask = 1 - hole.astype(np.float32)
     ratio = hole_ratio(mask)
-    quality = {"l1_percent": l1_percent(picture, result), "psnr": psnr(picture, result), "ssim": ssim(picture, result)}
+    try:
+        quality = PROTOCOLS[protocol](picture, result, hole)
+    except InputError as error:
+        raise InputError(f"{pair.image}: {error}") from error
     return Sample(pair.image, pair.mask, bucket_of(ratio), border_kind(mask), ratio, **quality)

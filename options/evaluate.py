@@ -16,8 +16,9 @@ from options.shared import (
     positive_int,
 )
 
-METHOD_NAMES = ("telea", "navier_stokes", "biharmonic", "mean")
-PROTOCOLS = ("composite", "raw")
+METHOD_NAMES = ("telea", "navier_stokes", "biharmonic", "smooth", "mean")
+PROTOCOLS = ("composite", "raw", "hole_only", "mmagic", "edge_connect")
+EDGE_CONNECT_WINDOW = 51  # pixels
 OUTPUT = "logs/eval"
 SAMPLE_SIZE = 128  # pixels: sample photos have many sizes, and the shipped models were trained small
 
@@ -49,7 +50,10 @@ def evaluate_parser() -> Parser:
         "--limit", type=positive_int, metavar="N", help="only N pairs, evenly spaced over the sorted masks"
     )
     parser.add_argument(
-        "--protocol", choices=PROTOCOLS, default="composite", help="raw measures the network's whole output"
+        "--protocol",
+        choices=PROTOCOLS,
+        default="composite",
+        help="what is measured of which pixels; raw: the network's whole output, the others: see docs/evaluation.md",
     )
     add_filling_options(parser)
     parser.add_argument("--manifest", metavar="FILE", help="CSV file of pairs: used when it exists, else written")
@@ -100,6 +104,11 @@ def _check(options: argparse.Namespace) -> None:
     if options.method and options.protocol == "raw":
         raise InputError(
             f"--protocol raw measures a network's whole output, which {options.method} has not: leave it out"
+        )
+    if options.protocol == "edge_connect" and (options.size or EDGE_CONNECT_WINDOW) < EDGE_CONNECT_WINDOW:
+        raise InputError(
+            f"--size {options.size}: expected {EDGE_CONNECT_WINDOW} or more for the window of --protocol edge_connect; "
+            "choose a larger --size"
         )
     if options.protocol == "raw" and options.scales not in ("auto", 1):
         raise InputError(

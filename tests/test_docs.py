@@ -54,7 +54,7 @@ def command_lines(name):
 COMMANDS = sorted(
     {
         (name, line)
-        for name in (*READMES, NOTEBOOK, "docs/training.md", "docs/deepfill.md", "docs/web.md")
+        for name in (*READMES, NOTEBOOK, "docs/training.md", "docs/deepfill.md", "docs/web.md", "docs/evaluation.md")
         for line in command_lines(name)
     }
 )

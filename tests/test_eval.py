@@ -245,6 +245,11 @@ def test_inverted_masks_warn_once_and_name_the_option(run, capsys):
     assert len(lines) == 1 and lines[0].startswith("warning")
 
 
+def test_a_protocol_says_what_it_measures(run):
+    protocol = report_of(run("--protocol", "edge_connect", "--size", 64, "--limit", 2))["protocol"]
+    assert protocol["protocol"] == "edge_connect" and "box of 51 pixels" in protocol["measures"]["ssim"]
+
+
 def test_the_papers_figures_are_printed_and_kept(run, capsys):
     folder = run("--compare", "paper")
     for text in (capsys.readouterr().out, (folder / "report.md").read_text(encoding="utf-8")):
@@ -320,6 +325,8 @@ def test_a_report_of_another_kind_is_refused_before_the_work(run, data, argument
         (["--manifest", "{data}/images"], "--manifest.*folder"),
         (["--manifest", "{data}/file"], "columns image,mask"),
         (["--protocol", "raw"], "raw.*telea"),
+        (["--protocol", "edge_connect", "--size", "50"], "--size 50: expected 51 or more"),
+        (["--protocol", "edge_connect"], r"deep/\d.png: expected at least 51 pixels"),
         (["--precision", "bf16"], "--precision bf16.*--method telea"),
     ],
 )

@@ -25,8 +25,8 @@ def hole():
     return hole
 
 
-def test_the_four_methods_are_there():
-    assert METHODS == ["biharmonic", "mean", "navier_stokes", "telea"]
+def test_the_methods_are_there():
+    assert METHODS == ["biharmonic", "mean", "navier_stokes", "smooth", "telea"]
 
 
 def test_no_two_methods_are_the_same(picture, hole):
@@ -73,11 +73,24 @@ def test_a_flat_colour_is_filled_with_itself(method, hole):
     assert np.abs(CLASSICAL[method](torn, hole).astype(int) - flat).max() <= 2
 
 
-@pytest.mark.parametrize("method", ["biharmonic", "navier_stokes", "telea"])
+@pytest.mark.parametrize("method", ["biharmonic", "navier_stokes", "smooth", "telea"])
 def test_a_ramp_is_filled_better_than_by_its_mean(method, hole):
     ramp = np.tile(np.arange(0, 256, 8, dtype=np.uint8)[None, :, None], [24, 1, 3])
     errors = {m: np.abs(CLASSICAL[m](ramp, hole).astype(int) - ramp).mean() for m in (method, "mean")}
     assert errors[method] < 0.5 * errors["mean"]
+
+
+def test_smooth_is_the_networks_prior():
+    import paddle
+
+    from models.smooth_prior import smooth_prior
+
+    picture = sample_face()
+    hole = generate_mask(np.random.default_rng(0), 128, 128, (0.2, 0.3)) == 0
+    image, mask = picture.astype("float32").transpose(2, 0, 1)[None] / 255, (~hole)[None, None].astype("float32")
+    surface = smooth_prior(paddle.to_tensor(image), paddle.to_tensor(mask)).numpy()[0].transpose(1, 2, 0)
+    expected = 255 * surface.clip(0, 1)
+    assert np.abs(CLASSICAL["smooth"](picture, hole) - expected)[hole].max() < 0.51
 
 
 @pytest.mark.parametrize("method", METHODS)

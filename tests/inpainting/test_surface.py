@@ -4,7 +4,9 @@ import numpy as np
 import paddle
 import pytest
 
+from inpainting import surface
 from inpainting.surface import smooth_surface
+from models import smooth_prior as prior
 from models.smooth_prior import smooth_prior
 
 
@@ -20,6 +22,11 @@ def test_both_make_the_same_surface(size, order):
     before = image.copy()
     np.testing.assert_allclose(smooth_surface(image, mask, order), expected, atol=1e-5)
     np.testing.assert_array_equal(image, before)
+
+
+def test_both_take_the_same_steps():
+    for name in ("COARSEST", "MOMENTUM", "STEP"):
+        assert getattr(surface, name) == getattr(prior, name)
 
 
 @pytest.mark.parametrize("channels", [1, 2, 5])

@@ -2,15 +2,16 @@
 
 import options
 from inpainting.classical import CLASSICAL
-from metrics import evaluator
 from metrics.image_quality import SSIM_WINDOW
+from metrics.protocols import PROTOCOLS
 from options import evaluate
 from options.bounds import BOUNDS
 
 
 def test_what_is_offered_is_what_there_is():
     assert set(evaluate.METHOD_NAMES) == set(CLASSICAL)
-    assert evaluate.PROTOCOLS == evaluator.PROTOCOLS
+    assert tuple(PROTOCOLS) == evaluate.PROTOCOLS
+    assert PROTOCOLS["edge_connect"].window == evaluate.EDGE_CONNECT_WINDOW
     assert BOUNDS["size"].least == SSIM_WINDOW
 
 
