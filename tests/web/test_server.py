@@ -159,7 +159,14 @@ def files_in(folder):
     return {path for path in folder.rglob("*") if path.is_file() and path.stat().st_size}
 
 
-def test_no_other_file_and_no_address_is_read_for_a_client(client, worker, layer, tmp_path):
+def test_no_other_file_and_no_address_is_read_for_a_client(client, worker, layer, tmp_path, monkeypatch):
+    fetched = []
+
+    async def fetch(url, *_, **__):
+        fetched.append(url)
+        return str(next(iter(files_in(worker.folder))))
+
+    monkeypatch.setattr("gradio.processing_utils.async_ssrf_protected_download", fetch)
     secret = tmp_path / "secret.png"
     secret.write_bytes(png(flat(9)))
     strokes = file_data(upload(client, layer, "layer.png"))
@@ -170,7 +177,7 @@ def test_no_other_file_and_no_address_is_read_for_a_client(client, worker, layer
         for picture, mask in ((file_data(path), None), (own, file_data(path))):
             assert press_fill(client, picture, strokes, mask) is None
         assert press_fill(client, own, file_data(path)) is None
-    assert files_in(worker.folder) == before
+    assert files_in(worker.folder) == before and fetched == []
     assert client.get(f"/gradio_api/file={secret}").status_code == 403
     assert client.get("/gradio_api/file=README.md").status_code == 403
 
