@@ -37,6 +37,8 @@ from metrics.report import (
 )
 from options import DEFAULT_WEIGHTS, parse_evaluate, setup_device
 
+VGG_DISTANCE = "Σ mean |Ψ(a) − Ψ(b)| over pool1 to pool3 of the shipped VGG16, each divided by its mean; not LPIPS"
+
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_evaluate(argv)
@@ -52,14 +54,15 @@ def main(argv: Sequence[str] | None = None) -> None:
     if warning := inspect_masks(pairs, read):
         tell(f"warning: {warning}")
     inpaint, about, watch = build_method(options)
+    distance = build_distance(options)
     with PartialSamples(Path(options.output), identify(options, about), read.stamp) as partial:
         if known := sum(pair in partial.known for pair in pairs):
             tell(f"going on: {known} of {len(pairs)} pairs were measured before ({partial.path})")
         workers = options.num_workers
         if workers is None:
-            workers = useful_workers(len(pairs) - known, classical=bool(options.method))
+            workers = useful_workers(len(pairs) - known, classical=bool(options.method) and not distance)
         samples, refused = evaluate(
-            pairs, read, inpaint, options.protocol, workers, partial.known, partial.add, watch and watch.look
+            pairs, read, inpaint, options.protocol, workers, partial.known, partial.add, watch and watch.look, distance
         )
         write(
             options,
@@ -133,9 +136,19 @@ def build_method(options: argparse.Namespace):
     return inpainter.raw if options.protocol == "raw" else inpainter, about, watch
 
 
+def build_distance(options: argparse.Namespace):
+    """What --vgg_distance measures with, if it is given."""
+    if not options.vgg_distance:
+        return None
+    setup_device(options.device, options.threads)
+    from metrics.perceptual import VGGDistance
+
+    return VGGDistance()
+
+
 def identify(options: argparse.Namespace, about: dict) -> dict:
     """All that decides the figures of a pair; which pairs there are is left open."""
-    chosen = ("protocol", "scales", "detail", "precision", "size", "hole", "threads")
+    chosen = ("protocol", "scales", "detail", "precision", "size", "hole", "threads", "vgg_distance")
     roots = {key: str(Path(value).resolve()) for key in ("images", "masks") if (value := getattr(options, key))}
     return {**about, **{key: getattr(options, key) for key in chosen}, **roots}
 
@@ -180,7 +193,10 @@ def describe(options: argparse.Namespace, about: dict, pairs: dict) -> dict:
         "method": about["method"],
         "weights_sha256": about["weights_sha256"],
         "protocol": options.protocol,
-        "measures": PROTOCOLS[options.protocol].about,
+        "measures": {
+            **PROTOCOLS[options.protocol].about,
+            **({"vgg_distance": VGG_DISTANCE} if options.vgg_distance else {}),
+        },
         "scales": None if options.method else options.scales,
         "detail": None if options.method else options.detail,
         "precision": None if options.method else options.precision,

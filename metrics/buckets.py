@@ -15,7 +15,10 @@ BORDER_ROWS = ("all", "N", "B")
 
 @dataclass(frozen=True)
 class Sample:
-    """One evaluated pair: names as in the manifest, hole_ratio in [0, 1], psnr in dB (inf when identical)."""
+    """One evaluated pair: names as in the manifest, hole_ratio in [0, 1], psnr in dB (inf when identical).
+
+    vgg_distance is None where it was not measured.
+    """
 
     image: str
     mask: str
@@ -25,13 +28,15 @@ class Sample:
     l1_percent: float
     psnr: float
     ssim: float
+    vgg_distance: float | None = None
 
 
 def bucket_rows(samples: Sequence[Sample]) -> list[dict]:
     """One row for each bucket and border that has a pair, in the order of the published tables.
 
     A row holds bucket, border, count, the means l1_percent, psnr and ssim, and how many pairs are identical. Identical
-    pairs have no finite PSNR and are left out of its mean, which is None when there is no other pair.
+    pairs have no finite PSNR and are left out of its mean, which is None when there is no other pair. Where the pairs
+    have a vgg_distance, its mean is there too.
 
     Example:
         >>> pair = Sample("a.png", "m.png", "0.1-0.2", "N", 0.15, 0.0, math.inf, 1.0)
@@ -51,6 +56,7 @@ def grouped(samples: Sequence[Sample]) -> Iterator[tuple[str, str, list[Sample]]
 
 def _row(bucket: str, border: str, samples: Sequence[Sample]) -> dict:
     finite = [s.psnr for s in samples if math.isfinite(s.psnr)]
+    distances = [s.vgg_distance for s in samples if s.vgg_distance is not None]
     return {
         "bucket": bucket,
         "border": border,
@@ -59,6 +65,7 @@ def _row(bucket: str, border: str, samples: Sequence[Sample]) -> dict:
         "psnr": _mean(finite) if finite else None,
         "ssim": _mean(s.ssim for s in samples),
         "identical": len(samples) - len(finite),
+        **({"vgg_distance": _mean(distances)} if len(distances) == len(samples) else {}),
     }
 
 

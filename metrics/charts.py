@@ -6,7 +6,7 @@ from html import escape
 
 from datasets.masks import BUCKETS, bucket_name
 
-CHARTS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "l1_percent": "l1 (%)"}
+CHARTS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "l1_percent": "l1 (%)", "vgg_distance": "VGG16 distance"}
 WIDTH, HEIGHT, TOP = 380, 270, 30  # pixels of a chart, and of the legend above all
 LEFT, RIGHT, BOTTOM = 52, 12, 44
 COLOURS = ("#0b6fb8", "#d1600a", "#2e8b3d", "#a0309a", "#7a5a1e", "#444444", "#0a8f96", "#c0283c")
@@ -17,21 +17,27 @@ Line = tuple[str, Sequence[dict]]  # a name, and rows as in report.json, one for
 
 
 def curves_svg(lines: Sequence[Line]) -> str:
-    """PSNR, SSIM and l1 over the middle of each bucket, side by side, a curve for each line.
+    """PSNR, SSIM, l1 and the distance if there is one, over the middle of each bucket, a curve for each line.
 
     A row holds bucket and, for each measure, its mean and the ends of its interval, psnr, psnr_low, psnr_high; None, or
     nothing, where there is none.
     """
-    width = WIDTH * len(CHARTS)
+    charts = charts_of([row for _, rows in lines for row in rows])
+    width = WIDTH * len(charts)
     parts = [
         f'<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 {width} {HEIGHT + TOP}" width="{width}" '
         f'height="{HEIGHT + TOP}" font-family="sans-serif" font-size="12" role="img">',
         f'<rect width="{width}" height="{HEIGHT + TOP}" fill="#ffffff"/>',
         *_legend([name for name, _ in lines]),
     ]
-    for i, (measure, title) in enumerate(CHARTS.items()):
+    for i, (measure, title) in enumerate(charts.items()):
         parts += [f'<g transform="translate({i * WIDTH} {TOP})">', *_chart(lines, measure, title), "</g>"]
     return "\n".join([*parts, "</svg>", ""])
+
+
+def charts_of(rows: Sequence[dict]) -> dict[str, str]:
+    """The measures that a row has, with their titles."""
+    return {measure: title for measure, title in CHARTS.items() if any(measure in row for row in rows)}
 
 
 def ticks(low: float, high: float) -> list[float]:

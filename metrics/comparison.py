@@ -14,11 +14,11 @@ from pathlib import Path
 from errors import InputError
 from files import read_text
 from metrics.buckets import Sample, grouped
-from metrics.report import SAMPLE_COLUMNS
+from metrics.report import DISTANCE, SAMPLE_COLUMNS, measures_of
 from metrics.uncertainty import interval
 
-BETTER = {"psnr": 1, "ssim": 1, "l1_percent": -1}  # the sign of a gain
-DIGITS = {"psnr": 2, "ssim": 4, "l1_percent": 3}
+BETTER = {"psnr": 1, "ssim": 1, "l1_percent": -1, DISTANCE: -1}  # the sign of a gain
+DIGITS = {"psnr": 2, "ssim": 4, "l1_percent": 3, DISTANCE: 4}
 ALIKE = ("protocol", "size", "hole")  # without which two figures say nothing of each other
 MOST = 10  # pairs that are named
 
@@ -53,7 +53,7 @@ def read_samples(report: str | os.PathLike) -> list[Sample]:
     try:
         with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
             reader = csv.DictReader(file, strict=True)
-            if tuple(reader.fieldnames or ()) != SAMPLE_COLUMNS:
+            if tuple(reader.fieldnames or ()) not in (SAMPLE_COLUMNS, (*SAMPLE_COLUMNS, DISTANCE)):
                 raise InputError(f"{path}: expected the columns {','.join(SAMPLE_COLUMNS)}; write it anew by eval.py")
             return [_sample(row, f"{path}:{reader.line_num}") for row in reader]
     except OSError as error:
@@ -67,6 +67,7 @@ def read_samples(report: str | os.PathLike) -> list[Sample]:
 def _sample(row: dict, where: str) -> Sample:
     try:
         numbers = {key: float(row[key]) for key in ("hole_ratio", "l1_percent", "ssim")}
+        numbers |= {DISTANCE: float(row[DISTANCE])} if DISTANCE in row else {}
         psnr = float(row["psnr"]) if row["psnr"] else math.inf
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: expected numbers as eval.py writes them, got {error}") from error
@@ -107,16 +108,18 @@ def check_alike(protocols: Mapping[str, dict]) -> None:
 
 
 def differences(first: Sequence[Sample], second: Sequence[Sample]) -> list[Difference]:
-    """For each bucket, border and measure, in the order of the tables.
+    """For each bucket, border and measure that both have, in the order of the tables.
 
     Raises:
         InputError: the evaluations are not of the same pairs.
     """
     matched = _matched(first, second)
+    shared = set(measures_of(first)) & set(measures_of(second))
     return [
         _difference(bucket, border, measure, [matched[sample.image, sample.mask] for sample in chosen])
         for bucket, border, chosen in grouped(first)
         for measure in BETTER
+        if measure in shared
     ]
 
 

@@ -87,6 +87,7 @@ class PairReader:
         return picture if self.size is None else center_resize(picture, self.size)
 
 
+Distance = Callable[[np.ndarray, np.ndarray], float]
 Read = Callable[[Pair], tuple[np.ndarray, np.ndarray]]
 
 
@@ -106,6 +107,7 @@ def evaluate(
     known: Mapping[Pair, Sample] | None = None,
     found: Callable[[Sample], None] | None = None,
     look: Callable[[Pair, np.ndarray], None] | None = None,
+    distance: Distance | None = None,
 ) -> tuple[list[Sample], list[Refused]]:
     """Measure ``inpaint`` on every pair, in the given order, with a progress bar.
 
@@ -120,6 +122,7 @@ def evaluate(
         known: samples that were measured before.
         found: is told each sample that is measured now.
         look: sees each pair's hole that ``inpaint`` filled, in this process; not with classical methods and workers.
+        distance: of two pictures, a further measure; it is taken in this process, in which ``inpaint`` runs then too.
     Returns the samples, and the pairs passed over.
     Raises:
         InputError: not one pair could be measured; the first one's.
@@ -127,7 +130,7 @@ def evaluate(
     """
     known = known or {}
     todo = [pair for pair in pairs if pair not in known]
-    fill = _Filling(inpaint, look)
+    fill = _Filling(inpaint, look, distance, protocol)
     if num_workers == 0:
         outcomes = (_outcome(pair, read, fill, protocol) for pair in todo)
     else:
@@ -182,7 +185,7 @@ def _outcomes_beside(
     """As ``_outcome`` of each pair, with ``AHEAD`` pairs for each worker in memory before the method, and after it."""
     ahead = AHEAD * workers
     with worker_processes(workers) as submit:
-        if fill.inpaint in CLASSICAL.values():
+        if fill.inpaint in CLASSICAL.values() and fill.distance is None:
             alone = _Filling(fill.inpaint)
             yield from in_order((submit(_outcome, pair, read, alone, protocol) for pair in pairs), ahead)
             return
@@ -216,8 +219,10 @@ class _Filling:
 
     inpaint: Fill
     look: Callable[[Pair, np.ndarray], None] | None = None
+    distance: Distance | None = None
+    protocol: str = "composite"
 
-    def __call__(self, entry: tuple[Pair, np.ndarray, np.ndarray]) -> tuple[Pair, np.ndarray, np.ndarray, np.ndarray]:
+    def __call__(self, entry: tuple[Pair, np.ndarray, np.ndarray]) -> "Filled":
         pair, picture, hole = entry
         try:
             result = self.inpaint(picture, hole)
@@ -225,11 +230,15 @@ class _Filling:
             raise InputError(f"{pair.image} with {pair.mask}: {error}") from error
         if self.look:
             self.look(pair, hole)
-        return pair, picture, hole, result
+        seen = as_measured(picture, hole, result, self.protocol)
+        return pair, picture, hole, result, self.distance(picture, seen) if self.distance else None
 
 
-def _measure(entry: tuple[Pair, np.ndarray, np.ndarray, np.ndarray], protocol: str) -> Sample:
-    pair, picture, hole, result = entry
+Filled = tuple[Pair, np.ndarray, np.ndarray, np.ndarray, float | None]
+
+
+def _measure(entry: Filled, protocol: str) -> Sample:
+    pair, picture, hole, result, distance = entry
     result = as_measured(picture, hole, result, protocol)
     mask = 1 - hole.astype(np.float32)
     ratio = hole_ratio(mask)
@@ -237,4 +246,4 @@ def _measure(entry: tuple[Pair, np.ndarray, np.ndarray, np.ndarray], protocol: s
         quality = PROTOCOLS[protocol](picture, result, hole)
     except InputError as error:
         raise InputError(f"{pair.image}: {error}") from error
-    return Sample(pair.image, pair.mask, bucket_of(ratio), border_kind(mask), ratio, **quality)
+    return Sample(pair.image, pair.mask, bucket_of(ratio), border_kind(mask), ratio, **quality, vgg_distance=distance)

@@ -16,7 +16,7 @@ import numpy as np
 
 from files import atomic_path
 from metrics.buckets import BORDER_ROWS
-from metrics.charts import CHARTS, curves_svg
+from metrics.charts import CHARTS, charts_of, curves_svg
 from metrics.comparison import BETTER, DIGITS, Difference, differences
 from metrics.methods import Method, side_by_side
 from metrics.pictures import BRIGHTEST_ERROR
@@ -94,12 +94,13 @@ def _means(methods: Sequence[Method], paper: dict | None) -> Iterator[str]:
     if paper is not None:
         columns, names = [*columns, paper], [*names, "paper"]
     yield '<div class="wide"><table>\n<tr><th class="left">hole</th><th class="left">border</th><th>pairs</th>'
-    yield "".join(f'<th colspan="{len(names)}">{title}</th>' for title in CHARTS.values()) + "</tr>"
+    charts = charts_of([row for method in methods for row in method.rows])
+    yield "".join(f'<th colspan="{len(names)}">{title}</th>' for title in charts.values()) + "</tr>"
     if len(names) > 1:
-        yield '<tr><th colspan="3"></th>' + "".join(f"<th>{escape(n)}</th>" for _ in CHARTS for n in names) + "</tr>"
+        yield '<tr><th colspan="3"></th>' + "".join(f"<th>{escape(n)}</th>" for _ in charts for n in names) + "</tr>"
     for key, row in columns[0].items():
         cells = [_place(*key, row["count"])]
-        for measure in CHARTS:
+        for measure in charts:
             cells += _cells([column.get(key, {}) for column in columns], measure, len(methods))
         yield f"<tr{_first(key[1])}>{''.join(cells)}</tr>"
     yield "</table></div>"
@@ -124,11 +125,12 @@ def _differences(first: Method, other: Method) -> Iterator[str]:
     yield f"<h2>{escape(other.name)} less {escape(first.name)}, pair by pair</h2>"
     yield "<p>Means of the differences with their 95 % intervals; in how many pairs it is better, and worse.</p>"
     yield '<div class="wide"><table>\n<tr><th class="left">hole</th><th class="left">border</th><th>pairs</th>'
-    yield "".join(f'<th>{title}</th><th class="left">+ / −</th>' for title in CHARTS.values()) + "</tr>"
     found = {(d.bucket, d.border, d.measure): d for d in differences(first.samples, other.samples)}
+    shared = [measure for measure in CHARTS if any(key[2] == measure for key in found)]
+    yield "".join(f'<th>{CHARTS[measure]}</th><th class="left">+ / −</th>' for measure in shared) + "</tr>"
     for bucket, border in dict.fromkeys(key[:2] for key in found):
-        cells = [_difference(found[bucket, border, measure]) for measure in CHARTS]
-        pairs = found[bucket, border, next(iter(CHARTS))].pairs
+        cells = [_difference(found[bucket, border, measure]) for measure in shared]
+        pairs = found[bucket, border, shared[0]].pairs
         yield f"<tr{_first(border)}>{_place(bucket, border, pairs)}{''.join(cells)}</tr>"
     yield "</table></div>"
 

@@ -73,6 +73,7 @@ def _is_measured(entry: object) -> bool:
     texts = [type(entry[key]) is str for key in ("image", "mask")]
     kinds = [entry["bucket"] in (None, *BUCKET_NAMES), entry["border"] in ("N", "B")]
     numbers = [isinstance(entry[key], float) and entry[key] >= 0 for key in ("hole_ratio", "l1_percent", "psnr")]
+    numbers += [(distance := entry["vgg_distance"]) is None or (isinstance(distance, float) and distance >= 0)]
     return all(texts + kinds + numbers) and isinstance(entry["ssim"], float) and abs(entry["ssim"]) <= 1
 
 

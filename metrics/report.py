@@ -21,11 +21,12 @@ from files import atomic_path
 from metrics.buckets import Sample, bucket_rows, grouped
 from metrics.uncertainty import interval, standard_error
 
-DIGITS = {"hole_ratio": 6, "l1_percent": 4, "psnr": 4, "ssim": 5}
+DIGITS = {"hole_ratio": 6, "l1_percent": 4, "psnr": 4, "ssim": 5, "vgg_distance": 5}
 MEASURES = ("l1_percent", "psnr", "ssim")
+DISTANCE = "vgg_distance"  # a fourth, where it was asked for
+SHOWN = {"l1_percent": ("l1 %", 2), "psnr": ("PSNR dB", 2), "ssim": ("SSIM", 3), DISTANCE: ("VGG16 distance", 4)}
 SPREADS = ("se", "low", "high")  # standard error of the mean, its 95 % interval
 ROW_COLUMNS = ("bucket", "border", "count", *MEASURES, "identical")
-SPREAD_COLUMNS = tuple(f"{measure}_{spread}" for measure in MEASURES for spread in SPREADS)
 SAMPLE_COLUMNS = ("image", "mask", "bucket", "border", "hole_ratio", "l1_percent", "psnr", "ssim")
 MANIFEST_COLUMNS = ("image", "mask", "bucket", "border", "hole_ratio")
 PAPER_TABLE = Path(__file__).with_name("paper_table1.csv")  # Liu et al. 2018, Table 1
@@ -45,13 +46,22 @@ def write_report(
         rows: from ``rows_with_spread``.
     """
     folder = Path(folder)
-    columns = ROW_COLUMNS + SPREAD_COLUMNS
+    measures = measures_of(samples)
+    columns = [*ROW_COLUMNS, *measures[len(MEASURES) :]]
+    columns += [f"{measure}_{spread}" for measure in measures for spread in SPREADS]
     report = {"protocol": protocol, "rows": [{key: _rounded(key, row[key]) for key in columns} for row in rows]}
     _write_text(folder / "report.json", json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n")
     _write_csv(folder / "report.csv", columns, rows)
     _write_text(folder / "report.md", _markdown(protocol, table, interval_table(rows)))
-    _write_csv(folder / "samples.csv", SAMPLE_COLUMNS, [vars(sample) for sample in samples])
+    _write_csv(
+        folder / "samples.csv", [*SAMPLE_COLUMNS, *measures[len(MEASURES) :]], [vars(sample) for sample in samples]
+    )
     write_manifest(folder / "manifest.csv", samples)
+
+
+def measures_of(samples: Sequence[Sample]) -> tuple[str, ...]:
+    """``MEASURES``, and the distance where every sample has it."""
+    return (*MEASURES, DISTANCE) if samples and all(s.vgg_distance is not None for s in samples) else MEASURES
 
 
 def rows_with_spread(samples: Sequence[Sample]) -> list[dict]:
@@ -115,13 +125,14 @@ def markdown_table(rows: list[dict], paper: dict | None = None) -> str:
         >>> print(markdown_table([row]).splitlines()[-1])
         | (0.1, 0.2] | N | 2 | 1.00 | – | 1.000 | 2 |
     """
-    header = ["hole", "border", "pairs", "l1 %", "PSNR dB", "SSIM", "identical"]
+    shown = _shown(rows)
+    header = ["hole", "border", "pairs", *(SHOWN[key][0] for key in shown), "identical"]
     header += ["paper l1 %", "paper PSNR dB", "paper SSIM"] if paper is not None else []
     lines = [header, ["---"] * len(header)]
     for row in rows:
         line = ["({}, {}]".format(*row["bucket"].split("-")), row["border"], str(row["count"])]
-        line += [*_measures(row), str(row["identical"])]
-        line += _measures(paper.get((row["bucket"], row["border"]), {})) if paper is not None else []
+        line += [*_measures(row, shown), str(row["identical"])]
+        line += _measures(paper.get((row["bucket"], row["border"]), {}), MEASURES) if paper is not None else []
         lines.append(line)
     table = "\n".join("| " + " | ".join(line) + " |" for line in lines)
     return f"{table}\n\n{CAUTION}" if paper is not None else table
@@ -129,9 +140,10 @@ def markdown_table(rows: list[dict], paper: dict | None = None) -> str:
 
 def interval_table(rows: list[dict]) -> str:
     """The means' 95 % intervals as a Markdown table; rows as they are in report.json."""
-    lines = [["hole", "border", "l1 %", "PSNR dB", "SSIM"], ["---"] * 5]
+    shown = _shown(rows)
+    lines = [["hole", "border", *(SHOWN[key][0] for key in shown)], ["---"] * (2 + len(shown))]
     for row in rows:
-        ends = [_measures({key: row[f"{key}_{end}"] for key in MEASURES}) for end in ("low", "high")]
+        ends = [_measures({key: row[f"{key}_{end}"] for key in shown}, shown) for end in ("low", "high")]
         between = [low if low == "–" else f"{low} to {high}" for low, high in zip(*ends, strict=True)]
         lines.append(["({}, {}]".format(*row["bucket"].split("-")), row["border"], *between])
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
@@ -140,7 +152,7 @@ def interval_table(rows: list[dict]) -> str:
 def _spreads(samples: Sequence[Sample]) -> dict[str, float | None]:
     """The uncertainty of each mean; of PSNR's that of the pairs which are not identical, as its mean is."""
     spreads = {}
-    for measure in MEASURES:
+    for measure in measures_of(samples):
         values = [value for sample in samples if math.isfinite(value := getattr(sample, measure))]
         found = (standard_error(values), *(interval(values) or (None, None)))
         spreads |= {f"{measure}_{spread}": number for spread, number in zip(SPREADS, found, strict=True)}
@@ -164,9 +176,13 @@ def paper_rows(method: str = "PConv") -> dict[tuple[str, str], dict]:
         }
 
 
-def _measures(row: dict) -> list[str]:
-    digits = {"l1_percent": 2, "psnr": 2, "ssim": 3}
-    return ["–" if row.get(key) is None else f"{row[key]:.{n}f}" for key, n in digits.items()]
+def _shown(rows: Sequence[dict]) -> list[str]:
+    """The measures of a table's columns."""
+    return [*MEASURES, *([DISTANCE] if rows and all(DISTANCE in row for row in rows) else [])]
+
+
+def _measures(row: dict, shown: Sequence[str]) -> list[str]:
+    return ["–" if row.get(key) is None else f"{row[key]:.{SHOWN[key][1]}f}" for key in shown]
 
 
 def _markdown(protocol: dict, table: str, intervals: str) -> str:

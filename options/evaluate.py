@@ -55,6 +55,11 @@ def evaluate_parser() -> Parser:
         default="composite",
         help="what is measured of which pixels; raw: the network's whole output, the others: see docs/evaluation.md",
     )
+    parser.add_argument(
+        "--vgg_distance",
+        action="store_true",
+        help="also measure the distance in the features of the shipped VGG16 (not LPIPS); slow",
+    )
     add_filling_options(parser)
     parser.add_argument("--manifest", metavar="FILE", help="CSV file of pairs: used when it exists, else written")
     parser.add_argument(

@@ -250,6 +250,27 @@ def test_a_protocol_says_what_it_measures(run):
     assert protocol["protocol"] == "edge_connect" and "box of 51 pixels" in protocol["measures"]["ssim"]
 
 
+def test_a_fourth_measure_goes_through_all_files(run, data, capsys):
+    common = ("--vgg_distance", "--size", 32, "--limit", 4, "--device", "cpu", "--threads", 1)
+    first = run(*common, "--num_workers", 0, output="first")
+    capsys.readouterr()
+    with_worker = run(*common, "--num_workers", 1, output="worker")
+    assert all((first / name).read_bytes() == (with_worker / name).read_bytes() for name in REPORTS)
+    assert "| VGG16 distance |" in capsys.readouterr().out
+    distances = [float(row["vgg_distance"]) for row in samples_of(first)]
+    rows = [row for row in report_of(first)["rows"] if row["border"] == "all"]
+    assert all(distance > 0 for distance in distances) and {"vgg_distance_low", "vgg_distance"} <= rows[0].keys()
+    total = sum(row["vgg_distance"] * row["count"] for row in rows)
+    assert total == pytest.approx(sum(distances), abs=1e-4)
+    assert "not LPIPS" in report_of(first)["protocol"]["measures"]["vgg_distance"]
+    for options, count in ((common, 1), (common[1:], 0)):
+        second = run("--method", "mean", *options, "--compare", first / "report.json", output="second")
+        told = capsys.readouterr().out
+        assert ("| vgg_distance |" in told) == bool(count)
+        page = (second / "report.html").read_text(encoding="utf-8")
+        assert page.count(">VGG16 distance</th>") == 1 + count
+
+
 def test_the_papers_figures_are_printed_and_kept(run, capsys):
     folder = run("--compare", "paper")
     for text in (capsys.readouterr().out, (folder / "report.md").read_text(encoding="utf-8")):
