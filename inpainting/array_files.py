@@ -21,6 +21,7 @@ from inpainting.pickled import NUMBERS, array_of, load_pickle
 from inpainting.torch_files import TORCH_SUFFIXES, load_torch
 
 SAFETENSORS = ".safetensors"
+SUFFIXES = (".pdparams", SAFETENSORS, ".npz", *TORCH_SUFFIXES)
 MAX_BYTES = 8 << 30  # the largest network here, with Adam's two moments, has less than a quarter of it
 MAX_ARRAYS = 100_000
 MAX_COMPRESSION = 20  # weights hardly compress; a file made to fill the memory does so a thousandfold

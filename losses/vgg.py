@@ -52,6 +52,7 @@ class VGG16Features(nn.Layer):
         if arrays is None:
             with np.load(SHIPPED_WEIGHTS, allow_pickle=False) as archive:
                 arrays = dict(archive)
+        _refuse_vgg19(arrays)
         oxford = "conv1_1.weight" in arrays
         scale, mean, deviation, divisors = OXFORD if oxford else TORCHVISION
         mean = np.array(mean, "float32").reshape([1, 3, 1, 1]) / scale
@@ -76,6 +77,12 @@ class VGG16Features(nn.Layer):
             x = F.max_pool2d(x, 2, stride=2)
             taps.append(x)
         return taps
+
+
+def _refuse_vgg19(arrays: Mapping[str, np.ndarray]) -> None:
+    """Its first seven convolutions have the names and shapes of VGG16's."""
+    if more := [name for name in ("conv3_4.weight", "features.16.weight") if name in arrays]:
+        raise ValueError(f"VGG16 weights: expected three convolutions in the third stage, got {more[0]}: a VGG19's")
 
 
 def _arrays_of(name: str, arrays: Mapping[str, np.ndarray], oxford: bool) -> tuple[np.ndarray, np.ndarray]:

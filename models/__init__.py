@@ -34,8 +34,8 @@ def build_model(name: str, **options) -> nn.Layer:
         ValueError: an unknown name or option, with the known ones listed; or an option of another type or out of its
             range.
     Example:
-        >>> build_model("pconv_unet", base_channels=8, depth=3).model_options
-        {'base_channels': 8, 'depth': 3, 'output': 'linear', 'prior': 'none', 'norm': 'batch'}
+        >>> build_model("deepfill_v1", base_channels=8).model_options
+        {'base_channels': 8, 'attention': None}
     """
     if name not in MODELS:
         raise ValueError(f"model: expected one of {', '.join(MODELS)}, got {name!r}")

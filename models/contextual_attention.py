@@ -19,7 +19,9 @@ The author's code does five things otherwise, each of which is an option here (`
 weights trained so expect it: the foreground is not normalised; the sum over neighbours goes over positions in one line,
 first row after row, then column after column, so that it goes on in the next row and column at the edge; patches that
 hold hole pixels stand in the softmax with a score of 0 and are weighted 0 after it; overlapping patches are divided by
-4, at the border too; and features and mask are sampled as TensorFlow's nearest with aligned corners does.
+4, at the border too; and features and mask are sampled as TensorFlow's nearest with aligned corners does. The best
+known port to PyTorch (``PYTORCH_PORT``) does the first four of these, samples the first pixel of each ``rate``, and
+adds 1e-4 to the square of each number of a patch where others floor its norm.
 
 The scores are worked out in tiles, of positions and of background patches. A softmax over several tiles of the
 background is the mean of the softmaxes over each, weighted by the sums of their exponentials.
@@ -43,6 +45,7 @@ CHOICES = {
     "hole_patches": ("left_out", "zero_score"),
     "overlap": ("mean", "quarter"),
     "sampling": ("max", "nearest", "align_corners"),
+    "norm": ("floored", "added"),
 }
 AUTHOR = {
     "cosine": False,
@@ -51,6 +54,7 @@ AUTHOR = {
     "overlap": "quarter",
     "sampling": "align_corners",
 }
+PYTORCH_PORT = {**AUTHOR, "sampling": "nearest", "norm": "added"}
 
 Tile = tuple  # first row and row after the last, first column and column after the last
 
@@ -77,6 +81,7 @@ class ContextualAttention(nn.Layer):
         overlap: pasted patches are divided by how many there are ("mean"), or by 4 ("quarter").
         sampling: "max": of each rate × rate pixels a feature's first, and a hole wherever one is; "nearest": the mask's
             first too; "align_corners": both as TensorFlow's, the first pixel on the first and the last on the last.
+        norm: of a patch, "floored" at 1e-4, or with 1e-4 "added" to each of its squares.
     Shape:
         foreground, background: [N, C, H, W], any H and W.   mask: [N, 1, H, W], {0, 1}, 1 = valid; of the background.
         Returns out [N, C, H, W] float32, offsets [N, 2, ⌈H/rate⌉, ⌈W/rate⌉] int32: for each position, how many rows
@@ -108,13 +113,16 @@ class ContextualAttention(nn.Layer):
         hole_patches: str = "left_out",
         overlap: str = "mean",
         sampling: str = "max",
+        norm: str = "floored",
     ):
         super().__init__()
         _check_numbers(kernel_size, stride, rate, fuse_kernel)
-        _check_choices(propagation=propagation, hole_patches=hole_patches, overlap=overlap, sampling=sampling)
+        _check_choices(
+            propagation=propagation, hole_patches=hole_patches, overlap=overlap, sampling=sampling, norm=norm
+        )
         self.kernel_size, self.stride, self.rate = kernel_size, stride, rate
         self.fuse_kernel = fuse_kernel if fuse else 1
-        self.softmax_scale, self.cosine, self.max_scores = softmax_scale, cosine, max_scores
+        self.softmax_scale, self.cosine, self.max_scores, self.norm = softmax_scale, cosine, max_scores, norm
         self.propagation, self.hole_patches, self.overlap, self.sampling = propagation, hole_patches, overlap, sampling
         if propagation == "flat" and stride > 1:
             raise ValueError(f"propagation flat: expected stride 1, got {stride}")
@@ -170,8 +178,9 @@ class ContextualAttention(nn.Layer):
         bg_size = _small_size((h, w), self.stride)
         fg, bg = (_sample(t, self.rate, self.sampling) for t in (foreground, background))
         fg = _patches(fg, self.kernel_size, 1)  # [n, C·k², h·w]
-        fg = self._with_neighbours(_unit(fg) if self.cosine else fg, (h, w), self.stride)
-        bg = self._with_neighbours(_unit(_patches(bg, self.kernel_size, self.stride)), bg_size, 1)
+        fg = self._with_neighbours(_unit(fg, self.norm) if self.cosine else fg, (h, w), self.stride)
+        bg = _unit(_patches(bg, self.kernel_size, self.stride), self.norm)
+        bg = self._with_neighbours(bg, bg_size, 1)
         valid = self._whole_patches(mask, (h, w))  # [n, 1, h', w']
         raw = _cut(background, self.rate, (h, w), self.stride)  # [n, 4·C·rate², h', w']
         # Where no patch is a candidate the softmax spreads over all, which then bring nothing.
@@ -358,11 +367,12 @@ def _patches(x: paddle.Tensor, kernel_size: int, stride: int) -> paddle.Tensor:
     return F.unfold(x, kernel_size, strides=stride, paddings=kernel_size // 2)
 
 
-def _unit(patches: paddle.Tensor) -> paddle.Tensor:
+def _unit(patches: paddle.Tensor, norm: str) -> paddle.Tensor:
     """Each patch over its norm."""
     # The floor goes under the root, whose gradient at 0 would be infinite.
-    norm = patches.square().sum(axis=1, keepdim=True).clip(min=LEAST_NORM**2).sqrt()
-    return patches / norm.tile([1, patches.shape[1], 1])
+    square = patches.square().sum(axis=1, keepdim=True)
+    square = square.clip(min=LEAST_NORM**2) if norm == "floored" else square + LEAST_NORM * patches.shape[1]
+    return patches / square.sqrt().tile([1, patches.shape[1], 1])
 
 
 def _continued(patches: paddle.Tensor, size, reach: int) -> paddle.Tensor:

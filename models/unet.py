@@ -10,6 +10,7 @@ each returning a feature and its mask. A feature leaves its layer masked, once f
 layers pass no mask on.
 """
 
+import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
@@ -20,6 +21,11 @@ from .smooth_prior import smooth_prior
 OUTPUTS = ("linear", "tanh")
 PRIORS = ("none", "smooth")
 NORMALISATIONS = ("batch", "none")
+PICTURE_RANGES = {  # mean and standard deviation of each channel that the network's pictures have been freed of
+    "unit": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
+    "signed": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
+    "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
+}
 PRIOR_STEPS = {2: 30, 1: 20}  # of descent by order of the surface; weights are trained for these
 PRIOR_CHANNELS = 10  # picture, surfaces of both orders, mask
 NORMS = (nn.BatchNorm2D, nn.SyncBatchNorm)
@@ -37,6 +43,8 @@ class UNet(nn.Layer):
             through the known pixels and the mask beside the picture, and in the hole the network's output is added to
             the surface of order 2. The last layer starts at zero, so training starts from that surface.
         norm: "batch" as in the paper, or "none": a bias in each layer instead of batch normalisation.
+        picture_range: in which pictures are inside, after and before they are [0, 1] outside: "unit", as outside;
+            "signed", [-1, 1]; "imagenet", freed of ImageNet's mean and deviation. Weights of other projects expect it.
     Shape:
         image: [N, 3, H, W] in [0, 1], RGB; its values in holes do not matter.   mask: [N, 1, H, W], {0, 1}, 1 = valid.
         guide: [N, 3, H, W] in [0, 1], of a network with a prior: a guess at the picture (a coarser fill, enlarged) that
@@ -54,10 +62,15 @@ class UNet(nn.Layer):
         output: str = "linear",
         prior: str = "none",
         norm: str = "batch",
+        picture_range: str = "unit",
     ):
         super().__init__()
-        _check_options(base_channels, depth, output, prior, norm)
-        self.depth, self.output = depth, output
+        _check_options(base_channels, depth, output, prior, norm, picture_range)
+        self.depth, self.output, self.picture_range = depth, output, picture_range
+        if picture_range != "unit":
+            for name, numbers in zip(("mean", "deviation"), PICTURE_RANGES[picture_range], strict=True):
+                numbers = np.array(numbers, "float32").reshape([1, 3, 1, 1])
+                self.register_buffer(name, paddle.to_tensor(numbers), persistable=False)
         self.has_prior, self.has_norm = prior == "smooth", norm == "batch"
         self.norm_is_frozen = False
         first = PRIOR_CHANNELS if self.has_prior else self.picture_channels
@@ -82,6 +95,8 @@ class UNet(nn.Layer):
 
     def prepare(self, image: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
         """The network's first feature: the picture with its holes emptied, whatever stood in them (NaN too)."""
+        if self.picture_range != "unit":
+            image = (image - self.mean) / self.deviation
         return paddle.where(mask.tile([1, 3, 1, 1]) > 0, image, paddle.zeros_like(image))
 
     def forward(self, image: paddle.Tensor, mask: paddle.Tensor, guide: paddle.Tensor | None = None) -> paddle.Tensor:
@@ -101,6 +116,8 @@ class UNet(nn.Layer):
             x, x_mask = up(x, x_mask, *skips.pop())
         if self.output == "tanh":
             x = (paddle.tanh(x) + 1) / 2
+        elif self.picture_range != "unit":
+            x = x * self.deviation + self.mean
         x = x[:, :, :h, :w]
         return x if surfaces is None else surfaces[:, :3] + x * (1 - mask).tile([1, 3, 1, 1])
 
@@ -373,7 +390,7 @@ def _pad_to_multiple(x: paddle.Tensor, multiple: int) -> paddle.Tensor:
     return x[:, :, : height + below, : width + right]
 
 
-def _check_options(base_channels: int, depth: int, output: str, prior: str, norm: str) -> None:
+def _check_options(base_channels: int, depth: int, output: str, prior: str, norm: str, picture_range: str) -> None:
     if base_channels < 1:
         raise ValueError(f"base_channels: expected 1 or more, got {base_channels}")
     if not 1 <= depth <= 10:
@@ -382,11 +399,14 @@ def _check_options(base_channels: int, depth: int, output: str, prior: str, norm
         ("output", output, OUTPUTS),
         ("prior", prior, PRIORS),
         ("norm", norm, NORMALISATIONS),
+        ("picture_range", picture_range, PICTURE_RANGES),
     ):
         if value not in known:
             raise ValueError(f"{name}: expected one of {', '.join(known)}, got {value!r}")
     if prior != "none" and output != "linear":
         raise ValueError(f"output: expected linear with prior {prior!r}, to which it is added, got {output!r}")
+    if prior != "none" and picture_range != "unit":
+        raise ValueError(f"picture_range: expected unit with prior {prior!r}, got {picture_range!r}")
 
 
 def _check_inputs(image: paddle.Tensor, mask: paddle.Tensor) -> None:

@@ -184,7 +184,7 @@ def _add_composite_options(group) -> None:
     group.add_argument(
         "--vgg_weights",
         metavar="FILE",
-        help=".npz or .pdparams of a VGG16, Oxford or torchvision naming; the shipped one when not given",
+        help=".npz, .pdparams or .pth of a VGG16, Oxford or torchvision naming; the shipped one when not given",
     )
 
 

@@ -16,6 +16,7 @@ from tools import benchmark, convert_weights, generate_masks
 ROOT = Path(__file__).resolve().parent.parent
 READMES = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), ROOT / "weights/README.md")]
 NOTEBOOK = "notebooks/aistudio.ipynb"
+PAGES = ("training", "deepfill", "web", "evaluation", "ports")  # of docs/, that show commands
 PARSERS = {
     ("train.py",): options.parse_train,
     ("test.py",): options.fill_parser().parse_args,
@@ -54,7 +55,7 @@ def command_lines(name):
 COMMANDS = sorted(
     {
         (name, line)
-        for name in (*READMES, NOTEBOOK, "docs/training.md", "docs/deepfill.md", "docs/web.md", "docs/evaluation.md")
+        for name in (*READMES, NOTEBOOK, *(f"docs/{page}.md" for page in PAGES))
         for line in command_lines(name)
     }
 )

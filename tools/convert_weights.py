@@ -1,17 +1,26 @@
-"""Make a weights directory to publish out of a training checkpoint: no optimiser's state, half the size if wanted.
+"""Make a weights directory out of a training checkpoint, to publish it, or out of another project's weights.
 
 ``python -m tools.convert_weights --weights logs/Celeba --output weights/mine --dtype float16 --about "CelebA, 256 px"``
+leaves the optimiser's state behind, and half the size if wanted.
+
+``python -m tools.convert_weights --weights 1000000.pth --output weights/port`` takes what PyTorch wrote, without
+PyTorch and with nothing in it run; ``tools.ports`` knows the layouts. Of a VGG16 it makes a file for ``--vgg_weights``.
 
 ``--average`` mixes the weights with those that they were fine-tuned from: a point on the line between the two networks
 keeps most of the accuracy of the one and of the sharpness of the other (Wang et al. 2018, arXiv:1809.00219).
 """
 
+import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
+import numpy as np
+
 from errors import InputError, naming, run_cleanly
+from files import atomic_path
 from options import Parser, check_folder, setup_device, share_float
 
+VGG_FILE = "vgg16_pool3.npz"
 KEPT = ("iter", "phase", "seed", "batch_size")  # of the checkpoint's meta.json
 
 
@@ -22,6 +31,12 @@ def main(argv: Sequence[str] | None = None) -> None:
     if output.exists() and any(output.iterdir()):
         raise InputError(f"--output: expected a new or empty folder, got {output}; choose another or remove it")
     setup_device("cpu")
+    if _is_foreign(Path(options.weights)):
+        with naming("--weights"):
+            _convert_port(Path(options.weights), output, options)
+        return
+    if options.picture_range:
+        raise InputError("--picture_range: expected with weights of another project only, got weights of this one")
     from inpainting.checkpoint import load_weights, read_meta, save_weights, weights_directory, weights_file
 
     with naming("--weights"):
@@ -34,6 +49,44 @@ def main(argv: Sequence[str] | None = None) -> None:
         _mix(model, other, options.share)
     save_weights(model, output, options.dtype, f"model.{options.format}", **kept)
     print(f"{output}: {weights_file(output).stat().st_size / 1e6:.1f} MB")
+
+
+def _is_foreign(path: Path) -> bool:
+    """Whether a path leads to a file of arrays that is none of a weights directory's."""
+    from inpainting.array_files import SUFFIXES
+    from inpainting.checkpoint import EMA_PARAMS, PARAMS, SAFE_PARAMS
+
+    return path.is_file() and path.suffix in SUFFIXES and path.name not in (PARAMS, SAFE_PARAMS, EMA_PARAMS)
+
+
+def _convert_port(path: Path, output: Path, options: argparse.Namespace) -> None:
+    """Write the network that another project's file is weights of, or the taps of a VGG16."""
+    from inpainting.array_files import read_state, refuse_bad_numbers
+    from inpainting.checkpoint import save_weights, weights_file
+    from models import build_model
+    from tools.ports import VGG, recognised, unwrapped, vgg16_taps
+
+    if options.average:
+        raise InputError("--average: expected weights of this project, got another's; convert them first")
+    arrays = unwrapped(path, read_state(path))
+    refuse_bad_numbers(path, arrays)
+    if any(name in arrays for name in VGG):
+        _write_taps(vgg16_taps(path, arrays), output, options)
+        return
+    port = recognised(path, arrays, options.picture_range)
+    model = build_model(port.model, **port.options)
+    model.set_state_dict(port.arrays)
+    about = {"about": options.about} if options.about else {}
+    save_weights(model, output, options.dtype, f"model.{options.format}", **about, converted_from=port.title)
+    print(f"{output}: {port.title}, as {port.model} {port.options}: {weights_file(output).stat().st_size / 1e6:.1f} MB")
+
+
+def _write_taps(taps: dict, output: Path, options: argparse.Namespace) -> None:
+    output.mkdir(parents=True, exist_ok=True)
+    file = output / VGG_FILE
+    with atomic_path(file) as temporary, open(temporary, "wb") as stream:
+        np.savez(stream, **{name: array.astype(options.dtype) for name, array in taps.items()})
+    print(f"{file}: VGG16 up to pool3, for train.py --vgg_weights: {file.stat().st_size / 1e6:.1f} MB")
 
 
 def _mix(model, other, share: float) -> None:
@@ -50,7 +103,12 @@ def _mix(model, other, share: float) -> None:
 
 def build_parser() -> Parser:
     parser = Parser(prog="python -m tools.convert_weights", description=__doc__.splitlines()[0])
-    parser.add_argument("--weights", required=True, metavar="FILE|DIR", help="training checkpoint or weights directory")
+    parser.add_argument(
+        "--weights",
+        required=True,
+        metavar="FILE|DIR",
+        help="training checkpoint or weights directory; or a file of another project (.pth, .pt, .safetensors ...)",
+    )
     parser.add_argument("--output", required=True, metavar="DIR", help="new folder")
     parser.add_argument("--average", metavar="FILE|DIR", help="mix with these, which --weights were fine-tuned from")
     parser.add_argument("--share", type=share_float, default=0.5, metavar="X", help="of --weights in the mixture")
@@ -60,6 +118,11 @@ def build_parser() -> Parser:
         choices=("pdparams", "safetensors"),
         default="pdparams",
         help="of the file with the arrays: Paddle's own, or one that other frameworks read too",
+    )
+    parser.add_argument(
+        "--picture_range",
+        choices=("unit", "signed", "imagenet"),
+        help="what another project's network has its pictures normalised to, where the file's names do not tell",
     )
     parser.add_argument("--about", metavar="TEXT", help="what the weights are good for; test.py shows it")
     return parser

@@ -5,7 +5,7 @@ import paddle
 import pytest
 
 from models import contextual_attention
-from models.contextual_attention import AUTHOR, ContextualAttention, _sample, offsets_to_picture
+from models.contextual_attention import AUTHOR, PYTORCH_PORT, ContextualAttention, _sample, offsets_to_picture
 
 
 def features(n, c, h, w, seed=0):
@@ -35,8 +35,8 @@ def patch(x, centre, reach):
     return np.array([[pixel(x, centre[0] + i, centre[1] + j) for j in steps] for i in steps]).transpose(2, 0, 1)
 
 
-def unit(x):
-    return x / max(np.sqrt((x**2).sum()), 1e-4)
+def unit(x, norm):
+    return x / (max(np.sqrt((x**2).sum()), 1e-4) if norm == "floored" else np.sqrt((x**2 + 1e-4).sum()))
 
 
 def samples(length, rate, sampling):
@@ -99,6 +99,7 @@ def naive(
     hole_patches="left_out",
     overlap="mean",
     sampling="max",
+    norm="floored",
 ):
     """One picture: every position against every patch, by the formulas, in float64."""
     c, height, width = foreground.shape
@@ -111,8 +112,8 @@ def naive(
     candidates = [i % stride == 0 and j % stride == 0 for i, j in positions]
     of_foreground = np.array([patch(small_fg, p, reach).ravel() for p in positions])
     if cosine:
-        of_foreground = np.array([unit(x) for x in of_foreground])
-    of_background = np.array([unit(patch(small_bg, q, reach)).ravel() for q in positions])
+        of_foreground = np.array([unit(x, norm) for x in of_foreground])
+    of_background = np.array([unit(patch(small_bg, q, reach), norm).ravel() for q in positions])
     score = of_foreground @ of_background.T
     neighbours = fuse_kernel // 2 if fuse else 0
     if propagation == "flat":
@@ -154,6 +155,7 @@ CONVENTIONS = [
     {"sampling": "nearest"},
     {"sampling": "align_corners"},
     {"softmax_scale": 1, **AUTHOR},
+    {"softmax_scale": 1, **PYTORCH_PORT},
 ]
 
 
@@ -189,6 +191,17 @@ def test_each_convention_makes_a_difference(options):
     numbers = {key: value for key, value in options.items() if key in ("softmax_scale", "fuse_kernel")}
     ours, others = (ContextualAttention(**o)(*inputs)[0].numpy() for o in (numbers, options))
     assert np.abs(ours - others).max() > 1e-2
+
+
+def test_what_is_added_to_the_squares_of_quiet_features():
+    foreground, background, mask = 0.01 * features(1, 3, 8, 12), 0.01 * features(1, 3, 8, 12, seed=5), holes(1, 8, 12)
+    out = {}
+    for norm in ("floored", "added"):
+        options = {"cosine": False, "softmax_scale": 300, "norm": norm}
+        out[norm], _ = ContextualAttention(**options)(*map(paddle.to_tensor, (foreground, background, mask)))
+        expected, _ = naive(foreground[0], background[0], mask[0], **options)
+        np.testing.assert_allclose(out[norm][0].numpy(), expected, atol=1e-6)
+    assert float((out["floored"] - out["added"]).abs().max()) > 1e-3
 
 
 def test_aligned_corners_are_tensorflows():

@@ -141,6 +141,29 @@ def test_parameter_names_do_not_depend_on_what_was_built_before():
     assert names[0] == names[1] == [p.name for p in build_model("pconv_unet", **SMALL).parameters()]
 
 
+@pytest.mark.parametrize(
+    ("picture_range", "mean", "deviation"),
+    [
+        ("signed", 0.5, 0.5),
+        ("imagenet", [[[0.485]], [[0.456]], [[0.406]]], [[[0.229]], [[0.224]], [[0.225]]]),
+    ],
+)
+def test_a_picture_range_is_that_of_the_network_alone(picture_range, mean, deviation):
+    """It is the same network given pictures of its range, and its output brought back."""
+    image, mask = random_inputs()
+    plain = build_model("pconv_unet", **SMALL)
+    plain.eval()
+    model = build_model("pconv_unet", **SMALL, picture_range=picture_range)
+    assert set(model.state_dict()) == set(plain.state_dict())
+    model.set_state_dict(plain.state_dict())
+    model.eval()
+    inside = (image - paddle.to_tensor(mean)) / paddle.to_tensor(deviation)
+    expected = plain(inside, mask) * paddle.to_tensor(deviation) + paddle.to_tensor(mean)
+    np.testing.assert_allclose(model(image, mask).numpy(), expected.numpy(), atol=1e-5)
+    holes = paddle.where(mask.tile([1, 3, 1, 1]) > 0, image, paddle.full_like(image, float("nan")))
+    np.testing.assert_array_equal(model(holes, mask).numpy(), model(image, mask).numpy())
+
+
 def test_build_model_records_what_it_made():
     model = build_model("conv_unet", depth=2)
     assert model.model_name == "conv_unet"
@@ -152,9 +175,16 @@ def test_build_model_records_what_it_made():
     ("name", "options", "message"),
     [
         ("unet", {}, "expected one of pconv_unet, conv_unet, pconv_residual_unet"),
-        ("pconv_unet", {"width": 3}, "expected options among base_channels, depth, output, prior, norm, got width"),
+        (
+            "pconv_unet",
+            {"width": 3},
+            "expected options among base_channels, depth, output, prior, norm, picture_range, got",
+        ),
         ("pconv_unet", {"depth": 0}, "depth: expected 1 to 10, got 0"),
         ("pconv_unet", {"base_channels": 0}, "base_channels: expected 1 or more"),
+        ("pconv_unet", {"picture_range": "bgr"}, "picture_range: expected one of unit, signed, imagenet, got 'bgr'"),
+        ("pconv_unet", {"picture_range": "signed", "prior": "smooth"}, "picture_range: expected unit with prior"),
+        ("conv_unet", {"picture_range": "signed"}, "expected options among"),
         ("pconv_unet", {"output": "relu"}, "output: expected one of linear, tanh"),
     ],
 )

@@ -80,6 +80,7 @@ def test_what_it_learnt_becomes_weights_of_the_project(twin, tmp_path):
         "output": "linear",
         "prior": "smooth",
         "norm": "none",
+        "picture_range": "unit",
     }
     arrays = np.load(twin[0] / "weights.npz")
     for name, value in model.state_dict().items():
