@@ -57,6 +57,13 @@ def test_a_converted_network_is_the_ports(by_torch, tmp_path, port):
     found = model(paddle.to_tensor(inputs["image"]), paddle.to_tensor(inputs["mask"])).numpy()
     assert 0.3 < np.ptp(expected) < 30 and expected.std() > 0.05
     np.testing.assert_allclose(found, expected, rtol=0, atol=1e-4)
+    for name, parameter in model.named_parameters():  # else it would tell nothing of them
+        if name.endswith("weight"):
+            kept = parameter.clone()
+            parameter.set_value(kept * 1.2)
+            changed = model(paddle.to_tensor(inputs["image"]), paddle.to_tensor(inputs["mask"])).numpy()
+            parameter.set_value(kept)
+            assert np.abs(changed - expected).max() > 1e-3, name
 
 
 # Without PyTorch: arrays by a port's names, written by hand.
