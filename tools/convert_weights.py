@@ -17,7 +17,7 @@ from pathlib import Path
 import numpy as np
 
 from errors import InputError, naming, run_cleanly
-from files import atomic_path
+from files import atomic_path, is_file
 from options import Parser, check_folder, setup_device, share_float
 
 VGG_FILE = "vgg16_pool3.npz"
@@ -56,7 +56,7 @@ def _is_foreign(path: Path) -> bool:
     from inpainting.array_files import SUFFIXES
     from inpainting.checkpoint import EMA_PARAMS, PARAMS, SAFE_PARAMS
 
-    return path.is_file() and path.suffix in SUFFIXES and path.name not in (PARAMS, SAFE_PARAMS, EMA_PARAMS)
+    return is_file(path) and path.suffix in SUFFIXES and path.name not in (PARAMS, SAFE_PARAMS, EMA_PARAMS)
 
 
 def _convert_port(path: Path, output: Path, options: argparse.Namespace) -> None:
