@@ -118,7 +118,7 @@ def _cells(rows: Sequence[dict], measure: str, ours: int) -> Iterator[str]:
         digits = DIGITS[measure]
         ends = [row.get(f"{measure}_{end}") for end in ("low", "high")]
         between = "" if None in ends else f"<small>{ends[0]:.{digits}f} to {ends[1]:.{digits}f}</small>"
-        yield f"<td{best}>{value:.{digits}f}{between}</td>"
+        yield f"<td{best}>{f'{value:.{digits}f}' if i < ours else f'{value:g}'}{between}</td>"
 
 
 def _differences(first: Method, other: Method) -> Iterator[str]:

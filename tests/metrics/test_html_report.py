@@ -108,6 +108,11 @@ def test_the_better_mean_is_marked_in_each_measure():
     assert "best" not in {kind for kind, _ in Tags(page([method("a")], "")).cells}
 
 
+def test_the_papers_figures_have_the_digits_it_gives():
+    tags = Tags(page([method("a")], "", paper_rows()))
+    assert [None, "27.71"] not in tags.cells and [None, "33.75"] in tags.cells and [None, "0.946"] in tags.cells
+
+
 def test_differences_and_intervals_are_those_of_the_pairs():
     tags = Tags(page([method("a"), method("b", gain=2.0)], ""))
     assert ["left", "4 / 0"] in tags.cells and [None, "+2.00"] in tags.cells and [None, "-0.200"] in tags.cells
