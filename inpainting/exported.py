@@ -26,6 +26,7 @@ from paddle.static import InputSpec
 from errors import InputError, one_line
 from files import is_file, replace_folder, sha256_of, temporary_beside
 from inpainting.checkpoint import EXPORTED_PARAMS, META, library_versions, read_meta
+from models import build_model
 from models.folding import fold_for_inference
 
 FORMAT = "paddle_inference"
@@ -101,6 +102,7 @@ class StaticModel:
         if precision == "bf16":
             require_bf16()
         meta = _read_export(directory)
+        _refuse_unknown_networks(meta, directory)
         self.model_name, self.model_options = meta["model"], meta["options"]
         self.has_prior = has_prior(self.model_options)
         [graph] = _graphs(meta)
@@ -121,6 +123,14 @@ class StaticModel:
         self._predictor.run()
         [output] = self._predictor.get_output_names()
         return self._predictor.get_output_handle(output).copy_to_cpu()
+
+
+def _refuse_unknown_networks(meta: dict, directory: Path) -> None:
+    """Raise InputError where meta.json says a network that cannot be built; a narrow one of it is, to see."""
+    try:
+        build_model(meta["model"], **{**meta["options"], "base_channels": 4})
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{directory / META}: {error}; export the weights again") from None
 
 
 def require_bf16() -> None:

@@ -1,6 +1,7 @@
 """A run that goes on has the options that it had; what is typed goes before them, and each difference is told."""
 
 import argparse
+import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
@@ -20,7 +21,7 @@ def run_to_resume(resume: str | None, log_dir: str) -> Path | None:
     """
     if resume is None:
         return None
-    path = Path(log_dir if resume == "auto" else resume).resolve()
+    path = Path(os.path.realpath(log_dir if resume == "auto" else resume))  # resolve() raises of loops
     places = [path] if resume == "auto" else [path, *(p.parent for p in (path, *path.parents) if p.name == CHECKPOINTS)]
     return next((p for p in places if (p / OPTIONS).is_file() and any((p / CHECKPOINTS).glob("iter_*"))), None)
 

@@ -312,6 +312,8 @@ def check_file(option: str, path: str, suffixes: Collection[str] = ()) -> None:
     if kind_of(path) not in (None, "file"):
         raise InputError(f"{option}: expected a file's name, got the {kind_of(path)} {path}: add a name, or change it")
     check_folder(option, Path(path).parent)
+    if Path(path).parent.is_dir() and kind_of(path) is None:
+        _try_to_make(option, Path(path))
 
 
 def check_folder(option: str, folder: Path) -> None:
@@ -326,3 +328,12 @@ def check_folder(option: str, folder: Path) -> None:
         raise InputError(f"{option}: {existing} is a file, not a folder: choose another place")
     if not os.access(existing, os.W_OK):
         raise InputError(f"{option}: no permission to write in {existing}: choose another place")
+    if existing != folder:
+        _try_to_make(option, existing / folder.relative_to(existing).parts[0])
+
+
+def _try_to_make(option: str, path: Path) -> None:
+    """A folder of that name, taken away at once: not every place that may be written takes every name."""
+    with naming(option):
+        os.mkdir(path)
+        os.rmdir(path)

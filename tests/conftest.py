@@ -10,6 +10,8 @@ import pytest
 
 from models import MODELS
 
+collect_ignore = ["tools/port_networks.py"]  # no test: it runs in an environment with PyTorch
+
 # A shell starts what runs in its background with Ctrl-C ignored, and so would be every process that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)
 

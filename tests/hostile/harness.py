@@ -14,7 +14,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 ZYGOTE = Path(__file__).with_name("zygote.py")
-SECONDS = 20  # that a command may take; on a slow machine, beside others
+SECONDS = 60  # that a command may take; on a slow machine, beside others
 MEMORY = 1 << 30  # bytes that it may take more than the modules do
 ADDRESSES = 6 << 30  # bytes of addresses: beyond these an allocation fails and says so
 LONGEST_LINE = 1500
