@@ -7,10 +7,16 @@ import zlib  # noqa: F401  before Paddle, see models/__init__.py
 import cv2
 import numpy as np
 import pytest
+from hypothesis import settings
 
 from models import MODELS
 
 collect_ignore = ["tools/port_networks.py"]  # no test: it runs in an environment with PyTorch
+
+# The same examples at every run, so that a change that breaks something is told from luck. Others are searched with
+# python -m pytest --hypothesis-profile default.
+settings.register_profile("same", derandomize=True, deadline=None, database=None)
+settings.load_profile("same")
 
 # A shell starts what runs in its background with Ctrl-C ignored, and so would be every process that the tests start.
 signal.signal(signal.SIGINT, signal.default_int_handler)

@@ -278,7 +278,7 @@ def _product_exported(work: Work, stack: contextlib.ExitStack) -> Callable[[], o
 
 
 def _fill(work: Work, _stack: contextlib.ExitStack) -> Callable[[], object]:
-    """``Inpainter`` with the shipped weights on an enlarged photograph and an irregular hole; model: the scales."""
+    """What test.py does with the shipped weights to an enlarged photograph and an irregular hole; model: the scales."""
     import cv2
 
     from datasets.images import sample_photo
@@ -287,9 +287,8 @@ def _fill(work: Work, _stack: contextlib.ExitStack) -> Callable[[], object]:
     from inpainting import Inpainter
     from options import DEFAULT_WEIGHTS
 
-    inpainter = Inpainter.from_checkpoint(
-        DEFAULT_WEIGHTS, scales=work.model if work.model == "auto" else int(work.model)
-    )
+    scales = work.model if work.model == "auto" else int(work.model)
+    inpainter = Inpainter.from_checkpoint(DEFAULT_WEIGHTS, scales=scales, detail=scales != 1)
     size = (work.size, work.size * 3 // 4)  # width, height
     photo = cv2.resize(sample_photo("coffee"), size, interpolation=cv2.INTER_CUBIC)
     mask = generate_mask(np.random.default_rng(0), 512, 512, (0.9 * work.hole, 1.1 * work.hole))

@@ -63,13 +63,15 @@ def pictures_and_holes(draw):
         hole[h // 4 : -(h // 4) or None, w // 4 : -(w // 4) or None] = False
     if hole.all():
         hole[rng.integers(0, h), rng.integers(0, w)] = False
-    return rng.integers(100, 256, [h, w, 3], dtype=np.uint8), hole
+    return rng.integers(150, 206, [h, w, 3], dtype=np.uint8), hole
 
 
 @given(pictures_and_holes(), st.sampled_from([None, 2, 4, 12]), st.sampled_from([0, 3, 10**9]))
 @settings(max_examples=150, deadline=None)
 def test_any_picture_and_hole(pair, number, reach):
-    """Of a bright picture and a network that paints bright nothing dark can come but what was left unpainted."""
+    """Of a bright picture and a network that paints bright nothing dark can come but what was left unpainted.
+
+    A biharmonic surface leaves the range of the noise by up to half of it, here by some 30 of 255."""
     picture, hole = pair
     network = painter(reach, np.full(3, 0.8, np.float32))
     before = picture.copy()

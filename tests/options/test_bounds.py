@@ -6,19 +6,8 @@ import contextlib
 import pytest
 
 from errors import InputError
-from options import bounds, evaluate_parser, export_parser, fill_parser, parse_train, train_parser
-from tools import benchmark, convert_weights, generate_masks, plot_metrics
-
-PARSERS = {
-    "train": train_parser,
-    "test": fill_parser,
-    "eval": evaluate_parser,
-    "export": export_parser,
-    "benchmark": benchmark.build_parser,
-    "convert_weights": convert_weights.build_parser,
-    "generate_masks": generate_masks.build_parser,
-    "plot_metrics": plot_metrics.build_parser,
-}
+from options import bounds, fill_parser, parse_train
+from tests.hostile.table import PARSERS
 
 
 def takes_numbers(action):
