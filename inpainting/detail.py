@@ -19,7 +19,7 @@ from inpainting.scales import hole_boxes
 from inpainting.surface import smooth_surface
 
 SIGMA = 3.0  # pixels: what is finer than this blur is grain
-STRENGTH = 0.8  # of the grain; all of it costs 0.5 dB, this 0.2
+STRENGTH = 0.4  # of the grain: in holes of 30 to 60 % this costs 0.06 dB and 0.004 of SSIM, 0.8 costs 0.23 and 0.013
 EDGE = (2, 10)  # pixels inside the hole between which the grain comes in
 STEP = 4  # pixels between the places that are looked for
 AROUND = 128  # pixels around holes that are looked at
