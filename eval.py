@@ -35,7 +35,7 @@ from metrics.report import (
     write_manifest,
     write_report,
 )
-from options import DEFAULT_WEIGHTS, parse_evaluate, setup_device
+from options import DEFAULT_WEIGHTS, flip_of, parse_evaluate, setup_device
 
 VGG_DISTANCE = "Σ mean |Ψ(a) − Ψ(b)| over pool1 to pool3 of the shipped VGG16, each divided by its mean; not LPIPS"
 
@@ -125,10 +125,13 @@ def build_method(options: argparse.Namespace):
 
     with naming("--weights"):
         directory = weights_directory(options.weights or DEFAULT_WEIGHTS, exported=True)
-        inpainter = Inpainter.from_checkpoint(directory, options.precision, options.scales, options.detail)
+        inpainter = Inpainter.from_checkpoint(
+            directory, options.precision, options.scales, options.detail, flip_of(options)
+        )
     about = {
         "method": inpainter.model.model_name,
         "weights_sha256": sha256_of(weights_file(directory)),
+        "flip": inpainter.flip and options.protocol != "raw",
         "device": paddle.get_device(),
         "versions": {"paddle": paddle.__version__, **versions},
     }
@@ -199,6 +202,7 @@ def describe(options: argparse.Namespace, about: dict, pairs: dict) -> dict:
         },
         "scales": None if options.method else options.scales,
         "detail": None if options.method else options.detail,
+        "flip": about.get("flip"),
         "precision": None if options.method else options.precision,
         "size": options.size,
         "hole": options.hole,

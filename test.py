@@ -19,7 +19,7 @@ from datasets.photographs import refuse_what_does_not_fit, write_photograph
 from errors import InputError, describe_os_error, naming, one_line, run_cleanly
 from inpainting.jobs import Job, photograph_jobs, sample_jobs, with_marks
 from inpainting.results import Results
-from options import check_folder, detail_of, fill_parser, setup_device
+from options import check_folder, detail_of, fill_parser, flip_of, setup_device
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -71,7 +71,9 @@ def load(options: argparse.Namespace):
 
     with naming("--weights"):
         about = read_meta(weights_directory(options.weights, exported=True)).get("about")
-        inpainter = Inpainter.from_checkpoint(options.weights, options.precision, options.scales, detail_of(options))
+        inpainter = Inpainter.from_checkpoint(
+            options.weights, options.precision, options.scales, detail_of(options), flip_of(options)
+        )
     if options.show_attention and not inpainter.has_attention:
         raise InputError(
             f"--show_attention: expected weights of deepfill_v1, not exported, got {options.weights}, which have no "

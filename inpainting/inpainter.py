@@ -32,6 +32,8 @@ class Inpainter:
             size and at a cost that follows the hole (see ``inpainting.scales``); 1 is the paper's single pass over
             the whole picture at its own size; N starts at 1/2^(N - 1) of the size.
         detail: carry grain of the known picture into the hole (see ``inpainting.detail``).
+        flip: paint each hole twice, once mirrored from left to right, and take the mean (the self-ensemble of Timofte
+            et al. 2016), at twice the network's cost; when None, for a network on a smooth prior filling by scales.
     Shape:
         picture: uint8 [H, W, 3] RGB, any H and W.   hole: [H, W], bool or {0, 1}; True = to be filled.
         Returns uint8 [H, W, 3]; pixels outside the hole come back bit for bit.
@@ -46,10 +48,17 @@ class Inpainter:
         (20, 30, 3)
     """
 
-    def __init__(self, model: nn.Layer | StaticModel, scales: str | int = AUTO, detail: bool = False):
+    def __init__(
+        self,
+        model: nn.Layer | StaticModel,
+        scales: str | int = AUTO,
+        detail: bool = False,
+        flip: bool | None = None,
+    ):
         if scales != AUTO and not (isinstance(scales, int) and scales > 0):
             raise InputError(f"scales: expected {AUTO} or a whole number above 0, got {scales!r}")
         self.model, self.scales, self.detail = model, scales, detail
+        self.flip = self._has_prior and scales != 1 if flip is None else flip
         if isinstance(model, nn.Layer):
             model.eval()
 
@@ -60,6 +69,7 @@ class Inpainter:
         precision: str = "fp32",
         scales: str | int = AUTO,
         detail: bool = False,
+        flip: bool | None = None,
     ) -> "Inpainter":
         """From a weights directory or file (see ``inpainting.checkpoint``), or from a directory that export.py wrote.
 
@@ -68,13 +78,13 @@ class Inpainter:
         """
         directory = weights_directory(path, exported=True)
         if is_exported(directory):
-            return cls(StaticModel(directory, precision=precision), scales, detail)
+            return cls(StaticModel(directory, precision=precision), scales, detail, flip)
         if precision != "fp32":
             raise InputError(
                 f"--precision {precision}: expected an exported model, got the weights {path}; "
                 f"python export.py --weights {path} --output DIR, then --weights DIR"
             )
-        return cls(load_weights(directory), scales, detail)
+        return cls(load_weights(directory), scales, detail, flip)
 
     def __call__(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         filled = self._filled(picture, hole)
@@ -82,21 +92,23 @@ class Inpainter:
 
     def _filled(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         if self.scales == 1:
-            return np.where(hole.astype(bool)[..., None], self.raw(picture, hole), picture)
+            return np.where(hole.astype(bool)[..., None], self._output(picture, hole, self.flip), picture)
         _check(picture, hole)
         scales = None if self.scales == AUTO else int(self.scales)
         with telling_of_memory(*_in_words(picture)):
-            return fill_by_scales(self._network(), picture, hole.astype(bool), scales)
+            return fill_by_scales(self._network(self.flip), picture, hole.astype(bool), scales)
 
     def raw(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         """The network's own output over the whole picture in a single pass, clipped and rounded: uint8 [H, W, 3]."""
+        return self._output(picture, hole, flip=False)
+
+    def _output(self, picture: np.ndarray, hole: np.ndarray, flip: bool) -> np.ndarray:
         image, mask = _arrays(picture, hole)
         self._refuse_beyond_memory(picture)
         with telling_of_memory(*_in_words(picture)):
-            if not self._has_prior:
-                return to_uint8(run(self.model, image, mask)[0])
-            # Mirrored picture where the size does not fit: of a border of hole it has seen none in training.
-            output = self._network().run(image[0].transpose(1, 2, 0), mask[0, 0], None)
+            # Over a prior sizes that do not fit are mirrored further: no training has seen a border of hole.
+            multiple = self._multiple if self._has_prior else 1
+            output = self._network(flip, multiple).run(image[0].transpose(1, 2, 0), mask[0, 0], None)
             return to_uint8(output.transpose(2, 0, 1))
 
     def views(self, picture: np.ndarray, hole: np.ndarray) -> dict[str, np.ndarray]:
@@ -153,16 +165,26 @@ class Inpainter:
         """Whether there is an attention to look at."""
         return isinstance(self.model, DeepFillV1)
 
-    def _network(self) -> Network:
-        """The model as filling by scales asks for it."""
-        multiple = 2 ** getattr(self.model, "model_options", {}).get("depth", 3)  # of deepfill_v1 eight
+    @property
+    def _multiple(self) -> int:
+        """Of which the network halves sides without a rest; of deepfill_v1 eight."""
+        return 2 ** getattr(self.model, "model_options", {}).get("depth", 3)
+
+    def _network(self, flip: bool, multiple: int | None = None) -> Network:
+        """The model as filling by scales asks for it, its inputs' sides brought to multiples."""
+        multiple = multiple or self._multiple
 
         def paint(image, mask, guide):
             h, w = mask.shape
             image, mask, guide = (_mirrored(a, multiple) for a in (image, mask.astype(np.float32), guide))
             return self._paint(image, mask, guide)[:h, :w]
 
-        return Network(paint, self._has_prior, lambda mask: reached(self._mask_network, mask))
+        def paint_twice(*arrays):
+            straight = paint(*arrays)
+            flipped = paint(*(None if a is None else a[:, ::-1] for a in arrays))
+            return (straight + flipped[:, ::-1]) / 2
+
+        return Network(paint_twice if flip else paint, self._has_prior, lambda mask: reached(self._mask_network, mask))
 
 
 def attention_picture(picture: np.ndarray, hole: np.ndarray, offsets: np.ndarray) -> np.ndarray:

@@ -121,6 +121,8 @@ def _check(options: argparse.Namespace) -> None:
         )
     if options.detail == "on" and (options.method or options.protocol == "raw"):
         raise InputError("--detail on: expected a network's fill, got --method or --protocol raw; leave one out")
+    if options.flip == "on" and (options.method or options.protocol == "raw"):
+        raise InputError("--flip on: expected a network's fill, got --method or --protocol raw; leave one out")
     if options.method and options.scales != "auto":
         raise InputError(
             f"--scales {options.scales}: expected a network, got --method {options.method}; leave one of them out"

@@ -58,6 +58,43 @@ def test_a_network_sees_mirrored_picture_where_its_size_does_not_fit(prior, scal
     np.testing.assert_array_equal(seen[0].numpy()[0, 0], expected)
 
 
+def painting_prior_network():
+    """A small network on a prior whose last layer is not at zero any more."""
+    paddle.seed(0)
+    model = build_model("pconv_unet", base_channels=4, depth=2, prior="smooth")
+    last = model.decoder[-1].conv.weight
+    last.set_value(paddle.randn(last.shape) * 0.1)
+    return model
+
+
+def test_what_is_painted_in_both_directions_knows_neither_left_nor_right():
+    inpainter = Inpainter(painting_prior_network(), scales=1, flip=True)
+    picture, hole = picture_and_hole()
+    result = inpainter(picture, hole)
+    np.testing.assert_array_equal(inpainter(picture[:, ::-1], hole[:, ::-1]), result[:, ::-1])
+    assert not np.array_equal(result, Inpainter(inpainter.model, scales=1)(picture, hole))
+    np.testing.assert_array_equal(inpainter.raw(picture, hole), Inpainter(inpainter.model, 1).raw(picture, hole))
+
+
+@pytest.mark.parametrize(
+    ("prior", "scales", "flip", "expected"),
+    [
+        ("smooth", "auto", None, True),
+        ("smooth", "auto", False, False),
+        ("smooth", 1, None, False),
+        ("none", "auto", None, False),
+        ("none", "auto", True, True),
+    ],
+)
+def test_a_network_on_a_prior_paints_in_both_directions(prior, scales, flip, expected, monkeypatch):
+    model = build_model("pconv_unet", base_channels=4, depth=2, prior=prior)
+    passes, forward = [], model.paint
+    monkeypatch.setattr(model, "paint", lambda *planes: (passes.append(1), forward(*planes))[1])
+    inpainter = Inpainter(model, scales, flip=flip)
+    inpainter(*picture_and_hole())
+    assert inpainter.flip == expected and len(passes) % 2 == (0 if expected else 1)
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -88,11 +125,8 @@ def test_scales_are_auto_or_a_number(scales, small_weights):
 
 
 def test_a_network_with_a_prior_paints_on_surfaces_made_the_fast_way():
-    paddle.seed(0)
-    model = build_model("pconv_unet", base_channels=4, depth=2, prior="smooth")
-    last = model.decoder[-1].conv.weight
-    last.set_value(paddle.randn(last.shape) * 0.1)
-    network = Inpainter(model)._network()
+    model = painting_prior_network()
+    network = Inpainter(model)._network(flip=False)
     picture, hole = picture_and_hole()
     mask = (~hole).astype("float32")
     image = (picture / 255).astype("float32") * mask[..., None]
