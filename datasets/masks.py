@@ -135,7 +135,9 @@ def _check_hole_colour(hole: str) -> None:
 
 def refuse_colour(rgb: np.ndarray, path: str | os.PathLike) -> None:
     """Refuse uint8 [H, W, 3] with colours in more than 5 % of it; black and white with a JPEG's noise is none."""
-    share = np.mean(np.ptp(rgb, axis=2) > MAX_CHANNEL_SPREAD)
+    red, green, blue = np.moveaxis(rgb, 2, 0)  # one after another: ptp over the last axis takes twenty times as long
+    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
+    share = np.mean(spread > MAX_CHANNEL_SPREAD)
     if share > MAX_GREY_SHARE:
         raise InputError(
             f"expected a black-and-white mask, got colour in {share:.0%} of the pixels of {path}: "

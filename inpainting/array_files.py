@@ -5,6 +5,7 @@ Nothing in any of them is run, and none takes more memory than it has bytes: wha
 lengths, types) is checked against what is there before anything is made of it.
 """
 
+import errno
 import os
 import re
 import zipfile
@@ -65,9 +66,9 @@ def read_state(path: str | os.PathLike) -> dict:
             raise InputError(
                 f"{path}: not loaded, since {error}; expected arrays only: use weights from a source you trust"
             ) from None
-        except OSError:
-            raise
         except Exception as error:  # a damaged file can raise anything
+            if isinstance(error, OSError) and error.errno not in (None, errno.EINVAL):  # a seek to where no file is
+                raise
             raise InputError(
                 f"{path}: expected a whole weights file, got a truncated or damaged one ({type(error).__name__}); "
                 "copy it again"

@@ -34,6 +34,8 @@ BOUNDS = {
     "count": Bound(1, 10_000_000, "a folder holds no more files in good order"),
     "pairs": Bound(1, 1_000_000, "no evaluation of the papers has more than a few ten thousand"),
     "limit": Bound(1, 1_000_000_000, "no evaluation has so many pairs"),
+    "first": Bound(0, 1_000_000_000, "nobody has tried so many files"),
+    "minutes": Bound(0.001, 100_000, "it is more than two months"),
     "seed": Bound(0, 2**32 - 1, "random numbers of 64 bits are drawn from seed and iteration together"),
     # network
     "base_channels": _CHANNELS,

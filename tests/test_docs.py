@@ -12,6 +12,7 @@ import pytest
 
 import options
 from tools import benchmark, convert_weights, generate_masks
+from tools.fuzz import __main__ as fuzz
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), ROOT / "weights/README.md")]
@@ -25,6 +26,7 @@ PARSERS = {
     ("eval.py",): options.parse_evaluate,
     ("-m", "tools.generate_masks"): generate_masks.build_parser().parse_args,
     ("-m", "tools.convert_weights"): convert_weights.build_parser().parse_args,
+    ("-m", "tools.fuzz"): fuzz.build_parser().parse_args,
     ("-m", "tools.benchmark"): benchmark.build_parser().parse_args,
 }
 

@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from datasets.mask_generator import generate_box, generate_mask
 from datasets.masks import BUCKETS, border_kind, bucket_name, bucket_of, hole_ratio
@@ -16,6 +18,14 @@ def test_bucket_and_border_are_met_for_every_seed(bucket, border, height, width)
         assert mask.shape == (height, width) and mask.dtype == np.float32 and set(np.unique(mask)) == {0, 1}
         assert bucket_of(hole_ratio(mask)) == bucket_name(bucket)
         assert border_kind(mask) == ("B" if border else "N")
+
+
+@given(st.integers(16, 300), st.integers(16, 300), st.sampled_from(BUCKETS), st.booleans(), st.integers(0, 2**32 - 1))
+@settings(max_examples=40)
+def test_bucket_and_border_are_met_at_any_size(height, width, bucket, border, seed):
+    mask = generate_mask(np.random.default_rng(seed), height, width, bucket, border)
+    assert mask.shape == (height, width) and set(np.unique(mask)) == {0, 1}
+    assert bucket_of(hole_ratio(mask)) == bucket_name(bucket) and border_kind(mask) == ("B" if border else "N")
 
 
 def test_a_bucket_of_one_pixel_count_is_met():

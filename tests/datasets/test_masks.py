@@ -2,6 +2,8 @@
 
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from datasets.images import sample_photo, write_picture
 from datasets.masks import (
@@ -64,6 +66,28 @@ def test_write_and_read_agree_in_both_polarities(tmp_path, mask, hole, suffix):
     assert read.dtype == np.float32 and np.array_equal(read, mask)
     other = "black" if hole == "white" else "white"
     assert np.array_equal(read_mask(tmp_path / f"a{suffix}", other), 1 - mask)
+
+
+@given(
+    st.integers(1, 40), st.integers(1, 40), st.floats(0, 1), st.integers(0, 999), st.sampled_from(["white", "black"])
+)
+@settings(max_examples=40)
+def test_any_mask_comes_back_as_it_was_and_resized_as_its_own_pixels(
+    tmp_path_factory, height, width, share, seed, hole
+):
+    rng = np.random.default_rng(seed)
+    mask = (rng.random([height, width]) < share).astype(np.float32)
+    path = tmp_path_factory.mktemp("masks") / "a.png"
+    write_mask(path, mask, hole)
+    read = read_mask(path, hole)
+    assert read.dtype == np.float32 and np.array_equal(read, mask)
+    sides = [int(side) for side in rng.integers(1, 50, 2)]
+    resized = resize_mask(mask, *sides)
+    assert list(resized.shape) == sides and resized.dtype == np.float32
+    assert set(np.unique(resized)) <= set(np.unique(mask))
+    assert np.array_equal(resize_mask(1 - mask, *sides), 1 - resized)
+    assert hole_ratio(mask) == pytest.approx(1 - mask.mean(), abs=1e-6)
+    assert border_kind(mask) == border_kind(np.flip(mask)) == border_kind(mask.T)
 
 
 def test_white_starts_at_60_percent(tmp_path):

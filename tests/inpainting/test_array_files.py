@@ -16,6 +16,7 @@ from numpy.lib import format as npy
 from errors import InputError
 from inpainting import array_files
 from inpainting.array_files import read_arrays, read_state, write_arrays
+from tests.inpainting.torch_by_hand import torch_zip
 
 ROOT = Path(__file__).resolve().parents[2]
 SUFFIXES = (".pdparams", ".safetensors", ".npz")
@@ -224,3 +225,15 @@ def test_a_full_disk_leaves_no_safetensors_behind(tmp_path, monkeypatch):
 def test_the_types_of_safetensors_are_those_of_the_other_formats():
     assert {"BOOL", "U8", "I64", "F16", "F32", "F64"} <= array_files._SAFETENSORS_TYPES
     assert len(array_files._SAFETENSORS_TYPES) == len(array_files.NUMBERS)
+
+
+@pytest.mark.parametrize("name", ["a.npz", "a.pth"])
+def test_an_archive_whose_parts_lie_before_its_beginning_is_damaged(tmp_path, name):
+    """The system refuses to go there, as it would refuse for a disk's sake, but it is the file that is wrong."""
+    content = bytearray(write(tmp_path / "a.npz").read_bytes())
+    if name == "a.pth":
+        content = bytearray(torch_zip(pickle.dumps({"a": 1}, 2), {}))
+    at = len(content) - 6  # of the end record: where the directory begins
+    content[at : at + 4] = (int.from_bytes(content[at : at + 4], "little") + 1000).to_bytes(4, "little")
+    (tmp_path / name).write_bytes(content)
+    refused(tmp_path / name, "truncated or damaged")

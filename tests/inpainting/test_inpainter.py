@@ -1,8 +1,12 @@
 """Filling one picture: any size, known pixels untouched."""
 
+from pathlib import Path
+
 import numpy as np
 import paddle
 import pytest
+from hypothesis import HealthCheck, given, settings
+from hypothesis import strategies as st
 
 from errors import InputError
 from inpainting import Inpainter
@@ -27,6 +31,43 @@ def test_known_pixels_come_back_bit_for_bit(name, size):
     assert result.shape == picture.shape and result.dtype == np.uint8
     np.testing.assert_array_equal(result[~hole], picture[~hole])
     assert not np.array_equal(result[hole], picture[hole])
+
+
+SHIPPED = Path(__file__).resolve().parents[2] / "weights"
+
+
+@pytest.fixture(scope="module")
+def shipped():
+    """The networks that come with the project, by scales and detail."""
+    found = {
+        (name, scales, detail): Inpainter.from_checkpoint(SHIPPED / name, scales=scales, detail=detail)
+        for name, scales, detail in [("general", "auto", True), ("general", 1, False), ("demo", "auto", False)]
+        if (SHIPPED / name / "meta.json").is_file()
+    }
+    return found or pytest.skip("no weights are shipped")
+
+
+@given(
+    st.integers(1, 90),
+    st.integers(1, 90),
+    st.integers(0, 999),
+    st.integers(0, 2),
+    st.sampled_from([0, 0.02, 0.5, 0.97]),
+)
+@settings(max_examples=16, suppress_health_check=[HealthCheck.function_scoped_fixture])
+def test_shipped_networks_fill_any_hole_of_a_bright_picture_brightly(shipped, height, width, seed, which, share):
+    """Known pixels are equal, nothing is NaN (which no uint8 can be: NumPy would say so), nothing stays black."""
+    rng = np.random.default_rng(seed)
+    picture = rng.integers(160, 200, [height, width, 3], dtype=np.uint8)
+    hole = rng.random([height, width]) < share
+    top, left = rng.integers(0, height), rng.integers(0, width)
+    hole[top : top + height // 2 + 1, left : left + width // 2 + 1] = True
+    hole[rng.integers(0, height), rng.integers(0, width)] = False
+    with np.errstate(invalid="raise"):
+        result = list(shipped.values())[which % len(shipped)](picture, hole)
+    assert result.shape == picture.shape and result.dtype == np.uint8
+    np.testing.assert_array_equal(result[~hole], picture[~hole])
+    assert not hole.any() or result[hole].min() > 60
 
 
 def test_what_stands_in_the_hole_does_not_matter():

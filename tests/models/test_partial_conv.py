@@ -6,6 +6,8 @@ import numpy as np
 import paddle
 import paddle.nn.functional as F
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from models import PartialConv2D, PartialUpConv2D
 from models.deepfill import UpConv
@@ -83,6 +85,41 @@ def test_forward_agrees_with_a_naive_loop(geometry, mask_channels):
     np.testing.assert_array_equal(new_mask.numpy(), expected_mask)
     np.testing.assert_allclose(out.numpy(), expected, atol=1e-5 * max(1, np.abs(expected).max()))
     assert expected_mask.mean() > 0
+
+
+@st.composite
+def layers_and_inputs(draw):
+    """Any layer, any size that gives it one window or more, and a mask from all hole to all valid."""
+    sides = st.tuples(st.integers(1, 5), st.integers(1, 5))
+    kernel, stride, padding, dilation = (
+        draw(st.tuples(*[st.integers(*bounds)] * 2)) for bounds in ((1, 4), (1, 3), (0, 3), (1, 3))
+    )
+    least = [max(1, d * (k - 1) + 1 - 2 * p) for k, p, d in zip(kernel, padding, dilation, strict=True)]
+    size = [low + more for low, more in zip(least, draw(sides), strict=True)]
+    groups = draw(st.integers(1, 3))
+    channels = [groups * draw(st.integers(1, 2)) for _ in range(2)]
+    paddle.seed(draw(st.integers(0, 999)))
+    layer = PartialConv2D(*channels, kernel, stride, padding, dilation, groups=groups)
+    set_random_bias(layer)
+    rng, batch = np.random.default_rng(draw(st.integers(0, 999))), draw(st.integers(1, 2))
+    mask_shape = [batch, draw(st.sampled_from([1, channels[0]])), *size]
+    mask = (rng.random(mask_shape) < draw(st.sampled_from([0, 0.02, 0.3, 0.9, 1]))).astype("float32")
+    x = rng.standard_normal([batch, channels[0], *size]).astype("float32")
+    return layer, x, mask, (groups, kernel, stride, padding, dilation)
+
+
+@given(layers_and_inputs())
+@settings(max_examples=50)
+def test_any_layer_agrees_with_a_naive_loop_and_sees_no_hole(case):
+    layer, x, mask, how = case
+    out, new_mask = layer(paddle.to_tensor(x), paddle.to_tensor(mask))
+    expected, expected_mask = naive_grouped(x, mask, layer.weight.numpy(), layer.bias.numpy(), *how)
+    assert set(np.unique(new_mask.numpy())) <= {0, 1}
+    np.testing.assert_array_equal(np.broadcast_to(new_mask.numpy(), expected_mask.shape), expected_mask)
+    np.testing.assert_allclose(out.numpy(), expected, atol=1e-5 * max(1, np.abs(expected).max()))
+    np.testing.assert_array_equal(out.numpy() * (1 - expected_mask), 0)
+    elsewhere = np.where(mask > 0, x, 1e6).astype("float32")
+    np.testing.assert_array_equal(layer(paddle.to_tensor(elsewhere), paddle.to_tensor(mask))[0].numpy(), out.numpy())
 
 
 @pytest.mark.parametrize("mask_channels", [1, 4])

@@ -1,0 +1,1 @@
+"""Readers given files that were changed at random: ``python -m tools.fuzz``."""
