@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+import yaml
 
 import options
 from tools import benchmark, convert_weights, generate_masks
@@ -17,7 +18,11 @@ from tools.fuzz import __main__ as fuzz
 ROOT = Path(__file__).resolve().parent.parent
 READMES = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), ROOT / "weights/README.md")]
 NOTEBOOK = "notebooks/aistudio.ipynb"
-PAGES = ("training", "deepfill", "web", "evaluation", "ports")  # of docs/, that show commands
+PAGES = ("training", "deepfill", "web", "evaluation", "ports", "faq", "gallery")  # of docs/, that show commands
+DOCUMENTS = [
+    path.relative_to(ROOT).as_posix()
+    for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "weights/README.md")
+]
 PARSERS = {
     ("train.py",): options.parse_train,
     ("test.py",): options.fill_parser().parse_args,
@@ -57,7 +62,7 @@ def command_lines(name):
 COMMANDS = sorted(
     {
         (name, line)
-        for name in (*READMES, NOTEBOOK, *(f"docs/{page}.md" for page in PAGES))
+        for name in (*READMES, NOTEBOOK, "CONTRIBUTING.md", *(f"docs/{page}.md" for page in PAGES))
         for line in command_lines(name)
     }
 )
@@ -69,8 +74,8 @@ def test_commands_shown_are_understood(name, line, monkeypatch):
     program, *arguments = shlex.split(line)
     for file in re.findall(r"(?:requirements|configs/)[\w-]*\.\w+", line):
         assert (ROOT / file).is_file()
-    if program != "python" or arguments == ["-m", "pytest"]:
-        assert program in ("python", "pip", "visualdl", "awk", "curl"), (
+    if program != "python" or arguments[:2] in (["-m", "pytest"], ["-m", "pip"]):
+        assert program in ("python", "pip", "visualdl", "awk", "curl", "ruff", ".ci/run"), (
             f"{name} shows a command of another kind: {line}"
         )
         return
@@ -91,9 +96,50 @@ def test_scripts_and_links_exist(name):
     named = re.findall(r"python3? ([\w/]+\.py)", text)
     named += [f"tools/{tool}.py" for tool in re.findall(r"python3? -m tools\.([a-z_]+)", text)]
     missing = [file for file in named if not (ROOT / file).is_file()]
-    links = re.findall(r"\]\((?!https?:)([^)#]+)", text)
-    missing += [link for link in links if not ((ROOT / name).parent / link).exists()]
     assert not missing
+
+
+def headings(path):
+    """The names by which a document's headings can be linked to."""
+    text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
+    titles = re.findall(r"^#+ (.*)$", text, flags=re.MULTILINE)
+    return {re.sub(r"[^\w\- ]", "", title.lower()).replace(" ", "-") for title in titles}
+
+
+@pytest.mark.parametrize("name", DOCUMENTS)
+def test_links_lead_somewhere(name):
+    """To a file or folder that is there, and to a heading that it has."""
+    wrong = []
+    for link, heading in re.findall(r"\]\((?!https?:)([^)#\s]*)#?([^)\s]*)\)", read(name)):
+        target = (ROOT / name).parent / link if link else ROOT / name
+        if not target.exists() or (heading and heading not in headings(target)):
+            wrong.append(f"{link}#{heading}")
+    assert not wrong
+
+
+def test_the_gallery_shows_each_of_its_pictures_and_is_small():
+    pictures = set((ROOT / "docs/images/gallery").glob("*"))
+    assert {
+        ROOT / "docs" / link for link in re.findall(r"\]\((images/gallery/[^)]+)\)", read("docs/gallery.md"))
+    } == pictures
+    assert sum(picture.stat().st_size for picture in pictures) < 1_500_000
+
+
+def test_the_workflow_runs_the_whole_check_and_a_report_asks_for_the_machine():
+    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
+    assert [step for step in workflow["jobs"]["check"]["steps"] if step.get("run") == ".ci/run"]
+    assert "python -m tools.doctor" in (ROOT / ".github/ISSUE_TEMPLATE/bug.md").read_text()
+
+
+def test_the_citation_names_project_and_paper():
+    citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
+    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
+    assert citation["version"] == project_version() and citation["license"] == "Apache-2.0"
+    assert [paper["url"][-10:] for paper in citation["references"]] == ["1804.07723", "1801.07892"]
+
+
+def project_version():
+    return re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), flags=re.MULTILINE)[1]
 
 
 def test_both_readmes_show_the_same_commands():
