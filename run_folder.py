@@ -23,11 +23,11 @@ except ImportError:  # not POSIX
     fcntl = None
 
 OPTIONS, LOG, METRICS, LOCK = "config.yaml", "train.log", "metrics.csv", ".train.lock"
-CHECKPOINTS, SAMPLES = "checkpoints", "samples"
+CHECKPOINTS, SAMPLES, GRAPH = "checkpoints", "samples", "vdlgraph.log"
 
 _WRITING = r"\..+\.pconv_tmp(\..*)?"  # see files.temporary_beside
 _HIDDEN = re.compile(rf"\.train\.lock|{_WRITING}")
-_FILES = re.compile(r"config\.yaml|train\.log|metrics(_damaged)?\.csv|vdlrecords\.[0-9]+\.log")
+_FILES = re.compile(r"config\.yaml|train\.log|metrics(_damaged)?\.csv|vdlrecords\.[0-9]+\.log|vdlgraph\.log")
 _FOLDERS = {
     CHECKPOINTS: re.compile(rf"iter_[0-9]+|latest|best|{_WRITING}"),
     SAMPLES: re.compile(rf"iter_[0-9]+\.png|{_WRITING}"),

@@ -18,7 +18,7 @@ import yaml
 from engine.console import steady_console
 from errors import InputError, naming, run_cleanly
 from files import atomic_path
-from options import check_folder, is_adversarial, parse_train, setup_device
+from options import check_folder, hyper_parameters, is_adversarial, parse_train, setup_device
 from run_folder import CHECKPOINTS, OPTIONS, RunFolder
 
 
@@ -114,7 +114,7 @@ def build_trainer(options: argparse.Namespace, dataset, validation):
     }
     settings = Settings(**{f.name: values[f.name] for f in fields(Settings)})
     task = (adversarial_task if adversarial else reconstruction_task)(options, settings)
-    return Trainer(task, dataset, validation, settings, Path(options.log_dir))
+    return Trainer(task, dataset, validation, settings, Path(options.log_dir), hyper_parameters(options))
 
 
 def reconstruction_task(options: argparse.Namespace, settings):
@@ -245,7 +245,7 @@ def run(trainer) -> None:
         sys.exit(128 + stopped.signum)
     if distributed.is_first():
         done = "done" if left > 0 else f"nothing was left to do of {trainer.last_iteration} iterations (--max_iters)"
-        print(f"{done}: {trainer.log_dir}; see it with: visualdl --logdir {trainer.log_dir} --language en")
+        print(f"{done}: {trainer.log_dir}; see it with: visualdl --logdir {trainer.log_dir}")
 
 
 def _check(options: argparse.Namespace) -> None:

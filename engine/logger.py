@@ -1,4 +1,4 @@
-"""What a run leaves behind: train.log, metrics.csv, VisualDL records, sample grids, and the progress bar meanwhile."""
+"""What a run leaves behind: train.log, metrics.csv, what VisualDL shows, sample grids; the progress bar meanwhile."""
 
 import contextlib
 import csv
@@ -10,11 +10,12 @@ from collections.abc import Iterator, Sequence
 from pathlib import Path
 
 import numpy as np
+from paddle import nn
 from tqdm import tqdm
-from visualdl import LogWriter
 
 from datasets.images import write_picture
 from datasets.masks import BUCKET_NAMES
+from engine.board import Board
 from engine.validation import overall
 from errors import InputError
 from files import atomic_path, read_table, refuse_folder_or_pipe
@@ -61,10 +62,18 @@ class RunLogger:
         log.setLevel(logging.INFO)
         self.csv_path = self.directory / METRICS
         _keep_rows(self.csv_path, self.columns, start_iter)
-        # VisualDL shows one record file of a folder: a resumed run must go on in that of the run before.
-        records = sorted(self.directory.glob("vdlrecords.*.log"))
-        self.visualdl = LogWriter(logdir=str(self.directory), file_name=records[-1].name if records else "")
+        self.board = Board(self.directory, start_iter)
         self.bar = tqdm(total=last_iter, initial=start_iter, unit="it", desc="train", dynamic_ncols=True)
+
+    def begin(self, model: nn.Layer, size: int, options: dict[str, str | int | float]) -> None:
+        """What VisualDL shows of the run's set-up; the network is left in evaluation mode.
+
+        Args:
+            size: side of the training pictures.
+            options: the run's, by which it may be held against others.
+        """
+        self.board.hyper_parameters(options)
+        self.board.graph(model, size)
 
     def training(self, row: dict, weighted: dict[str, float], epochs: float) -> None:
         """One line of train.log, one row of metrics.csv, the curves.
@@ -81,14 +90,16 @@ class RunLogger:
             f"ips: {row['ips']:.2f} images/s, ETA {self._eta(it)}"
         )
         self._append(row)
-        self._scalars("loss_raw", {name: row[name] for name in weighted}, it)
-        self._scalars("critics", {name: row[name] for name in self.terms if name in row and name not in weighted}, it)
-        self._scalars("loss_weighted", {**weighted, "total": row["loss"]}, it)
-        self._scalars("train", {"lr": row["lr"], "ips": row["ips"], "epoch": epochs}, it)
+        self.board.scalars("loss_raw", {name: row[name] for name in weighted}, it)
+        self.board.scalars(
+            "critics", {name: row[name] for name in self.terms if name in row and name not in weighted}, it
+        )
+        self.board.scalars("loss_weighted", {**weighted, "total": row["loss"]}, it)
+        self.board.scalars("train", {"lr": row["lr"], "ips": row["ips"], "epoch": epochs}, it)
 
     def mask_coverage(self, shares: list[float], iteration: int) -> None:
         """The valid share of the mask after each encoder stage."""
-        self._scalars("mask_coverage", {f"encoder_{i}": share for i, share in enumerate(shares)}, iteration)
+        self.board.scalars("mask_coverage", {f"encoder_{i}": share for i, share in enumerate(shares)}, iteration)
 
     def validation(self, iteration: int, rows: list[dict]) -> None:
         """Means over all pairs and per bucket; ``rows`` as ``metrics.buckets.bucket_rows`` gives them."""
@@ -98,7 +109,7 @@ class RunLogger:
             values = {row["bucket"]: row[measure] for row in by_bucket}
             columns |= {f"val_{measure}": means[measure]}
             columns |= {f"val_{measure}_{bucket}": value for bucket, value in values.items()}
-            self._scalars(f"val_{measure}", values | {"all": means[measure]}, iteration)
+            self.board.scalars(f"val_{measure}", values | {"all": means[measure]}, iteration)
         self._append(columns)
         psnr = ", ".join(f"{row['bucket']}: {_two_digits(row['psnr'])}" for row in by_bucket)
         log.info(
@@ -110,17 +121,16 @@ class RunLogger:
         """Fixed samples by hole area, uint8 [S, k·S, 3] each: samples/iter_N.png, and pictures in VisualDL."""
         write_picture(self.directory / SAMPLES / f"iter_{iteration}.png", np.concatenate(list(rows.values())))
         for name, row in rows.items():
-            self.visualdl.add_image(f"samples/{name}", np.array(row), step=iteration)
+            self.board.picture(f"samples/{name}", row, iteration)
+
+    def weights(self, iteration: int, model: nn.Layer) -> None:
+        """Histograms of the network's filters."""
+        self.board.weights(model, iteration)
 
     def close(self) -> None:
         log.removeHandler(self._handler)
-        with contextlib.closing(self._handler), contextlib.closing(self.visualdl):
+        with contextlib.closing(self._handler), contextlib.closing(self.board):
             self.bar.close()
-
-    def _scalars(self, group: str, values: dict[str, float | None], iteration: int) -> None:
-        for name, value in values.items():
-            if value is not None:
-                self.visualdl.add_scalar(tag=f"{group}/{name}", value=value, step=iteration)
 
     def _append(self, row: dict) -> None:
         fresh = not self.csv_path.exists()

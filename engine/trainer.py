@@ -45,6 +45,7 @@ class Trainer:
     Args:
         dataset: positions to (gt, mask); see ``datasets.inpainting``.
         log_dir: logs/<name>.
+        options: what VisualDL sets the run beside others by; the settings when not given.
     """
 
     def __init__(
@@ -54,9 +55,11 @@ class Trainer:
         validation: ValidationSet,
         settings: Settings,
         log_dir: Path,
+        options: dict[str, str | int | float] | None = None,
     ):
         self.task, self.dataset, self.validation = task, dataset, validation
         self.settings, self.log_dir = settings, Path(log_dir)
+        self.options = asdict(settings) if options is None else options
         self.checkpoints = CheckpointFolder(self.log_dir / CHECKPOINTS, settings.keep)
         self.ema = WeightAverage(task.model, settings.ema_decay) if settings.ema_decay else None
         self.iteration = 0  # done
@@ -106,6 +109,8 @@ class Trainer:
         first = distributed.is_first()
         logger = RunLogger(self.log_dir, self.last_iteration, self.task.terms, self.iteration) if first else None
         try:
+            if logger:
+                logger.begin(self.task.model, self.dataset.image_size, self.options)
             with _StopRequest() as stop, contextlib.closing(self.batches()) as stream:
                 self._loop(stream, logger, stop)
             self._save()
@@ -196,6 +201,7 @@ class Trainer:
             if logger:
                 logger.validation(self.iteration, rows)
                 logger.samples(self.iteration, self.validation.samples(inpainter))
+                logger.weights(self.iteration, self.task.model)
                 _warn(alarms.worse_than_mean_fill(self.iteration, psnr, self.validation.mean_fill_psnr))
         self.task.train()
         self._save_if_best(math.inf if psnr is None else psnr)

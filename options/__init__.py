@@ -20,7 +20,7 @@ from options.shared import (
     share_float,
     weight_float,
 )
-from options.train import MODEL_NAMES, PHASE_LR, is_adversarial, parse_train, train_parser
+from options.train import MODEL_NAMES, PHASE_LR, hyper_parameters, is_adversarial, parse_train, train_parser
 
 __all__ = [
     "DEFAULT_WEIGHTS",
@@ -38,6 +38,7 @@ __all__ = [
     "export_parser",
     "fill_parser",
     "flip_of",
+    "hyper_parameters",
     "is_adversarial",
     "parse_evaluate",
     "parse_train",

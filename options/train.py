@@ -340,6 +340,15 @@ def is_adversarial(model: str) -> bool:
     return model == "deepfill_v1"
 
 
+def hyper_parameters(options: argparse.Namespace) -> dict[str, str | int | float]:
+    """Those options of a run that bear on what it learns, where they are given; the network's and schedule's first."""
+    groups = {group.title: [action.dest for action in group._group_actions] for group in train_parser()._action_groups}
+    loss = OF_DEEPFILL if is_adversarial(options.model) else OF_UNETS
+    keys = [*groups["model"], *groups["schedule"], *groups[loss], *groups["data"], "seed"]
+    values = {key: getattr(options, key) for key in keys if key != "num_workers"}
+    return {key: value for key, value in values.items() if value is not None}
+
+
 # What train.py takes when it is given no preset: with the dataset, and without.
 _DEFAULT_PRESETS = {False: ("celeba.yaml", "samples.yaml"), True: ("deepfill_celeba.yaml", "deepfill_samples.yaml")}
 

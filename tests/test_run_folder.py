@@ -21,7 +21,8 @@ def folder(tmp_path):
     for name in ("checkpoints/iter_20", "checkpoints/.iter_40.7_0.pconv_tmp", "samples"):
         (tmp_path / "a" / name).mkdir(parents=True)
     (tmp_path / "a/checkpoints/latest").symlink_to("iter_20")
-    for name in ("train.log", "metrics.csv", "metrics_damaged.csv", "vdlrecords.1732216155.log", "samples/iter_20.png"):
+    files = ("train.log", "metrics.csv", "metrics_damaged.csv", "vdlrecords.1732216155.log", "vdlgraph.log")
+    for name in (*files, "samples/iter_20.png"):
         (tmp_path / "a" / name).write_text("")
     (tmp_path / "a/config.yaml").write_text(OPTIONS)
     (tmp_path / "a/.train.lock").write_text("process 7\n")

@@ -10,6 +10,7 @@ import signal
 import numpy as np
 import paddle
 import pytest
+from visualdl import LogReader
 
 import engine.trainer
 from datasets.inpainting import GeneratedMasks, InpaintingDataset, SamplePhotos, StreamBatchSampler
@@ -109,7 +110,11 @@ def test_a_resumed_log_drops_rows_behind_its_checkpoint(tmp_path):
     resumed.resume(tmp_path / "checkpoints" / "iter_2")
     resumed.run()
     assert [r["iter"] for r in rows_of(tmp_path)] == ["1", "2", "3", "4", "4"]
-    assert len(list(tmp_path.glob("vdlrecords.*"))) == 1  # VisualDL shows one file
+    [records] = tmp_path.glob("vdlrecords.*")  # VisualDL shows one file
+    reader = LogReader(file_path=str(records))
+    assert [point.id for point in reader.get_data("scalar", "loss_weighted/total")] == [1, 2, 3, 4]
+    assert [point.id for point in reader.get_data("histogram", "weights/encoder.0.conv.weight")] == [4]
+    assert (tmp_path / "vdlgraph.log").is_file()
 
 
 @pytest.mark.parametrize(

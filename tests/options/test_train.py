@@ -8,7 +8,7 @@ import pytest
 
 from errors import InputError
 from models import MODELS
-from options import MODEL_NAMES, parse_train
+from options import MODEL_NAMES, hyper_parameters, parse_train
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -38,6 +38,17 @@ def test_learning_rate_follows_the_phase(tmp_path):
     preset.write_text("image_root: pictures\n")
     rates = [parse_train(["--config", str(preset), "--phase", phase])[0].lr for phase in ("initial", "finetune")]
     assert rates == [2e-4, 5e-5]
+
+
+@pytest.mark.parametrize(
+    ("preset", "own", "others"),
+    [("samples", "style_weight", "critic_steps"), ("deepfill_samples", "critic_steps", "style_weight")],
+)
+def test_runs_are_compared_by_what_they_learn_from(preset, own, others):
+    values = hyper_parameters(parse_train(["--config", str(ROOT / f"configs/{preset}.yaml"), "--seed", "7"])[0])
+    assert {"model", "lr", "image_size", own} <= set(values) and values["seed"] == 7
+    assert not {others, "log_dir", "device", "threads", "num_workers", "config", "mask_root"} & set(values)
+    assert all(isinstance(value, (str, int, float)) for value in values.values())
 
 
 PAPER = {"valid_weight": 1, "hole_weight": 6, "perceptual_weight": 0.05, "style_weight": 120, "tv_weight": 0.1}

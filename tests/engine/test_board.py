@@ -1,0 +1,143 @@
+"""What VisualDL shows: a resumed run's records go on where its checkpoint is, and nothing of it ends a training."""
+
+import json
+import logging
+import os
+
+import numpy as np
+import paddle
+import pytest
+from visualdl import LogReader
+from visualdl.proto.record_pb2 import Record
+from visualdl.reader.record_reader import RecordReader
+
+from engine.board import BUCKETS, COMPARED_BY, MAX_VALUES, SHORTEST, Board, _blank
+from errors import InputError
+
+
+class Net(paddle.nn.Layer):
+    def __init__(self, side=3):
+        super().__init__()
+        self.conv = paddle.nn.Conv2D(3, 3, side)
+
+    def forward(self, image, mask):
+        return self.conv(image)
+
+
+class Refuses(Net):
+    def forward(self, image, mask):
+        self.conv(image)
+        raise ValueError("no\nway")
+
+
+def write_run(folder, first=1, last=6):
+    board = Board(folder, first - 1)
+    board.hyper_parameters({"lr": 0.1 * first, "model": "a", "seed": 2**32 - 1})
+    for iteration in range(first, last + 1):
+        board.scalars("loss", {"valid": iteration / 8, "hole": None}, iteration)
+    board.picture("samples/a", np.full([4, 6, 3], first, np.uint8), last)
+    board.close()
+    [path] = folder.glob("vdlrecords.*.log")
+    return path
+
+
+def read(path):
+    return LogReader(file_path=str(path))
+
+
+def curve(path):
+    return [(point.id, point.value) for point in read(path).get_data("scalar", "loss/valid")]
+
+
+def test_what_a_run_is_compared_by(tmp_path):
+    [record] = read(write_run(tmp_path)).get_data("hyper_parameters", "hparam")
+    values = {info.name: getattr(info, info.WhichOneof("type")) for info in record.hparam.hparamInfos}
+    assert values == {"lr": 0.1, "model": "a", "seed": 2**32 - 1}
+    assert [metric.name for metric in record.hparam.metricInfos] == COMPARED_BY
+
+
+def test_a_resumed_run_goes_on_in_its_curves(tmp_path):
+    path = write_run(tmp_path, 1, 6)
+    assert write_run(tmp_path, 4, 5) == path
+    assert curve(path) == [(i, i / 8) for i in range(1, 6)]  # 4 to 6 of the first run are gone
+    assert [picture.id for picture in read(path).get_data("image", "samples/a")] == [5]
+    [record] = read(path).get_data("hyper_parameters", "hparam")  # of several VisualDL would show the first
+    assert record.hparam.hparamInfos[0].float_value == pytest.approx(0.4)
+
+
+def test_a_server_at_work_reads_on_where_it_was(tmp_path):
+    path = write_run(tmp_path, 1, 6)
+    reader = RecordReader(str(path))  # keeps its place in the file, as the server's do
+    before = reader.get_remain()
+    write_run(tmp_path, 4, 5)
+    values = [Record.FromString(data).values[0] for data in reader.get_remain()]
+    assert len(before) == 9 and [v.id for v in values if v.tag == "loss/valid"] == [4, 5]
+
+
+def test_a_blank_record_is_as_long_as_what_it_stands_for():
+    for length in (*range(SHORTEST, 400), *range(16_380, 16_420), 70_000, *range(2_097_150, 2_097_180)):
+        data = _blank(length)
+        [value] = Record.FromString(data).values
+        assert (len(data), value.WhichOneof("one_value"), value.meta_data.display_name) == (length, "meta_data", "")
+
+
+@pytest.mark.parametrize(
+    "tail",
+    [
+        b"\x05",
+        b"\x04\0\0\0\0\0\0\0\x0a\x02\x08\x63",
+        b"\x09\0\0\0\0\0\0\0abc",
+        b"\xff" * 40,
+        b"\x03\0\0\0\0\0\0\0abc" * 9,
+    ],
+)
+def test_records_that_were_cut_short_are_left_out(tmp_path, caplog, tail):
+    path = write_run(tmp_path, 1, 3)
+    with open(path, "ab") as file:
+        file.write(tail)
+    with caplog.at_level(logging.WARNING, "paddle_pconv"):
+        write_run(tmp_path, 4, 5)
+    assert f"the last {len(tail)} bytes are no whole records" in caplog.text
+    assert curve(path) == [(i, i / 8) for i in range(1, 6)]
+
+
+def test_a_pipe_in_place_of_the_records_hangs_nothing(tmp_path):
+    os.mkfifo(tmp_path / "vdlrecords.1.log")
+    with pytest.raises(InputError, match="pipe"):
+        Board(tmp_path, 0)
+
+
+def test_a_network_that_cannot_be_followed_is_told_in_a_line(tmp_path, caplog):
+    board = Board(tmp_path, 0)
+    with caplog.at_level(logging.WARNING, "paddle_pconv"):
+        board.graph(Refuses(), 4)
+    assert not (tmp_path / "vdlgraph.log").exists()
+    [line] = caplog.messages
+    assert line == "VisualDL shows no graph of the network: ValueError: no way"
+    board.graph(Net(), 4)
+    assert json.loads((tmp_path / "vdlgraph.log").read_text())["nodes"]
+    board.close()
+
+
+@pytest.mark.parametrize(("damaged", "counted"), [(0, 81), (5, 76), (81, None)])
+def test_histograms_count_each_finite_weight(tmp_path, damaged, counted):
+    net, board = Net(), Board(tmp_path, 0)
+    weights = np.linspace(-1, 1, 81, dtype="float32")
+    weights[:damaged] = np.nan
+    net.conv.weight.set_value(weights.reshape([3, 3, 3, 3]))
+    board.weights(net, 7)
+    board.close()
+    [path] = tmp_path.glob("vdlrecords.*.log")
+    records = read(path).get_data("histogram", "weights/conv.weight")
+    assert len(records) == (counted is not None)
+    for record in records:
+        assert (record.id, sum(record.histogram.hist), len(record.histogram.hist)) == (7, counted, BUCKETS)
+
+
+def test_of_many_weights_some_are_counted(tmp_path):
+    net, board = Net(side=150), Board(tmp_path, 0)
+    board.weights(net, 1)
+    board.close()
+    [path] = tmp_path.glob("vdlrecords.*.log")
+    [record] = read(path).get_data("histogram", "weights/conv.weight")
+    assert MAX_VALUES / 2 < sum(record.histogram.hist) <= MAX_VALUES < net.conv.weight.size
