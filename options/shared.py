@@ -58,7 +58,7 @@ class Parser(argparse.ArgumentParser):
             self.error(f"no such option: {one_line(word, 80)}" + (f"; did you mean {close[0]}?" if close else ""))
         for action in self._actions:
             if problem := _unfit(action.dest, getattr(options, action.dest, None)):
-                self.error(f"argument {'/'.join(action.option_strings) or action.dest}: {problem}")
+                self.error(f"argument {'/'.join(action.option_strings) or action.metavar or action.dest}: {problem}")
         return options
 
     def parse_value(self, key: str, text: str, source: str) -> object:

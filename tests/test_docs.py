@@ -12,13 +12,13 @@ import pytest
 import yaml
 
 import options
-from tools import benchmark, convert_weights, generate_masks
+from tools import benchmark, check_masks, convert_weights, generate_masks, masks_from_video
 from tools.fuzz import __main__ as fuzz
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), ROOT / "weights/README.md")]
 NOTEBOOK = "notebooks/aistudio.ipynb"
-PAGES = ("training", "deepfill", "web", "evaluation", "ports", "faq", "gallery")  # of docs/, that show commands
+PAGES = ("training", "deepfill", "web", "evaluation", "masks", "ports", "faq", "gallery")  # of docs/, that show commands
 DOCUMENTS = [
     path.relative_to(ROOT).as_posix()
     for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "weights/README.md")
@@ -30,6 +30,8 @@ PARSERS = {
     ("app.py",): options.app_parser().parse_args,
     ("eval.py",): options.parse_evaluate,
     ("-m", "tools.generate_masks"): generate_masks.build_parser().parse_args,
+    ("-m", "tools.masks_from_video"): masks_from_video.build_parser().parse_args,
+    ("-m", "tools.check_masks"): check_masks.build_parser().parse_args,
     ("-m", "tools.convert_weights"): convert_weights.build_parser().parse_args,
     ("-m", "tools.fuzz"): fuzz.build_parser().parse_args,
     ("-m", "tools.benchmark"): benchmark.build_parser().parse_args,

@@ -3,6 +3,7 @@
 import csv
 import hashlib
 import json
+import math
 import os
 import signal
 import subprocess
@@ -10,8 +11,11 @@ import sys
 import time
 from pathlib import Path
 
+import cv2
 import numpy as np
 import pytest
+from PIL import Image
+from skimage.metrics import structural_similarity
 
 import eval as command
 from datasets.images import write_picture
@@ -75,6 +79,43 @@ def test_every_bucket_and_border_has_its_row(run, capsys):
     assert len({(row["bucket"], row["border"]) for row in report["rows"]}) == 18
     assert (report["protocol"]["method"], report["protocol"]["pairs"]) == ("telea", 12)
     assert "| (0.5, 0.6] | B | 1 |" in capsys.readouterr().out
+
+
+def plain_fill(method, picture, hole):
+    if method == "mean":
+        return np.where(hole[..., None], np.round(picture[~hole].mean(axis=0)), picture)
+    flag = {"telea": cv2.INPAINT_TELEA, "navier_stokes": cv2.INPAINT_NS}[method]
+    return cv2.inpaint(picture * np.uint8(~hole)[..., None], np.uint8(hole), 3, flag)
+
+
+def plain_figures(method, picture, hole):
+    """l1 %, PSNR, SSIM of a pair from OpenCV, NumPy and scikit-image alone."""
+    result = np.where(hole[..., None], plain_fill(method, picture, hole), picture).astype(np.uint8)
+    error = picture.astype(float) - result
+    settings = {"gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False, "data_range": 255}
+    ssim = structural_similarity(picture, result, channel_axis=2, **settings)
+    return 100 * np.abs(error).mean() / 255, 10 * math.log10(255**2 / (error**2).mean()), ssim
+
+
+@pytest.mark.parametrize("method", ["telea", "navier_stokes", "mean"])
+def test_every_printed_digit_is_that_of_a_plain_computation(run, data, method):
+    folder, figures = run("--method", method), {}
+    for row in samples_of(folder):
+        picture, mask = (np.array(Image.open(data / kind / row[kind[:-1]])) for kind in ("images", "masks"))
+        hole = mask > 127
+        plain = plain_figures(method, picture, hole)
+        assert [row[key] for key in ("l1_percent", "psnr", "ssim")] == [
+            f"{number:.{digits}f}" for number, digits in zip(plain, (4, 4, 5), strict=True)
+        ]
+        assert row["hole_ratio"] == f"{hole.sum() / hole.size:.6f}"
+        for border in ("all", row["border"]):
+            figures.setdefault((row["bucket"], border), []).append(plain)
+    rows = report_of(folder)["rows"]
+    assert len(rows) == len(figures) == 18
+    for row in rows:
+        means = np.mean(figures[row["bucket"], row["border"]], axis=0)
+        assert [row["l1_percent"], row["psnr"]] == [round(float(mean), 4) for mean in means[:2]]
+        assert row["ssim"] == round(float(means[2]), 5)
 
 
 def test_two_runs_write_the_same_bytes(run):

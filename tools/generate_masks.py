@@ -1,17 +1,24 @@
 """Write a folder of random masks: ``python -m tools.generate_masks --output data/masks --count 1000``."""
 
 import argparse
+import os
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from datasets.mask_generator import MIN_SIDE, generate_box, generate_mask
-from datasets.masks import BUCKET_NAMES, BUCKETS, write_mask
+from datasets.mask_survey import survey_of
+from datasets.masks import BUCKET_NAMES, BUCKETS, read_mask, write_mask
 from errors import InputError, run_cleanly
-from options import Parser, check_folder, count_int, positive_int
+from metrics.workers import in_order, worker_processes
+from options import Parser, count_int, positive_int
+from tools.mask_options import add_mask_options, check_places, show
 
 BORDERS = {"any": None, "N": False, "B": True}
+MASKS_WORTH_A_WORKER = 300  # a worker takes a second to start
+AHEAD = 16  # masks for each worker
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -23,68 +30,112 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add = parser.add_argument
     add("--output", required=True, metavar="DIR", help="folder to write, new or empty")
-    add("--count", required=True, metavar="N", type=positive_int, help="how many masks")
+    amount = parser.add_mutually_exclusive_group(required=True)
+    amount.add_argument("--count", metavar="N", type=positive_int, help="how many masks")
+    amount.add_argument(
+        "--per_bucket",
+        metavar="N",
+        type=positive_int,
+        help="N masks of each bucket off the border, then N at it, numbered in the order of the published set (which "
+        "has 1000); with --border or --no_border only these",
+    )
     add(
         "--shape",
         default="irregular",
         choices=("irregular", "box"),
         help="box: one rectangle of half the side or a little less, anywhere; --bucket and --border do not apply",
     )
-    add("--size", default=512, metavar="PX", type=positive_int, help="height and width of each mask")
     add(
         "--bucket",
         default="all",
         choices=("all", *BUCKET_NAMES),
         help="the hole's share of the picture; all takes the six in turn",
     )
-    add(
+    _add_border(parser.add_mutually_exclusive_group())
+    add("--statistics", action="store_true", help="read the masks again, and set them beside the published ones")
+    add("--num_workers", type=count_int, metavar="N", help="processes that draw; by cores when not given, 0: none")
+    add_mask_options(parser)
+    return parser
+
+
+def _add_border(group) -> None:
+    group.add_argument(
         "--border",
+        nargs="?",
+        const="B",
         default="any",
         choices=tuple(BORDERS),
-        help="N: every hole keeps 50/512 of the side away from the border; B: at least one hole comes closer; "
-        "any: a coin decides for each mask",
+        help="N: every hole keeps 50/512 of the side away from the border; B, or no word: at least one hole comes "
+        "closer; any: a coin decides for each mask, or with --per_bucket both",
     )
-    add(
-        "--hole",
-        default="white",
-        choices=("white", "black"),
-        help="colour of the hole in the files; give the same to test.py and eval.py",
-    )
-    add("--seed", default=0, metavar="N", type=count_int, help="of the random numbers")
-    return parser
+    group.add_argument("--no_border", dest="border", action="store_const", const="N", help="the same as --border N")
 
 
 def draw_numbered(index: int, options: argparse.Namespace) -> np.ndarray:
     """Mask number ``index`` of a set, the same for any count: float32 [size, size], 1 = valid."""
-    rng, size = np.random.default_rng([options.seed, index]), options.size
+    size = options.size
+    if options.per_bucket:
+        row, number = divmod(index, options.per_bucket)
+        bucket, border = _rows(options)[row]
+        rng = np.random.default_rng([options.seed, bucket, border, number])
+        return generate_mask(rng, size, size, BUCKETS[bucket], border)
+    rng = np.random.default_rng([options.seed, index])
     if options.shape == "box":
         return generate_box(rng, size, size)
-    number = index % len(BUCKETS) if options.bucket == "all" else BUCKET_NAMES.index(options.bucket)
+    bucket = index % len(BUCKETS) if options.bucket == "all" else BUCKET_NAMES.index(options.bucket)
     border = BORDERS[options.border]
     if border is None:
         border = bool(rng.random() < 0.5)
-    return generate_mask(rng, size, size, BUCKETS[number], border)
+    return generate_mask(rng, size, size, BUCKETS[bucket], border)
+
+
+def _rows(options: argparse.Namespace) -> list[tuple[int, bool]]:
+    """Bucket and border of every kind that --per_bucket draws, in the order of the published set."""
+    border = BORDERS[options.border]
+    buckets = range(len(BUCKETS)) if options.bucket == "all" else [BUCKET_NAMES.index(options.bucket)]
+    return [(bucket, side) for bucket in buckets for side in (False, True) if border in (None, side)]
 
 
 def main(arguments: list[str] | None = None) -> None:
     options = build_parser().parse_args(arguments)
     _check(options)
-    for index in tqdm(range(options.count), unit="mask"):
-        write_mask(Path(options.output) / f"{index:05d}.png", draw_numbered(index, options), options.hole)
-    print(f"{options.count} masks in {options.output}, hole {options.hole}")
+    count = options.count or options.per_bucket * len(_rows(options))
+    paths = list(tqdm(_written(count, options), total=count, unit="mask"))
+    print(f"{count} masks in {options.output}, hole {options.hole}")
+    if options.statistics or options.contact_sheet:
+        survey = survey_of(read_mask(path, options.hole) for path in tqdm(paths, desc="reading", unit="mask"))
+        if options.statistics:
+            print(survey.table())
+        show(survey, options)
+
+
+def _written(count: int, options: argparse.Namespace) -> Iterator[Path]:
+    """The masks' paths, each once it is written."""
+    workers = options.num_workers
+    if workers is None:
+        workers = min(os.cpu_count() or 1, count // MASKS_WORTH_A_WORKER)
+    if workers == 0:
+        yield from (write_numbered(index, options) for index in range(count))
+        return
+    with worker_processes(workers) as submit:
+        yield from in_order((submit(write_numbered, index, options) for index in range(count)), AHEAD * workers)
+
+
+def write_numbered(index: int, options: argparse.Namespace) -> Path:
+    """Draw mask ``index`` and write it; its path."""
+    path = Path(options.output) / f"{index:05d}.png"
+    write_mask(path, draw_numbered(index, options), options.hole)
+    return path
 
 
 def _check(options: argparse.Namespace) -> None:
-    if options.shape == "box" and (options.bucket, options.border) != ("all", "any"):
+    if options.shape == "box" and (options.bucket, options.border, options.per_bucket) != ("all", "any", None):
         raise InputError(
-            "--shape box: expected no --bucket and no --border, which are of irregular holes; leave them out"
+            "--shape box: expected no --bucket, --per_bucket or --border, which are of irregular holes; leave them out"
         )
     if options.size < MIN_SIDE:
         raise InputError(f"--size: expected {MIN_SIDE} pixels or more, got {options.size}")
-    output = Path(options.output)
-    check_folder("--output", output)
-    if output.is_dir() and any(output.iterdir()):
-        raise InputError(f"expected a new or empty folder for --output, but {output} has files: choose another")
+    check_places(options)
 
 
 if __name__ == "__main__":

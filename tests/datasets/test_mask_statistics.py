@@ -6,6 +6,7 @@ import pytest
 from datasets.mask_generator import generate_mask
 from datasets.mask_statistics import mask_statistics, mean_statistics
 from datasets.masks import BUCKET_NAMES, BUCKETS
+from datasets.published_masks import STATISTICS
 
 
 def brute_force(mask):
@@ -50,29 +51,11 @@ def test_masks_of_one_kind_are_refused(value):
         mask_statistics(np.full([8, 8], value))
 
 
-# Depth in px, islands, perimeter: means over 400 published test masks a row (the first of each thousand), brought from
-# 512 to 256 px with resize_mask.
-PUBLISHED = {
-    ("0.01-0.1", "N"): (3.28, 3.62, 0.244),
-    ("0.01-0.1", "B"): (3.23, 4.87, 0.252),
-    ("0.1-0.2", "N"): (4.25, 9.18, 0.177),
-    ("0.1-0.2", "B"): (4.19, 11.38, 0.185),
-    ("0.2-0.3", "N"): (5.26, 11.12, 0.130),
-    ("0.2-0.3", "B"): (5.00, 17.63, 0.146),
-    ("0.3-0.4", "N"): (6.81, 11.34, 0.095),
-    ("0.3-0.4", "B"): (6.01, 18.17, 0.109),
-    ("0.4-0.5", "N"): (8.70, 12.67, 0.072),
-    ("0.4-0.5", "B"): (7.15, 19.43, 0.087),
-    ("0.5-0.6", "N"): (15.30, 5.42, 0.041),
-    ("0.5-0.6", "B"): (12.18, 11.57, 0.050),
-}
-
-
-@pytest.mark.parametrize(("bucket", "border"), PUBLISHED)
+@pytest.mark.parametrize(("bucket", "border"), STATISTICS)
 def test_drawn_masks_are_like_the_published_ones(bucket, border):
     number = BUCKET_NAMES.index(bucket)
     seeds = ([number, border == "B", i] for i in range(100))
     masks = (generate_mask(np.random.default_rng(seed), 256, 256, BUCKETS[number], border == "B") for seed in seeds)
-    ratios = np.array(mean_statistics(masks)) / PUBLISHED[bucket, border]
+    ratios = np.array(mean_statistics(masks)) / STATISTICS[bucket, border]
     # The mean of 100 masks is off by chance by some 3 % in depth and perimeter and by 12 % in islands.
     assert np.all(np.abs(ratios - 1) <= [0.15, 0.3, 0.15]), ratios

@@ -22,7 +22,7 @@ HASHED = 64 << 20  # bytes; of larger files, which are sparse ones, only the siz
 
 Damage = Callable[[Path, bytes], None]  # the path, where nothing is any more, and what was there
 
-_BAR = re.compile(r"\r?[^\r\n]*?(?:\d+%\|[^\r\n]*?\[[^\r\n]*?\]|\d+it \[[^\r\n]*?\])")
+_BAR = re.compile(r"\r?[^\r\n]*?(?:\d+%\|[^\r\n]*?\[[^\r\n]*?\]|\d+[a-z]+ \[[^\r\n]*?\])")
 
 
 @dataclass(frozen=True)

@@ -5,10 +5,10 @@ from collections.abc import Iterator
 
 from options import evaluate_parser, export_parser, fill_parser, train_parser
 from run_folder import LOCK, LOG
-from tests.hostile.damages import ANY, ARRAYS, PICKLES, PICTURES, TEXTS, content, edited, text
+from tests.hostile.damages import ANY, ARRAYS, PICKLES, PICTURES, TEXTS, content, edited, png, text
 from tests.hostile.harness import Case
 from tests.hostile.world import NETWORK, TINY
-from tools import benchmark, convert_weights, generate_masks, plot_metrics
+from tools import benchmark, check_masks, convert_weights, generate_masks, masks_from_video, plot_metrics
 
 TEST = "test --weights {user}/weights --threads 1"
 FILL = f"{TEST} --input {{user}}/pictures/0.png"
@@ -22,14 +22,18 @@ PARSERS = {
     "eval": evaluate_parser,
     "export": export_parser,
     "benchmark": benchmark.build_parser,
+    "check_masks": check_masks.build_parser,
     "convert_weights": convert_weights.build_parser,
     "generate_masks": generate_masks.build_parser,
+    "masks_from_video": masks_from_video.build_parser,
     "plot_metrics": plot_metrics.build_parser,
 }
 NEEDED = {  # what each command must be given beside the option that is tried
     "benchmark": "network",
     "convert_weights": "--weights {user}/weights --output out",
+    "check_masks": "{user}/masks",
     "generate_masks": "--count 1 --output out",
+    "masks_from_video": "{user}/frames --output out",
     "plot_metrics": "{user}/run",
 }
 
@@ -41,7 +45,22 @@ def case(words: str, *says: str, **settings) -> Case:
 
 def table() -> dict[str, Case]:
     """All cases by name."""
-    families = (options, names, pictures, masks, lists, presets, manifests, weights, metas, runs, curves, exports, odd)
+    families = (
+        options,
+        names,
+        pictures,
+        masks,
+        videos,
+        lists,
+        presets,
+        manifests,
+        weights,
+        metas,
+        runs,
+        curves,
+        exports,
+        odd,
+    )
     found = {}
     for family in families:
         for name, entry in family():
@@ -75,7 +94,7 @@ def options() -> Iterator[tuple[str, Case]]:
             values = CHOICES if action.choices else NUMBERS if action.type else ()
             for value in values if action.option_strings else ():
                 yield f"{command} {option}={value[:20]!r}", case(f"{start} {option}={value}", option)
-            if action.nargs != 0 and action.option_strings:
+            if action.nargs not in (0, "?") and action.option_strings:
                 yield f"{command} {option}", case(f"{start} {option}", option)
 
 
@@ -125,6 +144,9 @@ WRITTEN = {  # option: its command, and what else must be there
     "--output   ": "convert_weights --weights {user}/weights",
     "--output    ": "generate_masks --count 1 --size 32",
     "--output     ": "plot_metrics {user}/run",
+    "--output      ": "masks_from_video {user}/frames",
+    "--contact_sheet": "generate_masks --count 1 --size 32 --output out",
+    "--contact_sheet ": "check_masks {user}/masks",
 }
 NO_PLACES = {
     "a file": "{user}/thesis/thesis.txt",
@@ -181,6 +203,38 @@ def masks() -> Iterator[tuple[str, Case]]:
         yield f"eval {what}", case(words, "bad.png", "--masks", damage=bad)
         words = f"{TRAIN} --image_root {{user}}/pictures --mask_root {{bad}}/bad.png"
         yield f"train {what}", case(words, "--mask_root", damage=bad, lines=3)
+        yield f"check {what}", case("check_masks {bad}/bad.png", "bad.png", "DIR", damage=bad, lines=2)
+    for what, path in NO_FILES.items():
+        yield f"check {what}", case(f"check_masks {path}", "DIR", damage=PLACES, lines=2)
+
+
+VIDEOS = {
+    "playlist": text("#EXTM3U\n#EXTINF:1,\nhttp://127.0.0.1:9/a.ts\n#EXT-X-ENDLIST\n"),
+    "series": text("ffconcat version 1.0\nfile /etc/passwd\n"),
+    "head alone": content(b"\x00\x00\x00\x18ftypmp42\x00\x00\x00\x00mp42isom"),
+    "RIFF alone": content(b"RIFF\xff\xff\xff\x7fAVI LIST\xff\xff\xff\x7fhdrlavih"),
+    "one picture": content(png(48, 48, bytes(48 * (1 + 3 * 48)))),
+}
+
+
+def videos() -> Iterator[tuple[str, Case]]:
+    for what, damage in (ANY | VIDEOS).items():
+        words = "masks_from_video {bad}/clip.mp4 --size 48 --output out"
+        yield what, case(words, "clip.mp4", damage={"clip.mp4": damage}, lines=2)
+    for what, path in NO_FILES.items():
+        yield f"name {what}", case(f"masks_from_video {path} --output out", "VIDEO|DIR", damage=PLACES, lines=2)
+    for what, damage in (ANY | PICTURES).items():
+        if what not in ("folder", "pipe", "endless", "loop", "gone"):  # which are no frames to begin with
+            among = {"base": ("frames",), "damage": {"frames/1.png": damage}}
+            words = "masks_from_video {bad}/frames --size 48 --output out"
+            yield f"among others {what}", case(words, "1.png", lines=2, **among)
+    yield "one frame", case("masks_from_video {user}/frames/0.png --output out", "0.png", lines=2)
+    yield "standing still", case("masks_from_video {bad}/list.txt --output out", "motion", damage=STILL)
+    yield "of two sizes", case("masks_from_video {bad}/list.txt --output out", "48x48", damage=TWO_SIZES)
+
+
+STILL = {"list.txt": text("a.png\n" * 3), "a.png": content(png(48, 48, bytes(48 * (1 + 3 * 48))))}
+TWO_SIZES = {**STILL, "list.txt": text("a.png\nb.png\n"), "b.png": content(png(40, 48, bytes(48 * (1 + 3 * 40))))}
 
 
 LISTS = {

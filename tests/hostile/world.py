@@ -32,6 +32,10 @@ def _make_pictures(folder: Path) -> None:
         mask[8:24, 10 + i : 34] = 255
         write_picture(folder / "pictures" / f"{i}.png", picture)
         write_picture(folder / "masks" / f"{i}.png", mask)
+    for i in range(3):
+        frame = np.full([48, 48, 3], 90, np.uint8)
+        frame[12:36, 8 + 6 * i : 24 + 6 * i] = 200
+        write_picture(folder / "frames" / f"{i}.png", frame)
     shutil.copy(folder / "masks/0.png", folder / "mask.png")
     (folder / CYRILLIC).mkdir()
     shutil.copy(folder / "pictures/0.png", folder / CYRILLIC / "картинка.png")

@@ -18,7 +18,7 @@ from pathlib import Path
 
 ROOT = Path(__file__).resolve().parents[2]
 SCRIPTS = ("train", "test", "eval", "export")
-TOOLS = ("generate_masks", "convert_weights", "plot_metrics", "benchmark")
+TOOLS = ("generate_masks", "masks_from_video", "check_masks", "convert_weights", "plot_metrics", "benchmark")
 HELPERS = {"make_world": "tests.hostile.world"}
 LOADED_LATE = (
     "engine.trainer",

@@ -45,6 +45,14 @@ def test_every_mask_once_and_pictures_evenly_when_masks_are_more():
     assert len(counts) == 5 and max(counts.values()) - min(counts.values()) <= 1
 
 
+def test_a_thousand_pictures_go_once_through_every_row_of_the_published_masks():
+    pictures, masks = [f"{i:04d}.jpg" for i in range(1000)], [f"{i:05d}.png" for i in range(12_000)]
+    pairs = pair_up(pictures, masks, seed=0)
+    assert [pair.mask for pair in pairs] == masks
+    for row in range(12):
+        assert sorted(pair.image for pair in pairs[1000 * row : 1000 * (row + 1)]) == pictures
+
+
 def test_every_picture_once_and_masks_in_turn_when_masks_are_fewer():
     pairs = pair_up(MASKS, PICTURES, seed=0)
     assert sorted(pair.image for pair in pairs) == MASKS

@@ -3,7 +3,9 @@
 import numpy as np
 import pytest
 
+from datasets.mask_survey import row_of_mask
 from datasets.masks import BUCKET_NAMES, border_kind, bucket_of, hole_ratio, read_mask
+from datasets.published_masks import ROWS
 from errors import InputError
 from tools.generate_masks import main
 
@@ -36,12 +38,36 @@ def test_a_seed_gives_the_same_masks_whatever_the_count(tmp_path):
     assert not np.array_equal(read_mask(other[0]), read_mask(few[0]))
 
 
+@pytest.mark.parametrize(
+    ("options", "rows"),
+    [
+        ("", ROWS),
+        ("--border", ROWS[1::2]),
+        ("--no_border", ROWS[::2]),
+        ("--bucket 0.2-0.3", ROWS[4:6]),
+    ],
+)
+def test_so_many_of_each_kind_in_the_order_of_the_published_set(tmp_path, capsys, options, rows):
+    paths = run(tmp_path / "masks", "--per_bucket", "2", "--statistics", *options.split())
+    found = [row_of_mask(read_mask(path)) for path in paths]
+    assert found == [row for row in rows for _ in range(2)]
+    assert capsys.readouterr().out.count("| 2 |") == len(rows)
+
+
+def test_more_of_a_kind_begin_with_the_same_ones_and_workers_draw_the_same(tmp_path):
+    few, many = (run(tmp_path / n, "--per_bucket", n, "--bucket", "0.1-0.2", "--num_workers", "0") for n in "23")
+    beside = run(tmp_path / "beside", "--per_bucket", "3", "--bucket", "0.1-0.2", "--num_workers", "1")
+    assert [p.read_bytes() for p in (*few[:2], *few[2:])] == [p.read_bytes() for p in (*many[:2], *many[3:5])]
+    assert [p.read_bytes() for p in many] == [p.read_bytes() for p in beside]
+
+
 def test_boxes(tmp_path):
     for path in run(tmp_path / "masks", "--count", "5", "--shape", "box"):
         hole = read_mask(path) == 0
         assert hole.sum() == hole.any(axis=1).sum() * hole.any(axis=0).sum()
-    with pytest.raises(InputError, match="--shape box: expected no --bucket"):
-        run(tmp_path / "others", "--count", "1", "--shape", "box", "--border", "N")
+    for more in (["--count", "1", "--border", "N"], ["--per_bucket", "1"]):
+        with pytest.raises(InputError, match="--shape box: expected no --bucket"):
+            run(tmp_path / "others", "--shape", "box", *more)
 
 
 def test_a_folder_in_use_is_left_alone(tmp_path):

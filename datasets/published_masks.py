@@ -1,0 +1,86 @@
+"""NVIDIA's 12,000 published test masks: which number means what, and what tells them from others.
+
+Six area buckets of 2,000 in order, of each the first thousand off the border (the paper's rows N), the second at it
+(B): 512 x 512 px, white = hole. None of them is here, only figures that were measured on 4,800 of them, the first 400
+of each thousand.
+
+Source: Liu et al. 2018, arXiv:1804.07723, section 4.1; the numbers' meaning was checked on those 4,800.
+"""
+
+import hashlib
+import re
+
+import numpy as np
+
+from datasets.mask_statistics import MaskStatistics
+from datasets.masks import BUCKET_NAMES
+
+COUNT, PER_ROW, SIDE = 12_000, 1000, 512
+BORDERS = ("N", "B")
+ROWS = tuple((bucket, border) for bucket in BUCKET_NAMES for border in BORDERS)
+
+# Means over 400 masks a row, brought from 512 to 256 px with resize_mask: depth in px, islands, perimeter.
+STATISTICS = {
+    row: MaskStatistics(*figures)
+    for row, figures in zip(
+        ROWS,
+        [
+            (3.28, 3.62, 0.244),
+            (3.23, 4.87, 0.252),
+            (4.25, 9.18, 0.177),
+            (4.19, 11.38, 0.185),
+            (5.26, 11.12, 0.130),
+            (5.00, 17.63, 0.146),
+            (6.81, 11.34, 0.095),
+            (6.01, 18.17, 0.109),
+            (8.70, 12.67, 0.072),
+            (7.15, 19.43, 0.087),
+            (15.30, 5.42, 0.041),
+            (12.18, 11.57, 0.050),
+        ],
+        strict=True,
+    )
+}
+
+# ``digest`` of the first mask of each thousand
+DIGESTS = (
+    "0f71b9d0f6badb3b",
+    "dcfe9f75fb9b123b",
+    "5cdc3fee43f6fb65",
+    "632ba5125efe861a",
+    "494342cdac36e621",
+    "4e3d0b11569fe58e",
+    "88d10fa904b8bdb6",
+    "68c60ac15f11c948",
+    "050704f8b20849de",
+    "ca06406cb78c8b54",
+    "f88b1c9f0a4bfdaa",
+    "eafb9ca933c6b4be",
+)
+
+
+def row_of(number: int) -> tuple[str, str]:
+    """Bucket and border of a mask's number, 0 to 11,999.
+
+    Example:
+        >>> row_of(0), row_of(1000), row_of(11_999)
+        (('0.01-0.1', 'N'), ('0.01-0.1', 'B'), ('0.5-0.6', 'B'))
+    """
+    return ROWS[number // PER_ROW]
+
+
+def number_of(name: str) -> int | None:
+    """The number that a file's name is, as the published ones are called: 00000.png to 11999.png; None of others.
+
+    Example:
+        >>> number_of("N/00400.png"), number_of("12000.png"), number_of("mask_1.png")
+        (400, None, None)
+    """
+    found = re.fullmatch(r"([0-9]{5})\.[a-z]+", name.rpartition("/")[2].lower())
+    number = int(found[1]) if found else COUNT
+    return number if number < COUNT else None
+
+
+def digest(hole: np.ndarray) -> str:
+    """What tells the pixels of a hole bool [H, W] from others, whatever file they came in."""
+    return hashlib.sha256(np.packbits(hole).tobytes()).hexdigest()[:16]

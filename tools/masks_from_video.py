@@ -1,0 +1,195 @@
+"""Masks made the paper's way: ``python -m tools.masks_from_video walk.mp4 --output data/video_masks``.
+
+Where something moves between two frames of a video, one of them shows what the other does not. That is the raw mask
+(``datasets.occlusion``); each is then dilated, turned, shifted and cropped at random, as often as is asked for, and
+sorted by its hole's area and whether it comes near the border.
+"""
+
+import csv
+from collections.abc import Iterator
+from pathlib import Path
+from typing import NamedTuple
+
+import cv2
+import numpy as np
+from tqdm import tqdm
+
+from datasets.frames import Frames
+from datasets.mask_survey import Survey, row_of_mask
+from datasets.masks import border_margins, hole_ratio, resize_mask, write_mask
+from datasets.occlusion import LEAST_SIDE, occlusion_mask
+from datasets.published_masks import ROWS
+from datasets.transforms import augment_mask, center_resize
+from errors import InputError, naming, run_cleanly
+from files import atomic_path
+from options import Parser, count_int, positive_int
+from tools.mask_options import add_mask_options, check_places, show
+
+LEAST_RAW = 0.0005  # of the picture: what is smaller may be noise
+REPORT = "masks.csv"
+COLUMNS = ("file", "source", "frame", "variation", "bucket", "border", "hole_ratio")
+
+
+class Drawn(NamedTuple):
+    """A mask float32 [size, size], the first of the two frames it is made of, and which of that pair's it is."""
+
+    mask: np.ndarray
+    frame: int
+    variation: int
+
+
+def build_parser() -> Parser:
+    parser = Parser(
+        prog="python -m tools.masks_from_video",
+        description="Make masks of what moves in a video: occlusion and dis-occlusion between two frames, varied at "
+        "random and sorted into OUTPUT/BUCKET/N and OUTPUT/BUCKET/B. The same options and seed give the same masks.",
+        epilog="example: python -m tools.masks_from_video walk.mp4 --output data/video_masks --every 5",
+    )
+    add = parser.add_argument
+    add("source", metavar="VIDEO|DIR", help="a video, a folder of its frames, or a text file that lists them")
+    add("--output", required=True, metavar="DIR", help="folder to write, new or empty")
+    add("--gap", default=1, metavar="N", type=positive_int, help="from the first frame of a pair to the second")
+    add("--every", default=1, metavar="N", type=positive_int, help="a pair begins with each N-th frame")
+    add(
+        "--variations",
+        default=8,
+        metavar="N",
+        type=count_int,
+        help="masks made of each pair, every second one with its margin along the border cleared; 0: the raw mask "
+        "alone, as train.py varies masks itself",
+    )
+    add("--per_bucket", metavar="N", type=positive_int, help="no more than N of each bucket, N and B each")
+    add_mask_options(parser)
+    return parser
+
+
+def main(argv: list[str] | None = None) -> None:
+    options = build_parser().parse_args(argv)
+    check_places(options)
+    if options.size < LEAST_SIDE:
+        raise InputError(f"--size: expected {LEAST_SIDE} pixels or more, got {options.size}")
+    with naming("VIDEO|DIR"):
+        frames = Frames(options.source)
+        survey, rows, read = write_sorted(frames, options)
+    if not rows:
+        raise InputError(_why_none(frames, survey, read))
+    print(f"{len(rows)} masks of {_in_words(frames, read)} in {options.output}, hole {options.hole}")
+    if survey.outside:
+        print(f"{survey.outside} more had a hole of 1 % or less, or above 60 %, and are left out")
+    print(survey.table())
+    show(survey, options)
+
+
+def write_sorted(frames: Frames, options) -> tuple[Survey, list[dict], int]:
+    """Write each mask into its folder, and the report; the survey, the report's rows, and how many frames were read.
+
+    A bucket and border that has ``options.per_bucket`` takes no more; when all have, no further frame is read.
+    """
+    survey, rows, counted = Survey(), [], _Counted(frames)
+    try:
+        for drawn in draw(tqdm(counted, total=frames.told or None, unit="frame"), options):
+            if row := _taken(survey, drawn.mask, options.per_bucket):
+                name = f"{row[0]}/{row[1]}/{len(survey.ratios[row]) - 1:05d}.png"
+                write_mask(Path(options.output) / name, drawn.mask, options.hole)
+                facts = (name, frames.name, drawn.frame, drawn.variation, *row, f"{hole_ratio(drawn.mask):.6f}")
+                rows.append(dict(zip(COLUMNS, facts, strict=True)))
+            if len(rows) == len(ROWS) * (options.per_bucket or np.inf):
+                break
+    finally:  # of what a bad frame, or Ctrl-C, left whole
+        if rows:
+            _write_report(Path(options.output) / REPORT, rows)
+    return survey, rows, counted.read
+
+
+def _taken(survey: Survey, mask: np.ndarray, most: int | None) -> tuple[str, str] | None:
+    """The mask's row, if it is taken into the survey there; None where that is full, or outside all buckets."""
+    row = row_of_mask(mask)
+    return None if row and len(survey.ratios[row]) == most else survey.add(mask)
+
+
+def draw(frames: Iterator[np.ndarray], options) -> Iterator[Drawn]:
+    """The masks of each pair in turn; those of a pair do not depend on which other pairs there are."""
+    waiting: dict[int, np.ndarray] = {}
+    for number, frame in enumerate(frames):
+        grey = None
+        if number % options.every == 0 or number - options.gap in waiting:
+            grey = cv2.cvtColor(_cut(frame, options.size), cv2.COLOR_RGB2GRAY)
+        if (first := waiting.pop(number - options.gap, None)) is not None:
+            raw = occlusion_mask(first, grey)
+            if hole_ratio(raw) >= LEAST_RAW:
+                yield from vary(raw, number - options.gap, options)
+        if number % options.every == 0:
+            waiting[number] = grey
+
+
+def vary(raw: np.ndarray, frame: int, options) -> Iterator[Drawn]:
+    """What is made of a raw mask [side, side]."""
+    if options.variations == 0:
+        yield Drawn(resize_mask(raw, options.size, options.size), frame, 0)
+    for variation in range(options.variations):
+        rng = np.random.default_rng([options.seed, frame, variation])
+        mask = augment_mask(raw, rng, options.size)
+        yield Drawn(clear_margin(mask) if variation % 2 else mask, frame, variation)
+
+
+def clear_margin(mask: np.ndarray) -> np.ndarray:
+    """Without its hole in the margin of 50/512 along the border, where the published masks of rows N are cut straight.
+
+    Example:
+        >>> clear_margin(np.zeros([512, 512], np.float32))[48:52, 256].tolist()
+        [1.0, 1.0, 0.0, 0.0]
+    """
+    height, width = mask.shape
+    rows, columns = border_margins(height, width)
+    kept = np.ones_like(mask)
+    inside = np.s_[rows : height - rows, columns : width - columns]
+    kept[inside] = mask[inside]
+    return kept
+
+
+def _cut(frame: np.ndarray, size: int) -> np.ndarray:
+    """The square in the middle, no larger than ``size``: flow gains nothing from pixels that were made up."""
+    side = min(size, *frame.shape[:2])
+    if side < LEAST_SIDE:
+        raise InputError(f"expected frames of {LEAST_SIDE} pixels or more on each side, got {side}; give larger ones")
+    return center_resize(frame, side)
+
+
+class _Counted:
+    """Frames, and how many of them were read."""
+
+    def __init__(self, frames: Frames):
+        self.frames, self.read = frames, 0
+
+    def __iter__(self) -> Iterator[np.ndarray]:
+        for frame in self.frames:
+            self.read += 1
+            yield frame
+
+
+def _in_words(frames: Frames, read: int) -> str:
+    told = f" (of {frames.told} that it tells of)" if frames.told > read else ""
+    return f"{read} frames{told} of {frames.name}"
+
+
+def _why_none(frames: Frames, survey: Survey, read: int) -> str:
+    found = f"VIDEO|DIR: {frames.source}: expected frames between which something moves, got"
+    if read < 2:
+        return f"{found} {read} frame{'s' * (read != 1)}; give a video, or a folder of its frames"
+    if survey.outside:
+        return f"{found} {survey.outside} masks whose hole is 1 % or less, or above 60 %; try another --gap"
+    return f"{found} {read} frames without motion between them; try a larger --gap, or another video"
+
+
+def _write_report(path: Path, rows: list[dict]) -> None:
+    with (
+        atomic_path(path) as temporary,
+        open(temporary, "w", newline="", encoding="utf-8", errors="surrogateescape") as file,
+    ):
+        writer = csv.DictWriter(file, COLUMNS, lineterminator="\n")
+        writer.writeheader()
+        writer.writerows(rows)
+
+
+if __name__ == "__main__":
+    run_cleanly(main)
