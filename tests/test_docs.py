@@ -18,7 +18,7 @@ from tools.fuzz import __main__ as fuzz
 ROOT = Path(__file__).resolve().parent.parent
 READMES = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), ROOT / "weights/README.md")]
 NOTEBOOK = "notebooks/aistudio.ipynb"
-PAGES = ("training", "deepfill", "web", "evaluation", "masks", "ports", "faq", "gallery")  # of docs/, that show commands
+PAGES = ("training", "deepfill", "web", "evaluation", "masks", "ports", "faq", "gallery")  # that show commands
 DOCUMENTS = [
     path.relative_to(ROOT).as_posix()
     for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "weights/README.md")
