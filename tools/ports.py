@@ -24,6 +24,7 @@ from models.contextual_attention import PYTORCH_PORT
 Arrays = Mapping[str, np.ndarray]
 
 WRAPPERS = ("state_dict", "model", "generator", "netG", "net", "params")  # keys of checkpoints, under which weights are
+FILTERS = (None,) * 4  # sides of a convolution's filters, of any length
 NORM = {"weight": "weight", "bias": "bias", "running_mean": "_mean", "running_var": "_variance"}  # theirs, ours
 
 
@@ -177,15 +178,29 @@ class _Taker:
     def __init__(self, path: Path, arrays: Arrays, title: str):
         self.path, self.title, self.left = path, title, dict(arrays)
 
-    def take(self, name: str) -> np.ndarray:
-        array = self.take_if_any(name)
+    def take(self, name: str, *shape: int | None) -> np.ndarray:
+        """An array of a shape, of which None leaves a side open."""
+        array = self.take_if_any(name, *shape)
         if array is None:
             raise InputError(f"{self.path}: expected {self.title}, got no {name}; is it another version's?")
         return array
 
-    def take_if_any(self, name: str) -> np.ndarray | None:
+    def take_if_any(self, name: str, *shape: int | None) -> np.ndarray | None:
         array = self.left.pop(name, None)
-        return None if array is None else array.astype("float64")
+        if array is None:
+            return None
+        sides = list(array.shape)
+        if (
+            len(sides) != len(shape)
+            or 0 in sides
+            or sides != [wanted or n for n, wanted in zip(sides, shape, strict=True)]
+        ):
+            expected = "×".join(str(n or "any") for n in shape)
+            raise InputError(
+                f"{self.path}: expected {self.title} with {expected} numbers in {name}, got {sides}; is it "
+                "damaged, or another version's?"
+            )
+        return array.astype("float64")
 
     def finish(self) -> None:
         left = [name for name in self.left if not name.endswith("num_batches_tracked")]
@@ -223,14 +238,14 @@ def _depth(arrays: Arrays, pattern: str) -> int:
 
 def _stage(taker: _Taker, names: Names, stage: int, by_sum: bool) -> dict[str, np.ndarray]:
     """A stage's arrays by the names they have within it here: the first has no normalisation, and a bias."""
-    weight = taker.take(names.weight.format(stage))
-    bias = taker.take_if_any(names.bias.format(stage))
+    weight = taker.take(names.weight.format(stage), *FILTERS)
+    bias = taker.take_if_any(names.bias.format(stage), len(weight))
     bias = np.zeros(weight.shape[0]) if bias is None else bias
     if by_sum:
         weight = weight / np.prod(weight.shape[1:])
     if stage == 1:
         return {"conv.weight": weight, "conv.bias": bias}
-    norm = {ours: taker.take(f"{names.norm.format(stage)}.{theirs}") for theirs, ours in NORM.items()}
+    norm = {ours: taker.take(f"{names.norm.format(stage)}.{theirs}", len(weight)) for theirs, ours in NORM.items()}
     norm["_mean"] = norm["_mean"] - bias
     return {"conv.weight": weight} | {f"norm.{name}": array for name, array in norm.items()}
 
@@ -249,7 +264,7 @@ def _refuse_other_counts(taker: _Taker, layout: Layout) -> None:
     for name in list(taker.left):
         ending = re.sub(r"bias$", "weight", name)
         if layout.ones and ending.endswith(layout.ones):
-            array = taker.take(name)
+            array = taker.left.pop(name)
             if (array != (1.0 if ending == name else 0.0)).any():
                 raise InputError(
                     f"{taker.path}: expected {layout.title}, got a mask filter that does not count: {name}"
@@ -262,8 +277,8 @@ def _deepfill(path: Path, arrays: Arrays, picture_range: str | None) -> Port:
     taker, made = _Taker(path, arrays, DEEPFILL), {}
     for ours, (net, names) in DEEPFILL_PARTS.items():
         for i, name in enumerate(names):
-            for kind in ("weight", "bias"):
-                made[f"{ours}.{i}.{kind}"] = taker.take(f"{net}.{name}.conv.{kind}").astype("float32")
+            for kind, shape in (("weight", FILTERS), ("bias", FILTERS[:1])):
+                made[f"{ours}.{i}.{kind}"] = taker.take(f"{net}.{name}.conv.{kind}", *shape).astype("float32")
     taker.finish()
     options = {"base_channels": int(made["coarse.0.weight"].shape[0]), "attention": PYTORCH_PORT}
     return Port("deepfill_v1", options, made, DEEPFILL)

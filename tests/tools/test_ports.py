@@ -9,6 +9,7 @@ from pathlib import Path
 import numpy as np
 import paddle
 import pytest
+from safetensors.numpy import load
 
 from errors import InputError
 from inpainting.array_files import read_arrays
@@ -19,6 +20,7 @@ from losses.vgg import CHANNELS, TORCHVISION_INDEX
 from models import build_model
 from tests.inpainting.torch_by_hand import old_format, torch_zip, write_torch
 from tools import convert_weights, ports
+from tools.fuzz.readers import KINDS
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = ("naoto", "naoto_earlier", "generator", "mmagic", "nvidia", "deepfill")
@@ -233,13 +235,20 @@ REFUSED = {
     "no decoder": (changed(remove="dec_2.conv.input_conv.weight"), "got no dec_2.conv.input_conv.weight"),
     "no norm": (changed(remove="enc_2.bn.running_var"), "got no enc_2.bn.running_var"),
     "more": (changed(enc_1__bn__weight=ONE, critic=ONE), "got arrays beside it, enc_1.bn.weight, critic"),
-    "other widths": (changed(enc_2__conv__input_conv__weight=np.ones([9, 4, 5, 5], "float32")), "of another shape"),
+    "other widths": (
+        changed(enc_2__conv__input_conv__weight=np.ones([9, 4, 5, 5], "float32")),
+        "with 9 numbers in enc_2",
+    ),
+    "other kernels": (changed(enc_1__conv__input_conv__weight=np.ones([4, 3, 5, 5], "float32")), "of another shape"),
     "a mask filter": (
         changed(enc_1__conv__mask_conv__weight=np.full([4, 3, 7, 7], 2, "float32")),
         "a mask filter that does not count: enc_1.conv.mask_conv.weight",
     ),
     "not finite": (changed(enc_1__conv__input_conv__bias=np.full(4, np.nan, "float32")), "NaN or infinity in enc_1"),
-    "half a generator": ({"coarse_generator.conv1.conv.weight": ONE}, "got no coarse_generator.conv1.conv.bias"),
+    "half a generator": (
+        {"coarse_generator.conv1.conv.weight": np.ones([1] * 4, "float32")},
+        "got no coarse_generator.conv1.conv.bias",
+    ),
 }
 
 
@@ -265,3 +274,15 @@ def test_options_that_go_with_the_others_weights_only(small_weights, tmp_path):
     file = write_torch(tmp_path / "a.pth", a_port("generator"))
     with pytest.raises(InputError, match="--average: expected weights of this project"):
         convert(file, tmp_path / "out", "--average", str(small_weights))
+
+
+@pytest.mark.parametrize("shape", [[], [1], [5], [3, 1], [0, 2, 7, 7], [2, 0]])
+def test_arrays_of_another_shape_are_refused_in_one_line(shape):
+    """Each array of each layout, of DeepFillv1's the first."""
+    for file in KINDS["port"].seeds():
+        arrays = load(file)
+        for name in list(arrays)[:14] if "features.0.weight" not in arrays else ():
+            wrong = {**arrays, name: np.ones(shape, np.float32)}
+            with pytest.raises(InputError, match="expected") as caught:
+                ports.recognised(Path("a.safetensors"), wrong, "signed")
+            assert "\n" not in str(caught.value)

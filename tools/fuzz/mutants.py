@@ -6,6 +6,7 @@ it is, no reader would look further than that.
 
 import io
 import json
+import math
 import random
 import struct
 import warnings
@@ -216,10 +217,55 @@ def _zipped(members: Sequence[tuple[str, bytes]], method: int) -> bytes:
 
 
 def _in_safetensors(rng: random.Random, data: bytes) -> bytes:
-    """The header changed as text, with its length right."""
+    """The header changed as text, or an array in its shape, with all lengths right."""
     end = 8 + int.from_bytes(data[:8], "little")
     header = rng.choice(CHANGES)(rng, data[8:end], [data[8:end]])
+    try:
+        arrays = {
+            name: (entry["dtype"], entry["shape"], data[end:][slice(*entry["data_offsets"])])
+            for name, entry in json.loads(data[8:end]).items()
+        }
+        if rng.random() < 0.5:
+            return _of_arrays(_with_another_shape(rng, arrays))
+    except Exception:  # of a damaged header, of nearly any type
+        pass
     return len(header).to_bytes(8, "little") + header + data[end:]
+
+
+def _with_another_shape(rng: random.Random, arrays: dict[str, tuple]) -> dict[str, tuple]:
+    """One array of another shape, or gone, or under another name."""
+    name = rng.choice(list(arrays))
+    kind, shape, numbers = arrays.pop(name)
+    others = (
+        [],
+        [0],
+        [1],
+        [len(numbers)],
+        [*shape, 1],
+        shape[1:],
+        shape[:-1],
+        shape[::-1],
+        [2 * n for n in shape],
+        [n // 2 for n in shape],
+    )
+    other = rng.choice(others)
+    size = len(numbers) // max(1, math.prod(shape)) * math.prod(other)
+    if rng.random() < 0.9:
+        arrays[rng.choice((name, name, name, rng.choice([name, *arrays])))] = (
+            kind,
+            other,
+            (numbers * (1 + size // max(1, len(numbers))))[:size],
+        )
+    return arrays
+
+
+def _of_arrays(arrays: dict[str, tuple]) -> bytes:
+    header, at = {}, 0
+    for name, (kind, shape, numbers) in arrays.items():
+        header[name] = {"dtype": kind, "shape": shape, "data_offsets": [at, at + len(numbers)]}
+        at += len(numbers)
+    text = json.dumps(header).encode()
+    return len(text).to_bytes(8, "little") + text + b"".join(numbers for *_, numbers in arrays.values())
 
 
 def _is_safetensors(data: bytes) -> bool:

@@ -64,6 +64,13 @@ def _read_weights(path: Path) -> None:
     read_arrays(path)
 
 
+def _read_checkpoint(path: Path) -> None:
+    """With whatever stands beside the arrays."""
+    from inpainting.array_files import read_state
+
+    read_state(path)
+
+
 def _read_port(path: Path) -> None:
     """As tools.convert_weights does."""
     from inpainting.array_files import read_state, refuse_bad_numbers
@@ -71,7 +78,10 @@ def _read_port(path: Path) -> None:
 
     arrays = unwrapped(path, read_state(path))
     refuse_bad_numbers(path, arrays)
-    (vgg16_taps if "features.0.weight" in arrays else recognised)(path, arrays)
+    if "features.0.weight" in arrays:
+        vgg16_taps(path, arrays)
+    else:
+        recognised(path, arrays, "signed")
 
 
 def _read_meta(path: Path) -> None:
@@ -232,8 +242,40 @@ def _safetensors() -> list[bytes]:
 
 
 def _by_torch() -> list[bytes]:
-    files = sorted((ROOT / "tests/inpainting").glob("by_torch_*.pth"))
-    return [file.read_bytes() for file in files] + _pickles()[-2:]
+    return [file.read_bytes() for file in sorted((ROOT / "tests/inpainting").glob("by_torch_*.pth"))]
+
+
+def _ports() -> list[bytes]:
+    """Narrow networks under the names of each layout of other projects."""
+    from safetensors.numpy import save
+
+    from models import model_shapes
+    from tools.ports import DEEPFILL_PARTS, LAYOUTS, NORM
+
+    files, depth = [], 2
+    shapes = model_shapes("pconv_unet", base_channels=2, depth=depth)
+    for layout in LAYOUTS:
+        named = {}
+        for stage in range(1, depth + 1):
+            for ours, names in ((f"encoder.{stage - 1}", layout.down), (f"decoder.{depth - stage}", layout.up)):
+                named[names.weight.format(stage)] = f"{ours}.conv.weight"
+                if stage == 1:
+                    named[names.bias.format(stage)] = f"{ours}.conv.bias"
+                else:
+                    named |= {f"{names.norm.format(stage)}.{n}": f"{ours}.norm.{o}" for n, o in NORM.items()}
+        files.append(save({name: np.ones(shapes[ours], np.float32) for name, ours in named.items()}))
+    shapes = model_shapes("deepfill_v1", base_channels=4)
+    named = {
+        f"{net}.{name}.conv.{part}": f"{ours}.{i}.{part}"
+        for ours, (net, names) in DEEPFILL_PARTS.items()
+        for i, name in enumerate(names)
+        for part in ("weight", "bias")
+    }
+    files.append(save({name: np.ones(shapes[ours], np.float16) for name, ours in named.items()}))
+    vgg = {
+        f"features.{i}.{part}": np.ones([2, 2, 3, 3][: 4 if part == "weight" else 1]) for i in (0, 2) for part in NORM
+    }
+    return [*files, save(vgg)]  # of which a whole one has megabytes
 
 
 def _metas() -> list[bytes]:
@@ -272,7 +314,8 @@ KINDS: dict[str, Kind] = {
     "pickle": Kind("a.pdparams", _read_weights, _pickles),
     "npz": Kind("a.npz", _read_weights, _archives),
     "safetensors": Kind("a.safetensors", _read_weights, _safetensors),
-    "port": Kind("a.pth", _read_port, _by_torch),
+    "torch": Kind("a.pth", _read_checkpoint, _by_torch),
+    "port": Kind("a.safetensors", _read_port, _ports),
     "meta": Kind("meta.json", _read_meta, _metas),
     "manifest": Kind("pairs.csv", _read_manifest, _manifests),
     "preset": Kind("preset.yaml", _read_preset, _presets),
