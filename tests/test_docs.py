@@ -12,7 +12,7 @@ import pytest
 import yaml
 
 import options
-from tools import benchmark, check_masks, convert_weights, generate_masks, masks_from_video
+from tools import benchmark, check_masks, convert_weights, doctor, generate_masks, masks_from_video
 from tools.fuzz import __main__ as fuzz
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -33,6 +33,7 @@ PARSERS = {
     ("-m", "tools.masks_from_video"): masks_from_video.build_parser().parse_args,
     ("-m", "tools.check_masks"): check_masks.build_parser().parse_args,
     ("-m", "tools.convert_weights"): convert_weights.build_parser().parse_args,
+    ("-m", "tools.doctor"): doctor.build_parser().parse_args,
     ("-m", "tools.fuzz"): fuzz.build_parser().parse_args,
     ("-m", "tools.benchmark"): benchmark.build_parser().parse_args,
 }
