@@ -4,9 +4,11 @@ Test sets are reported by hole ratio in six buckets, each once for masks whose h
 once for masks that may touch it (Liu et al. 2018, arXiv:1804.07723, section 4.1).
 """
 
+import io
 import os
 
 import numpy as np
+from PIL import Image
 
 from datasets.images import open_picture, write_picture
 from errors import InputError
@@ -116,9 +118,24 @@ def write_mask(path: str | os.PathLike, mask: np.ndarray, hole: str = "white") -
     Raises:
         InputError: an unknown ``hole`` or suffix.
     """
+    write_picture(path, _levels(mask, hole))
+
+
+def mask_png(mask: np.ndarray, hole: str = "white") -> bytes:
+    """The bytes that ``write_mask`` gives a PNG file, for another process to write.
+
+    Raises:
+        InputError: an unknown ``hole``.
+    """
+    file = io.BytesIO()
+    Image.fromarray(_levels(mask, hole)).save(file, "PNG")
+    return file.getvalue()
+
+
+def _levels(mask: np.ndarray, hole: str) -> np.ndarray:
     _check_hole_colour(hole)
     white = mask == 0 if hole == "white" else mask != 0
-    write_picture(path, white.astype(np.uint8) * np.uint8(255))
+    return white.astype(np.uint8) * np.uint8(255)
 
 
 def resize_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:

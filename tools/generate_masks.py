@@ -1,6 +1,7 @@
 """Write a folder of random masks: ``python -m tools.generate_masks --output data/masks --count 1000``."""
 
 import argparse
+import contextlib
 import os
 from collections.abc import Iterator
 from pathlib import Path
@@ -10,8 +11,9 @@ from tqdm import tqdm
 
 from datasets.mask_generator import MIN_SIDE, generate_box, generate_mask
 from datasets.mask_survey import survey_of
-from datasets.masks import BUCKET_NAMES, BUCKETS, read_mask, write_mask
+from datasets.masks import BUCKET_NAMES, BUCKETS, mask_png, read_mask
 from errors import InputError, run_cleanly
+from files import atomic_path
 from metrics.workers import in_order, worker_processes
 from options import Parser, count_int, positive_int
 from tools.mask_options import add_mask_options, check_places, show
@@ -110,22 +112,29 @@ def main(arguments: list[str] | None = None) -> None:
 
 
 def _written(count: int, options: argparse.Namespace) -> Iterator[Path]:
-    """The masks' paths, each once it is written."""
+    """The masks' paths, each once it is written: by this process, so that nothing half done is left by another."""
+    with contextlib.closing(_drawn(count, options)) as pictures:
+        for index, picture in enumerate(pictures):
+            path = Path(options.output) / f"{index:05d}.png"
+            with atomic_path(path) as temporary:
+                temporary.write_bytes(picture)
+            yield path
+
+
+def _drawn(count: int, options: argparse.Namespace) -> Iterator[bytes]:
+    """The masks in order, as PNG files."""
     workers = options.num_workers
     if workers is None:
         workers = min(os.cpu_count() or 1, count // MASKS_WORTH_A_WORKER)
     if workers == 0:
-        yield from (write_numbered(index, options) for index in range(count))
+        yield from (draw_png(index, options) for index in range(count))
         return
     with worker_processes(workers) as submit:
-        yield from in_order((submit(write_numbered, index, options) for index in range(count)), AHEAD * workers)
+        yield from in_order((submit(draw_png, index, options) for index in range(count)), AHEAD * workers)
 
 
-def write_numbered(index: int, options: argparse.Namespace) -> Path:
-    """Draw mask ``index`` and write it; its path."""
-    path = Path(options.output) / f"{index:05d}.png"
-    write_mask(path, draw_numbered(index, options), options.hole)
-    return path
+def draw_png(index: int, options: argparse.Namespace) -> bytes:
+    return mask_png(draw_numbered(index, options), options.hole)
 
 
 def _check(options: argparse.Namespace) -> None:
