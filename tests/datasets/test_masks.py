@@ -14,6 +14,7 @@ from datasets.masks import (
     bucket_of,
     emptiness_warning,
     hole_ratio,
+    mask_png,
     polarity_warning,
     read_mask,
     resize_mask,
@@ -64,6 +65,7 @@ def test_write_and_read_agree_in_both_polarities(tmp_path, mask, hole, suffix):
     write_mask(tmp_path / f"a{suffix}", mask, hole)
     read = read_mask(tmp_path / f"a{suffix}", hole)
     assert read.dtype == np.float32 and np.array_equal(read, mask)
+    assert suffix != ".png" or (tmp_path / "a.png").read_bytes() == mask_png(mask, hole)
     other = "black" if hole == "white" else "white"
     assert np.array_equal(read_mask(tmp_path / f"a{suffix}", other), 1 - mask)
 
