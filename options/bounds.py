@@ -34,7 +34,7 @@ BOUNDS = {
     "count": Bound(1, 10_000_000, "a folder holds no more files in good order"),
     "per_bucket": Bound(1, 100_000, "of twelve kinds, a folder holds no more files in good order"),
     "variations": Bound(0, 1000, "a pair of frames does not look different any more"),
-    "gap": Bound(1, 1000, "frames that far apart show different scenes, and all between them are in memory"),
+    "gap": Bound(1, 100, "frames that far apart show different scenes, and all between them are in memory"),
     "every": Bound(1, 1_000_000, "nine hours of video have as many frames"),
     "pairs": Bound(1, 1_000_000, "no evaluation of the papers has more than a few ten thousand"),
     "limit": Bound(1, 1_000_000_000, "no evaluation has so many pairs"),
