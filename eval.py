@@ -12,9 +12,11 @@ import sys
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
-from errors import naming, run_cleanly
+from datasets.super_resolution import MASK, mask_name
+from errors import InputError, naming, run_cleanly
 from files import sha256_of
 from inpainting.classical import CLASSICAL
+from inpainting.enlarging import INTERPOLATIONS, filling
 from metrics.buckets import Sample
 from metrics.comparison import comparison_text
 from metrics.evaluator import PairReader, evaluate, inspect_masks, useful_workers
@@ -51,7 +53,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         limited_to(pairs, report, method, vars(options))
         for report, method in zip(options.reports, read_methods(options.reports), strict=True)
     ]
-    if warning := inspect_masks(pairs, read):
+    refuse_other_masks(pairs, options.super_resolution)
+    if not options.super_resolution and (warning := inspect_masks(pairs, read)):
         tell(f"warning: {warning}")
     inpaint, about, watch = build_method(options)
     distance = build_distance(options)
@@ -105,9 +108,18 @@ def build_pairs(options: argparse.Namespace, read: PairReader) -> list[Pair]:
             return spread(read_manifest(manifest, read.images, read.masks), options.limit)
     if options.images is None:
         tell(f"no --images: sample photos of scikit-image, {options.size}x{options.size}")
-    if options.masks is None:
+    if options.masks is None and not options.super_resolution:
         tell("no --masks: generated masks, all buckets evenly")
-    return choose_pairs(options.images, options.masks, options.seed, options.limit)
+    return choose_pairs(options.images, options.masks, options.seed, options.limit, options.super_resolution)
+
+
+def refuse_other_masks(pairs: Sequence[Pair], factor: int | None) -> None:
+    """Pairs from a file are filled as they are meant to be, or not at all."""
+    expected = mask_name(factor) if factor else None
+    if other := next((p.mask for p in pairs if p.mask != expected and (factor or p.mask.startswith(MASK))), None):
+        wanted = f"of {other.removeprefix(MASK)}" if other.startswith(MASK) else "of none"
+        got = f"--super_resolution {factor}" if factor else "none"
+        raise InputError(f"expected --super_resolution {wanted}, of which the pairs are, got {got}; change one of them")
 
 
 def build_method(options: argparse.Namespace):
@@ -115,6 +127,8 @@ def build_method(options: argparse.Namespace):
     versions = library_versions()
     if options.method:
         about = {"method": options.method, "weights_sha256": None, "versions": versions}
+        if options.method in INTERPOLATIONS:
+            return filling(options.method, options.super_resolution), about, None
         return CLASSICAL[options.method], about, None
     setup_device(options.device, options.threads)
     import paddle
@@ -136,7 +150,8 @@ def build_method(options: argparse.Namespace):
         "versions": {"paddle": paddle.__version__, **versions},
     }
     watch = ReachWatch(inpainter) if options.scales == 1 else None
-    return inpainter.raw if options.protocol == "raw" else inpainter, about, watch
+    fill = inpainter.in_one_pass if options.super_resolution else inpainter
+    return inpainter.raw if options.protocol == "raw" else fill, about, watch
 
 
 def build_distance(options: argparse.Namespace):
@@ -206,6 +221,7 @@ def describe(options: argparse.Namespace, about: dict, pairs: dict) -> dict:
         "precision": None if options.method else options.precision,
         "size": options.size,
         "hole": options.hole,
+        "super_resolution": options.super_resolution,
         "seed": options.seed,
         "limit": options.limit,
         **pairs,

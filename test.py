@@ -19,11 +19,11 @@ from datasets.photographs import refuse_what_does_not_fit, write_photograph
 from errors import InputError, describe_os_error, naming, one_line, run_cleanly
 from inpainting.jobs import Job, photograph_jobs, sample_jobs, with_marks
 from inpainting.results import Results
-from options import check_folder, detail_of, fill_parser, flip_of, setup_device
+from options import check_folder, detail_of, flip_of, parse_fill, setup_device
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    options = fill_parser().parse_args(argv)
+    options = parse_fill(argv)
     output = Path(options.output)
     check_results_folder(output)
     everything = list_jobs(options)
@@ -108,7 +108,10 @@ def fill_all(jobs: list[Job], inpainter, results: Results, options: argparse.Nam
 def attempt(job: Job, inpainter, results: Results, options: argparse.Namespace) -> str | None:
     """Fill one picture and write the results; the line that says why not, if not."""
     try:
-        fill(job, inpainter, results, options.grid, options.show_attention)
+        if options.super_resolution:
+            enlarge(job, inpainter, results, options.super_resolution, options.grid)
+        else:
+            fill(job, inpainter, results, options.grid, options.show_attention)
     except InputError as error:
         return str(error)
     except OSError as error:  # a name that is too long where the results are, a folder without permission
@@ -145,6 +148,26 @@ def fill(job: Job, inpainter, results: Results, grid: bool, show_attention: bool
         tell(job, "note", *write_photograph(path, result, job.encoding))
 
 
+def enlarge(job: Job, inpainter, results: Results, factor: int, grid: bool) -> None:
+    """``fill`` for super-resolution: the photograph's pixels in the places of a larger one, the hole between filled."""
+    from inpainting.enlarging import BYTES_A_PIXEL, compared, spread_photograph
+    from inpainting.memory import refuse_beyond_memory
+    from inpainting.photographs import fill_photograph
+
+    photograph = job.read()
+    large, hole = spread_photograph(photograph, factor)
+    refuse_what_does_not_fit(job.source, large, job.encoding)
+    size = f"a result of {hole.shape[1]}x{hole.shape[0]} pixels"
+    refuse_beyond_memory(BYTES_A_PIXEL * hole.size, size, "take a smaller factor, or cut the picture")
+    tell(job, "note", *photograph.notes)
+    result = fill_photograph(inpainter.in_one_pass, large, hole)
+    if grid:
+        with results.new(f"{job.name}_grid.png") as path:
+            write_picture(path, compared(photograph.pixels, factor, result.pixels))
+    with results.new(job.file) as path:
+        tell(job, "note", *write_photograph(path, result, job.encoding))
+
+
 def warnings(job: Job, inpainter, hole) -> list[str]:
     """Lines about a hole that may not be what was meant."""
     from inpainting.reach import reach_warning
@@ -162,7 +185,8 @@ def tell(job: Job, kind: str, *lines: str) -> None:
 
 def result_files(job: Job, options: argparse.Namespace) -> list[str]:
     """The names of all that ``fill`` writes for a picture."""
-    kinds = {"_mask": job.is_generated, "_grid": options.grid, "_attention": options.show_attention}
+    is_drawn = job.is_generated and not options.super_resolution
+    kinds = {"_mask": is_drawn, "_grid": options.grid, "_attention": options.show_attention}
     return [job.file, *(f"{job.name}{kind}.png" for kind, is_written in kinds.items() if is_written)]
 
 

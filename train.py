@@ -18,7 +18,7 @@ import yaml
 from engine.console import steady_console
 from errors import InputError, naming, run_cleanly
 from files import atomic_path
-from options import check_folder, hyper_parameters, is_adversarial, parse_train, setup_device
+from options import check_folder, factors_of, hyper_parameters, is_adversarial, parse_train, setup_device
 from run_folder import CHECKPOINTS, OPTIONS, RunFolder
 
 
@@ -74,12 +74,14 @@ def build_data(options: argparse.Namespace):
         elif options.val_image_root:
             held = PictureFolder(options.val_image_root)
     masks = build_masks(options)
-    dataset = InpaintingDataset(pictures, masks, options.image_size, options.seed)
+    shrink = options.hole_shape != "super_resolution"  # what a pixel is worth depends on the resolution
+    dataset = InpaintingDataset(pictures, masks, options.image_size, options.seed, shrink=shrink)
     # Read one sample here: a set of which nothing can be read is told before the run, not from inside a reader process.
     with naming("--image_root"):
         dataset[0]
     with naming("--val_image_root" if options.val_image_root else "--image_root"):
-        return dataset, ValidationSet(held, options.image_size, options.val_count, options.hole_shape)
+        shape, factors = options.hole_shape, factors_of(options.super_resolution_factors)
+        return dataset, ValidationSet(held, options.image_size, options.val_count, shape, factors)
 
 
 def build_masks(options: argparse.Namespace):
@@ -90,7 +92,7 @@ def build_masks(options: argparse.Namespace):
             masks = MaskFolder(options.mask_root, options.hole, dilate=options.mask_dilate == "yes")
             masks.draw(np.random.default_rng(0), options.image_size)  # none that can be read is told here
             return masks
-    return GeneratedMasks(shape=options.hole_shape)
+    return GeneratedMasks(shape=options.hole_shape, factors=factors_of(options.super_resolution_factors))
 
 
 def _do_without_absent_data(options: argparse.Namespace) -> None:

@@ -17,7 +17,8 @@ import paddle
 from datasets.images import SAMPLE_PHOTOS, list_pictures, read_picture, sample_photo
 from datasets.mask_generator import generate_box, generate_mask
 from datasets.masks import BUCKETS, ZeroOneMaskError, bucket_of, hole_ratio, read_mask, resize_mask
-from datasets.transforms import augment_mask, center_resize, load_training_picture
+from datasets.super_resolution import lattice
+from datasets.transforms import augment_mask, center_resize, center_window, load_training_picture
 from errors import InputError
 
 log = logging.getLogger("paddle_pconv")
@@ -166,7 +167,8 @@ class GeneratedMasks:
     Args:
         buckets: of irregular ones, each as likely as the others.
         border: of irregular ones, at the border or not; None: half and half.
-        shape: "irregular", "box" (see ``generate_box``), or "both", half and half.
+        shape: "irregular", "box" (see ``generate_box``), "both", half and half, or "super_resolution" (``lattice``).
+        factors: of super-resolution, each as likely as the others.
     """
 
     def __init__(
@@ -174,10 +176,13 @@ class GeneratedMasks:
         buckets: Sequence[tuple[float, float]] = BUCKETS,
         border: bool | None = None,
         shape: str = "irregular",
+        factors: Sequence[int] = (),
     ):
-        self.buckets, self.border, self.shape = tuple(buckets), border, shape
+        self.buckets, self.border, self.shape, self.factors = tuple(buckets), border, shape, tuple(factors)
 
     def draw(self, rng: np.random.Generator, size: int) -> np.ndarray:
+        if self.shape == "super_resolution":
+            return lattice(size, size, self.factors[rng.integers(len(self.factors))])
         if self.shape == "box" or (self.shape == "both" and rng.random() < 0.5):
             return generate_box(rng, size, size)
         bucket = self.buckets[rng.integers(len(self.buckets))]
@@ -194,6 +199,7 @@ class InpaintingDataset(paddle.io.Dataset):
         seed: of everything random.
         length: what ``len`` answers, for loaders that walk the dataset itself; the number of pictures by default.
         augment: random crop and flip of the pictures; False takes the square in the middle.
+        shrink: False cuts squares out at the pictures' own resolution, where they are large enough.
     Shape:
         Item: gt uint8 [3, S, S] RGB, mask uint8 [1, S, S], 1 = valid; ``engine.readers`` makes float32 of them.
     Raises:
@@ -209,10 +215,11 @@ class InpaintingDataset(paddle.io.Dataset):
         seed: int,
         length: int | None = None,
         augment: bool = True,
+        shrink: bool = True,
     ):
         super().__init__()
         self.pictures, self.masks, self.image_size = pictures, masks, image_size
-        self.seed, self.augment = seed, augment
+        self.seed, self.augment, self.shrink = seed, augment, shrink
         self.length = len(pictures) if length is None else length
         self._order = (-1, np.empty(0, np.int64))
         self._reported: set[int] = set()
@@ -229,9 +236,9 @@ class InpaintingDataset(paddle.io.Dataset):
         rng = np.random.default_rng([self.seed, 1, position])
         picture = self._picture(position)
         if self.augment:
-            picture = load_training_picture(picture, self.image_size, rng)
+            picture = load_training_picture(picture, self.image_size, rng, self.shrink)
         else:
-            picture = center_resize(picture, self.image_size)
+            picture = (center_resize if self.shrink else center_window)(picture, self.image_size)
         mask = self.masks.draw(rng, self.image_size)
         return np.ascontiguousarray(picture.transpose(2, 0, 1)), mask.astype(np.uint8)[None]
 

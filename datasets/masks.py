@@ -37,6 +37,8 @@ def bucket_name(bucket: tuple[float, float]) -> str:
 
 
 BUCKET_NAMES: tuple[str, ...] = tuple(bucket_name(bucket) for bucket in BUCKETS)
+SPARSE = bucket_name((BUCKETS[-1][1], 1.0))  # where super-resolution's masks are counted, and no others
+ROW_NAMES = (*BUCKET_NAMES, SPARSE)  # of tables
 
 
 def bucket_of(ratio: float) -> str | None:

@@ -30,14 +30,36 @@ def random_crop(
     return _resize(picture[top : top + side, left : left + side], size)
 
 
+def random_window(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
+    """A square cut out at the picture's own resolution; of a picture too small for it ``random_crop``'s."""
+    height, width = picture.shape[:2]
+    if min(height, width) < size:
+        return random_crop(picture, size, rng)
+    top, left = rng.integers([height - size, width - size], endpoint=True)
+    return picture[top : top + size, left : left + size]
+
+
+def center_window(picture: np.ndarray, size: int) -> np.ndarray:
+    """The square in the middle at the picture's own resolution; of a picture too small for it ``center_resize``'s."""
+    height, width = picture.shape[:2]
+    if min(height, width) < size:
+        return center_resize(picture, size)
+    top, left = (height - size) // 2, (width - size) // 2
+    return picture[top : top + size, left : left + size]
+
+
 def random_flip(picture: np.ndarray, rng: np.random.Generator) -> np.ndarray:
     """Left and right swapped half the time."""
     return picture[:, ::-1] if rng.random() < 0.5 else picture
 
 
-def load_training_picture(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
-    """A random crop and flip of a picture for training: uint8 [H, W, 3] to [size, size, 3]."""
-    return random_flip(random_crop(picture, size, rng), rng)
+def load_training_picture(picture: np.ndarray, size: int, rng: np.random.Generator, shrink: bool = True) -> np.ndarray:
+    """A random crop and flip of a picture for training: uint8 [H, W, 3] to [size, size, 3].
+
+    Args:
+        shrink: False cuts it out at the picture's own resolution.
+    """
+    return random_flip((random_crop if shrink else random_window)(picture, size, rng), rng)
 
 
 def augment_mask(mask: np.ndarray, rng: np.random.Generator, size: int, dilate: bool = True) -> np.ndarray:

@@ -14,7 +14,7 @@ from paddle import nn
 from tqdm import tqdm
 
 from datasets.images import write_picture
-from datasets.masks import BUCKET_NAMES
+from datasets.masks import ROW_NAMES
 from engine.board import Board
 from engine.validation import overall
 from errors import InputError
@@ -34,7 +34,7 @@ def columns(terms: Sequence[str]) -> tuple[str, ...]:
         *terms,
         *("reader_cost", "batch_cost", "ips"),
         *(f"val_{measure}" for measure in MEASURES),
-        *(f"val_{measure}_{bucket}" for measure in MEASURES for bucket in BUCKET_NAMES),
+        *(f"val_{measure}_{bucket}" for measure in MEASURES for bucket in ROW_NAMES),
     )
 
 

@@ -12,7 +12,7 @@ from pathlib import Path
 
 import paddle
 
-from datasets.inpainting import InpaintingDataset, StreamBatchSampler
+from datasets.inpainting import GeneratedMasks, InpaintingDataset, StreamBatchSampler
 from datasets.masks import emptiness_warning, polarity_warning
 from engine import alarms, distributed
 from engine.ema import WeightAverage
@@ -248,7 +248,8 @@ class Trainer:
     def _look_at_data(self, batches: list) -> None:
         gt, mask = batches[0]
         ratio = 1 - float(mask.mean())
-        _warn(polarity_warning(ratio), emptiness_warning(ratio), alarms.picture_range(gt.numpy()))
+        is_drawn = isinstance(self.dataset.masks, GeneratedMasks)  # then its colours cannot be mistaken
+        _warn(None if is_drawn else polarity_warning(ratio), emptiness_warning(ratio), alarms.picture_range(gt.numpy()))
         _warn(alarms.holes_left(self.task.model.mask_coverage(mask)))
 
 

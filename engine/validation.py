@@ -11,8 +11,9 @@ import numpy as np
 
 from datasets.inpainting import PictureSource
 from datasets.mask_generator import generate_box, generate_mask
-from datasets.masks import BUCKETS, border_kind, bucket_of, hole_ratio
-from datasets.transforms import center_resize
+from datasets.masks import BUCKETS, SPARSE, border_kind, bucket_of, hole_ratio
+from datasets.super_resolution import lattice
+from datasets.transforms import center_resize, center_window
 from engine import distributed
 from errors import InputError
 from inpainting.classical import mean
@@ -31,19 +32,31 @@ class ValidationSet:
     whatever its seed, so runs over the same pictures can be compared.
 
     Args:
-        shape: see ``datasets.inpainting.GeneratedMasks``.
+        shape, factors: see ``datasets.inpainting.GeneratedMasks``; factors are taken in turn, and under the holes of
+            super-resolution pictures keep their resolution.
     """
 
-    def __init__(self, pictures: PictureSource, image_size: int, count: int, shape: str = "irregular"):
+    def __init__(
+        self,
+        pictures: PictureSource,
+        image_size: int,
+        count: int,
+        shape: str = "irregular",
+        factors: Sequence[int] = (),
+    ):
         readable = list(_spread(pictures, count))
         if not readable:
             raise InputError(
                 f"expected validation pictures, none of the {len(pictures)} can be read: check the dataset"
             )
         self.names, originals = zip(*itertools.islice(itertools.cycle(readable), count), strict=True)
-        self.gts = [center_resize(picture, image_size) for picture in originals]
+        middle = center_window if shape == "super_resolution" else center_resize
+        self.gts = [middle(picture, image_size) for picture in originals]
         self.boxes = [shape == "box" or (shape == "both" and _in_second_half(i)) for i in range(count)]
-        self.masks = [_box(i, image_size) if box else _irregular(i, image_size) for i, box in enumerate(self.boxes)]
+        if shape == "super_resolution":
+            self.masks = [lattice(image_size, image_size, factors[i % len(factors)]) for i in range(count)]
+        else:
+            self.masks = [_box(i, image_size) if b else _irregular(i, image_size) for i, b in enumerate(self.boxes)]
 
     def measure(self, inpaint: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> list[dict]:
         """Rows of ``metrics.buckets.bucket_rows`` for ``inpaint(picture, hole)`` over the set, composite protocol.
@@ -76,7 +89,7 @@ class ValidationSet:
         """One ``sample_row`` for each bucket, irregular and box, by its name."""
         rows = {}
         for gt, mask, box in zip(self.gts, self.masks, self.boxes, strict=True):
-            name = bucket_of(hole_ratio(mask)) + ("-box" if box else "")
+            name = _row_of(mask) + ("-box" if box else "")
             if name not in rows:
                 rows[name] = sample_row(gt, mask, inpainter.views(gt, mask == 0))
         return rows
@@ -85,7 +98,12 @@ class ValidationSet:
 def _measure(name: str, gt: np.ndarray, mask: np.ndarray, inpaint: Callable) -> Sample:
     comp, ratio = inpaint(gt, mask == 0), hole_ratio(mask)
     quality = l1_percent(gt, comp), psnr(gt, comp), ssim(gt, comp)
-    return Sample(name, "generated", bucket_of(ratio), border_kind(mask), ratio, *quality)
+    return Sample(name, "generated", _row_of(mask), border_kind(mask), ratio, *quality)
+
+
+def _row_of(mask: np.ndarray) -> str:
+    """A generated mask has a bucket, unless it is super-resolution's."""
+    return bucket_of(hole_ratio(mask)) or SPARSE
 
 
 def overall(rows: Sequence[dict]) -> dict[str, float | None]:

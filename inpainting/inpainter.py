@@ -14,7 +14,7 @@ from inpainting.detail import add_detail
 from inpainting.exported import StaticModel
 from inpainting.memory import pass_bytes, refuse_beyond_memory, telling_of_memory
 from inpainting.reach import mask_network, reached, unreached_share
-from inpainting.scales import Network, fill_by_scales
+from inpainting.scales import Network, fill_by_scales, fill_in_one_pass
 from inpainting.surface import surfaces_over
 from models.contextual_attention import offsets_to_picture
 from models.deepfill import OFFSETS_STEP, DeepFillV1
@@ -97,6 +97,12 @@ class Inpainter:
         scales = None if self.scales == AUTO else int(self.scales)
         with telling_of_memory(*_in_words(picture)):
             return fill_by_scales(self._network(self.flip), picture, hole.astype(bool), scales)
+
+    def in_one_pass(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        """As calling it, but by a single pass at the picture's own size, in tiles where it is large; without grain."""
+        _check(picture, hole)
+        with telling_of_memory(*_in_words(picture)):
+            return fill_in_one_pass(self._network(self.flip), picture, hole.astype(bool))
 
     def raw(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         """The network's own output over the whole picture in a single pass, clipped and rounded: uint8 [H, W, 3]."""

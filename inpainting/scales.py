@@ -107,6 +107,19 @@ def fill_by_scales(network: Network, picture: np.ndarray, hole: np.ndarray, scal
     return result
 
 
+def fill_in_one_pass(network: Network, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
+    """The picture with its hole filled by a single pass at its own size, in tiles where it is large.
+
+    For holes that are everywhere and shallow, as those of super-resolution: nothing is halved and nothing blended.
+
+    Shape:
+        as ``fill_by_scales``.
+    """
+    mask, result = 1 - hole.astype(np.uint8), picture.copy()
+    _write(result, mask, np.clip(_paint(network, _masked(picture, mask), mask), 0, 1))
+    return result
+
+
 def plan(network: Network, hole: np.ndarray, scales: int | None = None) -> list[Group]:
     """Which holes are filled together, and from which scale on."""
     groups, deepest = [], DEPTH_OVER_PRIOR if network.takes_guide else DEPTH

@@ -8,7 +8,7 @@ import math
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 
-from datasets.masks import BUCKET_NAMES
+from datasets.masks import ROW_NAMES
 
 BORDER_ROWS = ("all", "N", "B")
 
@@ -48,7 +48,7 @@ def bucket_rows(samples: Sequence[Sample]) -> list[dict]:
 
 def grouped(samples: Sequence[Sample]) -> Iterator[tuple[str, str, list[Sample]]]:
     """Bucket, border and the samples there, for each that has one, in the order of the published tables."""
-    for bucket in BUCKET_NAMES:
+    for bucket in ROW_NAMES:
         for border in BORDER_ROWS:
             if chosen := [s for s in samples if s.bucket == bucket and border in ("all", s.border)]:
                 yield bucket, border, chosen

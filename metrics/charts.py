@@ -4,7 +4,7 @@ import math
 from collections.abc import Iterator, Sequence
 from html import escape
 
-from datasets.masks import BUCKETS, bucket_name
+from datasets.masks import BUCKETS, SPARSE, bucket_name
 
 CHARTS = {"psnr": "PSNR (dB)", "ssim": "SSIM", "l1_percent": "l1 (%)", "vgg_distance": "VGG16 distance"}
 WIDTH, HEIGHT, TOP = 380, 270, 30  # pixels of a chart, and of the legend above all
@@ -12,6 +12,7 @@ LEFT, RIGHT, BOTTOM = 52, 12, 44
 COLOURS = ("#0b6fb8", "#d1600a", "#2e8b3d", "#a0309a", "#7a5a1e", "#444444", "#0a8f96", "#c0283c")
 DASHES = ("", "7 3", "2 3", "9 3 2 3")  # told apart without colours too
 TICKS = 5
+ALL = (*BUCKETS, (BUCKETS[-1][1], 1.0))
 
 Line = tuple[str, Sequence[dict]]  # a name, and rows as in report.json, one for each bucket
 
@@ -77,9 +78,10 @@ def _chart(lines: Sequence[Line], measure: str, title: str) -> Iterator[str]:
     marks = ticks(min(values), max(values))
     low, high = marks[0], marks[-1]
     right, bottom = WIDTH - RIGHT, HEIGHT - BOTTOM
+    buckets = ALL if any(row["bucket"] == SPARSE for _, rows in lines for row in rows) else BUCKETS
 
     def at_x(ratio: float) -> float:
-        return LEFT + (right - LEFT) * ratio / BUCKETS[-1][1]
+        return LEFT + (right - LEFT) * ratio / buckets[-1][1]
 
     def at_y(value: float) -> float:
         return bottom - (bottom - 24) * (value - low) / (high - low)
@@ -87,7 +89,7 @@ def _chart(lines: Sequence[Line], measure: str, title: str) -> Iterator[str]:
     for mark in marks:
         yield f'<path d="M{LEFT} {at_y(mark):.1f}H{right}" stroke="#dddddd"/>'
         yield f'<text x="{LEFT - 6}" y="{at_y(mark) + 4:.1f}" text-anchor="end" fill="#444444">{mark:g}</text>'
-    for _, edge in BUCKETS:
+    for _, edge in buckets:
         yield f'<path d="M{at_x(edge):.1f} {bottom}v4" stroke="#888888"/>'
         yield f'<text x="{at_x(edge):.1f}" y="{bottom + 17}" text-anchor="middle" fill="#444444">{edge:g}</text>'
     middle = (LEFT + right) / 2
@@ -119,4 +121,4 @@ def _bucket(name: str) -> str:
 
 
 def _middle(name: str) -> float:
-    return next((lo + hi) / 2 for lo, hi in BUCKETS if bucket_name((lo, hi)) == name)
+    return next((lo + hi) / 2 for lo, hi in ALL if bucket_name((lo, hi)) == name)

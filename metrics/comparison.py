@@ -123,6 +123,17 @@ def differences(first: Sequence[Sample], second: Sequence[Sample]) -> list[Diffe
     ]
 
 
+def overall_differences(first: Sequence[Sample], second: Sequence[Sample]) -> dict[str, Difference]:
+    """By measure, over all pairs, also such as lie outside every bucket: bucket and border are "all".
+
+    Raises:
+        InputError: as ``differences``.
+    """
+    pairs = list(_matched(first, second).values())
+    shared = set(measures_of(first)) & set(measures_of(second))
+    return {measure: _difference("all", "all", measure, pairs) for measure in BETTER if measure in shared}
+
+
 def most_different(first: Sequence[Sample], second: Sequence[Sample]) -> list[tuple[Sample, Sample]]:
     """The pairs whose PSNR differs most, the largest difference first; those identical in either are left out."""
     finite = [pair for pair in _matched(first, second).values() if all(math.isfinite(s.psnr) for s in pair)]

@@ -19,6 +19,7 @@ from tqdm import tqdm
 
 from datasets.images import read_picture, sample_photo
 from datasets.masks import (
+    SPARSE,
     border_kind,
     bucket_of,
     emptiness_warning,
@@ -27,6 +28,7 @@ from datasets.masks import (
     read_mask,
     resize_mask,
 )
+from datasets.super_resolution import MASK, cut, factor_of, lattice
 from datasets.transforms import center_resize
 from errors import InputError
 from inpainting.classical import CLASSICAL, Fill
@@ -61,20 +63,23 @@ class PairReader:
         Raises:
             InputError: a file that is missing, corrupt or no mask; a picture too small to be measured.
         """
-        picture = self._picture(pair.image)
+        picture, factor = self._picture(pair.image), factor_of(pair.mask) if pair.mask.startswith(MASK) else None
+        picture = cut(picture, factor) if factor else picture
         height, width = picture.shape[:2]
         if min(height, width) < SSIM_WINDOW:
             raise InputError(
                 f"{pair.image}: {width}x{height} pixels, but SSIM needs {SSIM_WINDOW} at least on each side: "
                 "choose a larger --size or take the picture out"
             )
+        if factor:
+            return picture, lattice(height, width, factor)
         if pair.mask.startswith(GENERATED):
             return picture, generate(pair.mask, height, width)
         return picture, resize_mask(read_mask(self.masks / pair.mask, hole=self.hole), height, width)
 
     def stamp(self, pair: Pair) -> list | None:
         """Size and time of change of the pair's files: what tells them from others of their names. None without one."""
-        files = [(self.images, pair.image, SAMPLE), (self.masks, pair.mask, GENERATED)]
+        files = [(self.images, pair.image, SAMPLE), (self.masks, pair.mask, (GENERATED, MASK))]
         paths = [(root or Path()) / name for root, name, packaged in files if not name.startswith(packaged)]
         try:
             return [[status.st_size, status.st_mtime_ns] for status in map(os.stat, paths)]
@@ -246,4 +251,5 @@ def _measure(entry: Filled, protocol: str) -> Sample:
         quality = PROTOCOLS[protocol](picture, result, hole)
     except InputError as error:
         raise InputError(f"{pair.image}: {error}") from error
-    return Sample(pair.image, pair.mask, bucket_of(ratio), border_kind(mask), ratio, **quality, vgg_distance=distance)
+    bucket = SPARSE if pair.mask.startswith(MASK) else bucket_of(ratio)
+    return Sample(pair.image, pair.mask, bucket, border_kind(mask), ratio, **quality, vgg_distance=distance)

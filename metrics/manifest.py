@@ -1,8 +1,9 @@
 """Which mask goes over which picture: the pairing rule and the manifest that keeps it.
 
 A pair names its picture and its mask in posix form, relative to the folders they were found in, so that a manifest
-made on one machine holds on another. Two kinds of names need no file: ``sample:NAME``, one of scikit-image's packaged
-photos, and ``generated:SEED:BUCKET:BORDER``, from which ``generate`` makes the very same mask again at any size.
+made on one machine holds on another. Three kinds of names need no file: ``sample:NAME``, one of scikit-image's packaged
+photos, ``generated:SEED:BUCKET:BORDER``, from which ``generate`` makes the very same mask again at any size, and
+``super_resolution:K``, the mask of every K-th pixel.
 
 A manifest is a CSV file with the columns image and mask; further columns (bucket, border, hole_ratio) are information
 for the reader and are not read back.
@@ -20,6 +21,7 @@ import numpy as np
 from datasets.images import SAMPLE_PHOTOS, list_pictures
 from datasets.mask_generator import MIN_SIDE, generate_mask
 from datasets.masks import BUCKET_NAMES, BUCKETS
+from datasets.super_resolution import MASK, factor_of, mask_name
 from errors import InputError, naming, one_line
 from files import is_file, kind_of, read_table
 
@@ -146,10 +148,18 @@ def pair_up(pictures: Sequence[str], masks: Sequence[str], seed: int, limit: int
     return [Pair(pictures[i], mask) for i, mask in zip(order, chosen, strict=False)]
 
 
-def choose_pairs(images: str | None, masks: str | None, seed: int, limit: int | None = None) -> list[Pair]:
-    """``pair_up`` of files: sample photos where ``images`` is None, masks to be generated where ``masks`` is."""
+def choose_pairs(
+    images: str | None, masks: str | None, seed: int, limit: int | None = None, factor: int | None = None
+) -> list[Pair]:
+    """``pair_up`` of files: sample photos where ``images`` is None, masks to be generated where ``masks`` is.
+
+    Args:
+        factor: of super-resolution, whose mask then goes over each picture.
+    """
     with naming("--images"):
         pictures = sample_names() if images is None else file_names(images)
+    if factor:
+        return spread([Pair(picture, mask_name(factor)) for picture in pictures], limit)
     with naming("--masks"):
         names = generated_names(len(pictures), seed) if masks is None else file_names(masks)
     return pair_up(pictures, names, seed, limit)
@@ -178,7 +188,10 @@ def _checked_pair(where: str, row: dict, images: Path | None, masks: Path | None
             )
     else:
         _check_file(where, "picture", pair.image, images, "--images")
-    if not pair.mask.startswith(GENERATED):
+    if pair.mask.startswith(MASK):
+        with naming(where):
+            factor_of(pair.mask)
+    elif not pair.mask.startswith(GENERATED):
         _check_file(where, "mask", pair.mask, masks, "--masks")
     elif not _GENERATED.fullmatch(pair.mask):
         raise InputError(f"{where}: {_malformed(pair.mask)}")

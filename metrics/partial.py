@@ -12,7 +12,7 @@ from collections.abc import Callable, Iterator
 from dataclasses import asdict, fields
 from pathlib import Path
 
-from datasets.masks import BUCKET_NAMES
+from datasets.masks import ROW_NAMES
 from errors import InputError
 from files import atomic_path, open_regular
 from metrics.buckets import Sample
@@ -71,7 +71,7 @@ def _is_measured(entry: object) -> bool:
     if not isinstance(entry, dict) or entry.keys() != {field.name for field in fields(Sample)} | {"stamp"}:
         return False
     texts = [type(entry[key]) is str for key in ("image", "mask")]
-    kinds = [entry["bucket"] in (None, *BUCKET_NAMES), entry["border"] in ("N", "B")]
+    kinds = [entry["bucket"] in (None, *ROW_NAMES), entry["border"] in ("N", "B")]
     numbers = [isinstance(entry[key], float) and entry[key] >= 0 for key in ("hole_ratio", "l1_percent", "psnr")]
     numbers += [(distance := entry["vgg_distance"]) is None or (isinstance(distance, float) and distance >= 0)]
     return all(texts + kinds + numbers) and isinstance(entry["ssim"], float) and abs(entry["ssim"]) <= 1

@@ -18,7 +18,7 @@ import numpy as np
 from PIL import Image, PngImagePlugin
 
 from datasets.images import decoded
-from datasets.masks import BUCKET_NAMES
+from datasets.masks import ROW_NAMES
 from errors import InputError
 from files import atomic_path, is_file
 from inpainting.views import for_viewing
@@ -60,7 +60,7 @@ def choose(samples: Sequence[Sample]) -> list[tuple[str, Sample]]:
         [('best', 23.0), ('median', 21.0), ('worst', 20.0)]
     """
     chosen = []
-    for bucket in BUCKET_NAMES:
+    for bucket in ROW_NAMES:
         ordered = sorted((s for s in samples if s.bucket == bucket), key=lambda s: (-s.psnr, s.image, s.mask))
         if len(ordered) > 2:
             chosen += [("best", ordered[0]), ("median", ordered[len(ordered) // 2]), ("worst", ordered[-1])]
@@ -153,7 +153,7 @@ def _strip(grid: np.ndarray, entry: dict) -> Strip:
         if min(x, y) < 0 or panels[name].shape != (height, width, 3):
             raise ValueError(name)
     texts = {key: entry[key] for key in ("image", "mask", "bucket", "rank")}
-    if not all(isinstance(text, str) for text in texts.values()) or texts["bucket"] not in BUCKET_NAMES:
+    if not all(isinstance(text, str) for text in texts.values()) or texts["bucket"] not in ROW_NAMES:
         raise ValueError(entry)
     return Strip(**texts, psnr=math.inf if entry["psnr"] is None else float(entry["psnr"]), panels=panels)
 
@@ -162,7 +162,7 @@ def _grid(strips: Sequence[Strip]) -> tuple[np.ndarray, list[dict]]:
     """The strips on white, uint8 [H, W, 3], and of each where its panels are: x, y, width, height by name."""
     height = CAPTION + GAP + max(panel.shape[0] for strip in strips for panel in strip.panels.values())
     width = max(sum(panel.shape[1] + GAP for panel in strip.panels.values()) for strip in strips) + 2 * GAP
-    rows = [[strip for strip in strips if strip.bucket == bucket] for bucket in BUCKET_NAMES]
+    rows = [[strip for strip in strips if strip.bucket == bucket] for bucket in ROW_NAMES]
     rows = [row[i : i + COLUMNS] for row in rows for i in range(0, len(row), COLUMNS)]
     grid = np.full([height * len(rows), width * max(map(len, rows)), 3], 255, np.uint8)
     boxes = {}

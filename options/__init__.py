@@ -3,7 +3,7 @@
 from options.app import app_parser
 from options.evaluate import evaluate_parser, parse_evaluate
 from options.export import export_parser
-from options.fill import fill_parser
+from options.fill import fill_parser, parse_fill
 from options.shared import (
     DEFAULT_WEIGHTS,
     Parser,
@@ -20,7 +20,7 @@ from options.shared import (
     share_float,
     weight_float,
 )
-from options.train import MODEL_NAMES, PHASE_LR, hyper_parameters, is_adversarial, parse_train, train_parser
+from options.train import MODEL_NAMES, PHASE_LR, factors_of, hyper_parameters, is_adversarial, parse_train, train_parser
 
 __all__ = [
     "DEFAULT_WEIGHTS",
@@ -36,11 +36,13 @@ __all__ = [
     "discount_float",
     "evaluate_parser",
     "export_parser",
+    "factors_of",
     "fill_parser",
     "flip_of",
     "hyper_parameters",
     "is_adversarial",
     "parse_evaluate",
+    "parse_fill",
     "parse_train",
     "positive_float",
     "positive_int",

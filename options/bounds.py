@@ -63,6 +63,7 @@ BOUNDS = {
     ),
     # runs
     "threads": Bound(1, 1024, "no machine has as many cores"),
+    "super_resolution": Bound(2, 16, "of more than 256 pixels but one has to be made up"),
     "scales": Bound(1, 16, "the first scale is 1/2^15 of the size: one pixel of the largest picture"),
     "repeats": Bound(1, 100_000, "the median is known long before"),
     "port": Bound(1, 65_535, "ports have 16 bits"),

@@ -17,6 +17,7 @@ from options.shared import (
 )
 
 METHOD_NAMES = ("telea", "navier_stokes", "biharmonic", "smooth", "mean")
+INTERPOLATIONS = ("nearest", "bicubic", "lanczos")  # of super-resolution
 PROTOCOLS = ("composite", "raw", "hole_only", "mmagic", "edge_connect")
 EDGE_CONNECT_WINDOW = 51  # pixels
 OUTPUT = "logs/eval"
@@ -39,7 +40,17 @@ def evaluate_parser() -> Parser:
     )
     method = parser.add_mutually_exclusive_group()
     method.add_argument("--weights", metavar="FILE|DIR", help="a trained model; weights/general when not given")
-    method.add_argument("--method", choices=METHOD_NAMES, help="a classical method instead of a model")
+    method.add_argument(
+        "--method",
+        choices=(*METHOD_NAMES, *INTERPOLATIONS),
+        help="a classical method instead of a model; the last three with --super_resolution",
+    )
+    parser.add_argument(
+        "--super_resolution",
+        type=positive_int,
+        metavar="K",
+        help="instead of masks: of each K x K pixels one is known, the others are filled",
+    )
     parser.add_argument(
         "--size",
         type=positive_int,
@@ -99,10 +110,33 @@ def parse_evaluate(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if options.output is None and len(options.reports) < 2:
         options.output = OUTPUT
     _check(options)
-    if options.protocol == "raw":
+    if options.super_resolution or options.method in INTERPOLATIONS:
+        _check_super_resolution(options)
+    if options.protocol == "raw" or (options.super_resolution and not options.method):
         options.scales = 1
     options.detail = not options.method and detail_of(options)
     return options
+
+
+def _check_super_resolution(options: argparse.Namespace) -> None:
+    if not options.super_resolution:
+        raise InputError(
+            f"--method {options.method}: expected --super_resolution K beside it, got none: it fills no other holes"
+        )
+    usual = {
+        "masks": (None,),
+        "hole": ("white",),
+        "scales": ("auto", 1),
+        "detail": (None, "off"),
+        "flip": (None, "off"),
+    }
+    for name, values in usual.items():
+        value = getattr(options, name)
+        if value not in values:
+            raise InputError(
+                f"--super_resolution: expected no --{name} {value}, since its mask is a rule's and a network fills it "
+                "in a single pass; leave one of them out"
+            )
 
 
 def _check(options: argparse.Namespace) -> None:

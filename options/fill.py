@@ -3,11 +3,12 @@
 import argparse
 import os
 import re
+from collections.abc import Sequence
 
 from PIL import ImageColor
 
-from errors import one_line
-from options.shared import DEFAULT_WEIGHTS, Parser, add_device_options, add_filling_options, count_int
+from errors import InputError, one_line
+from options.shared import DEFAULT_WEIGHTS, Parser, add_device_options, add_filling_options, count_int, positive_int
 
 
 def fill_parser() -> Parser:
@@ -18,6 +19,12 @@ def fill_parser() -> Parser:
         "With no arguments: sample photographs with generated holes and the model in weights/general.",
     )
     parser.add_argument("--input", metavar="FILE|DIR", help="picture or folder; sample photographs when not given")
+    parser.add_argument(
+        "--super_resolution",
+        type=positive_int,
+        metavar="K",
+        help="enlarge K times instead of filling holes: the picture's pixels stay, those between are filled",
+    )
     _add_hole_options(parser)
     parser.add_argument(
         "--weights",
@@ -51,7 +58,7 @@ def fill_parser() -> Parser:
         "--grid",
         action="store_true",
         help="also write input, mask, the network's output in a single pass, result and truth side by side, of larger "
-        "pictures shrunk to 1024 pixels a side",
+        "pictures shrunk to 1024 pixels a side; with --super_resolution squares, bicubic and result",
     )
     parser.add_argument(
         "--show_attention",
@@ -62,6 +69,32 @@ def fill_parser() -> Parser:
     parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="of the generated holes")
     add_device_options(parser, precision=True)
     return parser
+
+
+def parse_fill(argv: Sequence[str] | None = None) -> argparse.Namespace:
+    """Options of test.py.
+
+    Raises:
+        InputError: options that exclude each other.
+    """
+    options = fill_parser().parse_args(argv)
+    if options.super_resolution:
+        _refuse_beside_super_resolution(options)
+        options.scales = 1
+    return options
+
+
+def _refuse_beside_super_resolution(options: argparse.Namespace) -> None:
+    of_holes = ("mask", "mask_alpha", "mask_colour", "box", "polygon", "dilate")
+    given = [name for name in (*of_holes, "show_attention") if getattr(options, name)]
+    given += ["hole"] if options.hole != "white" else []
+    given += ["scales"] if options.scales not in ("auto", 1) else []
+    given += [name for name in ("detail", "flip") if getattr(options, name) == "on"]
+    if given:
+        raise InputError(
+            f"--super_resolution: expected no --{given[0]}, since what is to be filled are the pixels between those of "
+            "the picture, in a single pass; leave one of them out"
+        )
 
 
 def _add_hole_options(parser: argparse.ArgumentParser) -> None:

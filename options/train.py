@@ -2,10 +2,12 @@
 
 import argparse
 import os
+import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from errors import InputError, naming
+from options.bounds import beyond
 from options.resumed import differences, options_of, passed_over, run_to_resume
 from options.shared import (
     ROOT,
@@ -25,6 +27,7 @@ CONFIGS = ROOT / "configs"
 MODEL_NAMES = ("pconv_unet", "conv_unet", "pconv_residual_unet", "deepfill_v1")
 PHASE_LR = {"initial": 2e-4, "finetune": 5e-5}  # the paper's
 ADVERSARIAL_LR = 1e-4  # of DeepFillv1's author
+FACTORS = "2,3,4"  # of super-resolution
 
 OF_UNETS, OF_DEEPFILL = "loss of the U-Nets", "loss of deepfill_v1"  # groups of options
 
@@ -62,9 +65,16 @@ def _add_data_options(group) -> None:
     )
     group.add_argument(
         "--hole_shape",
-        choices=("irregular", "box", "both"),
+        choices=("irregular", "box", "both", "super_resolution"),
         default="irregular",
-        help="of generated masks; a box is a rectangle of half the picture's side or less, both is half and half",
+        help="of generated masks; a box is a rectangle of half the picture's side or less, both is half and half; "
+        "super_resolution: of each K x K pixels one is known",
+    )
+    group.add_argument(
+        "--super_resolution_factors",
+        type=factors_text,
+        metavar="K,K",
+        help=f"the factors K to train for, each as often; {FACTORS} when not given",
     )
     group.add_argument(
         "--mask_dilate",
@@ -82,6 +92,28 @@ def _add_data_options(group) -> None:
         metavar="N",
         help="processes that read pictures; 0 reads in the trainer",
     )
+
+
+def factors_text(text: str) -> str:
+    """Factors of super-resolution with commas between, as a preset can hold them; ``factors_of`` takes them apart."""
+    if not re.fullmatch(r"[0-9]{1,3}(,[0-9]{1,3}){0,15}", text, re.ASCII):
+        raise argparse.ArgumentTypeError(f"expected whole numbers with commas between, as 2,4, got {text!r:.80}")
+    factors = list(factors_of(text))
+    if len(set(factors)) < len(factors):
+        raise argparse.ArgumentTypeError(f"expected each factor once, got {text}")
+    if problem := beyond("super_resolution", factors):
+        raise argparse.ArgumentTypeError(problem)
+    return text
+
+
+def factors_of(text: str | None) -> tuple[int, ...]:
+    """The numbers in what ``factors_text`` let pass; none of None.
+
+    Example:
+        >>> factors_of("2,4"), factors_of(None)
+        ((2, 4), ())
+    """
+    return tuple(map(int, text.split(","))) if text else ()
 
 
 def _add_model_options(group) -> None:
@@ -267,6 +299,7 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
     defaults["dry_run"] = options.dry_run  # not of the run's
     changed = {key: value for key, value in vars(options).items() if value != defaults[key]}
     _refuse_options_of_others(options.model, changed)
+    _settle_factors(options)
     options.lr = options.lr or (ADVERSARIAL_LR if is_adversarial(options.model) else PHASE_LR[options.phase])
     for line in differences(before, options):
         print(line)
@@ -333,6 +366,22 @@ def _refuse_hole_of_other_masks(options: argparse.Namespace, typed: dict, preset
             f"--mask_root {options.mask_root}: expected --hole white or --hole black beside it, got neither, and the "
             f"preset's black is said of {preset_root} (NVIDIA's training masks are black, their test masks white)"
         )
+
+
+def _settle_factors(options: argparse.Namespace) -> None:
+    if options.hole_shape != "super_resolution":
+        if options.super_resolution_factors:
+            raise InputError(
+                f"--super_resolution_factors: means nothing to --hole_shape {options.hole_shape}; leave it out, or "
+                "give --hole_shape super_resolution"
+            )
+        return
+    if is_adversarial(options.model):
+        raise InputError(
+            f"--hole_shape super_resolution: expected a U-Net, got --model {options.model}, whose attention copies "
+            "patches without a hole, of which there are none; take pconv_unet"
+        )
+    options.super_resolution_factors = options.super_resolution_factors or FACTORS
 
 
 def is_adversarial(model: str) -> bool:

@@ -12,23 +12,25 @@ import pytest
 import yaml
 
 import options
-from tools import benchmark, check_masks, convert_weights, doctor, generate_masks, masks_from_video
+from tools import ablate, benchmark, check_masks, convert_weights, doctor, generate_masks, masks_from_video
 from tools.fuzz import __main__ as fuzz
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), ROOT / "weights/README.md")]
 NOTEBOOK = "notebooks/aistudio.ipynb"
-PAGES = ("training", "deepfill", "web", "evaluation", "masks", "ports", "faq", "gallery")  # that show commands
+# Of docs/, that show commands.
+PAGES = ("training", "deepfill", "web", "evaluation", "masks", "ports", "super_resolution", "faq", "gallery")
 DOCUMENTS = [
     path.relative_to(ROOT).as_posix()
     for path in (*ROOT.glob("*.md"), *ROOT.glob("docs/*.md"), ROOT / "weights/README.md")
 ]
 PARSERS = {
     ("train.py",): options.parse_train,
-    ("test.py",): options.fill_parser().parse_args,
+    ("test.py",): options.parse_fill,
     ("export.py",): options.export_parser().parse_args,
     ("app.py",): options.app_parser().parse_args,
     ("eval.py",): options.parse_evaluate,
+    ("-m", "tools.ablate"): ablate.build_parser().parse_args,
     ("-m", "tools.generate_masks"): generate_masks.build_parser().parse_args,
     ("-m", "tools.masks_from_video"): masks_from_video.build_parser().parse_args,
     ("-m", "tools.check_masks"): check_masks.build_parser().parse_args,
@@ -156,7 +158,7 @@ def test_overview_names_every_file_and_no_other():
     packages = [init.parent for init in ROOT.glob("*/__init__.py")]
     sources = [
         *ROOT.glob("*.py"),
-        *ROOT.glob("configs/*"),
+        *ROOT.glob("configs/**/*.yaml"),
         *(file for folder in packages for file in folder.rglob("*.py")),
     ]
     assert {file.relative_to(ROOT).as_posix() for file in sources} - named == set()

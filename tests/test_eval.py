@@ -5,6 +5,7 @@ import hashlib
 import json
 import math
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -22,6 +23,7 @@ from datasets.images import write_picture
 from datasets.mask_generator import generate_mask
 from datasets.masks import BUCKETS, write_mask
 from errors import InputError
+from inpainting import enlarging
 from metrics.pictures import read_strips
 
 ROOT = Path(command.__file__).parent
@@ -589,3 +591,48 @@ def test_workers_end_with_a_killed_command(long_work):
     stderr = process.communicate(timeout=60)[1]
     assert wait_for(lambda: group_is_gone(process.pid)), workers
     assert "Traceback" not in stderr
+
+
+def test_super_resolution_is_measured_whole_and_beside_interpolation(data, small_weights, capsys):
+    """Pictures of 42 pixels are cut to 40 for a factor of 4."""
+    for i in range(2):
+        picture = np.random.default_rng(i).integers(0, 256, [42, 43, 3], dtype=np.uint8)
+        write_picture(data / f"odd/{i}.png", picture)
+    words = ["--images", f"{data}/odd", "--super_resolution", "4", "--num_workers", "0"]
+    bicubic, network = data / "bicubic", data / "network"
+    command.main([*words, "--method", "bicubic", "--output", str(bicubic), "--manifest", f"{data}/pairs.csv"])
+    command.main([*words, "--weights", str(small_weights), "--output", str(network), "--manifest", f"{data}/pairs.csv"])
+    for folder, method in ((bicubic, "bicubic"), (network, "pconv_unet")):
+        report, samples = report_of(folder), samples_of(folder)
+        assert [(row["bucket"], row["border"], row["count"]) for row in report["rows"]] == [
+            ("0.6-1", border, 2) for border in ("all", "B")
+        ]
+        assert report["protocol"]["super_resolution"] == 4 and report["protocol"]["method"] == method
+        assert {sample["mask"] for sample in samples} == {"super_resolution:4"}
+        assert all(float(sample["hole_ratio"]) == 15 / 16 for sample in samples)
+    picture = np.random.default_rng(0).integers(0, 256, [42, 43, 3], dtype=np.uint8)[:40, :40]
+    expected = enlarging.interpolate(picture[2::4, 2::4], 4, "bicubic").astype(float)
+    psnr = 10 * np.log10(255**2 / np.mean((expected - picture) ** 2))
+    assert float(next(s["psnr"] for s in samples_of(bicubic) if s["image"] == "0.png")) == pytest.approx(psnr, abs=1e-4)
+    command.main(["--compare", f"{bicubic}/report.json", f"{network}/report.json"])
+    assert "(0.6, 1]" in capsys.readouterr().out
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        ("--method bicubic", "--method bicubic: expected --super_resolution K beside it"),
+        ("--super_resolution 2 --masks m", "--super_resolution: expected no --masks m"),
+        ("--super_resolution 2 --scales 3", "--super_resolution: expected no --scales 3"),
+        ("--super_resolution 2 --flip on", "--super_resolution: expected no --flip on"),
+        ("--super_resolution 2 --manifest {0}/four.csv --images {0}/images/deep", "expected --super_resolution of 4"),
+        ("--manifest {0}/four.csv --images {0}/images/deep", "expected --super_resolution of 4, .* got none"),
+        ("--super_resolution 64 --images {0}/images", "expected 2 to 16"),
+    ],
+)
+def test_what_super_resolution_cannot_be_measured_with_is_named(data, words, message, capsys):
+    (data / "four.csv").write_text("image,mask\n0.png,super_resolution:4\n")
+    with pytest.raises((InputError, SystemExit)) as caught:
+        command.main([*words.format(data).split(), "--output", f"{data}/out"])
+    assert re.search(message, str(caught.value) + capsys.readouterr().err)
+    assert not (data / "out").exists()

@@ -49,6 +49,29 @@ def shown(folder):
     return sorted(p.relative_to(folder).as_posix() for p in folder.rglob("*") if p.is_file() and p.name[0] != ".")
 
 
+def test_super_resolution_keeps_each_pixel_in_its_place(fill, pictures):
+    """Also of a picture whose result is shown to the network in tiles."""
+    cv2.imwrite(str(pictures / "wide.png"), np.random.default_rng(5).integers(0, 256, [2, 340, 3], dtype=np.uint8))
+    before = {path.name: read(path) for path in pictures.iterdir()}
+    out = fill("--super_resolution", 3, "--grid")
+    assert shown(out) == sorted([*before, *(name.replace(".png", "_grid.png") for name in before)])
+    for name, small in before.items():
+        large = read(out / name)
+        assert large.shape == (3 * small.shape[0], 3 * small.shape[1], 3)
+        np.testing.assert_array_equal(large[1::3, 1::3], small)
+        assert np.ptp(large[0::3, 0::3].astype(int) - small) > 0  # the hole was painted, and not by copying
+
+
+HOLES = ("--mask m.png", "--box 1,2,3,4", "--mask_alpha", "--dilate 2", "--hole black")
+
+
+@pytest.mark.parametrize("words", [*HOLES, "--scales 2", "--detail on", "--flip on", "--show_attention"])
+def test_super_resolution_takes_no_hole(fill, tmp_path, words):
+    with pytest.raises(InputError, match=f"--super_resolution: expected no {words.split()[0]}") as caught:
+        fill("--super_resolution", 2, *words.split())
+    assert "\n" not in str(caught.value) and not (tmp_path / "out").exists()
+
+
 def test_a_folder_with_one_mask(fill, pictures, mask_file):
     out = fill("--mask", mask_file)
     assert shown(out) == ["0.png", "1.png", "2.png", "3.png"]

@@ -1,5 +1,6 @@
 """train.py as its user runs it."""
 
+import csv
 import json
 import shutil
 from pathlib import Path
@@ -268,6 +269,20 @@ def test_weights_that_fit_another_network_are_told(run, pictures, tmp_path, caps
     assert "'output': 'tanh'" in capsys.readouterr().err
     run(f"{arguments} --weights {log_dir}", "logs/b")
     assert "warning" not in capsys.readouterr().err
+
+
+def test_super_resolution_is_trained_validated_and_taken_up_again(run, pictures, capsys):
+    words = f"--image_root {pictures} --hole_shape super_resolution --super_resolution_factors 2,4 --prior smooth"
+    words += " --perceptual_weight 0 --style_weight 0"
+    run(f"{words} --max_iters 4")
+    folder = run(f"--image_root {pictures} --max_iters 8 --resume auto")
+    told = capsys.readouterr()
+    assert "polarity" not in told.out + told.err and "change --hole" not in told.out + told.err
+    assert yaml.safe_load((folder / "config.yaml").read_text())["super_resolution_factors"] == "2,4"
+    with open(folder / "metrics.csv") as file:
+        rows = [row for row in csv.DictReader(file) if row["val_psnr"]]
+    assert [row["iter"] for row in rows] == ["4", "8"]
+    assert all(row["val_psnr_0.6-1"] == row["val_psnr"] and not row["val_psnr_0.5-0.6"] for row in rows)
 
 
 def test_weights_of_another_network_are_refused(run, pictures, small_weights):

@@ -2,9 +2,19 @@
 
 import numpy as np
 import pytest
+from hypothesis import given
+from hypothesis import strategies as st
 
 from datasets.images import sample_photo
-from datasets.transforms import augment_mask, center_resize, load_training_picture, random_crop, random_flip
+from datasets.transforms import (
+    augment_mask,
+    center_resize,
+    center_window,
+    load_training_picture,
+    random_crop,
+    random_flip,
+    random_window,
+)
 
 
 def test_center_resize_leaves_a_picture_of_that_size_alone():
@@ -86,3 +96,17 @@ def test_views_turn_and_shift():
     mask[:50] = 0
     results = [augment_mask(mask, np.random.default_rng(seed), 50, dilate=False) for seed in range(10)]
     assert len({result.tobytes() for result in results}) == 10
+
+
+@given(st.integers(20, 60), st.integers(20, 60), st.integers(0, 999))
+def test_a_window_is_a_part_of_the_picture_as_it_is(height, width, seed):
+    picture = np.arange(height * width * 3).reshape(height, width, 3).astype(np.int32)  # no pixel comes twice
+    for window in (random_window(picture, 20, np.random.default_rng(seed)), center_window(picture, 20)):
+        top, left = divmod(int(window[0, 0, 0]) // 3, width)
+        np.testing.assert_array_equal(window, picture[top : top + 20, left : left + 20])
+
+
+def test_a_picture_smaller_than_the_window_is_enlarged():
+    picture = np.full([10, 30, 3], 7, np.uint8)
+    for window in (random_window(picture, 20, np.random.default_rng(0)), center_window(picture, 20)):
+        assert window.shape == (20, 20, 3) and (window == 7).all()

@@ -56,6 +56,14 @@ def test_in_place_of_a_damaged_picture_comes_the_next_one(folder, caplog):
         ValidationSet(PictureFolder(folder), SIZE, 6)
 
 
+def test_holes_of_super_resolution_come_in_turn_and_have_a_row(folder):
+    validation = ValidationSet(PictureFolder(folder), SIZE, 4, "super_resolution", (2, 4))
+    assert [1 - mask.mean() for mask in validation.masks] == [3 / 4, 15 / 16, 3 / 4, 15 / 16]
+    rows = validation.measure(mean)
+    assert [(row["bucket"], row["border"], row["count"]) for row in rows] == [("0.6-1", "all", 4), ("0.6-1", "B", 4)]
+    assert overall(rows)["count"] == 4
+
+
 def test_few_pictures_come_again_under_other_holes(folder):
     validation = ValidationSet(PictureFolder(folder), SIZE, 15)
     assert numbers(validation) == [*range(12), 0, 1, 2]

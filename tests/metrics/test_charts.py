@@ -39,6 +39,17 @@ def test_a_point_for_each_mean_and_a_bar_for_each_interval():
     assert all(0 < x < WIDTH and 0 < y < HEIGHT for x, y in points)
 
 
+def test_holes_of_super_resolution_have_room_on_the_right():
+    def places(*buckets):
+        group = ElementTree.fromstring(curves_svg([("a", [row(bucket) for bucket in buckets])])).find(f"{SVG}g")
+        edges = [t.text for t in group.iter(f"{SVG}text") if t.get("text-anchor") == "middle"]
+        return [float(c.get("cx")) for c in group.iter(f"{SVG}circle")], edges
+
+    points, edges = places("0.5-0.6", "0.6-1")
+    assert points[0] < points[1] < WIDTH and edges[-2] == "1"
+    assert places("0.5-0.6")[1][-2] == "0.6"
+
+
 def test_a_value_stands_where_its_ticks_say():
     root = ElementTree.fromstring(curves_svg([("a", [row("0.01-0.1", 20.0, None), row("0.1-0.2", 40.0, None)])]))
     group = root.find(f"{SVG}g")

@@ -2,6 +2,7 @@
 
 import options
 from inpainting.classical import CLASSICAL
+from inpainting.enlarging import INTERPOLATIONS
 from metrics.image_quality import SSIM_WINDOW
 from metrics.protocols import PROTOCOLS
 from options import evaluate
@@ -9,7 +10,7 @@ from options.bounds import BOUNDS
 
 
 def test_what_is_offered_is_what_there_is():
-    assert set(evaluate.METHOD_NAMES) == set(CLASSICAL)
+    assert set(evaluate.METHOD_NAMES) == set(CLASSICAL) and evaluate.INTERPOLATIONS == INTERPOLATIONS
     assert tuple(PROTOCOLS) == evaluate.PROTOCOLS
     assert PROTOCOLS["edge_connect"].window == evaluate.EDGE_CONNECT_WINDOW
     assert BOUNDS["size"].least == SSIM_WINDOW

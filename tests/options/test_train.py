@@ -17,7 +17,7 @@ def test_the_names_offered_are_the_models_there_are():
     assert set(MODEL_NAMES) == set(MODELS)
 
 
-@pytest.mark.parametrize("preset", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
+@pytest.mark.parametrize("preset", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda p: p.name)
 def test_every_preset_parses_and_is_headed(preset):
     options, changed = parse_train(["--config", str(preset)])
     assert options.max_iters > 0 and changed
@@ -55,6 +55,7 @@ PAPER = {"valid_weight": 1, "hole_weight": 6, "perceptual_weight": 0.05, "style_
 SIDE_256 = PAPER | {"image_size": 256, "depth": 7, "base_channels": 64, "batch_size": 16, "style_warmup_iters": 0}
 SIDE_512 = PAPER | {"image_size": 512, "depth": 8, "base_channels": 64, "batch_size": 6, "style_warmup_iters": 0}
 NVIDIA = {"mask_root": "data/irregular_masks_train", "hole": "black", "mask_dilate": "yes"}
+LATTICE = {"hole_shape": "super_resolution", "super_resolution_factors": "2,4", "mask_root": None, "prior": "smooth"}
 INITIAL, FINETUNE = {"lr": 2e-4}, {"lr": 5e-5}
 UNETS = {  # what each preset must say in the initial phase, and in fine-tuning
     "celeba.yaml": (SIDE_256 | INITIAL, SIDE_256 | FINETUNE),
@@ -64,6 +65,7 @@ UNETS = {  # what each preset must say in the initial phase, and in fine-tuning
     "places2_finetune.yaml": (SIDE_512 | INITIAL, SIDE_512 | FINETUNE),
     "sunnerli_two_stage.yaml": (SIDE_256 | INITIAL | {"style_warmup_iters": 126620}, SIDE_256 | FINETUNE),
     "samples.yaml": (PAPER | {"style_weight": 1, "lr": 2e-3}, PAPER | {"style_weight": 1, "lr": 5e-4}),
+    "super_resolution.yaml": (LATTICE | {"lr": 2e-3}, LATTICE | {"lr": 5e-4}),
 }
 DEEPFILL = {"discounted_weight": 1.2, "known_weight": 1.2, "coarse_weight": 1.2, "adversarial_weight": 0.001}
 DEEPFILL |= {"critic_steps": 5, "penalty_weight": 10, "hole_shape": "box", "lr_schedule": "constant"}
@@ -150,6 +152,21 @@ def test_the_mask_channel_is_of_conv_unet():
     for others in (["pconv_unet"], ["pconv_residual_unet"], ["deepfill_v1", "deepfill_celeba.yaml"]):
         with pytest.raises(InputError, match=f"--mask_channel: means nothing to --model {others[0]}"):
             parse(*others)
+
+
+def test_factors_are_of_super_resolution_and_of_u_nets():
+    given = ["--config", str(ROOT / "configs/celeba.yaml"), "--hole_shape", "super_resolution"]
+    assert parse_train(given)[0].super_resolution_factors == "2,3,4"
+    assert parse_train([*given, "--super_resolution_factors", "8"])[0].super_resolution_factors == "8"
+    for words, message in (
+        (["--hole_shape", "box", "--super_resolution_factors", "2"], "means nothing to --hole_shape box"),
+        (["--model", "deepfill_v1", "--config", str(ROOT / "configs/deepfill_celeba.yaml")], "expected a U-Net"),
+    ):
+        with pytest.raises(InputError, match=message):
+            parse_train([*given, *words])
+    for factors in ("", "1", "17", "2,2", "2;3", "2,", "x"):
+        with pytest.raises(SystemExit):
+            parse_train([*given, "--super_resolution_factors", factors])
 
 
 def test_without_the_default_dataset_sample_photos_are_used_and_said(tmp_path, monkeypatch, capsys):

@@ -1,0 +1,106 @@
+"""A small picture made larger: its pixels put where ``datasets.super_resolution`` says, the hole between them filled.
+
+Interpolation, which needs no training, goes through the same places, so that every method is given the same and leaves
+the known pixels as they are. A library's resizing does not: for an even factor it puts the small picture half a pixel
+off.
+"""
+
+import functools
+from collections.abc import Callable
+from dataclasses import replace
+
+import numpy as np
+
+from datasets.images import MAX_PIXELS
+from datasets.photographs import Photograph
+from datasets.super_resolution import lattice, shrink, spread
+from errors import InputError
+from inpainting.classical import Fill
+from inpainting.views import LONGEST
+
+BYTES_A_PIXEL = 40  # of the large picture: itself, mask and hole, and in float32 what is shown and what is painted
+
+
+def cubic(t: np.ndarray) -> np.ndarray:
+    """The kernel of bicubic interpolation at distances ``t`` of pixels; Keys 1981 with a = -1/2."""
+    t = np.abs(t)
+    near, far = (1.5 * t - 2.5) * t * t + 1, ((2.5 - 0.5 * t) * t - 4) * t + 2
+    return np.where(t < 1, near, np.where(t < 2, far, 0))
+
+
+def lanczos(t: np.ndarray) -> np.ndarray:
+    """The kernel of Lanczos interpolation over three pixels on each side."""
+    return np.where(np.abs(t) < 3, np.sinc(t) * np.sinc(t / 3), 0)
+
+
+KERNELS: dict[str, tuple[Callable[[np.ndarray], np.ndarray], int]] = {"bicubic": (cubic, 2), "lanczos": (lanczos, 3)}
+INTERPOLATIONS = ("nearest", *KERNELS)
+
+
+def interpolate(small: np.ndarray, factor: int, name: str) -> np.ndarray:
+    """The small picture enlarged by ``INTERPOLATIONS[...]``; beyond its border its outermost pixels go on.
+
+    Shape:
+        small: uint8 [h, w] or [h, w, C]. Returns uint8 of K·h and K·w; at ``lattice`` the small picture's own pixels.
+    Example:
+        >>> interpolate(np.array([[0, 90]], np.uint8), 3, "nearest")[1].tolist()
+        [0, 0, 0, 90, 90, 90]
+    """
+    if name == "nearest":
+        return small.repeat(factor, axis=0).repeat(factor, axis=1)
+    rows = _along_rows(small.astype(np.float32), factor, *KERNELS[name])
+    both = _along_rows(rows.swapaxes(0, 1), factor, *KERNELS[name]).swapaxes(0, 1)
+    return np.rint(both.clip(0, 255)).astype(np.uint8)
+
+
+def _along_rows(small: np.ndarray, factor: int, kernel: Callable, reach: int) -> np.ndarray:
+    """float32 [h, w, ...] to [K·h, w, ...]: each row a sum of the ``reach`` nearest ones on both sides."""
+    at = (np.arange(factor * len(small)) - factor // 2) / factor  # rows of the small picture
+    taps = np.floor(at).astype(int)[:, None] + np.arange(1 - reach, 1 + reach)
+    weights = kernel(at[:, None] - taps)
+    weights = (weights / weights.sum(axis=1, keepdims=True)).astype(np.float32)
+    taps = taps.clip(0, len(small) - 1)
+    shape = (-1,) + (1,) * (small.ndim - 1)
+    return sum(weights[:, i].reshape(shape) * small[taps[:, i]] for i in range(2 * reach))
+
+
+def _interpolated(picture: np.ndarray, hole: np.ndarray, name: str, factor: int) -> np.ndarray:
+    return np.where(hole[..., None], interpolate(shrink(picture, factor), factor, name), picture)
+
+
+def filling(name: str, factor: int) -> Fill:
+    """An interpolation as a method that fills holes, those of ``lattice`` alone."""
+    return functools.partial(_interpolated, name=name, factor=factor)
+
+
+def spread_photograph(photograph: Photograph, factor: int) -> tuple[Photograph, np.ndarray]:
+    """A small photograph in the places of a large one, transparency enlarged, and the hole between.
+
+    Shape:
+        Returns the photograph, pixels [K·h, K·w, 3] with 0 in the hole, and the hole, bool [K·h, K·w].
+    Raises:
+        InputError: the large one has more pixels than are read.
+    """
+    height, width = (factor * side for side in photograph.size)
+    if height * width > MAX_PIXELS:
+        raise InputError(
+            f"expected a result of {MAX_PIXELS // 10**6} million pixels at most, got {width}x{height} by "
+            f"--super_resolution {factor}: take a smaller factor"
+        )
+    alpha = None if photograph.alpha is None else interpolate(photograph.alpha, factor, "bicubic")
+    return replace(photograph.with_pixels(spread(photograph.pixels, factor)), alpha=alpha), lattice(
+        height, width, factor
+    ) == 0
+
+
+def compared(small: np.ndarray, factor: int, result: np.ndarray) -> np.ndarray:
+    """Each pixel as a square, bicubic interpolation and the result side by side, for viewing.
+
+    Of larger pictures the middle, ``LONGEST`` pixels a side: shrunk they would all look alike.
+
+    Shape:
+        small: uint8 [h, w, 3].   result: uint8 [K·h, K·w, 3]. Returns uint8 [H, 3·W, 3].
+    """
+    rows, columns = (slice(max(side - LONGEST, 0) // 2, (side + LONGEST) // 2) for side in result.shape[:2])
+    shown = (*(interpolate(small, factor, name) for name in ("nearest", "bicubic")), result)
+    return np.concatenate([picture[rows, columns] for picture in shown], axis=1)

@@ -1,0 +1,83 @@
+"""Interpolation through the places of super-resolution's known pixels: beside Pillow's, and what it must keep."""
+
+import numpy as np
+import pytest
+from hypothesis import given
+from hypothesis import strategies as st
+from PIL import Image
+
+from datasets import images
+from datasets.photographs import Photograph
+from datasets.super_resolution import lattice, shrink, spread
+from errors import InputError
+from inpainting import enlarging
+from inpainting.enlarging import INTERPOLATIONS, compared, filling, interpolate, spread_photograph
+
+PILLOW = {"nearest": Image.Resampling.NEAREST, "bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}
+
+
+def noise(height, width, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, [height, width, 3], dtype=np.uint8)
+
+
+@pytest.mark.parametrize("name", INTERPOLATIONS)
+@pytest.mark.parametrize("factor", [3, 5])
+def test_odd_factors_are_as_pillow_resizes_inside_the_border(name, factor):
+    """Its pixels' centres are the same for them; at the border it leaves taps out where ours go on."""
+    small = noise(12, 15)[..., 0]
+    larger = Image.fromarray(small.astype(np.float32)).resize((15 * factor, 12 * factor), PILLOW[name])
+    theirs = np.asarray(larger).clip(0, 255)
+    inside = (slice(3 * factor, -3 * factor),) * 2
+    assert np.abs(interpolate(small, factor, name)[inside] - theirs[inside]).max() < 0.51
+
+
+@given(st.integers(1, 9), st.integers(1, 9), st.integers(2, 6), st.sampled_from(INTERPOLATIONS))
+def test_known_pixels_come_back_and_a_plain_picture_stays_plain(height, width, factor, name):
+    small = noise(height, width)
+    np.testing.assert_array_equal(shrink(interpolate(small, factor, name), factor), small)
+    assert (interpolate(np.full([height, width], 77, np.uint8), factor, name) == 77).all()
+
+
+@pytest.mark.parametrize("factor", [2, 3, 4])
+def test_bicubic_follows_a_ramp_through_the_known_pixels(factor):
+    """Exact for straight lines, where the known pixels really stand: half a pixel off would show."""
+    ramp = np.tile(np.arange(0, 240, dtype=np.uint8)[:, None], [1, factor])[: 20 * factor]
+    within = slice(2 * factor, -2 * factor)
+    found = interpolate(shrink(ramp, factor), factor, "bicubic")
+    np.testing.assert_array_equal(found[within], ramp[within])
+
+
+def test_as_a_method_it_sees_the_known_pixels_alone():
+    picture = noise(24, 32)
+    hole = lattice(24, 32, 4) == 0
+    other = np.where(hole[..., None], 255 - picture, picture)
+    for name in INTERPOLATIONS:
+        result = filling(name, 4)(picture, hole)
+        np.testing.assert_array_equal(result, filling(name, 4)(other, hole))
+        np.testing.assert_array_equal(result[~hole], picture[~hole])
+
+
+def test_a_photograph_is_spread_with_its_transparency():
+    alpha = np.full([4, 5], 255, np.uint8)
+    alpha[0] = 0
+    large, hole = spread_photograph(Photograph(noise(4, 5), alpha), 3)
+    np.testing.assert_array_equal(large.pixels, spread(noise(4, 5), 3))
+    np.testing.assert_array_equal(shrink(large.alpha, 3), alpha)
+    assert large.alpha.shape == hole.shape == (12, 15) and hole.sum() == 8 * 20
+
+
+def test_results_of_more_pixels_than_are_read_are_refused(monkeypatch):
+    monkeypatch.setattr(enlarging, "MAX_PIXELS", 319)
+    assert images.MAX_PIXELS > 319
+    with pytest.raises(InputError, match="got 20x16 by --super_resolution 4: take a smaller factor"):
+        spread_photograph(Photograph(noise(4, 5)), 4)
+
+
+def test_what_is_compared_stands_side_by_side(monkeypatch):
+    small, result = noise(6, 8), noise(12, 16, seed=1)
+    shown = compared(small, 2, result)
+    assert shown.shape == (12, 48, 3)
+    np.testing.assert_array_equal(shown[:, 32:], result)
+    np.testing.assert_array_equal(shown[:, :16], small.repeat(2, 0).repeat(2, 1))
+    monkeypatch.setattr(enlarging, "LONGEST", 10)
+    np.testing.assert_array_equal(compared(small, 2, result)[:, 20:], result[1:11, 3:13])

@@ -1,0 +1,105 @@
+"""Two presets trained with equal budgets, stopped on the way, tabled against one another."""
+
+import json
+import shutil
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+import train
+from datasets.mask_generator import generate_mask
+from datasets.masks import BUCKETS, write_mask
+from errors import InputError
+from metrics.comparison import overall_differences, read_samples
+from options import parse_train
+from tools import ablate
+
+ROOT = Path(__file__).resolve().parents[2]
+TINY = "--image_size 32 --base_channels 4 --depth 2 --batch_size 2 --val_count 2 --perceptual_weight 0 --style_weight 0"
+
+
+@pytest.fixture
+def go(tmp_path, pictures, monkeypatch):
+    """Runs the tool over a baseline and a preset without weight for the hole."""
+    monkeypatch.chdir(tmp_path)
+    for name, weight in (("base", 6), ("light", 1)):
+        Path(f"{name}.yaml").write_text(f"image_root: {pictures}\nhole_weight: {weight}\nlog_dir: logs/{name}\n")
+    for i, bucket in enumerate(BUCKETS):
+        write_mask(tmp_path / f"masks/{i}.png", generate_mask(np.random.default_rng(i), 32, 32, bucket))
+
+    def call(*, presets="light.yaml", rest=f"{TINY} --save_every 2 --log_every 1 --num_workers 0", iterations=4):
+        words = f"--baseline base.yaml --presets {presets} --max_iters {iterations} --images {pictures} --masks masks "
+        ablate.main(f"{words} --size 32 --output out -- {rest}".split())
+        return tmp_path / "out"
+
+    return call
+
+
+def test_stopped_on_the_way_it_goes_on_and_ends_alike(go, monkeypatch, capsys):
+    whole = go()
+    kept = {name: (whole / name).read_bytes() for name in ("reports/base/samples.csv", "reports/light/samples.csv")}
+    table = (whole / "ablations.md").read_text()
+    capsys.readouterr()
+    go()
+    assert capsys.readouterr().out.count("already") == 4 and (whole / "ablations.md").read_text() == table
+    # As after a kill: the second run has its first checkpoint alone, and there is neither its report nor a table.
+    run = whole / "runs/light"
+    shutil.rmtree(run / "checkpoints/iter_4")
+    shutil.rmtree(whole / "reports/light")
+    (whole / "ablations.json").unlink()
+    began = []
+    real = train.run
+    monkeypatch.setattr(train, "run", lambda trainer: (began.append(trainer.iteration), real(trainer)))
+    go()
+    assert began == [2]
+    assert {name: (whole / name).read_bytes() for name in kept} == kept
+
+    figures = json.loads((whole / "ablations.json").read_text())
+    base, light = figures["presets"]
+    assert (base["name"], light["differs"], figures["baseline"]) == ("base", {"hole_weight": 1.0}, "base")
+    assert [entry["iterations"] for entry in (base, light)] == [4, 4] and base["seconds"] > 0
+    samples = [read_samples(whole / f"reports/{name}/report.json") for name in ("base", "light")]
+    expected = overall_differences(*samples)["psnr"]
+    gains = [b.psnr - a.psnr for a, b in zip(*samples, strict=True)]
+    assert expected.mean == pytest.approx(np.mean(gains)) and expected.pairs == len(gains) == 6
+    assert next(d for d in light["differences"] if d["measure"] == "psnr")["mean"] == pytest.approx(expected.mean)
+    assert f"{expected.mean:+.2f}" in table and "hole_weight 1.0" in table
+
+
+def test_what_would_make_the_comparison_another_is_refused(go):
+    go(iterations=1, rest=f"{TINY} --num_workers 0")
+    for change, message in (
+        ({"iterations": 2}, "--output: out was begun with other options or presets"),
+        ({"rest": f"{TINY} --hole_weight 3"}, "light: expected a preset that differs from the baseline"),
+        ({"rest": f"{TINY} --log_dir=x"}, "--log_dir behind --"),
+        ({"presets": "light.yaml masks/light.yaml"}, "expected names that differ"),
+    ):
+        with pytest.raises(InputError, match=message) as caught:
+            go(**{"iterations": 1, "rest": f"{TINY} --num_workers 0", **change})
+        assert "\n" not in str(caught.value)
+
+
+ABOUT = {
+    "no_perceptual": {"perceptual_weight": 0},
+    "no_style": {"style_weight": 0},
+    "no_tv": {"tv_weight": 0},
+    "no_hole_weight": {"hole_weight": 1},
+    "joint_masks": {"hole_shape": "both"},
+    "conv_unet": {"model": "conv_unet"},
+    "residual": {"model": "pconv_residual_unet"},
+    "smooth_prior": {"prior": "smooth"},
+}
+
+
+@pytest.mark.parametrize("phase", ["initial", "finetune"])
+def test_each_preset_of_the_folder_is_the_baseline_but_for_what_it_is_about(phase):
+    presets = ablate.presets_of(ablate.build_parser().parse_args([]))
+    assert next(iter(presets)) == "baseline" and presets.keys() == {"baseline", *ABOUT}
+    assert ablate.differing_options(presets, ["--phase", phase]) == {"baseline": {}, **ABOUT}
+    baseline, _ = parse_train(["--config", str(ablate.BASELINE), "--phase", phase])
+    paper, _ = parse_train(["--config", str(ROOT / "configs/celeba.yaml"), "--phase", phase])
+    named = {"config", "log_dir"}
+    assert {k: v for k, v in vars(baseline).items() if k not in named} == {
+        k: v for k, v in vars(paper).items() if k not in named
+    }
