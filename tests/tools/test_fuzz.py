@@ -99,6 +99,6 @@ def test_other_kinds_are_refused(capsys):
 @pytest.mark.heavy
 def test_readers_take_or_refuse_what_was_changed_at_random(tmp_path):
     """About a minute of processor time; python -m tools.fuzz --minutes 60 --seed 1 looks further."""
-    command = [sys.executable, "-m", "tools.fuzz", "--count", "12000", "--output", str(tmp_path)]
+    command = [sys.executable, "-m", "tools.fuzz", "--count", "30000", "--output", str(tmp_path)]
     done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True)
     assert done.returncode == 0, done.stdout + done.stderr[-2000:]
