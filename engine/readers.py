@@ -9,8 +9,11 @@ What a dataset raises is carried through as a batch of its own and raised again 
 print the stack of every process, or, with no readers beside the trainer, have it wait for ever.
 """
 
+import atexit
 import ctypes
 import logging
+import multiprocessing
+import multiprocessing.util  # registers what it does at the end now, so that ours comes before
 import os
 import signal
 import sys
@@ -147,11 +150,23 @@ def lack_of_shared_memory(needed: int, free: int | None) -> str | None:
 
 
 def _live_as_long_as_the_trainer(_worker: int) -> None:
-    """In a reader: Ctrl-C and a closed terminal, told to a whole group, do not end it first; it never stays behind."""
+    """In a reader: what asks a run to stop does not end it first, and it never stays behind.
+
+    Ctrl-C and a closed terminal are told to a whole group, the end of a job (Slurm, systemd) to each of its processes.
+    """
     os.setpgrp()
-    for signum in (signal.SIGTERM, signal.SIGINT):
-        signal.signal(signum, signal.SIG_DFL)
-    if hasattr(signal, "SIGHUP"):
-        signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    for name in ("SIGINT", "SIGHUP", "SIGTERM"):
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     if sys.platform == "linux":
         ctypes.CDLL(None).prctl(_PR_SET_PDEATHSIG, signal.SIGKILL)
+
+
+@atexit.register  # before multiprocessing's own, which asks by SIGTERM and waits
+def _end_readers() -> None:
+    """Those that are left when the trainer ends."""
+    left = [child for child in multiprocessing.active_children() if child.daemon]
+    if left and hasattr(signal, "SIGCHLD"):
+        signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # Paddle's raises of each that is killed
+    for child in left:
+        child.kill()
