@@ -155,6 +155,10 @@ def enlarge(job: Job, inpainter, results: Results, factor: int, grid: bool) -> N
     from inpainting.photographs import fill_photograph
 
     photograph = job.read()
+    if photograph.alpha is not None and not photograph.alpha.any():
+        raise InputError(
+            f"{job.source}: expected some pixels that can be seen, got a picture all transparent; leave it out"
+        )
     large, hole = spread_photograph(photograph, factor)
     refuse_what_does_not_fit(job.source, large, job.encoding)
     size = f"a result of {hole.shape[1]}x{hole.shape[0]} pixels"

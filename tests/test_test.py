@@ -62,6 +62,12 @@ def test_super_resolution_keeps_each_pixel_in_its_place(fill, pictures):
         assert np.ptp(large[0::3, 0::3].astype(int) - small) > 0  # the hole was painted, and not by copying
 
 
+def test_super_resolution_of_nothing_that_can_be_seen_is_refused_by_name(fill, tmp_path):
+    Image.new("RGBA", (8, 8)).save(tmp_path / "clear.png")
+    with pytest.raises(InputError, match=r"clear\.png: expected some pixels that can be seen"):
+        fill("--super_resolution", 2, source=tmp_path / "clear.png")
+
+
 HOLES = ("--mask m.png", "--box 1,2,3,4", "--mask_alpha", "--dilate 2", "--hole black")
 
 
