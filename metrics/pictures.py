@@ -19,8 +19,10 @@ from PIL import Image, PngImagePlugin
 
 from datasets.images import decoded
 from datasets.masks import ROW_NAMES
+from datasets.super_resolution import MASK, factor_of, shrink
 from errors import InputError
 from files import atomic_path, is_file
+from inpainting.enlarging import interpolate
 from inpainting.views import for_viewing
 from metrics.buckets import Sample
 from metrics.evaluator import Fill, Read, as_measured
@@ -86,6 +88,9 @@ def strips_of(chosen: Sequence[tuple[str, Sample]], read: Read, inpaint: Fill, p
         except InputError:
             continue
         panels = panels_of(picture, mask == 0, result)
+        if sample.mask.startswith(MASK):  # of whose holes nothing could be seen but white
+            squares = interpolate(shrink(picture, factor_of(sample.mask)), factor_of(sample.mask), "nearest")
+            panels["input"] = for_viewing(squares, mask == 0, result, LONGEST)[0]
         strips.append(Strip(sample.image, sample.mask, sample.bucket, rank, sample.psnr, panels))
     return strips
 

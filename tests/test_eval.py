@@ -614,6 +614,8 @@ def test_super_resolution_is_measured_whole_and_beside_interpolation(data, small
     expected = enlarging.interpolate(picture[2::4, 2::4], 4, "bicubic").astype(float)
     psnr = 10 * np.log10(255**2 / np.mean((expected - picture) ** 2))
     assert float(next(s["psnr"] for s in samples_of(bicubic) if s["image"] == "0.png")) == pytest.approx(psnr, abs=1e-4)
+    strip = next(strip for strip in read_strips(bicubic / "pictures.png") if strip.image == "0.png")
+    np.testing.assert_array_equal(strip.panels["input"], picture[2::4, 2::4].repeat(4, 0).repeat(4, 1))
     command.main(["--compare", f"{bicubic}/report.json", f"{network}/report.json"])
     assert "(0.6, 1]" in capsys.readouterr().out
 
