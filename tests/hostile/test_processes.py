@@ -112,7 +112,7 @@ def test_a_signal_ends_the_filling_of_pictures_in_one_line(user, tmp_path, signu
 
 
 @pytest.mark.skipif(paddle.is_compiled_with_cuda(), reason="Paddle for GPU is larger than that by itself")
-@pytest.mark.parametrize("command", ["test", "eval"])
+@pytest.mark.parametrize("command", ["test", pytest.param("eval", marks=pytest.mark.heavy)])
 def test_pictures_that_memory_cannot_hold_are_told_and_the_others_filled(user, tmp_path, command):
     """With addresses for little more than the libraries."""
     from datasets.images import write_picture

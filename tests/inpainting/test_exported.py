@@ -65,7 +65,12 @@ def settled_model(name, **options):
     return model
 
 
-@pytest.fixture(scope="module", params=MODELS)
+LARGE = ("pconv_residual_unet", "deepfill_v1")  # their exports take longest
+
+
+@pytest.fixture(
+    scope="module", params=[pytest.param(name, marks=pytest.mark.heavy) if name in LARGE else name for name in MODELS]
+)
 def pair(request, tmp_path_factory):
     """A network and the directory of its export, with ONNX where that can be had."""
     directory = tmp_path_factory.mktemp("export") / request.param
@@ -123,7 +128,7 @@ def test_onnx_runtime_agrees_with_the_network(pair):
     [
         ("pconv_unet", {"output": "tanh", "depth": 1}),
         ("conv_unet", {"mask_channel": True}),
-        ("pconv_residual_unet", {"base_channels": 3, "depth": 5}),
+        pytest.param("pconv_residual_unet", {"base_channels": 3, "depth": 5}, marks=pytest.mark.heavy),
     ],
 )
 def test_options_are_exported_too(name, options, tmp_path):

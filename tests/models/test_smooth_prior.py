@@ -244,6 +244,7 @@ def test_an_exported_graph_agrees(exported_prior):
     int(paddle.__version__[0]) < 3 or not all(map(importlib.util.find_spec, ("paddle2onnx", "onnxruntime"))),
     reason="needs Paddle 3, paddle2onnx and onnxruntime",
 )
+@pytest.mark.heavy
 def test_an_onnx_graph_agrees(exported_prior):
     import onnxruntime
 
