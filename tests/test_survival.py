@@ -84,7 +84,13 @@ def assert_same(first, second):
             np.testing.assert_array_equal(array, second[file][name], err_msg=f"{file} {name}")
 
 
-@pytest.mark.parametrize(("model", "kills"), [(PCONV, KILLS), (DEEPFILL, -(-KILLS // 3))], ids=["pconv", "deepfill"])
+@pytest.mark.parametrize(
+    ("model", "kills"),
+    [
+        pytest.param(PCONV, KILLS, id="pconv"),
+        pytest.param(DEEPFILL, -(-KILLS // 3), id="deepfill", marks=pytest.mark.heavy),
+    ],
+)
 def test_a_run_killed_at_random_moments_ends_where_the_unbroken_one_ends(tmp_path, model, kills):
     # Long enough for each kill to find it at work: at most 9 iterations and what is done in the delay lie before it.
     rng, arguments = random.Random(int(os.environ.get("KILL_SEED", "0"))), f"--max_iters {20 * kills} --num_workers 1"
@@ -152,7 +158,7 @@ def test_a_reader_that_goes_away_does_not_end_the_run(tmp_path):
     assert (tmp_path / "a/checkpoints/latest").readlink().name == "iter_4"
 
 
-@pytest.mark.parametrize("accumulate", [1, 2])
+@pytest.mark.parametrize("accumulate", [1, pytest.param(2, marks=pytest.mark.heavy)])
 def test_the_gradients_of_two_processes_are_those_of_one_with_the_joint_batch(tmp_path, accumulate):
     script, found = ROOT / "tests" / "one_distributed_step.py", tmp_path / "found.npz"
     status, output = finish(run_python(*LAUNCH, tmp_path / "launch", script, found, "reconstruction", accumulate))
@@ -160,6 +166,7 @@ def test_the_gradients_of_two_processes_are_those_of_one_with_the_joint_batch(tm
     assert_gradients(found, gradients())
 
 
+@pytest.mark.heavy
 def test_the_gradients_of_two_adversarial_processes_are_those_of_one_that_accumulates(tmp_path):
     script, found = ROOT / "tests" / "one_distributed_step.py", tmp_path / "found.npz"
     status, output = finish(run_python(*LAUNCH, tmp_path / "launch", script, found, "adversarial", 1))
