@@ -44,8 +44,12 @@ class Board:
         self._writer = LogWriter(logdir=str(directory), file_name=records[-1].name if records else "")
 
     def hyper_parameters(self, options: dict[str, str | int | float]) -> None:
+        """The run's options; a line instead where a name is no text, as in a locale without its letters."""
         options = {key: int(value) if isinstance(value, bool) else value for key, value in options.items()}
-        self._writer.add_hparams(options, COMPARED_BY)
+        try:
+            self._writer.add_hparams(options, COMPARED_BY)
+        except UnicodeEncodeError as error:
+            log.warning(f"VisualDL shows no options of the run: {one_line(error, 200)}")
 
     def graph(self, model: nn.Layer, size: int) -> None:
         """The network by layers; where Paddle cannot follow it, a line that says so. Leaves it in evaluation mode."""
