@@ -101,7 +101,8 @@ def test_weights_are_checked(tmp_path):
     shutil.copy(doctor.ROOT / "weights" / "README.md", tmp_path / "weights")
     os.symlink(doctor.ROOT / "weights" / "demo" / "model.pdparams", tmp_path / "weights" / "demo" / "model.pdparams")
     (tmp_path / "weights" / "vgg16_pool3.npz").write_bytes(b"version https://git-lfs.github.com/spec/v1")
-    vgg, general, demo = doctor.weights(tmp_path)
+    vgg, general, faces, demo = doctor.weights(tmp_path)
     assert vgg.startswith("weights/vgg16_pool3.npz: 42 bytes, ANOTHER FILE: sha256 ")
     assert general == "weights/general/model.pdparams: MISSING"
+    assert faces == "weights/faces/model.pdparams: MISSING"
     assert demo.startswith("weights/demo/model.pdparams: ") and demo.endswith(" bytes, whole")
