@@ -92,3 +92,33 @@ def test_steps_are_those_of_the_project():
     from tools.torch_twin.surface import STEPS
 
     assert STEPS == PRIOR_STEPS
+
+
+RUN_THE_LOSS = """
+import sys, numpy as np, torch
+from tools.torch_twin.full_loss import FullLoss
+from tools.torch_twin.samples import Batch
+folder = sys.argv[1]
+inputs = {name: torch.from_numpy(array) for name, array in np.load(folder + "/pictures.npz").items()}
+batch = Batch(inputs["truth"], inputs["mask"], None, None)
+np.save(folder + "/loss.npy", FullLoss(torch.float32)(inputs["output"], batch).item())
+"""
+
+
+def test_its_full_loss_is_ours_by_the_area_of_the_hole(tmp_path):
+    pytest.importorskip("torch")
+    from losses import InpaintingLoss
+    from losses.reconstruction import composite
+
+    rng = np.random.default_rng(3)
+    truth, output = rng.random([2, 2, 3, 32, 40]).astype("float32")
+    mask = (rng.random([2, 1, 32, 40]) > 0.3).astype("float32")
+    mask[1, :, 4:20, 10:30] = 0
+    output = composite(*map(paddle.to_tensor, (output, truth, mask))).numpy()
+    np.savez(tmp_path / "pictures.npz", truth=truth, output=output, mask=mask)
+    subprocess.run([sys.executable, "-c", RUN_THE_LOSS, str(tmp_path)], cwd=ROOT, check=True)
+    ours, expected = InpaintingLoss(), []
+    for i in range(2):
+        terms = ours(*(paddle.to_tensor(t[i : i + 1]) for t in (output, truth, mask)))
+        expected.append(float(ours.total(terms)) / (1 - mask[i]).mean())
+    assert np.load(tmp_path / "loss.npy") == pytest.approx(np.mean(expected), rel=1e-4)

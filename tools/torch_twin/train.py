@@ -5,12 +5,13 @@ Every process works on one core and steps the same weights in shared memory with
 Arithmetic is bfloat16 where autocast allows it. A run goes on from its folder; ``--cooldown`` lets the learning rate
 fall to zero, best into a copy of a run, so that the run itself can go on.
 
-The loss is L1 over the hole, each picture's divided by its hole's area: large holes would dominate it otherwise.
+The loss is L1 over the hole, each picture's divided by its hole's area: large holes would dominate it otherwise. With
+``--full_loss`` it is the paper's, divided likewise.
 """
 
 import os
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,6 +21,7 @@ import torch.multiprocessing as processes
 from errors import InputError, run_cleanly
 from files import atomic_path
 from options.shared import Parser, count_int, positive_float, positive_int, share_float
+from tools.torch_twin.full_loss import FullLoss
 from tools.torch_twin.network import TwinUNet
 from tools.torch_twin.samples import Batch, Samples
 
@@ -46,6 +48,7 @@ def build_parser() -> Parser:
     parser.add_argument("--lr", type=positive_float, default=1e-3, metavar="X", help="learning rate of AdamW")
     parser.add_argument("--minutes", type=positive_float, default=60.0, metavar="X", help="of this call")
     parser.add_argument("--cooldown", action="store_true", help="the learning rate falls to 0 over this call")
+    parser.add_argument("--full_loss", action="store_true", help="perceptual, style and variation terms too")
     parser.add_argument("--guided", type=share_float, default=0.35, metavar="X", help="samples over a coarser fill")
     parser.add_argument("--ema_decay", type=share_float, default=0.999, metavar="X", help="of the averaged weights")
     parser.add_argument("--seed", type=count_int, default=0, metavar="N")
@@ -91,12 +94,13 @@ def work(rank: int, network: TwinUNet, done: torch.Tensor, options) -> None:
     optimizer = torch.optim.AdamW(network.parameters(), options.lr, betas=(0.9, 0.99), weight_decay=1e-5, fused=True)
     _load(run / f"optimizer{rank}.pt", optimizer)
     average = Average(network, run) if rank == 0 else None
+    loss_of = FullLoss() if options.full_loss else hole_l1
     saved = told = time.time()
     ratios = []
     while (spent := (time.time() - started) / 60 / options.minutes) < 1:
         rate = options.lr * min(1.0, (int(done) + 1) / WARMUP) * (max(0.02, 1 - spent) if options.cooldown else 1)
         guided = options.guided if int(done) >= GUIDED_FROM else 0.0
-        ratios.append(step(network, optimizer, batches.draw(network, guided), rate))
+        ratios.append(step(network, optimizer, batches.draw(network, guided), rate, loss_of))
         done += 1
         if average is not None:
             average.update(network, options.ema_decay**options.processes, int(done))
@@ -125,18 +129,19 @@ class Batches:
         return samples.batch(count, network, guided)
 
 
-def step(network: TwinUNet, optimizer: torch.optim.Optimizer, batch: Batch, rate: float) -> float:
-    """One step; the loss as a share of what the surface of order 2 alone would have."""
+def step(network: TwinUNet, optimizer: torch.optim.Optimizer, batch: Batch, rate: float, loss_of: Callable) -> float:
+    """One step; L1 over the hole as a share of what the surface of order 2 alone would have."""
     for group in optimizer.param_groups:
         group["lr"] = rate
     with torch.autocast("cpu", torch.bfloat16):
         output = network(batch.truth * batch.mask, batch.mask, batch.second, batch.first)
-    loss = hole_l1(output, batch)
+    loss = loss_of(output, batch)
     optimizer.zero_grad()
     loss.backward()
     if torch.isfinite(torch.nn.utils.clip_grad_norm_(network.parameters(), CLIP_NORM)):
         optimizer.step()
-    return loss.item() / max(hole_l1(batch.second, batch).item(), 1e-6)
+    with torch.no_grad():
+        return (hole_l1(output, batch) / hole_l1(batch.second, batch).clamp(min=1e-6)).item()
 
 
 def hole_l1(output: torch.Tensor, batch: Batch) -> torch.Tensor:
