@@ -122,3 +122,54 @@ def test_its_full_loss_is_ours_by_the_area_of_the_hole(tmp_path):
         terms = ours(*(paddle.to_tensor(t[i : i + 1]) for t in (output, truth, mask)))
         expected.append(float(ours.total(terms)) / (1 - mask[i]).mean())
     assert np.load(tmp_path / "loss.npy") == pytest.approx(np.mean(expected), rel=1e-4)
+
+
+RUN_DEEPFILL = """
+import sys, numpy as np, torch
+from tools.torch_twin import train_deepfill as twin
+from tools.torch_twin.deepfill import TwinCritics, TwinDeepFill
+folder = sys.argv[1]
+truth, mask, at = (torch.from_numpy(array) for array in np.load(folder + "/pictures.npz").values())
+torch.manual_seed(1)
+model, critics = TwinDeepFill(4), TwinCritics(64, 4)
+twin._painted = lambda model, truth, mask: model(truth * mask, mask)  # without bfloat16
+torch.rand = lambda *_: at
+of_critics, looked_at = twin.criticise(model, critics, truth, mask)
+of_generator, terms = twin.paint(model, critics, truth, mask)
+(of_critics + of_generator).backward()
+terms |= looked_at
+terms["gradient"] = sum(p.grad.abs().sum() for p in model.parameters())
+terms["gradient_critics"] = sum(p.grad.abs().sum() for p in critics.parameters())
+np.savez(folder + "/weights.npz", **{name: value.numpy() for name, value in model.state_dict().items()})
+np.savez(folder + "/critics.npz", **{name: value.numpy() for name, value in critics.state_dict().items()})
+np.savez(folder + "/terms.npz", **{name: value.item() for name, value in terms.items()})
+"""
+
+
+def test_its_deepfill_and_what_it_learns_from_are_ours(tmp_path, monkeypatch):
+    pytest.importorskip("torch")
+    from engine.adversarial import AdversarialTask
+    from engine.settings import Settings
+    from losses.wgan import GeneratorLoss
+    from models.critics import Critics
+
+    rng = np.random.default_rng(4)
+    truth, at = rng.random([2, 3, 64, 64]).astype("float32"), rng.random([2, 1, 1, 1]).astype("float32")
+    mask = np.ones([2, 1, 64, 64], "float32")
+    mask[0, :, 3:30, 20:51] = mask[1, :, 40:64, 0:25] = 0
+    np.savez(tmp_path / "pictures.npz", truth=truth, mask=mask, at=at)
+    subprocess.run([sys.executable, "-c", RUN_DEEPFILL, str(tmp_path)], cwd=ROOT, check=True)
+    theirs = np.load(tmp_path / "terms.npz")
+    model, critics = as_project(dict(np.load(tmp_path / "weights.npz"))), Critics(64, base_channels=4)
+    arrays = np.load(tmp_path / "critics.npz")
+    critics.set_state_dict({k: v.T if "linear.weight" in k else v for k, v in arrays.items()})
+    monkeypatch.setattr(paddle, "rand", lambda _: paddle.to_tensor(at))
+    task = AdversarialTask(model, critics, GeneratorLoss(), Settings(max_iters=1, batch_size=2, lr=1e-4))
+    of_critics, looked_at = task._criticise(paddle.to_tensor(truth), paddle.to_tensor(mask))
+    of_generator, terms = task._paint(paddle.to_tensor(truth), paddle.to_tensor(mask))
+    (of_critics + of_generator).backward()
+    for name, value in (terms | looked_at).items():
+        assert float(value) == pytest.approx(float(theirs[name]), rel=1e-3, abs=1e-5), name
+    for name, network in (("gradient", model), ("gradient_critics", critics)):
+        total = sum(float(p.grad.abs().sum()) for p in network.parameters() if p.grad is not None)
+        assert total == pytest.approx(float(theirs[name]), rel=1e-3), name

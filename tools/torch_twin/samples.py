@@ -62,7 +62,7 @@ class Samples:
 
     def batch(self, count: int, network: TwinUNet | None = None, guided: float = 0.0) -> Batch:
         """``count`` samples; of the share ``guided`` the surfaces lie over the network's own fill at half the size."""
-        truths = [self._picture() for _ in range(count)]
+        truths = [self.picture() for _ in range(count)]
         masks = [self._mask() for _ in range(count)]
         guides = [0.0] * count
         if network is not None and (n := round(guided * count)):
@@ -70,7 +70,8 @@ class Samples:
         second, first = zip(*map(_surfaces_over, guides, truths, masks), strict=True)
         return Batch(_stack(truths), torch.from_numpy(np.stack(masks))[:, None], _stack(second), _stack(first))
 
-    def _picture(self) -> np.ndarray:
+    def picture(self) -> np.ndarray:
+        """A cut, float32 [size, size, 3] in [0, 1]."""
         folder = self.folders[self.rng.choice(len(self.folders), p=self.shares)]
         picture = read_picture(folder[self.rng.integers(len(folder))])
         shorter = min(picture.shape[:2])

@@ -17,6 +17,7 @@ from pathlib import Path
 import numpy as np
 import torch
 import torch.multiprocessing as processes
+from torch import nn
 
 from errors import InputError, run_cleanly
 from files import atomic_path
@@ -57,7 +58,7 @@ def build_parser() -> Parser:
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = build_parser().parse_args(argv)
-    options.sources = [_source(text) for text in options.pictures]
+    options.sources = [parse_source(text) for text in options.pictures]
     multiple = 2 ** (options.depth + (options.guided > 0))
     for name, size in (("--size", options.size), ("--large", options.large)):
         if size and size % multiple:
@@ -77,7 +78,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     processes.spawn(work, (network, done, options), nprocs=options.processes)
 
 
-def _source(text: str) -> tuple[str, float]:
+def parse_source(text: str) -> tuple[str, float]:
+    """``DIR=SHARE`` as folder and share."""
     folder, _, share = text.rpartition("=")
     try:
         return folder, float(share)
@@ -153,16 +155,23 @@ def hole_l1(output: torch.Tensor, batch: Batch) -> torch.Tensor:
 class Average:
     """Weights averaged over the last iterations (of all processes, as the first one sees them)."""
 
-    def __init__(self, network: TwinUNet, run: Path):
+    def __init__(self, network: nn.Module, run: Path):
+        self.run = run
         self.weights = {name: value.detach().clone() for name, value in network.state_dict().items()}
         if (run / "average.pt").exists():
             self.weights = torch.load(run / "average.pt")
 
     @torch.no_grad()
-    def update(self, network: TwinUNet, decay: float, iterations: int) -> None:
+    def update(self, network: nn.Module, decay: float, iterations: int) -> None:
         decay = min(decay, (iterations + 1) / (iterations + 10))
         for name, value in network.state_dict().items():
             self.weights[name].lerp_(value, 1 - decay)
+
+    def save(self) -> None:
+        """For going on, and as arrays for ``tools.torch_twin.publish``."""
+        _save(self.weights, self.run / "average.pt")
+        with atomic_path(self.run / "weights.npz") as path:
+            np.savez(path, **{name: value.numpy() for name, value in self.weights.items()})
 
 
 def _load(path: Path, optimizer: torch.optim.Optimizer) -> None:
@@ -174,11 +183,8 @@ def _save_all(run: Path, rank: int, network, done, optimizer, average: Average |
     _save(optimizer.state_dict(), run / f"optimizer{rank}.pt")
     if average is not None:
         _save(network.state_dict(), run / "network.pt")
-        _save(average.weights, run / "average.pt")
         _save(done, run / "iterations.pt")
-        arrays = {name: value.numpy() for name, value in average.weights.items()}
-        with atomic_path(run / "weights.npz") as path:
-            np.savez(path, **arrays)
+        average.save()
 
 
 def _save(value, path: Path) -> None:

@@ -1,0 +1,184 @@
+"""Train the twin of deepfill_v1 on boxes: ``python -m tools.torch_twin.train_deepfill --pictures DIR=SHARE --run DIR``.
+
+As engine/adversarial.py and losses/wgan.py: WGAN-GP with the penalty in the hole, ``--critic_steps`` updates of the
+critics to one of the generator, each from pictures of its own, Adam (0.5, 0.9). The generator's arithmetic is bfloat16
+where autocast allows it. A run goes on from its folder.
+"""
+
+import os
+import time
+from collections.abc import Sequence
+from pathlib import Path
+
+import cv2
+import numpy as np
+import torch
+
+from datasets.mask_generator import generate_box
+from errors import InputError, run_cleanly
+from files import atomic_path
+from options.shared import Parser, count_int, positive_float, positive_int, share_float
+from tools.torch_twin.deepfill import TwinCritics, TwinDeepFill
+from tools.torch_twin.samples import Samples
+from tools.torch_twin.train import Average, parse_source
+
+ADVERSARIAL, DISCOUNTED, KNOWN, COARSE, PENALTY, DISCOUNT = 0.001, 1.2, 1.2, 1.2, 10.0, 0.9  # see losses.wgan
+SPAN = 2.0  # of a picture in [−1, 1], in units of one in [0, 1]
+SAVE_EVERY, LOG_EVERY = 240, 60  # seconds
+
+
+def build_parser() -> Parser:
+    parser = Parser(prog="python -m tools.torch_twin.train_deepfill", description=__doc__.split(":")[0])
+    parser.add_argument("--pictures", required=True, nargs="+", metavar="DIR=SHARE", help="folders and their shares")
+    parser.add_argument("--run", required=True, metavar="DIR", help="folder of the run; it goes on where it stands")
+    parser.add_argument("--size", type=positive_int, default=128, metavar="N", help="side of the pictures in pixels")
+    parser.add_argument("--batch_size", type=positive_int, default=8, metavar="N")
+    parser.add_argument("--base_channels", type=positive_int, default=32, metavar="N")
+    parser.add_argument("--critic_channels", type=positive_int, default=64, metavar="N")
+    parser.add_argument("--critic_steps", type=positive_int, default=5, metavar="N", help="to one of the generator")
+    parser.add_argument("--lr", type=positive_float, default=1e-4, metavar="X", help="learning rate of Adam")
+    parser.add_argument("--minutes", type=positive_float, default=60.0, metavar="X", help="of this call")
+    parser.add_argument("--cooldown", action="store_true", help="the learning rate falls to 0 over this call")
+    parser.add_argument("--ema_decay", type=share_float, default=0.995, metavar="X", help="of the averaged weights")
+    parser.add_argument("--threads", type=positive_int, default=1, metavar="N")
+    parser.add_argument("--seed", type=count_int, default=0, metavar="N")
+    return parser
+
+
+def main(argv: Sequence[str] | None = None) -> None:
+    options = build_parser().parse_args(argv)
+    sources = [parse_source(text) for text in options.pictures]
+    if options.size % 16:
+        raise InputError(f"--size: expected a multiple of 16, got {options.size}")
+    torch.set_num_threads(options.threads)
+    torch.manual_seed(options.seed)
+    run = Path(options.run)
+    run.mkdir(parents=True, exist_ok=True)
+    training = Training(options, run)
+    samples = Samples(sources, options.size, 0, np.random.default_rng([options.seed, training.done]))
+    started = saved = told = time.time()
+    seen = []
+    while (spent := (time.time() - started) / 60 / options.minutes) < 1:
+        training.set_rate(options.lr * (max(0.02, 1 - spent) if options.cooldown else 1))
+        seen.append(training.step(samples))
+        if time.time() - told > LOG_EVERY:
+            means = {name: np.mean([terms[name] for terms in seen]) for name in seen[0]}
+            print(f"iteration {training.done}: {', '.join(f'{k} {v:.4f}' for k, v in means.items())}", flush=True)
+            told, seen = time.time(), []
+        if time.time() - saved > SAVE_EVERY:
+            training.save()
+            saved = time.time()
+    training.save()
+
+
+class Training:
+    """Networks, optimisers and the average, as they are kept in a run's folder."""
+
+    def __init__(self, options, run: Path):
+        self.options, self.path, self.done = options, run / "state.pt", 0
+        self.model = TwinDeepFill(options.base_channels).to(memory_format=torch.channels_last)
+        self.critics = TwinCritics(options.size, options.critic_channels)
+        self.optimizers = [
+            torch.optim.Adam(network.parameters(), options.lr, betas=(0.5, 0.9))
+            for network in (self.model, self.critics)
+        ]
+        if self.path.exists():
+            self.done, *states = torch.load(self.path)
+            for part, state in zip(self._parts, states, strict=True):
+                part.load_state_dict(state)
+        self.average = Average(self.model, run)
+
+    @property
+    def _parts(self) -> list:
+        return [self.model, self.critics, *self.optimizers]
+
+    def set_rate(self, rate: float) -> None:
+        for optimizer in self.optimizers:
+            for group in optimizer.param_groups:
+                group["lr"] = rate
+
+    def step(self, samples: Samples) -> dict[str, float]:
+        """An iteration: the critics' updates and the generator's. Returns the terms."""
+        size, count = self.options.size, self.options.batch_size
+        for _ in range(self.options.critic_steps):
+            loss, looked_at = criticise(self.model, self.critics, *draw(samples, size, count))
+            self._update(1, loss)
+        self.critics.requires_grad_(False)
+        loss, terms = paint(self.model, self.critics, *draw(samples, size, count))
+        self._update(0, loss)
+        self.critics.requires_grad_(True)
+        self.done += 1
+        self.average.update(self.model, self.options.ema_decay, self.done)
+        return {name: float(value) for name, value in (terms | looked_at).items()}
+
+    def _update(self, which: int, loss: torch.Tensor) -> None:
+        self.optimizers[which].zero_grad()
+        loss.backward()
+        self.optimizers[which].step()
+
+    def save(self) -> None:
+        with atomic_path(self.path) as path:
+            torch.save([self.done, *(part.state_dict() for part in self._parts)], path)
+        self.average.save()
+
+
+def draw(samples: Samples, size: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
+    """Pictures [N, 3, size, size] in [0, 1] and masks [N, 1, size, size] with one box each."""
+    truth = np.stack([samples.picture() for _ in range(count)]).transpose(0, 3, 1, 2)
+    masks = np.stack([generate_box(samples.rng, size, size) for _ in range(count)])[:, None]
+    return torch.from_numpy(truth).contiguous(memory_format=torch.channels_last), torch.from_numpy(masks)
+
+
+def criticise(model, critics: TwinCritics, truth: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, dict]:
+    """The critics' loss, and what it is made of."""
+    with torch.no_grad():
+        completed = truth * mask + _painted(model, truth, mask)[1] * (1 - mask)
+    real, fake, masks = (critics.views(t, mask) for t in (truth, completed, mask))
+    loss, terms = 0.0, {}
+    for name, critic in critics.by_name().items():
+        distance = critic(real[name]).mean() - critic(fake[name]).mean()
+        penalty = gradient_penalty(critic, real[name], fake[name], masks[name], torch.rand(len(truth), 1, 1, 1))
+        loss = loss - distance + PENALTY * penalty
+        terms |= {f"wasserstein_{name}": distance, f"penalty_{name}": penalty}
+    return loss, terms
+
+
+def gradient_penalty(critic, real, fake, mask, at: torch.Tensor) -> torch.Tensor:
+    between = (real + at * (fake - real)).detach().requires_grad_()
+    [gradient] = torch.autograd.grad(critic(between).sum(), between, create_graph=True)
+    norm = (gradient / SPAN * (1 - mask)).square().sum((1, 2, 3)).clamp(min=1e-12).sqrt()
+    return (norm - 1).square().mean()
+
+
+def paint(model, critics: TwinCritics, truth: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, dict]:
+    """The generator's loss, and its terms."""
+    coarse, refined = _painted(model, truth, mask)
+    views = critics.views(truth * mask + refined * (1 - mask), mask)
+    discounts = torch.from_numpy(np.stack([discount_map(m[0].numpy()) for m in mask])[:, None])
+    terms = {f"adversarial_{name}": -critic(views[name]).mean() for name, critic in critics.by_name().items()}
+    for name, weight in (("discounted", discounts), ("known", mask)):
+        terms[name] = COARSE * weighted_l1(coarse, truth, weight) + weighted_l1(refined, truth, weight)
+    adversarial = ADVERSARIAL * (terms["adversarial_local"] + terms["adversarial_global"])
+    return adversarial + DISCOUNTED * terms["discounted"] + KNOWN * terms["known"], terms
+
+
+def weighted_l1(output: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    count = 3 * (weight != 0).sum().clamp(min=1)
+    return SPAN * ((output - truth).abs() * weight).sum() / count
+
+
+def discount_map(mask: np.ndarray) -> np.ndarray:
+    """0.9^distance to the nearest known pixel inside a hole, 0 outside: float32 [H, W]."""
+    hole = (mask < 0.5).astype(np.uint8)
+    distance = cv2.distanceTransform(hole, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
+    return (DISCOUNT**distance * hole).astype(np.float32)
+
+
+def _painted(model, truth: torch.Tensor, mask: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    with torch.autocast("cpu", torch.bfloat16):
+        return model(truth * mask, mask)
+
+
+if __name__ == "__main__":
+    os.environ.setdefault("OMP_NUM_THREADS", "1")
+    run_cleanly(main)
