@@ -109,7 +109,7 @@ class Training:
         self.critics.requires_grad_(True)
         self.done += 1
         self.average.update(self.model, self.options.ema_decay, self.done)
-        return {name: float(value) for name, value in (terms | looked_at).items()}
+        return {name: value.item() for name, value in (terms | looked_at).items()}
 
     def _update(self, which: int, loss: torch.Tensor) -> None:
         self.optimizers[which].zero_grad()
