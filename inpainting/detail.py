@@ -15,7 +15,7 @@ import cv2
 import numpy as np
 from scipy.spatial import cKDTree
 
-from inpainting.scales import hole_boxes
+from inpainting.boxes import box_around, hole_boxes
 from inpainting.surface import smooth_surface
 
 SIGMA = 3.0  # pixels: what is finer than this blur is grain
@@ -41,8 +41,9 @@ def add_detail(filled: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """
     result = filled.copy()
     for box, _ in hole_boxes(hole):
-        near = _near_holes(hole[box.slices])
-        _detail(result[box.slices][near], hole[box.slices][near])
+        part, holes = result[box.slices], hole[box.slices]
+        near = box_around(holes).grown(AROUND, *holes.shape).slices
+        _detail(part[near], holes[near])
     return result
 
 
@@ -62,31 +63,24 @@ class Sources:
         """The same at twice the size."""
         return Sources(2 * self.offsets, 2 * self.step)
 
-    def carry(self, picture: np.ndarray, base: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
+    def carry(self, grain: np.ndarray, rows: np.ndarray, columns: np.ndarray) -> np.ndarray:
         """Grain at pixels [n], as the four places around each take it, by their nearness: [n, C].
 
         Args:
-            picture, base: [H, W, C], of which grain is the difference.
+            grain: [H, W, C], of the picture that the places are in.
         """
-        height, width, channels = base.shape
+        height, width, channels = grain.shape
+        flat = grain.reshape(-1, channels)
         carried = np.zeros([len(rows), channels], np.float32)
-        for down, right in np.ndindex(2, 2):
-            weight = 1.0
-            at = []
-            for pixels, side, further in ((rows, 0, down), (columns, 1, right)):
-                place, rest = np.divmod(pixels, self.step)
-                weight = weight * np.abs(1 - further - rest / np.float32(self.step))
-                at.append(np.minimum(place + further, self.offsets.shape[side] - 1))
-            offset = self.offsets[at[0], at[1]]
-            source = np.clip(rows + offset[:, 0], 0, height - 1), np.clip(columns + offset[:, 1], 0, width - 1)
-            carried += np.asarray(weight, np.float32)[:, None] * (picture[source] - base[source])
+        (above, below_it), (left, right_of_it) = (np.divmod(pixels, self.step) for pixels in (rows, columns))
+        last = np.array(self.offsets.shape[:2]) - 1
+        for y, x in np.ndindex(2, 2):
+            offset = self.offsets[np.minimum(above + y, last[0]), np.minimum(left + x, last[1])]
+            source = np.clip(rows + offset[:, 0], 0, height - 1) * width
+            source += np.clip(columns + offset[:, 1], 0, width - 1)
+            nearness = np.abs(1 - y - below_it / self.step) * np.abs(1 - x - right_of_it / self.step)
+            carried += nearness.astype(np.float32)[:, None] * flat.take(source, axis=0)
         return carried
-
-
-def _near_holes(hole: np.ndarray) -> tuple[slice, slice]:
-    """The rows and columns that have a hole, and ``AROUND`` more on each side."""
-    ends = ((at.min() - AROUND, at.max() + 1 + AROUND) for at in np.nonzero(hole))
-    return tuple(slice(max(low, 0), high) for low, high in ends)
 
 
 def _detail(picture: np.ndarray, hole: np.ndarray) -> None:
@@ -101,9 +95,10 @@ def _detail(picture: np.ndarray, hole: np.ndarray) -> None:
         return
     base, grain = cv2.GaussianBlur(coarsest, (0, 0), SIGMA), np.zeros_like(coarsest)
     for scale in reversed(range(len(pictures))):
+        fine = np.subtract(pictures[scale], base, out=base)
         for top, strip in _strips(holes[scale]):
             rows, columns = np.nonzero(strip)
-            grain[rows + top, columns] += sources.carry(pictures[scale], base, rows + top, columns)
+            grain[rows + top, columns] += sources.carry(fine, rows + top, columns)
         if scale > 0:
             base, grain = (_enlarged(a, pictures[scale - 1].shape) for a in (pictures[scale], grain))
             sources = sources.finer()

@@ -23,11 +23,11 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
+from inpainting.boxes import Box, hole_boxes
 from inpainting.surface import enlarge, halve_sums, relax, smooth_surface
 
 DEPTH = 16  # pixels; of the published masks at 128 pixels, 9 of 10 holes of up to half a picture are no deeper
 DEPTH_OVER_PRIOR = 64  # the same for a network with a prior, whose surfaces reach any depth; see docs/results.md
-CONTEXT = (4, 32)  # pixels around a hole: so many times its depth, and so many more
 PIXELS_AT_LEAST, PIXELS_PER_HOLE_PIXEL = 400_000, 0.25  # of what a network is shown, over all of a picture
 SMALLEST = 8  # pixels of a side that a picture is halved to
 BLEND = 16  # pixels from the edge of a hole over which a network without a prior takes over from a smooth surface
@@ -50,30 +50,6 @@ class Network:
     run: Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
     takes_guide: bool
     reached: Callable[[np.ndarray], np.ndarray]
-
-
-@dataclass(frozen=True)
-class Box:
-    """Rows top to bottom and columns left to right of a picture, the last ones not included."""
-
-    top: int
-    left: int
-    bottom: int
-    right: int
-
-    @property
-    def slices(self) -> tuple[slice, slice]:
-        return slice(self.top, self.bottom), slice(self.left, self.right)
-
-    @property
-    def pixels(self) -> int:
-        return (self.bottom - self.top) * (self.right - self.left)
-
-    def grown(self, by: int, height: int, width: int) -> "Box":
-        """Larger by so many pixels on each side, within a picture of that size."""
-        return Box(
-            max(self.top - by, 0), max(self.left - by, 0), min(self.bottom + by, height), min(self.right + by, width)
-        )
 
 
 @dataclass(frozen=True)
@@ -130,42 +106,6 @@ def plan(network: Network, hole: np.ndarray, scales: int | None = None) -> list[
     if scales is None:
         groups = [_reachable(network, group) for group in _affordable(groups, _most_pixels(hole))]
     return _painted(groups, _most_pixels(hole)) if network.takes_guide else groups
-
-
-def hole_boxes(hole: np.ndarray) -> list[tuple[Box, float]]:
-    """Boxes around holes with their context, none overlapping another, and how deep the deepest hole in each is."""
-    if not hole.any():
-        return []
-    cells = hole.astype(np.uint8)
-    depth = cv2.distanceTransform(cells, cv2.DIST_L2, 5)
-    _, labels, stats, _ = cv2.connectedComponentsWithStats(cells, connectivity=8)
-    deepest = np.zeros(len(stats), np.float32)
-    np.maximum.at(deepest, labels[hole], depth[hole])
-    x, y, w, h = stats[1:, :4].T
-    margin = (CONTEXT[0] * deepest[1:] + CONTEXT[1]).astype(int)
-    boxes = np.stack([y - margin, x - margin, y + h + margin, x + w + margin], axis=1)
-    boxes = boxes.clip(0, np.array([hole.shape * 2]).ravel())
-    return [(Box(*map(int, box)), float(d)) for box, d in zip(*_merged(boxes, deepest[1:], hole.shape), strict=True)]
-
-
-def _merged(boxes: np.ndarray, depths: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:
-    """Boxes [n, 4] that touch, to the nearest cell of a coarse grid, put into one, until none do."""
-    cell = 16
-    while True:
-        grid = np.zeros([-(-size[0] // cell), -(-size[1] // cell)], np.uint8)
-        for top, left, bottom, right in boxes // cell:
-            grid[top : bottom + 1, left : right + 1] = 1
-        count, labels = cv2.connectedComponents(grid, connectivity=8)
-        of_box = labels[boxes[:, 0] // cell, boxes[:, 1] // cell] - 1
-        union = np.empty([count - 1, 4], int)
-        union[:, :2], union[:, 2:] = max(size), 0
-        np.minimum.at(union[:, :2], of_box, boxes[:, :2])
-        np.maximum.at(union[:, 2:], of_box, boxes[:, 2:])
-        deepest = np.zeros(count - 1)
-        np.maximum.at(deepest, of_box, depths)
-        if len(union) == len(boxes):
-            return boxes, depths
-        boxes, depths = union, deepest
 
 
 def _halved_masks(mask: np.ndarray) -> list[np.ndarray]:

@@ -102,7 +102,7 @@ def test_grain_is_weighed_by_the_nearness_of_places():
     grain = rng.standard_normal([24, 32, 2]).astype(np.float32)
     sources = Sources(rng.integers(-3, 4, [4, 5, 2]), 8)
     rows, columns = (a.ravel() for a in np.mgrid[4:20, 4:28])
-    carried = sources.carry(grain, np.zeros_like(grain), rows, columns)
+    carried = sources.carry(grain, rows, columns)
     for y, x, got in zip(rows, columns, carried, strict=True):
         expected = np.zeros(2)
         for place in np.ndindex(4, 5):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from datasets.images import sample_photo, to_float
 from inpainting import Inpainter, scales
-from inpainting.scales import Network, fill_by_scales, hole_boxes, plan
+from inpainting.scales import Network, fill_by_scales, plan
 from models import MODELS, build_model
 from tests.conftest import small_options
 
@@ -165,21 +165,6 @@ def test_holes_far_apart_are_filled_each_at_its_own_scale():
     hole = disc(600, 900, 60, (300, 200)) | disc(600, 900, 6, (100, 800)) | disc(600, 900, 5, (120, 815))
     groups = {group.box.left: group for group in plan(painter(), hole)}
     assert [groups[left].halvings for left in sorted(groups)] == [2, 0]
-
-
-@given(st.integers(0, 10000), st.integers(1, 60))
-@settings(max_examples=40, deadline=None)
-def test_boxes_hold_every_hole_once(seed, count):
-    rng = np.random.default_rng(seed)
-    hole = np.zeros([300, 500], bool)
-    for _ in range(count):
-        top, left = rng.integers(0, 300), rng.integers(0, 500)
-        hole[top : top + rng.integers(1, 9), left : left + rng.integers(1, 9)] = True
-    times = np.zeros(hole.shape, int)
-    for box, depth in hole_boxes(hole):
-        times[box.slices] += 1
-        assert depth == pytest.approx(scales._depth(~hole[box.slices]).max())
-    assert (times[hole] == 1).all() and times.max() == 1
 
 
 def test_the_cost_follows_the_hole():

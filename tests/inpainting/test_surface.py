@@ -42,3 +42,21 @@ def test_any_number_of_channels(channels):
 
 def test_without_a_known_pixel_it_is_zero():
     assert not smooth_surface(np.zeros([9, 9, 3], np.float32), np.zeros([9, 9], np.float32)).any()
+
+
+@pytest.mark.parametrize("order", [1, 2])
+@pytest.mark.parametrize(
+    "hole", [np.s_[9:12, 20:33], np.s_[0:1, 30:40], np.s_[18:20, :], np.s_[1:19, 1:39], np.s_[0:0]]
+)
+def test_relaxing_looks_no_further_than_the_hole(order, hole):
+    """To the bit what steps over the whole picture give, a hole at the border included."""
+    rng = np.random.default_rng(2)
+    mask = np.ones([20, 40], np.float32)
+    mask[hole] = 0
+    start = rng.random([20, 40, 3]).astype(np.float32)
+    u, v, rate = start.copy(), 0, np.float32(surface.STEP / 8 if order == 1 else -surface.STEP / 64)
+    for _ in range(7):
+        force = surface._laplacian(u) if order == 1 else surface._laplacian(surface._laplacian(u))
+        v = np.float32(surface.MOMENTUM) * v + force * ((1 - mask) * rate)[..., None]
+        u = u + v
+    np.testing.assert_array_equal(surface.relax(start, mask, order, 7), u)

@@ -1,0 +1,45 @@
+"""Boxes around holes: each hole in one of them, wherever it stands in however large a picture."""
+
+import cv2
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from inpainting.boxes import Box, box_around, hole_boxes
+
+
+@given(st.integers(0, 10000), st.integers(1, 60))
+@settings(max_examples=40, deadline=None)
+def test_boxes_hold_every_hole_once(seed, count):
+    rng = np.random.default_rng(seed)
+    hole = np.zeros([300, 500], bool)
+    for _ in range(count):
+        top, left = rng.integers(0, 300), rng.integers(0, 500)
+        hole[top : top + rng.integers(1, 9), left : left + rng.integers(1, 9)] = True
+    times = np.zeros(hole.shape, int)
+    for box, depth in hole_boxes(hole):
+        times[box.slices] += 1
+        assert depth == pytest.approx(cv2.distanceTransform(hole[box.slices].astype(np.uint8), cv2.DIST_L2, 5).max())
+    assert (times[hole] == 1).all() and times.max() == 1
+
+
+@given(st.integers(0, 10000), st.integers(0, 500), st.integers(0, 500))
+@settings(max_examples=20, deadline=None)
+def test_boxes_go_with_their_holes_in_a_larger_picture(seed, top, left):
+    rng = np.random.default_rng(seed)
+    hole = np.zeros([400, 300], bool)
+    hole[180:220, 140:160] = rng.random([40, 20]) < rng.random()
+    larger = np.pad(hole, [(16 * top, 400), (16 * left, 300)])  # holes are put together by cells of 16
+    moved = [
+        (Box(b.top + 16 * top, b.left + 16 * left, b.bottom + 16 * top, b.right + 16 * left), d)
+        for b, d in hole_boxes(hole)
+    ]
+    assert hole_boxes(larger) == moved
+
+
+def test_the_smallest_box():
+    marked = np.zeros([9, 7], bool)
+    marked[2, 5] = marked[6, 3] = True
+    assert box_around(marked) == Box(2, 3, 7, 6)
+    assert box_around(np.ones([1, 1], bool)) == Box(0, 0, 1, 1)
