@@ -6,7 +6,8 @@ Arithmetic is bfloat16 where autocast allows it. A run goes on from its folder; 
 fall to zero, best into a copy of a run, so that the run itself can go on.
 
 The loss is L1 over the hole, each picture's divided by its hole's area: large holes would dominate it otherwise. With
-``--full_loss`` it is the paper's, divided likewise.
+``--loss full`` it is the paper's, divided likewise; ``--loss psnr`` is what PSNR measures, in which a picture counts by
+its relative error and not by how much there is to err.
 """
 
 import os
@@ -49,7 +50,9 @@ def build_parser() -> Parser:
     parser.add_argument("--lr", type=positive_float, default=1e-3, metavar="X", help="learning rate of AdamW")
     parser.add_argument("--minutes", type=positive_float, default=60.0, metavar="X", help="of this call")
     parser.add_argument("--cooldown", action="store_true", help="the learning rate falls to 0 over this call")
-    parser.add_argument("--full_loss", action="store_true", help="perceptual, style and variation terms too")
+    parser.add_argument(
+        "--loss", choices=("l1", "psnr", "full"), default="l1", help="l1, psnr: over the hole; full: the paper's"
+    )
     parser.add_argument("--guided", type=share_float, default=0.35, metavar="X", help="samples over a coarser fill")
     parser.add_argument("--ema_decay", type=share_float, default=0.999, metavar="X", help="of the averaged weights")
     parser.add_argument("--seed", type=count_int, default=0, metavar="N")
@@ -96,7 +99,7 @@ def work(rank: int, network: TwinUNet, done: torch.Tensor, options) -> None:
     optimizer = torch.optim.AdamW(network.parameters(), options.lr, betas=(0.9, 0.99), weight_decay=1e-5, fused=True)
     _load(run / f"optimizer{rank}.pt", optimizer)
     average = Average(network, run) if rank == 0 else None
-    loss_of = FullLoss() if options.full_loss else hole_l1
+    loss_of = {"l1": lambda: hole_l1, "psnr": lambda: hole_psnr, "full": FullLoss}[options.loss]()
     saved = told = time.time()
     ratios = []
     while (spent := (time.time() - started) / 60 / options.minutes) < 1:
@@ -150,6 +153,13 @@ def hole_l1(output: torch.Tensor, batch: Batch) -> torch.Tensor:
     """The mean over the batch of each picture's mean over its hole."""
     hole = 1 - batch.mask
     return (((output - batch.truth).abs() * hole).sum((1, 2, 3)) / (3 * hole.sum((1, 2, 3))).clamp(min=1)).mean()
+
+
+def hole_psnr(output: torch.Tensor, batch: Batch) -> torch.Tensor:
+    """The mean over the batch of the logarithm of each picture's root mean square over its hole, of L1's magnitude."""
+    hole = 1 - batch.mask
+    square = ((output - batch.truth).square() * hole).sum((1, 2, 3)) / (3 * hole.sum((1, 2, 3))).clamp(min=1)
+    return 0.05 * (square + 1e-6).log().mean() / 2
 
 
 class Average:
