@@ -99,7 +99,7 @@ def work(rank: int, network: TwinUNet, done: torch.Tensor, options) -> None:
     optimizer = torch.optim.AdamW(network.parameters(), options.lr, betas=(0.9, 0.99), weight_decay=1e-5, fused=True)
     _load(run / f"optimizer{rank}.pt", optimizer)
     average = Average(network, run) if rank == 0 else None
-    loss_of = {"l1": lambda: hole_l1, "psnr": lambda: hole_psnr, "full": FullLoss}[options.loss]()
+    loss_of = FullLoss() if options.loss == "full" else {"l1": hole_l1, "psnr": hole_psnr}[options.loss]
     saved = told = time.time()
     ratios = []
     while (spent := (time.time() - started) / 60 / options.minutes) < 1:

@@ -20,11 +20,10 @@ from files import atomic_path
 from options.shared import Parser, count_int, positive_float, positive_int, share_float
 from tools.torch_twin.deepfill import TwinCritics, TwinDeepFill
 from tools.torch_twin.samples import Samples
-from tools.torch_twin.train import Average, parse_source
+from tools.torch_twin.train import LOG_EVERY, SAVE_EVERY, Average, parse_source
 
 ADVERSARIAL, DISCOUNTED, KNOWN, COARSE, PENALTY, DISCOUNT = 0.001, 1.2, 1.2, 1.2, 10.0, 0.9  # see losses.wgan
 SPAN = 2.0  # of a picture in [−1, 1], in units of one in [0, 1]
-SAVE_EVERY, LOG_EVERY = 240, 60  # seconds
 
 
 def build_parser() -> Parser:
