@@ -7,8 +7,8 @@ import tempfile
 from collections.abc import Sequence
 from pathlib import Path
 
-from errors import InputError, run_cleanly
 from options import app_parser, setup_device
+from utils.errors import InputError, run_cleanly
 
 ROOT = Path(__file__).resolve().parent
 

@@ -13,8 +13,6 @@ from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from datasets.super_resolution import MASK, mask_name
-from errors import InputError, naming, run_cleanly
-from files import sha256_of
 from inpainting.classical import CLASSICAL
 from inpainting.enlarging import INTERPOLATIONS, filling
 from metrics.buckets import Sample
@@ -38,6 +36,8 @@ from metrics.report import (
     write_report,
 )
 from options import DEFAULT_WEIGHTS, flip_of, parse_evaluate, setup_device
+from utils.errors import InputError, naming, run_cleanly
+from utils.files import sha256_of
 
 VGG_DISTANCE = "Σ mean |Ψ(a) − Ψ(b)| over pool1 to pool3 of the shipped VGG16, each divided by its mean; not LPIPS"
 

@@ -7,8 +7,8 @@ import os
 from collections.abc import Sequence
 from pathlib import Path
 
-from errors import naming, run_cleanly
 from options import check_folder, export_parser, setup_device
+from utils.errors import naming, run_cleanly
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -16,10 +16,10 @@ from datasets.holes import Marks
 from datasets.images import SUFFIXES, list_pictures, write_picture
 from datasets.masks import polarity_warning, write_mask
 from datasets.photographs import refuse_what_does_not_fit, write_photograph
-from errors import InputError, describe_os_error, naming, one_line, run_cleanly
 from inpainting.jobs import Job, photograph_jobs, sample_jobs, with_marks
 from inpainting.results import Results
 from options import check_folder, detail_of, flip_of, parse_fill, setup_device
+from utils.errors import InputError, describe_os_error, naming, one_line, run_cleanly
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -16,10 +16,10 @@ import numpy as np
 import yaml
 
 from engine.console import steady_console
-from errors import InputError, naming, run_cleanly
-from files import atomic_path
 from options import check_folder, factors_of, hyper_parameters, is_adversarial, parse_train, setup_device
-from run_folder import CHECKPOINTS, OPTIONS, RunFolder
+from utils.errors import InputError, naming, run_cleanly
+from utils.files import atomic_path
+from utils.run_folder import CHECKPOINTS, OPTIONS, RunFolder
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 
 from datasets.images import MAX_PIXELS, list_pictures, read_picture
-from errors import InputError
-from files import kind_of, open_regular
+from utils.errors import InputError
+from utils.files import kind_of, open_regular
 
 _VIDEO = "a video that OpenCV can decode (MP4, AVI, MKV, WebM ...), a folder of frames or a text file that lists them"
 

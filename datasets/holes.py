@@ -17,7 +17,7 @@ from PIL import Image, ImageOps
 from datasets.images import decoded, read_picture
 from datasets.masks import mask_from_levels, refuse_colour, resize_mask
 from datasets.photographs import Photograph, read_photograph
-from errors import InputError, one_line
+from utils.errors import InputError, one_line
 
 COLOUR_TOLERANCE = 32  # of 255 in each channel; JPEG leaves colours this close inside what was painted
 ASPECT_TOLERANCE = (1, 0.02)  # of a side of the mask: pixels, as rounding leaves, and share

@@ -14,8 +14,8 @@ from typing import BinaryIO
 import numpy as np
 from PIL import Image, ImageOps
 
-from errors import LITTLE_MEMORY, InputError, describe_os_error, is_out_of_memory, one_line
-from files import atomic_path, is_file, kind_of, open_regular, read_text
+from utils.errors import LITTLE_MEMORY, InputError, describe_os_error, is_out_of_memory, one_line
+from utils.files import atomic_path, is_file, kind_of, open_regular, read_text
 
 log = logging.getLogger("paddle_pconv")
 

@@ -19,7 +19,7 @@ from datasets.mask_generator import generate_box, generate_mask
 from datasets.masks import BUCKETS, ZeroOneMaskError, bucket_of, hole_ratio, read_mask, resize_mask
 from datasets.super_resolution import lattice
 from datasets.transforms import augment_mask, center_resize, center_window, load_training_picture
-from errors import InputError
+from utils.errors import InputError
 
 log = logging.getLogger("paddle_pconv")
 

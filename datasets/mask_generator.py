@@ -13,7 +13,7 @@ import cv2
 import numpy as np
 
 from datasets.masks import BUCKETS, border_margins
-from errors import InputError
+from utils.errors import InputError
 
 MIN_SIDE = 16  # px
 STEPS = 16  # dashes of an outline

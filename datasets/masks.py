@@ -11,7 +11,7 @@ import numpy as np
 from PIL import Image
 
 from datasets.images import open_picture, write_picture
-from errors import InputError
+from utils.errors import InputError
 
 BUCKETS: tuple[tuple[float, float], ...] = ((0.01, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, 0.5), (0.5, 0.6))
 

@@ -22,8 +22,8 @@ from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 
 from datasets import exif as exif_blocks
 from datasets.images import decoded
-from errors import InputError, one_line
-from files import atomic_path, open_regular
+from utils.errors import InputError, one_line
+from utils.files import atomic_path, open_regular
 
 SUFFIXES = {
     "png": (".png",),

@@ -9,7 +9,7 @@ import re
 
 import numpy as np
 
-from errors import InputError, one_line
+from utils.errors import InputError, one_line
 
 SMALLEST, LARGEST = 2, 16  # factors
 MASK = "super_resolution:"  # of a mask's name in a manifest, with the factor behind it

@@ -15,9 +15,9 @@ from visualdl import LogWriter
 from visualdl.proto.record_pb2 import Record
 
 from engine.network_graph import network_graph
-from errors import one_line
-from files import atomic_path, refuse_folder_or_pipe
-from run_folder import GRAPH
+from utils.errors import one_line
+from utils.files import atomic_path, refuse_folder_or_pipe
+from utils.run_folder import GRAPH
 
 log = logging.getLogger("paddle_pconv")
 

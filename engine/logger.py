@@ -17,10 +17,10 @@ from datasets.images import write_picture
 from datasets.masks import ROW_NAMES
 from engine.board import Board
 from engine.validation import overall
-from errors import InputError
-from files import atomic_path, read_table, refuse_folder_or_pipe
 from metrics.curves import row_of_numbers
-from run_folder import LOG, METRICS, SAMPLES
+from utils.errors import InputError
+from utils.files import atomic_path, read_table, refuse_folder_or_pipe
+from utils.run_folder import LOG, METRICS, SAMPLES
 
 log = logging.getLogger("paddle_pconv")
 

@@ -28,7 +28,7 @@ from paddle.io.dataloader.collate import default_collate_fn
 from datasets.inpainting import InpaintingDataset, StreamBatchSampler
 from engine import distributed
 from engine.task import Batch
-from errors import InputError, is_out_of_memory
+from utils.errors import InputError, is_out_of_memory
 
 log = logging.getLogger("paddle_pconv")
 

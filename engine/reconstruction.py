@@ -12,8 +12,8 @@ from engine import distributed
 from engine.settings import Settings
 from engine.task import Batch, make_adam, mean_terms
 from engine.training_state import OPTIMIZER, load_optimizer
-from errors import InputError
 from losses import InpaintingLoss
+from utils.errors import InputError
 
 
 class ReconstructionTask:

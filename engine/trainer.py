@@ -24,7 +24,7 @@ from engine.training_state import CheckpointFolder
 from engine.validation import ValidationSet, overall
 from inpainting.checkpoint import EMA_PARAMS, PARAMS, load_arrays_into, read_arrays_of, read_meta, weights_file
 from inpainting.inpainter import Inpainter
-from run_folder import CHECKPOINTS
+from utils.run_folder import CHECKPOINTS
 
 log = logging.getLogger("paddle_pconv")
 

@@ -17,10 +17,10 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from errors import InputError
-from files import replace_folder, sha256_of, temporary_beside
 from inpainting.array_files import read_state, refuse_bad_numbers
 from inpainting.checkpoint import LATEST, PARAMS, read_meta, write_arrays, write_meta
+from utils.errors import InputError
+from utils.files import replace_folder, sha256_of, temporary_beside
 
 log = logging.getLogger("paddle_pconv")
 

@@ -15,11 +15,11 @@ from datasets.masks import BUCKETS, SPARSE, border_kind, bucket_of, hole_ratio
 from datasets.super_resolution import lattice
 from datasets.transforms import center_resize, center_window
 from engine import distributed
-from errors import InputError
 from inpainting.classical import mean
 from inpainting.views import sample_row
 from metrics.buckets import Sample, bucket_rows
 from metrics.image_quality import l1_percent, psnr, ssim
+from utils.errors import InputError
 
 log = logging.getLogger("paddle_pconv")
 

@@ -16,10 +16,10 @@ from typing import Any, BinaryIO
 import numpy as np
 import paddle
 
-from errors import InputError, one_line
-from files import atomic_path, open_regular
 from inpainting.pickled import NUMBERS, array_of, load_pickle
 from inpainting.torch_files import TORCH_SUFFIXES, load_torch
+from utils.errors import InputError, one_line
+from utils.files import atomic_path, open_regular
 
 SAFETENSORS = ".safetensors"
 SUFFIXES = (".pdparams", SAFETENSORS, ".npz", *TORCH_SUFFIXES)

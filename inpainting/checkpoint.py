@@ -17,12 +17,12 @@ import numpy as np
 import paddle
 from paddle import nn
 
-from errors import InputError, one_line
-from files import atomic_path, is_file, kind_of, sha256_of
 from inpainting.array_files import read_arrays, write_arrays
 from inpainting.meta import META, read_meta
 from models import build_model, model_shapes
-from run_folder import CHECKPOINTS
+from utils.errors import InputError, one_line
+from utils.files import atomic_path, is_file, kind_of, sha256_of
+from utils.run_folder import CHECKPOINTS
 
 log = logging.getLogger("paddle_pconv")
 

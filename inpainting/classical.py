@@ -10,8 +10,8 @@ import cv2
 import numpy as np
 from skimage.restoration import inpaint_biharmonic
 
-from errors import InputError
 from inpainting.surface import smooth_surface
+from utils.errors import InputError
 
 RADIUS = 3  # pixels, OpenCV's usual neighbourhood
 

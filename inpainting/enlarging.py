@@ -14,9 +14,9 @@ import numpy as np
 from datasets.images import MAX_PIXELS
 from datasets.photographs import Photograph
 from datasets.super_resolution import lattice, shrink, spread
-from errors import InputError
 from inpainting.classical import Fill
 from inpainting.views import LONGEST
+from utils.errors import InputError
 
 BYTES_A_PIXEL = 40  # of the large picture: itself, mask and hole, and in float32 what is shown and what is painted
 

@@ -23,11 +23,11 @@ import paddle
 from paddle import inference, nn
 from paddle.static import InputSpec
 
-from errors import InputError, one_line
-from files import is_file, replace_folder, sha256_of, temporary_beside
 from inpainting.checkpoint import EXPORTED_PARAMS, META, library_versions, read_meta
 from models import build_model
 from models.folding import fold_for_inference
+from utils.errors import InputError, one_line
+from utils.files import is_file, replace_folder, sha256_of, temporary_beside
 
 FORMAT = "paddle_inference"
 INPUTS = {"image": [None, 3, None, None], "mask": [None, 1, None, None]}

@@ -8,7 +8,6 @@ import paddle
 from paddle import nn
 
 from datasets.images import to_float, to_uint8
-from errors import InputError
 from inpainting.checkpoint import is_exported, load_weights, weights_directory
 from inpainting.detail import add_detail
 from inpainting.exported import StaticModel
@@ -19,6 +18,7 @@ from inpainting.surface import surfaces_over
 from models.contextual_attention import offsets_to_picture
 from models.deepfill import OFFSETS_STEP, DeepFillV1
 from models.unet import UNet
+from utils.errors import InputError
 
 AUTO = "auto"
 

@@ -13,7 +13,7 @@ from datasets.images import list_pictures, sample_face, sample_photo
 from datasets.mask_generator import generate_mask
 from datasets.masks import BUCKETS
 from datasets.photographs import SUFFIXES, Encoding, Photograph, encoding_of, read_photograph, result_encoding
-from errors import InputError
+from utils.errors import InputError
 
 SAMPLES: dict[str, Callable[[], np.ndarray]] = {
     "face": sample_face,

@@ -16,7 +16,7 @@ from pathlib import Path
 
 import paddle
 
-from errors import LITTLE_MEMORY, InputError, is_out_of_memory
+from utils.errors import LITTLE_MEMORY, InputError, is_out_of_memory
 
 PER_PARAMETER = 16  # bytes in training: float32 weight, gradient and Adam's two moments
 STEP, VGG_STEP = 12, 1000  # bytes in training: for each pixel and channel; for each pixel, of VGG16's taps

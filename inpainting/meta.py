@@ -13,8 +13,8 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any, NamedTuple
 
-from errors import InputError, one_line
-from files import read_text
+from utils.errors import InputError, one_line
+from utils.files import read_text
 
 META = "meta.json"
 MAX_META = 1 << 20  # bytes; a training checkpoint's has a few thousand

@@ -11,8 +11,8 @@ import os
 from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
-from errors import InputError
-from files import atomic_path, open_own, read_text, sha256_of
+from utils.errors import InputError
+from utils.files import atomic_path, open_own, read_text, sha256_of
 
 LEDGER = ".results.sha256"
 

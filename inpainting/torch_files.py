@@ -16,8 +16,8 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from errors import InputError, one_line
 from inpainting.pickled import Array, Machine, Name, Stream, array_of, expect, finished
+from utils.errors import InputError, one_line
 
 TORCH_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".tar")
 MAGIC, VERSION = 0x1950A86A20F9469CFC6C, 1001  # of the older format

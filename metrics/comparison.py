@@ -11,11 +11,11 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from errors import InputError
-from files import read_text
 from metrics.buckets import Sample, grouped
 from metrics.report import DISTANCE, SAMPLE_COLUMNS, measures_of
 from metrics.uncertainty import interval
+from utils.errors import InputError
+from utils.files import read_text
 
 BETTER = {"psnr": 1, "ssim": 1, "l1_percent": -1, DISTANCE: -1}  # the sign of a gain
 DIGITS = {"psnr": 2, "ssim": 4, "l1_percent": 3, DISTANCE: 4}

@@ -30,13 +30,13 @@ from datasets.masks import (
 )
 from datasets.super_resolution import MASK, cut, factor_of, lattice
 from datasets.transforms import center_resize
-from errors import InputError
 from inpainting.classical import CLASSICAL, Fill
 from metrics.buckets import Sample
 from metrics.image_quality import SSIM_WINDOW
 from metrics.manifest import GENERATED, SAMPLE, Pair, generate, spread
 from metrics.protocols import PROTOCOLS
 from metrics.workers import in_order, worker_processes
+from utils.errors import InputError
 
 AHEAD = 3  # pairs for each worker: one in its hands, one on the way to it, one on the way back
 PAIRS_WORTH_A_WORKER = 50  # a worker takes a second to start

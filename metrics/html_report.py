@@ -14,13 +14,13 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from files import atomic_path
 from metrics.buckets import BORDER_ROWS
 from metrics.charts import CHARTS, charts_of, curves_svg
 from metrics.comparison import BETTER, DIGITS, Difference, differences
 from metrics.methods import Method, side_by_side
 from metrics.pictures import BRIGHTEST_ERROR
 from metrics.report import CAUTION, plain
+from utils.files import atomic_path
 
 PAGE, CURVES = "report.html", "curves.svg"
 _POLICY = "default-src 'none'; img-src data:; style-src 'unsafe-inline'"

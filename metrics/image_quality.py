@@ -9,7 +9,7 @@ per channel, then averaged. The hole is not looked at apart: all three are taken
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from errors import InputError
+from utils.errors import InputError
 
 PEAK = 255
 SSIM_WINDOW = 11  # pixels: sigma 1.5, cut at 3.5 sigma

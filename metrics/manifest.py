@@ -22,8 +22,8 @@ from datasets.images import SAMPLE_PHOTOS, list_pictures
 from datasets.mask_generator import MIN_SIDE, generate_mask
 from datasets.masks import BUCKET_NAMES, BUCKETS
 from datasets.super_resolution import MASK, factor_of, mask_name
-from errors import InputError, naming, one_line
-from files import is_file, kind_of, read_table
+from utils.errors import InputError, naming, one_line
+from utils.files import is_file, kind_of, read_table
 
 SAMPLE = "sample:"
 GENERATED = "generated:"

@@ -6,13 +6,13 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
-from errors import InputError
 from metrics.buckets import Sample
 from metrics.comparison import check_alike, read_protocol, read_samples
 from metrics.manifest import Pair
 from metrics.pictures import NAME as PICTURES
 from metrics.pictures import Strip, read_strips
 from metrics.report import rows_with_spread
+from utils.errors import InputError
 
 
 @dataclass(frozen=True)

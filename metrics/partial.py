@@ -13,10 +13,10 @@ from dataclasses import asdict, fields
 from pathlib import Path
 
 from datasets.masks import ROW_NAMES
-from errors import InputError
-from files import atomic_path, open_regular
 from metrics.buckets import Sample
 from metrics.manifest import Pair
+from utils.errors import InputError
+from utils.files import atomic_path, open_regular
 
 NAME = "samples.partial.jsonl"
 MAX_LINE = 1 << 20  # bytes

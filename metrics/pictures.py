@@ -20,13 +20,13 @@ from PIL import Image, PngImagePlugin
 from datasets.images import decoded
 from datasets.masks import ROW_NAMES
 from datasets.super_resolution import MASK, factor_of, shrink
-from errors import InputError
-from files import atomic_path, is_file
 from inpainting.enlarging import interpolate
 from inpainting.views import for_viewing
 from metrics.buckets import Sample
 from metrics.evaluator import Fill, Read, as_measured
 from metrics.manifest import Pair
+from utils.errors import InputError
+from utils.files import atomic_path, is_file
 
 NAME = "pictures.png"
 LONGEST = 256  # pixels of a panel's side

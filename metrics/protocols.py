@@ -12,8 +12,8 @@ import numpy as np
 from skimage.color import rgb2gray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from errors import InputError
 from metrics.image_quality import PEAK, SSIM_WINDOW, l1_percent, psnr, ssim
+from utils.errors import InputError
 
 EDGE_CONNECT_WINDOW = 51
 

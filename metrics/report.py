@@ -17,9 +17,9 @@ import numpy as np
 import PIL
 import skimage
 
-from files import atomic_path
 from metrics.buckets import Sample, bucket_rows, grouped
 from metrics.uncertainty import interval, standard_error
+from utils.files import atomic_path
 
 DIGITS = {"hole_ratio": 6, "l1_percent": 4, "psnr": 4, "ssim": 5, "vgg_distance": 5}
 MEASURES = ("l1_percent", "psnr", "ssim")

@@ -4,7 +4,6 @@ import argparse
 from collections.abc import Sequence
 from pathlib import Path
 
-from errors import InputError
 from options.shared import (
     Parser,
     add_device_options,
@@ -15,6 +14,7 @@ from options.shared import (
     detail_of,
     positive_int,
 )
+from utils.errors import InputError
 
 METHOD_NAMES = ("telea", "navier_stokes", "biharmonic", "smooth", "mean")
 INTERPOLATIONS = ("nearest", "bicubic", "lanczos")  # of super-resolution

@@ -7,8 +7,8 @@ from collections.abc import Sequence
 
 from PIL import ImageColor
 
-from errors import InputError, one_line
 from options.shared import DEFAULT_WEIGHTS, Parser, add_device_options, add_filling_options, count_int, positive_int
+from utils.errors import InputError, one_line
 
 
 def fill_parser() -> Parser:

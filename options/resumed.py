@@ -5,9 +5,9 @@ import os
 from collections.abc import Collection, Iterator
 from pathlib import Path
 
-from errors import one_line
 from options.shared import Parser, apply_preset, read_preset
-from run_folder import CHECKPOINTS, OPTIONS
+from utils.errors import one_line
+from utils.run_folder import CHECKPOINTS, OPTIONS
 
 # Of where a run is and how it began, not of how it goes on.
 LEFT_OUT = {"help", "config", "dry_run", "resume", "log_dir", "weights"}

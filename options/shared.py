@@ -22,9 +22,9 @@ from pathlib import Path
 
 import yaml
 
-from errors import InputError, naming, one_line
-from files import kind_of, read_text
 from options.bounds import beyond
+from utils.errors import InputError, naming, one_line
+from utils.files import kind_of, read_text
 
 ROOT = Path(__file__).resolve().parent.parent
 MAX_PRESET = 64 << 10  # bytes

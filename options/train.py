@@ -6,7 +6,6 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from errors import InputError, naming
 from options.bounds import beyond
 from options.resumed import differences, options_of, passed_over, run_to_resume
 from options.shared import (
@@ -21,7 +20,8 @@ from options.shared import (
     share_float,
     weight_float,
 )
-from run_folder import OPTIONS
+from utils.errors import InputError, naming
+from utils.run_folder import OPTIONS
 
 CONFIGS = ROOT / "configs"
 MODEL_NAMES = ("pconv_unet", "conv_unet", "pconv_residual_unet", "deepfill_v1")

@@ -6,8 +6,8 @@ import socket
 import pytest
 
 import app
-from errors import InputError
 from options import app_parser
+from utils.errors import InputError
 
 
 def test_it_listens_for_this_machine_alone_and_shares_with_nobody():

@@ -22,9 +22,9 @@ import eval as command
 from datasets.images import write_picture
 from datasets.mask_generator import generate_mask
 from datasets.masks import BUCKETS, write_mask
-from errors import InputError
 from inpainting import enlarging
 from metrics.pictures import read_strips
+from utils.errors import InputError
 
 ROOT = Path(command.__file__).parent
 TELEA = command.CLASSICAL["telea"]

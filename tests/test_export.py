@@ -11,8 +11,8 @@ import pytest
 
 import eval as evaluation
 import export
-from errors import InputError
 from inpainting.checkpoint import load_weights, save_weights
+from utils.errors import InputError
 
 ROOT = Path(export.__file__).resolve().parent
 _spec = importlib.util.spec_from_file_location("test_script", ROOT / "test.py")

@@ -11,9 +11,9 @@ import paddle
 import pytest
 from PIL import Image, ImageCms, ImageOps
 
-from errors import InputError
 from inpainting.checkpoint import save_weights
 from models import build_model
+from utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 _spec = importlib.util.spec_from_file_location("test_script", ROOT / "test.py")

@@ -10,9 +10,9 @@ import pytest
 import yaml
 
 import train
-from errors import InputError
 from inpainting.checkpoint import load_weights, read_arrays, save_weights
 from models import build_model
+from utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
 TINY = "--image_size 32 --base_channels 4 --depth 3 --batch_size 2 --log_every 1 --val_every 4 --val_count 6"

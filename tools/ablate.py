@@ -12,15 +12,15 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from pathlib import Path
 
-from errors import InputError, naming, run_cleanly
-from files import atomic_path, read_table, read_text, sha256_of
 from metrics.buckets import Sample, bucket_rows
 from metrics.comparison import DIGITS, Difference, differences, overall_differences, read_protocol, read_samples
 from metrics.curves import row_of_numbers
 from metrics.report import SHOWN
 from options import Parser, check_folder, parse_train, positive_int, setup_device
 from options.train import CONFIGS
-from run_folder import CHECKPOINTS, METRICS
+from utils.errors import InputError, naming, run_cleanly
+from utils.files import atomic_path, read_table, read_text, sha256_of
+from utils.run_folder import CHECKPOINTS, METRICS
 
 BASELINE = CONFIGS / "ablations" / "baseline.yaml"
 NAMES_ONLY = {"config", "log_dir", "resume"}  # of a run, not what it is

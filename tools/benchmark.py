@@ -19,10 +19,10 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from errors import InputError, run_cleanly
-from files import atomic_path
 from options import Parser, add_device_options, check_file, count_int, positive_int, setup_device
 from tools.contenders import Contender, Work, multiply_adds, torch_is_there
+from utils.errors import InputError, run_cleanly
+from utils.files import atomic_path
 
 LAYER_SHAPES = (  # batch, channels in, channels out, side, kernel, stride: stages of the network at 256×256
     (4, 64, 128, 128, 5, 2),

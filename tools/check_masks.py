@@ -16,10 +16,10 @@ from tqdm import tqdm
 from datasets.mask_survey import Survey, row_of_mask
 from datasets.masks import hole_ratio, polarity_warning, read_mask
 from datasets.published_masks import COUNT, DIGESTS, PER_ROW, SIDE, digest, number_of, row_of
-from errors import InputError, naming, one_line, run_cleanly
 from metrics.manifest import file_names, root_of
 from options import Parser
 from tools.mask_options import add_sheet_option, check_sheet, show
+from utils.errors import InputError, naming, one_line, run_cleanly
 
 NAMED = 3  # files that a line names, at most
 

@@ -16,9 +16,9 @@ from pathlib import Path
 
 import numpy as np
 
-from errors import InputError, naming, run_cleanly
-from files import atomic_path, is_file
 from options import Parser, check_folder, setup_device, share_float
+from utils.errors import InputError, naming, run_cleanly
+from utils.files import atomic_path, is_file
 
 VGG_FILE = "vgg16_pool3.npz"
 KEPT = ("iter", "phase", "seed", "batch_size")  # of the checkpoint's meta.json

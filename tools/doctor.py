@@ -19,8 +19,8 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 
-from errors import one_line, run_cleanly
-from files import sha256_of
+from utils.errors import one_line, run_cleanly
+from utils.files import sha256_of
 
 ROOT = Path(__file__).resolve().parent.parent
 PATIENCE = 300  # seconds for Paddle to be imported and tried; a cold disk is slow

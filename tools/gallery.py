@@ -18,10 +18,10 @@ from PIL import Image
 from datasets.images import read_picture, sample_face, sample_photo, write_picture
 from datasets.mask_generator import generate_mask
 from datasets.masks import write_mask
-from errors import run_cleanly
-from files import atomic_path
 from metrics.image_quality import psnr
 from options import Parser, check_folder, setup_device
+from utils.errors import run_cleanly
+from utils.files import atomic_path
 
 ROOT = Path(__file__).resolve().parent.parent
 SIDE = 340  # px of a panel, at most

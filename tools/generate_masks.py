@@ -12,11 +12,11 @@ from tqdm import tqdm
 from datasets.mask_generator import MIN_SIDE, generate_box, generate_mask
 from datasets.mask_survey import survey_of
 from datasets.masks import BUCKET_NAMES, BUCKETS, mask_png, read_mask
-from errors import InputError, run_cleanly
-from files import atomic_path
 from metrics.workers import in_order, worker_processes
 from options import Parser, count_int, positive_int
 from tools.mask_options import add_mask_options, check_places, show
+from utils.errors import InputError, run_cleanly
+from utils.files import atomic_path
 
 BORDERS = {"any": None, "N": False, "B": True}
 MASKS_WORTH_A_WORKER = 300  # a worker takes a second to start

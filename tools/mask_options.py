@@ -5,9 +5,9 @@ from pathlib import Path
 
 from datasets.images import SUFFIXES, write_picture
 from datasets.mask_survey import Survey
-from errors import InputError
-from files import kind_of
 from options import check_file, check_folder, count_int, positive_int
+from utils.errors import InputError
+from utils.files import kind_of
 
 
 def add_mask_options(parser: argparse.ArgumentParser) -> None:

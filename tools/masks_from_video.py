@@ -20,10 +20,10 @@ from datasets.masks import border_margins, hole_ratio, resize_mask, write_mask
 from datasets.occlusion import LEAST_SIDE, occlusion_mask
 from datasets.published_masks import ROWS
 from datasets.transforms import augment_mask, center_resize
-from errors import InputError, naming, run_cleanly
-from files import atomic_path
 from options import Parser, count_int, positive_int
 from tools.mask_options import add_mask_options, check_places, show
+from utils.errors import InputError, naming, run_cleanly
+from utils.files import atomic_path
 
 LEAST_RAW = 0.0005  # of the picture: what is smaller may be noise
 REPORT = "masks.csv"

@@ -8,11 +8,11 @@ from pathlib import Path
 
 import matplotlib
 
-from errors import InputError, one_line, run_cleanly
-from files import atomic_path, is_file, read_table
 from metrics.curves import row_of_numbers
 from options import Parser, check_file
-from run_folder import METRICS
+from utils.errors import InputError, one_line, run_cleanly
+from utils.files import atomic_path, is_file, read_table
+from utils.run_folder import METRICS
 
 matplotlib.use("Agg")
 from matplotlib import pyplot as plt

@@ -17,9 +17,9 @@ from typing import NamedTuple
 
 import numpy as np
 
-from errors import InputError, one_line
 from models import model_shapes
 from models.contextual_attention import PYTORCH_PORT
+from utils.errors import InputError, one_line
 
 Arrays = Mapping[str, np.ndarray]
 

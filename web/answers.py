@@ -4,8 +4,8 @@ import traceback
 
 import numpy as np
 
-from errors import InputError
 from inpainting.views import for_viewing
+from utils.errors import InputError
 from web.texts import Told, say
 from web.worker import Filled
 

@@ -16,8 +16,8 @@ from starlette.datastructures import FormData
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from datasets.photographs import SUFFIXES
-from errors import one_line
-from files import remove
+from utils.errors import one_line
+from utils.files import remove
 from web.forms import FILES, Form, Upload, read_order
 from web.limits import KEPT, WAITING
 from web.texts import Told, language_of

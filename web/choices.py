@@ -3,9 +3,9 @@
 import os
 from pathlib import Path
 
-from errors import InputError
 from inpainting.checkpoint import META, weights_directory
-from run_folder import CHECKPOINTS
+from utils.errors import InputError
+from utils.run_folder import CHECKPOINTS
 from web.texts import Told
 
 

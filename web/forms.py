@@ -8,10 +8,10 @@ from typing import BinaryIO, NamedTuple
 
 from datasets.holes import Marks
 from datasets.photographs import SUFFIXES
-from errors import one_line
 from options.bounds import beyond
 from options.fill import box, colour, point
 from options.shared import count_int
+from utils.errors import one_line
 from web.texts import Told
 from web.worker import Order, result_stem
 

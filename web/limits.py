@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from PIL import Image
 
 from datasets.images import FORMATS
-from files import open_regular
+from utils.files import open_regular
 from web.texts import Told
 
 KEPT = 3600  # seconds that files of clients stay

@@ -12,7 +12,7 @@ import uvicorn
 from fastapi import FastAPI
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from errors import InputError
+from utils.errors import InputError
 from web.api import ROOM_FOR_FORMS, LimitBody, add_api
 from web.forms import FILES
 from web.page import CSS, build_page

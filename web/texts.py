@@ -6,7 +6,7 @@ follows the Accept-Language that comes with the request.
 
 import re
 
-from errors import InputError, one_line
+from utils.errors import InputError, one_line
 
 LANGUAGES = ("en", "zh")  # the first is for whoever prefers neither
 

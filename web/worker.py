@@ -28,10 +28,10 @@ from datasets.photographs import (
     result_encoding,
     write_photograph,
 )
-from errors import InputError, is_out_of_memory, one_line
-from files import remove
 from inpainting import Inpainter
 from inpainting.photographs import fill_photograph
+from utils.errors import InputError, is_out_of_memory, one_line
+from utils.files import remove
 from web.choices import chosen
 from web.limits import KEPT, WAITING, Limits
 from web.texts import Told

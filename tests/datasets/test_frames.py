@@ -8,7 +8,7 @@ import pytest
 
 from datasets.frames import Frames
 from datasets.images import write_picture
-from errors import InputError
+from utils.errors import InputError
 
 
 def levels(count):

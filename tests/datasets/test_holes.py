@@ -22,7 +22,7 @@ from datasets.holes import (
 )
 from datasets.images import sample_photo
 from datasets.photographs import Photograph
-from errors import InputError
+from utils.errors import InputError
 
 HEIGHT, WIDTH = 40, 60
 

@@ -8,7 +8,7 @@ from PIL import EpsImagePlugin, Image, ImageFile
 
 from datasets import images
 from datasets.images import SAMPLE_PHOTOS, list_pictures, read_picture, sample_photo, to_float, to_uint8, write_picture
-from errors import InputError
+from utils.errors import InputError
 
 
 @pytest.fixture

@@ -16,7 +16,7 @@ from datasets.inpainting import (
     StreamBatchSampler,
 )
 from datasets.masks import ZeroOneMaskError, border_kind, bucket_of, hole_ratio, write_mask
-from errors import InputError
+from utils.errors import InputError
 
 SIZE = 32
 

@@ -20,7 +20,7 @@ from datasets.masks import (
     resize_mask,
     write_mask,
 )
-from errors import InputError
+from utils.errors import InputError
 
 
 @pytest.fixture

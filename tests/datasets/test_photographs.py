@@ -19,7 +19,7 @@ from datasets.photographs import (
     result_encoding,
     write_photograph,
 )
-from errors import InputError
+from utils.errors import InputError
 
 LOSSLESS = [Encoding("png"), Encoding("webp"), Encoding("tiff"), Encoding("bmp")]
 SRGB = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()

@@ -7,7 +7,7 @@ from hypothesis import strategies as st
 
 from datasets.inpainting import GeneratedMasks
 from datasets.super_resolution import cut, factor_of, lattice, mask_name, shrink, spread
-from errors import InputError
+from utils.errors import InputError
 
 factors, sides = st.integers(2, 16), st.integers(1, 40)
 

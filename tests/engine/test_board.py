@@ -12,7 +12,7 @@ from visualdl.proto.record_pb2 import Record
 from visualdl.reader.record_reader import RecordReader
 
 from engine.board import BUCKETS, COMPARED_BY, MAX_VALUES, SHORTEST, Board, _blank
-from errors import InputError
+from utils.errors import InputError
 
 
 class Net(paddle.nn.Layer):

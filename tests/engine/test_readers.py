@@ -15,7 +15,7 @@ import pytest
 from datasets.images import to_float
 from datasets.inpainting import GeneratedMasks, InpaintingDataset, SamplePhotos, StreamBatchSampler
 from engine import readers
-from errors import InputError
+from utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SIZE, BATCH = 32, 3

@@ -21,10 +21,10 @@ from engine.settings import Settings, decay
 from engine.task import NonFiniteLossError, fetched
 from engine.trainer import Stopped, Trainer, _StopRequest
 from engine.validation import ValidationSet
-from errors import InputError
 from inpainting.checkpoint import load_weights, read_arrays, read_meta, write_arrays
 from losses import InpaintingLoss, inpainting
 from models import build_model
+from utils.errors import InputError
 
 PIXEL_TERMS = {"perceptual": 0, "style": 0}
 NORMS = (paddle.nn.BatchNorm2D, paddle.nn.SyncBatchNorm)

@@ -12,10 +12,10 @@ import pytest
 from paddle.utils import unique_name
 
 from engine.training_state import OPTIMIZER, CheckpointFolder, damage, load_optimizer
-from errors import InputError
 from inpainting.array_files import read_state
 from inpainting.checkpoint import load_weights
 from models import build_model
+from utils.errors import InputError
 
 
 @pytest.fixture

@@ -10,9 +10,9 @@ from datasets.images import write_picture
 from datasets.inpainting import PictureFolder, SamplePhotos
 from engine import alarms
 from engine.validation import ValidationSet, overall
-from errors import InputError
 from inpainting.classical import mean
 from metrics.buckets import Sample, bucket_rows
+from utils.errors import InputError
 
 SIZE = 32
 

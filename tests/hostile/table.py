@@ -4,11 +4,11 @@ import zlib
 from collections.abc import Iterator
 
 from options import evaluate_parser, export_parser, fill_parser, train_parser
-from run_folder import LOCK, LOG
 from tests.hostile.damages import ANY, ARRAYS, PICKLES, PICTURES, TEXTS, content, edited, png, text
 from tests.hostile.harness import Case
 from tests.hostile.world import NETWORK, TINY
 from tools import benchmark, check_masks, convert_weights, generate_masks, masks_from_video, plot_metrics
+from utils.run_folder import LOCK, LOG
 
 TEST = "test --weights {user}/weights --threads 1"
 FILL = f"{TEST} --input {{user}}/pictures/0.png"

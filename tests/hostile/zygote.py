@@ -110,7 +110,7 @@ def _child(main, request: dict) -> None:
 
 
 def _status_of(main, arguments: list[str]) -> int:
-    from errors import run_cleanly
+    from utils.errors import run_cleanly
 
     try:
         run_cleanly(lambda: main(arguments))

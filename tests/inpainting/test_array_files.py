@@ -13,10 +13,10 @@ import paddle
 import pytest
 from numpy.lib import format as npy
 
-from errors import InputError
 from inpainting import array_files
 from inpainting.array_files import read_arrays, read_state, write_arrays
 from tests.inpainting.torch_by_hand import torch_zip
+from utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 SUFFIXES = (".pdparams", ".safetensors", ".npz")

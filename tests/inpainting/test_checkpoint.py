@@ -8,10 +8,10 @@ import numpy as np
 import paddle
 import pytest
 
-from errors import InputError
 from inpainting import checkpoint
 from inpainting.checkpoint import is_exported, load_weights, read_arrays, save_weights, write_arrays
 from models import build_model
+from utils.errors import InputError
 
 SMALL = {"base_channels": 4, "depth": 2}
 

@@ -6,8 +6,8 @@ import pytest
 
 from datasets.images import sample_face
 from datasets.mask_generator import generate_mask
-from errors import InputError
 from inpainting.classical import CLASSICAL
+from utils.errors import InputError
 
 METHODS = sorted(CLASSICAL)
 

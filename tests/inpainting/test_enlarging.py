@@ -9,9 +9,9 @@ from PIL import Image
 from datasets import images
 from datasets.photographs import Photograph
 from datasets.super_resolution import lattice, shrink, spread
-from errors import InputError
 from inpainting import enlarging
 from inpainting.enlarging import INTERPOLATIONS, compared, filling, interpolate, spread_photograph
+from utils.errors import InputError
 
 PILLOW = {"nearest": Image.Resampling.NEAREST, "bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}
 

@@ -15,12 +15,12 @@ import paddle
 import pytest
 
 from engine.training_state import CheckpointFolder
-from errors import InputError
 from inpainting import Inpainter, exported
 from inpainting.checkpoint import load_weights, save_weights
 from inpainting.exported import StaticModel, export_model
 from models import MODELS, build_model
 from tests.conftest import small_options
+from utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = [(24, 24), (17, 31), (40, 16), (5, 3)]

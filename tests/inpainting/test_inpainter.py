@@ -8,10 +8,10 @@ import pytest
 from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
-from errors import InputError
 from inpainting import Inpainter
 from models import MODELS, build_model
 from tests.conftest import small_options
+from utils.errors import InputError
 
 
 def picture_and_hole(h=37, w=53):

@@ -6,8 +6,8 @@ from PIL import Image
 
 from datasets.holes import Marks
 from datasets.photographs import Encoding, Photograph
-from errors import InputError
 from inpainting.jobs import photograph_jobs, sample_jobs, with_marks
+from utils.errors import InputError
 
 
 @pytest.fixture

@@ -6,9 +6,9 @@ import numpy as np
 import paddle
 import pytest
 
-from errors import InputError
 from inpainting import Inpainter, memory
 from models import build_model
+from utils.errors import InputError
 
 GIB = 1 << 30
 

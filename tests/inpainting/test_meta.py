@@ -5,8 +5,8 @@ import os
 
 import pytest
 
-from errors import InputError
 from inpainting.meta import ABOUT_LENGTH, KINDS, read_meta
+from utils.errors import InputError
 
 MODEL = {"model": "pconv_unet", "options": {"base_channels": 4, "output": "linear", "bias": True, "x": None, "y": 0.5}}
 OF_A_RUN = {

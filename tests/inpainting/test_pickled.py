@@ -10,9 +10,9 @@ import numpy as np
 import paddle
 import pytest
 
-from errors import InputError
 from inpainting import pickled
 from inpainting.pickled import load_pickle
+from utils.errors import InputError
 
 RNG = np.random.default_rng(0)
 ARRAYS = {

@@ -14,7 +14,6 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from errors import InputError
 from inpainting import pickled, torch_files
 from inpainting.array_files import read_arrays, read_state
 from tests.inpainting.torch_by_hand import (
@@ -29,6 +28,7 @@ from tests.inpainting.torch_by_hand import (
     torch_zip,
     write_torch,
 )
+from utils.errors import InputError
 
 HERE = Path(__file__).parent
 BY_TORCH = [HERE / "by_torch_1.pth", HERE / "by_torch_2.pth"]

@@ -7,7 +7,6 @@ import numpy as np
 import pytest
 
 import eval as evaluation
-from errors import InputError
 from metrics.buckets import Sample
 from metrics.comparison import (
     check_alike,
@@ -18,6 +17,7 @@ from metrics.comparison import (
     read_samples,
 )
 from metrics.report import SAMPLE_COLUMNS, markdown_table, rows_with_spread, write_report
+from utils.errors import InputError
 
 HEADER = ",".join(SAMPLE_COLUMNS)
 

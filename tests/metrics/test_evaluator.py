@@ -14,12 +14,12 @@ import pytest
 
 from datasets.images import write_picture
 from datasets.masks import write_mask
-from errors import InputError
 from inpainting.classical import CLASSICAL
 from metrics import evaluator
 from metrics.evaluator import PairReader, Refused, evaluate, inspect_masks, useful_workers
 from metrics.image_quality import l1_percent
 from metrics.manifest import Pair
+from utils.errors import InputError
 
 
 @pytest.fixture

@@ -6,8 +6,8 @@ import warnings
 import numpy as np
 import pytest
 
-from errors import InputError
 from metrics.image_quality import l1_percent, psnr, ssim
+from utils.errors import InputError
 
 
 @pytest.fixture

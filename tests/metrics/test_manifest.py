@@ -8,7 +8,6 @@ import numpy as np
 import pytest
 
 from datasets.masks import BUCKET_NAMES, border_kind, bucket_of, hole_ratio
-from errors import InputError
 from metrics.manifest import (
     Pair,
     file_names,
@@ -20,6 +19,7 @@ from metrics.manifest import (
     sample_names,
     spread,
 )
+from utils.errors import InputError
 
 PICTURES = [f"p{i}" for i in range(5)]
 MASKS = [f"m{i:02}" for i in range(12)]

@@ -5,11 +5,11 @@ import math
 import numpy as np
 import pytest
 
-from errors import InputError
 from metrics.buckets import Sample
 from metrics.manifest import Pair
 from metrics.methods import Method, limited_to, names_of, set_beside, side_by_side
 from metrics.pictures import Strip
+from utils.errors import InputError
 
 PROTOCOL = {"protocol": "composite", "size": 64, "hole": "white"}
 

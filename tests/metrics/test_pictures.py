@@ -10,10 +10,10 @@ from PIL import Image, PngImagePlugin
 
 from datasets.images import write_picture
 from datasets.masks import write_mask
-from errors import InputError
 from metrics.buckets import Sample
 from metrics.evaluator import PairReader
 from metrics.pictures import Strip, choose, choose_as, panels_of, read_strips, strips_of, write_strips
+from utils.errors import InputError
 
 
 def sample(image, psnr, bucket="0.1-0.2"):

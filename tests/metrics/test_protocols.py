@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
-from errors import InputError
 from metrics.protocols import PROTOCOLS
+from utils.errors import InputError
 
 MEASURES = ("l1_percent", "psnr", "ssim")
 

@@ -5,9 +5,9 @@ import contextlib
 
 import pytest
 
-from errors import InputError
 from options import bounds, fill_parser, parse_train
 from tests.hostile.table import PARSERS
+from utils.errors import InputError
 
 
 def takes_numbers(action):

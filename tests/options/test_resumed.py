@@ -3,8 +3,8 @@
 import pytest
 import yaml
 
-from errors import InputError
 from options import parse_train
+from utils.errors import InputError
 
 
 @pytest.fixture

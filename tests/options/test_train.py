@@ -6,9 +6,9 @@ from pathlib import Path
 
 import pytest
 
-from errors import InputError
 from models import MODELS
 from options import MODEL_NAMES, hyper_parameters, parse_train
+from utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 

@@ -10,10 +10,10 @@ import pytest
 import train
 from datasets.mask_generator import generate_mask
 from datasets.masks import BUCKETS, write_mask
-from errors import InputError
 from metrics.comparison import overall_differences, read_samples
 from options import parse_train
 from tools import ablate
+from utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 TINY = "--image_size 32 --base_channels 4 --depth 2 --batch_size 2 --val_count 2 --perceptual_weight 0 --style_weight 0"

@@ -5,10 +5,10 @@ import multiprocessing
 
 import pytest
 
-from errors import InputError
 from models import build_model
 from tools import benchmark
 from tools.contenders import Contender, Work, multiply_adds
+from utils.errors import InputError
 
 
 def test_contenders_are_asked_in_turn_and_the_first_turns_do_not_count():

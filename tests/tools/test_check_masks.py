@@ -8,8 +8,8 @@ import pytest
 from datasets import published_masks
 from datasets.mask_generator import generate_mask
 from datasets.masks import BUCKETS, write_mask
-from errors import InputError
 from tools import check_masks
+from utils.errors import InputError
 
 SIDE = 32
 

@@ -5,10 +5,10 @@ import json
 import numpy as np
 import pytest
 
-from errors import InputError
 from inpainting.checkpoint import load_weights, read_arrays, save_weights
 from models import build_model
 from tools import convert_weights
+from utils.errors import InputError
 
 
 def test_half_precision_weights_with_a_remark(small_weights, tmp_path):

@@ -7,17 +7,17 @@ from pathlib import Path
 
 import pytest
 
-from errors import InputError
 from tools.fuzz.__main__ import main
 from tools.fuzz.readers import KINDS
 from tools.fuzz.search import drawn
+from utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 
 # In a process of its own, since it forks, which one with Paddle's threads had better not do.
 PLANTED = """
 import os, sys, time
-from errors import InputError
+from utils.errors import InputError
 from tools.fuzz import search
 from tools.fuzz.readers import Kind
 

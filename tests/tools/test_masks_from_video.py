@@ -10,9 +10,9 @@ import pytest
 from datasets.images import read_picture, write_picture
 from datasets.masks import border_kind, bucket_of, hole_ratio, read_mask
 from datasets.occlusion import occlusion_mask
-from errors import InputError
 from tests.datasets.moving_scene import MOTIONS, moving_scene
 from tools.masks_from_video import clear_margin, main
+from utils.errors import InputError
 
 
 @pytest.fixture

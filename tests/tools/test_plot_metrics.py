@@ -3,8 +3,8 @@
 import pytest
 
 from datasets.images import read_picture
-from errors import InputError
 from tools import plot_metrics
+from utils.errors import InputError
 
 HEADER = "iter,loss,valid,hole,reader_cost,val_psnr_0.1-0.2\n"
 

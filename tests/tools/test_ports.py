@@ -11,7 +11,6 @@ import paddle
 import pytest
 from safetensors.numpy import load
 
-from errors import InputError
 from inpainting.array_files import read_arrays
 from inpainting.checkpoint import load_weights
 from inpainting.exported import export_model
@@ -21,6 +20,7 @@ from models import build_model
 from tests.inpainting.torch_by_hand import old_format, torch_zip, write_torch
 from tools import convert_weights, ports
 from tools.fuzz.readers import KINDS
+from utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
 PORTS = ("naoto", "naoto_earlier", "generator", "mmagic", "nvidia", "deepfill")

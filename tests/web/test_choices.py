@@ -4,7 +4,7 @@ import shutil
 
 import pytest
 
-from errors import InputError
+from utils.errors import InputError
 from web.choices import chosen, find_models
 from web.texts import Told
 

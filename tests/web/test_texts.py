@@ -4,7 +4,7 @@ import string
 
 import pytest
 
-from errors import InputError
+from utils.errors import InputError
 from web.texts import PAGE, SERVER, Told, language_of, page_texts, say
 
 

@@ -7,11 +7,11 @@ from pathlib import Path
 
 from tqdm import tqdm
 
-from errors import InputError, one_line, run_cleanly
 from options import Parser, check_folder, count_int, positive_int, setup_device
 from options.shared import positive_float
 from tools.fuzz.readers import KINDS
 from tools.fuzz.search import MEMORY, SECONDS, Outcome, drawn, search
+from utils.errors import InputError, one_line, run_cleanly
 
 
 def build_parser() -> Parser:

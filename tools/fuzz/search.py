@@ -19,9 +19,9 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import NamedTuple
 
-from errors import InputError
 from tools.fuzz.mutants import mutant
 from tools.fuzz.readers import Kind, quietly
+from utils.errors import InputError
 
 SECONDS = 10  # of processor time that a reader may take; the slowest sound file of that size takes a hundredth
 MEMORY = 2 << 30  # bytes that it may take: a picture of 150 million pixels is 0.45 GB, and is held up to four times

@@ -1,17 +1,17 @@
-"""Weights of the project from a twin's run: ``python -m tools.torch_twin.publish --run DIR --output weights/mine``."""
+"""Weights of the project from a run of the twin: ``python -m experiments.torch_twin.publish --run DIR --output DIR``."""
 
 from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
 
-from errors import InputError, run_cleanly
 from options import Parser, setup_device
+from utils.errors import InputError, run_cleanly
 
 
 def build_parser() -> Parser:
-    parser = Parser(prog="python -m tools.torch_twin.publish", description=__doc__.split(":")[0])
-    parser.add_argument("--run", required=True, metavar="DIR", help="a run of tools.torch_twin.train")
+    parser = Parser(prog="python -m experiments.torch_twin.publish", description=__doc__.split(":")[0])
+    parser.add_argument("--run", required=True, metavar="DIR", help="a run of experiments.torch_twin.train")
     parser.add_argument("--output", required=True, metavar="DIR", help="new folder")
     parser.add_argument("--dtype", choices=("float32", "float16"), default="float16", help="of the arrays on disk")
     parser.add_argument("--about", metavar="TEXT", help="what the weights are good for; test.py shows it")

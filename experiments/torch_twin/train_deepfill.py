@@ -1,4 +1,4 @@
-"""Train the twin of deepfill_v1 on boxes: ``python -m tools.torch_twin.train_deepfill --pictures DIR=SHARE --run DIR``.
+"""Train the twin of deepfill_v1 on boxes: ``python -m experiments.torch_twin.train_deepfill``.
 
 As engine/adversarial.py and losses/wgan.py: WGAN-GP with the penalty in the hole, ``--critic_steps`` updates of the
 critics to one of the generator, each from pictures of its own, Adam (0.5, 0.9). The generator's arithmetic is bfloat16
@@ -15,19 +15,19 @@ import numpy as np
 import torch
 
 from datasets.mask_generator import generate_box
-from errors import InputError, run_cleanly
-from files import atomic_path
+from experiments.torch_twin.deepfill import TwinCritics, TwinDeepFill
+from experiments.torch_twin.samples import Samples
+from experiments.torch_twin.train import LOG_EVERY, SAVE_EVERY, Average, parse_source
 from options.shared import Parser, count_int, positive_float, positive_int, share_float
-from tools.torch_twin.deepfill import TwinCritics, TwinDeepFill
-from tools.torch_twin.samples import Samples
-from tools.torch_twin.train import LOG_EVERY, SAVE_EVERY, Average, parse_source
+from utils.errors import InputError, run_cleanly
+from utils.files import atomic_path
 
 ADVERSARIAL, DISCOUNTED, KNOWN, COARSE, PENALTY, DISCOUNT = 0.001, 1.2, 1.2, 1.2, 10.0, 0.9  # see losses.wgan
 SPAN = 2.0  # of a picture in [−1, 1], in units of one in [0, 1]
 
 
 def build_parser() -> Parser:
-    parser = Parser(prog="python -m tools.torch_twin.train_deepfill", description=__doc__.split(":")[0])
+    parser = Parser(prog="python -m experiments.torch_twin.train_deepfill", description=__doc__.split(":")[0])
     parser.add_argument("--pictures", required=True, nargs="+", metavar="DIR=SHARE", help="folders and their shares")
     parser.add_argument("--run", required=True, metavar="DIR", help="folder of the run; it goes on where it stands")
     parser.add_argument("--size", type=positive_int, default=128, metavar="N", help="side of the pictures in pixels")

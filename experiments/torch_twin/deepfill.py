@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tools.torch_twin.network import TAPS
+from experiments.torch_twin.network import TAPS
 
 DILATIONS = (2, 4, 8, 16)
 RATE, SOFTMAX_SCALE, LEAST_NORM, NO_CANDIDATE = 2, 10.0, 1e-4, -1e9

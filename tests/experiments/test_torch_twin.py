@@ -8,15 +8,15 @@ import numpy as np
 import paddle
 import pytest
 
+from experiments.torch_twin.publish import as_project, main
 from models.unet import PRIOR_STEPS, smooth_surfaces
-from tools.torch_twin.publish import as_project, main
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
 RUN_THE_TWIN = """
 import sys, numpy as np, torch
-from tools.torch_twin.network import TwinUNet
-from tools.torch_twin.samples import _stack, _surfaces_over
+from experiments.torch_twin.network import TwinUNet
+from experiments.torch_twin.samples import _stack, _surfaces_over
 folder = sys.argv[1]
 inputs = np.load(folder + "/inputs.npz")
 torch.manual_seed(0)
@@ -89,15 +89,15 @@ def test_what_it_learnt_becomes_weights_of_the_project(twin, tmp_path):
 
 def test_steps_are_those_of_the_project():
     pytest.importorskip("numba")
-    from tools.torch_twin.surface import STEPS
+    from experiments.torch_twin.surface import STEPS
 
     assert STEPS == PRIOR_STEPS
 
 
 RUN_THE_LOSS = """
 import sys, numpy as np, torch
-from tools.torch_twin.full_loss import FullLoss
-from tools.torch_twin.samples import Batch
+from experiments.torch_twin.full_loss import FullLoss
+from experiments.torch_twin.samples import Batch
 folder = sys.argv[1]
 inputs = {name: torch.from_numpy(array) for name, array in np.load(folder + "/pictures.npz").items()}
 batch = Batch(inputs["truth"], inputs["mask"], None, None)
@@ -126,8 +126,8 @@ def test_its_full_loss_is_ours_by_the_area_of_the_hole(tmp_path):
 
 RUN_DEEPFILL = """
 import sys, numpy as np, torch
-from tools.torch_twin import train_deepfill as twin
-from tools.torch_twin.deepfill import TwinCritics, TwinDeepFill
+from experiments.torch_twin import train_deepfill as twin
+from experiments.torch_twin.deepfill import TwinCritics, TwinDeepFill
 folder = sys.argv[1]
 truth, mask, at = (torch.from_numpy(array) for array in np.load(folder + "/pictures.npz").values())
 torch.manual_seed(1)

@@ -13,7 +13,7 @@ import torch
 import torch.nn.functional as F
 from torch import nn
 
-from tools.torch_twin.samples import Batch
+from experiments.torch_twin.samples import Batch
 
 SHIPPED_WEIGHTS = Path(__file__).resolve().parent.parent.parent / "weights" / "vgg16_pool3.npz"
 STAGES = (("conv1_1", "conv1_2"), ("conv2_1", "conv2_2"), ("conv3_1", "conv3_2", "conv3_3"))

@@ -6,9 +6,9 @@ import sys
 
 import pytest
 
-import files
-from errors import InputError
-from files import atomic_path, replace_folder, temporary_beside
+from utils import files
+from utils.errors import InputError
+from utils.files import atomic_path, replace_folder, temporary_beside
 
 
 @pytest.fixture

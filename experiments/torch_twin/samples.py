@@ -12,9 +12,9 @@ from datasets.images import list_pictures, read_picture
 from datasets.mask_generator import generate_box, generate_mask
 from datasets.masks import BUCKETS
 from datasets.transforms import random_flip
-from errors import InputError
-from tools.torch_twin.network import TwinUNet
-from tools.torch_twin.surface import halve, surfaces
+from experiments.torch_twin.network import TwinUNet
+from experiments.torch_twin.surface import halve, surfaces
+from utils.errors import InputError
 
 BOX_SHARE = 1 / 12  # of the holes; the others are irregular, of the six buckets in turn
 LARGE = 160  # px: pictures with a shorter side above this have more detail than training sees, so cuts of all sizes do

@@ -11,9 +11,9 @@ import cv2
 import numpy as np
 import pytest
 
-from errors import InputError, Terminated, naming, run_cleanly
+from utils.errors import InputError, Terminated, naming, run_cleanly
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 
 
 @pytest.mark.parametrize(
@@ -134,7 +134,7 @@ def test_names_that_the_terminal_has_no_letters_for_are_escaped():
 
 MAIN = """
 import os, sys
-from errors import InputError, run_cleanly
+from utils.errors import InputError, run_cleanly
 def main():
     print("x" * {length})
     {end}

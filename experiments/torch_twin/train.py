@@ -1,4 +1,4 @@
-"""Train the twin on a CPU: ``python -m tools.torch_twin.train --pictures DIR=SHARE ... --run DIR``.
+"""Train the twin on a CPU: ``python -m experiments.torch_twin.train --pictures DIR=SHARE ... --run DIR``.
 
 Every process works on one core and steps the same weights in shared memory without waiting for the others (Niu et al.
 2011, arXiv:1106.5730), since on a shared machine threads that wait for one another lose more than stale gradients do.
@@ -20,12 +20,12 @@ import torch
 import torch.multiprocessing as processes
 from torch import nn
 
-from errors import InputError, run_cleanly
-from files import atomic_path
+from experiments.torch_twin.full_loss import FullLoss
+from experiments.torch_twin.network import TwinUNet
+from experiments.torch_twin.samples import Batch, Samples
 from options.shared import Parser, count_int, positive_float, positive_int, share_float
-from tools.torch_twin.full_loss import FullLoss
-from tools.torch_twin.network import TwinUNet
-from tools.torch_twin.samples import Batch, Samples
+from utils.errors import InputError, run_cleanly
+from utils.files import atomic_path
 
 WARMUP, GUIDED_FROM = 300, 1500  # iterations: the learning rate rises; before the second a fill is no guide yet
 SAVE_EVERY, LOG_EVERY = 240, 60  # seconds
@@ -33,7 +33,7 @@ CLIP_NORM = 0.5
 
 
 def build_parser() -> Parser:
-    parser = Parser(prog="python -m tools.torch_twin.train", description=__doc__.splitlines()[0])
+    parser = Parser(prog="python -m experiments.torch_twin.train", description=__doc__.splitlines()[0])
     parser.add_argument(
         "--pictures", required=True, nargs="+", metavar="DIR=SHARE", help="folders and their shares of the samples"
     )
@@ -178,7 +178,7 @@ class Average:
             self.weights[name].lerp_(value, 1 - decay)
 
     def save(self) -> None:
-        """For going on, and as arrays for ``tools.torch_twin.publish``."""
+        """For going on, and as arrays for ``experiments.torch_twin.publish``."""
         _save(self.weights, self.run / "average.pt")
         with atomic_path(self.run / "weights.npz") as path:
             np.savez(path, **{name: value.numpy() for name, value in self.weights.items()})

@@ -13,7 +13,7 @@ from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
-from errors import InputError, describe_os_error, is_out_of_memory, one_line
+from utils.errors import InputError, describe_os_error, is_out_of_memory, one_line
 
 MAX_HASHED = 32 << 30  # bytes: no picture, weights or state is as large; a hole in a file makes it so at no cost
 MAX_TEXT = 64 << 20  # bytes: lists, tables and presets that people write are far below it

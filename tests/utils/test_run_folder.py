@@ -8,10 +8,10 @@ from pathlib import Path
 
 import pytest
 
-from errors import InputError
-from run_folder import RunFolder, is_run
+from utils.errors import InputError
+from utils.run_folder import RunFolder, is_run
 
-ROOT = Path(__file__).resolve().parent.parent
+ROOT = Path(__file__).resolve().parent.parent.parent
 OPTIONS = "image_root: null\nimage_size: 64\nmodel: pconv_unet\nmax_iters: 4\nlog_dir: logs/a\n"
 
 
@@ -102,7 +102,7 @@ def test_nothing_is_written_to_a_folder_that_is_refused_or_through_a_link(folder
 
 HOLDER = """
 import os, sys
-from run_folder import RunFolder
+from utils.run_folder import RunFolder
 with RunFolder(sys.argv[1]) as folder:
     folder.begin(is_new=False)
     if os.fork():

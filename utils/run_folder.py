@@ -14,8 +14,8 @@ from collections.abc import Iterator
 from pathlib import Path
 from typing import TextIO
 
-from errors import InputError, one_line
-from files import is_file, open_own, read_text, refuse_folder_or_pipe
+from utils.errors import InputError, one_line
+from utils.files import is_file, open_own, read_text, refuse_folder_or_pipe
 
 try:
     import fcntl

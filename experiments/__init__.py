@@ -1,0 +1,1 @@
+"""Not part of the product: never imported by it."""

@@ -1,0 +1,1 @@
+"""What every part uses: errors in one line, files written whole, the folder of a run."""
