@@ -1,4 +1,4 @@
-"""Weights of the project from a run of the twin: ``python -m experiments.torch_twin.publish --run DIR --output DIR``."""
+"""A run of the twin made into weights: ``python -m experiments.torch_twin.publish --run DIR --output DIR``."""
 
 from collections.abc import Sequence
 from pathlib import Path
