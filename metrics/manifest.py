@@ -21,6 +21,7 @@ import numpy as np
 from datasets.images import SAMPLE_PHOTOS, list_pictures
 from datasets.mask_generator import MIN_SIDE, generate_mask
 from datasets.masks import BUCKET_NAMES, BUCKETS
+from datasets.pairing import NAMED, by_name
 from datasets.super_resolution import MASK, factor_of, mask_name
 from utils.errors import InputError, naming, one_line
 from utils.files import is_file, kind_of, read_table
@@ -148,13 +149,51 @@ def pair_up(pictures: Sequence[str], masks: Sequence[str], seed: int, limit: int
     return [Pair(pictures[i], mask) for i, mask in zip(order, chosen, strict=False)]
 
 
+def pair_by_name(pictures: Sequence[str], masks: Sequence[str]) -> list[Pair]:
+    """Each mask over the picture of its name, suffixes aside, in the order of the masks.
+
+    Raises:
+        InputError: two files of one name, or masks without a picture.
+    Example:
+        >>> pair_by_name(["a.jpg", "b.jpg"], ["b.png"])
+        [Pair(image='b.jpg', mask='b.png')]
+    """
+    picture_of, mask_of = (by_name([Path(name) for name in names], "") for names in (pictures, masks))
+    if missing := [name for name in mask_of if name not in picture_of]:
+        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+        raise InputError(
+            f"--pairing name: expected a picture of each mask's name, got none for {len(missing)} of {len(mask_of)}: "
+            f"{', '.join(one_line(name, 100) for name in missing[:NAMED])}{more}; rename them, or take --pairing seeded"
+        )
+    for name, of_name in mask_of.items():
+        for kind, files in (("mask", of_name), ("picture", picture_of[name])):
+            if len(files) > 1:
+                raise InputError(
+                    f"expected one {kind} of the name {one_line(name, 100)}, got {files[0].name} and {files[1].name}; "
+                    "move one away, or take --pairing seeded"
+                )
+    return [Pair(picture_of[name][0].as_posix(), files[0].as_posix()) for name, files in mask_of.items()]
+
+
+def names_match(pictures: Sequence[str], masks: Sequence[str]) -> bool:
+    """Whether every mask bears a picture's name, suffixes aside."""
+    known = {Path(name).with_suffix("") for name in pictures}
+    return all(Path(name).with_suffix("") in known for name in masks)
+
+
 def choose_pairs(
-    images: str | None, masks: str | None, seed: int, limit: int | None = None, factor: int | None = None
+    images: str | None,
+    masks: str | None,
+    seed: int,
+    limit: int | None = None,
+    factor: int | None = None,
+    pairing: str | None = None,
 ) -> list[Pair]:
-    """``pair_up`` of files: sample photos where ``images`` is None, masks to be generated where ``masks`` is.
+    """The pairs of files: sample photos where ``images`` is None, masks to be generated where ``masks`` is.
 
     Args:
         factor: of super-resolution, whose mask then goes over each picture.
+        pairing: "name" (``pair_by_name``) or "seeded" (``pair_up``); by name where all names match if not given.
     """
     with naming("--images"):
         pictures = sample_names() if images is None else file_names(images)
@@ -162,6 +201,8 @@ def choose_pairs(
         return spread([Pair(picture, mask_name(factor)) for picture in pictures], limit)
     with naming("--masks"):
         names = generated_names(len(pictures), seed) if masks is None else file_names(masks)
+    if pairing == "name" or (pairing is None and names_match(pictures, names)):
+        return spread(pair_by_name(pictures, names), limit)
     return pair_up(pictures, names, seed, limit)
 
 

@@ -15,6 +15,7 @@ Sources:
     Heusel et al. 2017, GANs Trained by a Two Time-Scale Update Rule (Fréchet distance of Gaussians).
 """
 
+import base64
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -29,7 +30,7 @@ MIN_POSITIONS = 500  # of pool3, below which a Fréchet distance is not given
 LAPLACIAN = np.array([[0, 1, 0], [1, -4, 1], [0, 1, 0]], np.float32)
 
 
-@dataclass(frozen=True)
+@dataclass(frozen=True, eq=False)
 class FeatureSums:
     """Sums over hole positions, which add up over pairs: enough for the diagonal Fréchet distance.
 
@@ -48,6 +49,19 @@ class FeatureSums:
         """Of features [C, positions]."""
         fill, truth = fill.astype(np.float64), truth.astype(np.float64)
         return cls(fill.shape[1], fill.sum(1), (fill**2).sum(1), truth.sum(1), (truth**2).sum(1))
+
+    @classmethod
+    def from_text(cls, text: str) -> "FeatureSums":
+        """What ``text`` gave, bit for bit."""
+        numbers = np.frombuffer(base64.b64decode(text, validate=True), "<f8")
+        if len(numbers) % 4 != 1:
+            raise ValueError(f"expected 4 sums of one length and a count, got {len(numbers)} numbers")
+        return cls(int(numbers[0]), *numbers[1:].reshape(4, -1))
+
+    def text(self) -> str:
+        """All of it as base64, for a line of a file."""
+        numbers = np.concatenate([[self.count], self.fill, self.fill_squares, self.truth, self.truth_squares])
+        return base64.b64encode(numbers.astype("<f8").tobytes()).decode("ascii")
 
     def __add__(self, other: "FeatureSums") -> "FeatureSums":
         return FeatureSums(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))

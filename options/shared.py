@@ -103,8 +103,8 @@ def scales_of(text: str) -> str | int:
     return text if text == "auto" else _number(text, int, lambda n: n > 0, "auto or a whole number above 0")
 
 
-def add_filling_options(parser: argparse.ArgumentParser) -> None:
-    """--scales, --detail and --flip, for the commands that fill holes."""
+def add_filling_options(parser: argparse.ArgumentParser, detail: str | None = None) -> None:
+    """--scales, --detail and --flip, for the commands that fill holes; ``detail`` is its default."""
     parser.add_argument(
         "--scales",
         type=scales_of,
@@ -116,7 +116,9 @@ def add_filling_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detail",
         choices=("on", "off"),
-        help="on carries grain of the known picture into the hole; when not given, on unless --scales is 1",
+        default=detail,
+        help="on carries grain of the known picture into the hole; "
+        + (f"when not given, {detail}" if detail else "when not given, on unless --scales is 1"),
     )
     parser.add_argument(
         "--flip",

@@ -7,7 +7,6 @@ from xml.etree import ElementTree
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-
 from metrics.charts import HEIGHT, WIDTH, curves_svg, ticks
 
 SVG = "{http://www.w3.org/2000/svg}"

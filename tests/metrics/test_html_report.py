@@ -8,9 +8,9 @@ from html.parser import HTMLParser
 import cv2
 import numpy as np
 import pytest
+from metrics.html_report import page, write_page
 
 from metrics.buckets import Sample
-from metrics.html_report import page, write_page
 from metrics.methods import Method
 from metrics.pictures import Strip
 from metrics.report import paper_rows
