@@ -120,8 +120,8 @@ class Evaluation:
 
     @property
     def fills_here(self) -> bool:
-        """Whether the method, or VGG16, needs this process."""
-        return not self.in_workers or self.realism is not None
+        """Whether the method, VGG16 or ``look`` needs this process."""
+        return not self.in_workers or self.realism is not None or self.look is not None
 
     def sample(self, pair: Pair) -> Sample:
         """Read, fill and measure one pair.

@@ -33,6 +33,7 @@ TITLES = {
     "frechet": "Fréchet",
 }
 CHART = (3.8, 3.0)  # inches, one measure
+COLUMNS = 3  # charts side by side
 STYLES = ("-", "--", ":", "-.")  # told apart without colours too
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 
@@ -77,8 +78,9 @@ def curves_svg(lines: Sequence[tuple[str, Sequence[dict]]]) -> str:
     settings = {"svg.fonttype": "none", "svg.hashsalt": "pconv", "text.parse_math": False}
     with matplotlib.rc_context(settings), warnings.catch_warnings(), io.StringIO() as file:
         warnings.simplefilter("ignore")  # letters that the font has not: the browser has them
-        figure = Figure((CHART[0] * len(titles), CHART[1]), layout="constrained")
-        axes = figure.subplots(1, len(titles), squeeze=False)[0]
+        columns, rows = min(COLUMNS, len(titles)), -(-len(titles) // COLUMNS)
+        figure = Figure((CHART[0] * columns, CHART[1] * rows), layout="constrained")
+        axes = [figure.add_subplot(rows, columns, i + 1) for i in range(len(titles))]
         for chart, (measure, title) in zip(axes, titles.items(), strict=True):
             _draw(chart, lines, measure)
             chart.set(title=title, xlabel="share of hole")
