@@ -49,9 +49,14 @@ def list_jobs(options: argparse.Namespace) -> list[Job]:
     )
     how = options.format, options.lossless
     with naming("--input"):
-        jobs = sample_jobs(*how) if options.input is None else photograph_jobs(options.input, *how)
+        jobs = sample_jobs(*how) if options.input is None else photograph_jobs(options.input, *how, not_photographs(options))
     with naming("--mask"):
         return with_marks(jobs, marks, options.seed)
+
+
+def not_photographs(options: argparse.Namespace) -> list[str | None]:
+    """What may lie inside ``--input`` and is not to be filled."""
+    return [options.mask, options.output]
 
 
 def check_results_folder(output: Path) -> None:
@@ -196,7 +201,9 @@ def result_files(job: Job, options: argparse.Namespace) -> list[str]:
 
 def files_read(options: argparse.Namespace) -> list[Path]:
     """All pictures and masks that are given, also masks of other pictures."""
-    return [path for source in (options.input, options.mask) if source is not None for path in list_pictures(source)]
+    others = not_photographs(options)
+    pictures = list_pictures(options.input, others) if options.input is not None else []
+    return pictures + (list_pictures(options.mask) if options.mask is not None else [])
 
 
 if __name__ == "__main__":

@@ -21,18 +21,17 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 
 from datasets import exif as exif_blocks
-from datasets.images import decoded
+from datasets.images import decoded, format_of
 from utils.errors import InputError, one_line
 from utils.files import atomic_path, open_regular
 
 SUFFIXES = {
     "png": (".png",),
-    "jpeg": (".jpg", ".jpeg"),
+    "jpeg": (".jpg", ".jpeg", ".jfif", ".jpe"),
     "webp": (".webp",),
     "tiff": (".tif", ".tiff"),
     "bmp": (".bmp",),
 }
-SIGNS = {b"\xff\xd8\xff": "jpeg", b"\x89PNG": "png", b"II*\0": "tiff", b"MM\0*": "tiff", b"BM": "bmp"}
 MOST_PIXELS_A_SIDE = {"jpeg": 65535, "webp": 16383}
 MOST_EXIF_IN_JPEG = 65533  # bytes
 QUALITY = 95  # of JPEG and WebP where the photograph was read from something else
@@ -102,10 +101,9 @@ def encoding_of(path: str | os.PathLike) -> Encoding:
     """How a file holds its picture, by its first bytes whatever its name says; by its name where they say nothing."""
     found = None
     with contextlib.suppress(InputError, OSError), open_regular(path, "a picture") as file:
-        head = file.read(16)
-        if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        found = format_of(file.read(16))
+        if found == "webp":
             return Encoding("webp", _is_lossless_webp(file))
-        found = next((name for sign, name in SIGNS.items() if head.startswith(sign)), None)
     found = found or next((n for n, suffixes in SUFFIXES.items() if Path(path).suffix.lower() in suffixes), "png")
     return Encoding(found, found not in ("jpeg", "webp"))
 
