@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from utils.errors import LITTLE_MEMORY, InputError, describe_os_error, is_out_of_memory, one_line
 from utils.files import atomic_path, is_file, kind_of, open_regular, read_text
@@ -27,6 +27,9 @@ OTHER_SUFFIXES = (".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".tga", ".p
 # Whatever the name says, a file is opened as one of these: of what Pillow knows besides, some starts other programs.
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
 MAX_PIXELS = 150_000_000  # what the largest cameras give; a file of a few kilobytes can claim a thousand times as much
+
+MAX_TEXT = 64 << 20  # bytes of text or profile in a PNG, unpacked; Pillow stops at 1 MiB, and real profiles are larger
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = MAX_TEXT
 
 # Colour photographs inside every scikit-image wheel. The two sides are disjoint in content, not only in name.
 SAMPLE_PHOTOS: dict[str, tuple[str, ...]] = {
@@ -95,7 +98,9 @@ def _list_folder(folder: Path, leave_out: Iterable[str | os.PathLike | None]) ->
     if left_out:
         inside = sorted(f"{folder / other}" for other in others)
         more = f" and {len(inside) - 3} more" if len(inside) > 3 else ""
-        _tell_once(f"{folder}: left out are {left_out} pictures of {', '.join(inside[:3])}{more}, named as something else")
+        _tell_once(
+            f"{folder}: left out are {left_out} pictures of {', '.join(inside[:3])}{more}, named as something else"
+        )
     return [visible[name] for name in sorted(kept, key=Path.as_posix)]
 
 
@@ -222,6 +227,8 @@ def _refuse_large(image: Image.Image) -> None:
 def _reason(error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
         return f"a file of none of the formats {', '.join(FORMATS)}"
+    if "text chunks" in str(error) or "MAX_TEXT_CHUNK" in str(error):
+        return f"more than {MAX_TEXT >> 20} MiB of text or profile in it"
     return f"a damaged one ({error or type(error).__name__})"
 
 

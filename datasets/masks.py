@@ -17,7 +17,10 @@ from utils.errors import InputError
 BUCKETS: tuple[tuple[float, float], ...] = ((0.01, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, 0.5), (0.5, 0.6))
 
 WHITE_THRESHOLD = 0.6  # of 255; the threshold that the authors advise for their masks
-GREY_FROM, GREY_FROM_LOSSY = 0.1, 0.25  # of 255; JPEG of quality 75 stays below 0.16 around a hard edge, of 50 below 0.4
+GREY_FROM, GREY_FROM_LOSSY = (
+    0.1,
+    0.25,
+)  # of 255; JPEG of quality 75 stays below 0.16 around a hard edge, of 50 below 0.4
 SOFT_OUTLINE = 0.1  # of the outline; up to 0.06 is above GREY_FROM_LOSSY in hard masks of quality 30, 0.23 in soft ones
 MAX_GREY_SHARE = 0.05
 MAX_BROAD_GREY = 0.5  # of what is marked

@@ -74,17 +74,18 @@ def photograph_jobs(
     wanted: str | None = None,
     lossless: bool = False,
     leave_out: Iterable[str | os.PathLike | None] = (),
+    list_root: str | os.PathLike | None = None,
 ) -> list[Job]:
     """The photographs of a folder, a list file, or one.
 
     Args:
         wanted, lossless: as in ``result_encoding``.
-        leave_out: as in ``list_pictures``.
+        leave_out, list_root: as in ``list_pictures``.
 
     A result has the photograph's path below the folder. Where its suffix is not one of the format that is written, it
     has another; and so have, behind their own, those that would then have the same name.
     """
-    paths = list_pictures(source, leave_out)
+    paths = list_pictures(source, leave_out, list_root)
     jobs = []
     for path, relative, name in zip(paths, *_names(paths, source), strict=True):
         encoding = result_encoding(encoding_of(path), wanted, lossless)

@@ -63,7 +63,9 @@ def test_bad_list_file_counts_what_is_missing_and_shows_the_first(tmp_path, cont
         list_pictures(tmp_path / "names.txt")
 
 
-@pytest.mark.parametrize("line", ["sub/b c.png", "/sub/b c.png", "sub/b c.png 17", "/sub/b c.png\t3 0 1", "sub/b c.png,x"])
+@pytest.mark.parametrize(
+    "line", ["sub/b c.png", "/sub/b c.png", "sub/b c.png 17", "/sub/b c.png\t3 0 1", "sub/b c.png,x"]
+)
 def test_lists_as_data_sets_have_them_are_read(tmp_path, line):
     path = touch(tmp_path / "root/sub/b c.png")
     for where, root in ((tmp_path / "root/names.txt", None), (tmp_path / "names.txt", tmp_path / "root")):
