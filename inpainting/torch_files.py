@@ -4,9 +4,9 @@ Both of its formats are read. Since PyTorch 1.6 a file is a zip archive, uncompr
 and ``NAME/data/KEY`` the bytes of one storage each. Before that it is pickles one behind the other (a magic number, a
 version, what machine it was, the content, the storages' keys), then each storage: how many numbers it has, and they.
 
-In the pickle a tensor is a storage (a "persistent" reference: type, key, count), an offset, a shape and strides. They are read as in
-``inpainting.pickled``. A tensor that would reach beyond its storage is refused, and so are tensors that together are
-more than twice the file, which would be one storage laid out again and again.
+In the pickle a tensor is a storage (a "persistent" reference: type, key, count), an offset, a shape and strides. They
+are read as in ``inpainting.pickled``. A tensor that would reach beyond its storage is refused, and so are tensors that
+together are more than twice the file, which would be one storage laid out again and again.
 """
 
 import io
