@@ -4,11 +4,12 @@ import contextlib
 import csv
 import hashlib
 import io
-import itertools
 import os
 import re
+import secrets
 import shutil
 import stat
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO
@@ -19,9 +20,9 @@ MAX_HASHED = 32 << 30  # bytes: no picture, weights or state is as large; a hole
 MAX_TEXT = 64 << 20  # bytes: lists, tables and presets that people write are far below it
 
 
-# Of a write that is not done: what is written, the process that writes it, and which of its writes it is.
-_TEMPORARY = re.compile(r"\..{0,40}\.([1-9][0-9]{0,8})_[0-9]+\.pconv_tmp(\..*)?", re.DOTALL)
-_numbers = itertools.count()
+# Of a write that is not done. Its number is drawn: processes of two containers on one volume may share theirs.
+_TEMPORARY = re.compile(r"\..{0,40}\.[0-9a-f]{16}\.pconv_tmp(\..*)?", re.DOTALL)
+_DAY = 86_400  # seconds: no write takes as long
 _cleaned: set[Path] = set()
 
 
@@ -50,13 +51,22 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 def temporary_beside(path: str | os.PathLike) -> Path:
     """A free name in ``path``'s folder, which is made, for what is to take ``path``'s place; with its suffix.
 
-    The first one in a folder removes what killed processes left there under such names.
+    The first one in a folder removes temporary files of killed runs there.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path.parent)
-    name = f".{path.stem[:40]}.{os.getpid()}_{next(_numbers)}.pconv_tmp{path.suffix[:16]}"
-    return path.with_name(name)
+    if (folder := path.parent.resolve()) not in _cleaned:
+        _cleaned.add(folder)
+        remove_leftovers(folder)
+    return path.with_name(f".{path.stem[:40]}.{secrets.token_hex(8)}.pconv_tmp{path.suffix[:16]}")
+
+
+def remove_leftovers(folder: Path, older_than: float = _DAY) -> None:
+    """Remove temporary files and folders of killed runs; those younger than so many seconds may be at work."""
+    for path in folder.glob(".*.pconv_tmp*"):
+        with contextlib.suppress(OSError):  # it is done, and gone
+            if _TEMPORARY.fullmatch(path.name) and time.time() - path.lstat().st_mtime >= older_than:
+                remove(path)
 
 
 def replace_folder(temporary: Path, final: Path) -> None:
@@ -75,31 +85,6 @@ def remove(path: Path) -> None:
     else:
         with contextlib.suppress(OSError):
             path.unlink()
-
-
-def _remove_leftovers(folder: Path) -> None:
-    if (folder := folder.resolve()) in _cleaned:
-        return
-    _cleaned.add(folder)
-    for path in folder.glob(".*.pconv_tmp*"):
-        name = _TEMPORARY.fullmatch(path.name)
-        if name and not _is_another_alive(int(name[1])):
-            remove(path)
-
-
-def _is_another_alive(pid: int) -> bool:
-    """Whether a process of that number runs which is not this one; in doubt it does."""
-    if pid == os.getpid():  # a container gives every run the same
-        return False
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
 
 
 def open_own(path: str | os.PathLike, mode: str) -> TextIO:
