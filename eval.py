@@ -19,7 +19,18 @@ from metrics.buckets import Sample
 from metrics.comparison import comparison_text
 from metrics.evaluator import Evaluation, PairReader, evaluate, inspect_masks, useful_workers
 from metrics.finished import FinishedPictures
-from metrics.manifest import Pair, choose_pairs, names_match, read_manifest, root_of, spread
+from metrics.manifest import (
+    Pair,
+    file_names,
+    generated_names,
+    names_match,
+    pair_by_name,
+    pair_up,
+    read_manifest,
+    root_of,
+    sample_names,
+    spread,
+)
 from metrics.methods import Method, limited_to, read_methods, set_beside, side_by_side
 from metrics.page import CURVES, PAGE, page_files
 from metrics.partial import PartialSamples
@@ -53,7 +64,8 @@ def main(argv: Sequence[str] | None = None) -> None:
         compare(options)
         return
     results = results_folder(options, (*REPORTS, *SHOWN))
-    read = PairReader(_root(options.images), _root(options.masks), options.hole, options.size)
+    images = options.images and root_of(options.images, options.list_root)
+    read = PairReader(images, options.masks and root_of(options.masks), options.hole, options.size)
     pairs = build_pairs(options, read)
     earlier = earlier_method(options, pairs)
     if not options.super_resolution and (warning := inspect_masks(pairs, read)):
@@ -108,16 +120,27 @@ def build_pairs(options: argparse.Namespace, read: PairReader) -> list[Pair]:
             pairs = spread(read_manifest(manifest, read.images, read.masks), options.limit)
         refuse_other_masks(pairs, options.super_resolution)
         return pairs
+    return make_pairs(options)
+
+
+def make_pairs(options: argparse.Namespace) -> list[Pair]:
+    """Pairs of files, sample photos and generated masks; what one option names is not taken for another's."""
+    others = (options.images, options.masks, options.results, options.output)
     if options.images is None:
         tell(f"no --images: sample photos of scikit-image, {size_text(options.size)} pixels")
-    if options.masks is None and not options.super_resolution:
+    with naming("--images"):
+        pictures = file_names(options.images, others, options.list_root) if options.images else sample_names()
+    if options.super_resolution:
+        return spread([Pair(picture, mask_name(options.super_resolution)) for picture in pictures], options.limit)
+    if options.masks is None:
         tell("no --masks: generated masks, all buckets evenly")
-    pairs = choose_pairs(
-        options.images, options.masks, options.seed, options.limit, options.super_resolution, options.pairing
-    )
-    if options.masks and options.pairing is None and names_match([p.image for p in pairs], [p.mask for p in pairs]):
-        tell("every mask bears a picture's name: each lies over that picture (--pairing seeded does otherwise)")
-    return pairs
+    with naming("--masks"):
+        masks = file_names(options.masks, others) if options.masks else generated_names(len(pictures), options.seed)
+    if options.pairing == "seeded" or not (options.pairing or names_match(pictures, masks)):
+        return pair_up(pictures, masks, options.seed, options.limit)
+    pairs = pair_by_name(pictures, masks)
+    tell(f"each mask lies over the picture of its name, {len(pictures) - len(pairs)} pictures have none")
+    return spread(pairs, options.limit)
 
 
 def refuse_other_masks(pairs: Sequence[Pair], factor: int | None) -> None:
@@ -260,10 +283,6 @@ def describe(options: argparse.Namespace, about: dict, pairs: dict) -> dict:
 
 def tell(line: str) -> None:
     print(line, file=sys.stderr)
-
-
-def _root(source: str | None) -> Path | None:
-    return None if source is None else root_of(source)
 
 
 if __name__ == "__main__":

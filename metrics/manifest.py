@@ -11,18 +11,18 @@ for the reader and are not read back.
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from datasets.images import SAMPLE_PHOTOS, list_pictures
+from datasets.images import SAMPLE_PHOTOS, is_picture, list_pictures
 from datasets.mask_generator import MIN_SIDE, generate_mask
 from datasets.masks import BUCKET_NAMES, BUCKETS
 from datasets.pairing import NAMED, by_name
-from datasets.super_resolution import MASK, factor_of, mask_name
+from datasets.super_resolution import MASK, factor_of
 from utils.errors import InputError, naming, one_line
 from utils.files import is_file, kind_of, read_table
 
@@ -43,22 +43,33 @@ class Pair:
     mask: str
 
 
-def root_of(source: str | os.PathLike) -> Path:
-    """The folder that the names of ``source`` (a folder, a list file or one picture) are relative to."""
+def root_of(source: str | os.PathLike, list_root: str | os.PathLike | None = None) -> Path:
+    """The folder that the names of ``source`` (a folder, a list file or one picture) are relative to.
+
+    Args:
+        list_root: that of a list file; the list's own folder if not given.
+    """
     source = Path(source)
-    return source if kind_of(source) == "folder" else source.parent
+    if kind_of(source) == "folder":
+        return source
+    return source.parent if list_root is None or is_picture(source) else Path(list_root)
 
 
-def file_names(source: str | os.PathLike) -> list[str]:
+def file_names(
+    source: str | os.PathLike,
+    leave_out: Iterable[str | os.PathLike | None] = (),
+    list_root: str | os.PathLike | None = None,
+) -> list[str]:
     """The names of all pictures (or masks) of ``source``, sorted; an absolute path where it lies outside the root.
 
+    Args:
+        leave_out, list_root: as ``datasets.images.list_pictures`` takes them.
     Raises:
         InputError: ``source`` is missing, empty or holds no picture.
     """
-    root = root_of(source)
-    return sorted(
-        p.relative_to(root).as_posix() if p.is_relative_to(root) else p.as_posix() for p in list_pictures(source)
-    )
+    root = root_of(source, list_root)
+    paths = list_pictures(source, leave_out, list_root)
+    return sorted(p.relative_to(root).as_posix() if p.is_relative_to(root) else p.as_posix() for p in paths)
 
 
 def sample_names() -> list[str]:
@@ -179,31 +190,6 @@ def names_match(pictures: Sequence[str], masks: Sequence[str]) -> bool:
     """Whether every mask bears a picture's name, suffixes aside."""
     known = {Path(name).with_suffix("") for name in pictures}
     return all(Path(name).with_suffix("") in known for name in masks)
-
-
-def choose_pairs(
-    images: str | None,
-    masks: str | None,
-    seed: int,
-    limit: int | None = None,
-    factor: int | None = None,
-    pairing: str | None = None,
-) -> list[Pair]:
-    """The pairs of files: sample photos where ``images`` is None, masks to be generated where ``masks`` is.
-
-    Args:
-        factor: of super-resolution, whose mask then goes over each picture.
-        pairing: "name" (``pair_by_name``) or "seeded" (``pair_up``); by name where all names match if not given.
-    """
-    with naming("--images"):
-        pictures = sample_names() if images is None else file_names(images)
-    if factor:
-        return spread([Pair(picture, mask_name(factor)) for picture in pictures], limit)
-    with naming("--masks"):
-        names = generated_names(len(pictures), seed) if masks is None else file_names(masks)
-    if pairing == "name" or (pairing is None and names_match(pictures, names)):
-        return spread(pair_by_name(pictures, names), limit)
-    return pair_up(pictures, names, seed, limit)
 
 
 def read_manifest(path: str | os.PathLike, images: Path | None, masks: Path | None) -> list[Pair]:

@@ -52,6 +52,11 @@ def evaluate_parser() -> Parser:
     parser.add_argument(
         "--images", metavar="DIR", help="pictures: folder, list file or picture; sample photos when not given"
     )
+    parser.add_argument(
+        "--list_root",
+        metavar="DIR",
+        help="folder that the paths in a list file given as --images are relative to; the list's own when not given",
+    )
     parser.add_argument("--masks", metavar="DIR", help="masks: folder, list file or mask; generated when not given")
     parser.add_argument(
         "--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files"

@@ -395,16 +395,35 @@ def test_masks_of_the_pictures_names_lie_over_them(data, capsys):
     ]
     command.main(flat)
     assert {(row["image"], row["mask"]) for row in samples_of(data / "out")} == {(f"{i}.png",) * 2 for i in range(3)}
-    assert "every mask bears a picture's name" in capsys.readouterr().err
+    assert "each mask lies over the picture of its name, 0 pictures have none" in capsys.readouterr().err
     command.main([*flat, "--pairing", "seeded"])
     assert any(row["image"] != row["mask"] for row in samples_of(data / "out"))
-    assert "every mask" not in capsys.readouterr().err
+    assert "each mask" not in capsys.readouterr().err
     write_picture(data / "images/deep/1.jpg", np.zeros([40, 40, 3], np.uint8))
     with pytest.raises(InputError, match=r"one picture of the name 1, got 1\.jpg and 1\.png"):
         command.main(flat)
     os.replace(data / "masks/2.png", data / "masks/other.png")
     with pytest.raises(InputError, match=r"--pairing name: .* got none for 1 of 3: other; rename"):
         command.main([*flat, "--pairing", "name"])
+
+
+def test_what_one_option_names_is_not_taken_for_anothers(data):
+    """Masks and an earlier report inside the folder of pictures."""
+    os.replace(data / "masks", data / "images/masks")
+    common = f"--images {data}/images --masks {data}/images/masks --method mean --output {data}/images/out".split()
+    for _ in range(2):
+        command.main(common)
+    assert {row["image"] for row in samples_of(data / "images/out")} == {f"deep/{i}.png" for i in range(3)}
+
+
+def test_paths_of_a_list_are_relative_to_its_root(data):
+    (data / "lists").mkdir()
+    (data / "lists/val.txt").write_text("deep/0.png 3\n/deep/1.png\n")
+    words = f"--images {data}/lists/val.txt --masks {data}/masks --method mean --output {data}/out".split()
+    with pytest.raises(InputError, match=r"2 of 2 .*--list_root"):
+        command.main(words)
+    command.main([*words, "--list_root", f"{data}/images"])
+    assert {row["image"] for row in samples_of(data / "out")} == {"deep/0.png", "deep/1.png"}
 
 
 def test_height_and_width(run):
