@@ -18,7 +18,7 @@ import paddle
 from paddle import nn
 
 FORMAT_VERSION = "1.0.0"  # of VisualDL 2.4 to 2.5.3
-OTHER_CALLS = ("over_masked",)  # methods that run a layer as ``forward`` does
+OTHER_CALLS = ("forward_premasked",)  # methods that run a layer as ``forward`` does
 ROOT = "/"
 
 

@@ -28,7 +28,7 @@ ORDERS = (2, 1)
 MOMENTUM, STEP = 0.9, 1.71  # of the largest step that is stable, 1/64 for Δ² and 1/8 for Δ
 COARSEST = 2  # pixels of a side
 EXPORTED_LEVELS = 9  # of an exported graph: all of them up to 512 pixels, beyond that its coarsest has more than two
-AT_ONCE = 1 << 16  # pixels that are relaxed together: several arrays of them fit the processor's cache
+AT_ONCE = 1 << 16  # pixels that are relaxed together on CPU: several arrays of them fit the cache
 BLOCK = 4
 
 
@@ -110,7 +110,8 @@ def _relax(surface: paddle.Tensor, hole: paddle.Tensor, order: int, steps: int) 
     """Steps of heavy ball in the holes; [M, 1, H, W] twice to [M, 1, H, W]."""
     if not paddle.in_dynamic_mode():
         return _relax_in_blocks(surface, hole, order, steps)
-    many = max(1, AT_ONCE // (surface.shape[2] * surface.shape[3]))
+    on_cpu = surface.place.is_cpu_place()
+    many = max(1, AT_ONCE // (surface.shape[2] * surface.shape[3])) if on_cpu else surface.shape[0]
     parts = [
         _relax_in_a_row(surface[i : i + many, 0], hole[i : i + many, 0], order, steps)
         for i in range(0, surface.shape[0], many)

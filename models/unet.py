@@ -142,9 +142,7 @@ class UNet(nn.Layer):
 
     def mask_coverage(self, mask: paddle.Tensor) -> list[float]:
         """The valid share of the mask after each encoder stage, 0 to 1; empty for a network that carries no mask."""
-        shares = []
-        if self.has_prior:
-            mask = paddle.concat([mask.tile([1, 3, 1, 1]), paddle.ones_like(mask).tile([1, 7, 1, 1])], axis=1)
+        shares, mask = [], self._first_mask(mask)
         for down in self.encoder if self.carries_mask else []:
             mask = down.updated_mask(mask)
             shares.append(float(mask.mean()))
@@ -203,7 +201,7 @@ class PartialDown(nn.Layer):
         self.conv, self.norm = conv_and_norm(PartialConv2D, index, in_channels, out_channels, has_norm)
 
     def forward(self, x, mask):
-        x, mask = self.conv.over_masked(x, mask)
+        x, mask = self.conv.forward_premasked(x, mask)
         return apply_mask(F.relu(self.norm(x)), mask), mask
 
     def updated_mask(self, mask):
@@ -220,7 +218,7 @@ class PartialResidualDown(PartialDown):
 
     def forward(self, x, mask):
         x, mask = super().forward(x, mask)
-        branch, mask = self.branch.over_masked(x, mask)
+        branch, mask = self.branch.forward_premasked(x, mask)
         return apply_mask(F.relu(x + self.branch_norm(branch)), mask), mask
 
     def updated_mask(self, mask):
@@ -237,7 +235,7 @@ class PartialUp(nn.Layer):
         self.norm = _up_norm(index, out_channels, has_norm)
 
     def forward(self, x, mask, skip, skip_mask):
-        x, mask = self.conv.over_masked(x, mask, skip, skip_mask)
+        x, mask = self.conv.forward_premasked(x, mask, skip, skip_mask)
         return (x if self.norm is None else apply_mask(leaky_relu(self.norm(x)), mask)), mask
 
     def updated_mask(self, mask, skip_mask):

@@ -15,7 +15,7 @@ from engine.trainer import Trainer
 from engine.validation import ValidationSet
 from losses.wgan import GeneratorLoss, critic_loss, gradient_penalty
 from models import build_model
-from models.critics import Critics, hole_windows
+from models.critics import Critics, crop_boxes
 
 SIZE = 32
 
@@ -73,7 +73,7 @@ def test_terms_and_losses_are_what_they_are_called(monkeypatch):
     painted = complete(gt, mask, task.model(gt * mask.expand_as(gt), mask))
     np.testing.assert_array_equal((painted * mask).numpy(), (gt * mask).numpy())
     expected = 0.0
-    [top, left, height, width] = hole_windows(mask, SIZE // 2)[0].tolist()
+    [top, left, height, width] = crop_boxes(mask, SIZE // 2)[0].tolist()
     for name, critic, cut in (
         ("global", task.critics.whole, lambda t: t),
         ("local", task.critics.local, lambda t: t[:, :, top : top + height, left : left + width]),

@@ -63,7 +63,7 @@ def test_the_network_is_as_it_was(name):
     for key, value in model.state_dict().items():
         np.testing.assert_array_equal(value.numpy(), before[key], err_msg=key)
     for layer in model.sublayers(include_self=True):
-        assert not (layer._forward_pre_hooks or layer._forward_post_hooks or "over_masked" in layer.__dict__)
+        assert not (layer._forward_pre_hooks or layer._forward_post_hooks or "forward_premasked" in layer.__dict__)
 
 
 def test_a_layer_that_runs_twice_is_there_twice():

@@ -294,7 +294,7 @@ def test_a_closed_terminal_is_told_twice_and_with_nohup_in_vain():
         signal.signal(signal.SIGHUP, before)
 
 
-def test_alarms_reach_the_log(tmp_path):
+def test_sanity_checks_reach_the_log(tmp_path):
     trainer = make_trainer(tmp_path, max_iters=1)
     item = trainer.dataset.__class__.__getitem__
     trainer.dataset.__class__ = type("Wrong", (trainer.dataset.__class__,), {})
@@ -332,7 +332,7 @@ def test_values_are_fetched_when_they_are_logged_and_not_in_between(tmp_path, mo
     seen = []
     monkeypatch.setattr(engine.trainer, "fetched", lambda steps: seen.append(trainer.iteration) or fetched(steps))
     trainer.run()
-    assert seen == [1, 3, 6, 7]  # 1: for the alarms of the first iteration
+    assert seen == [1, 3, 6, 7]  # 1: for the sanity checks of the first iteration
     losses = [float(row["loss"]) for row in rows_of(tmp_path) if row["loss"]]
     measure(make_trainer(tmp_path / "each", max_iters=7, val_every=7, save_every=7), 9.0).run()
     each = [float(row["loss"]) for row in rows_of(tmp_path / "each") if row["loss"]]
