@@ -57,7 +57,9 @@ class ReconstructionTask:
         statistics = self._running_statistics() if self.settings.amp else []
         before = [t.clone() for t in statistics]
         terms = update(self.model, self.optimizer, self._loss, batches, self.scaler)
-        for now, earlier in zip(statistics, before, strict=True):  # the scaler skips a step that overflowed; so do these
+        for now, earlier in zip(
+            statistics, before, strict=True
+        ):  # the scaler skips a step that overflowed; so do these
             now.set_value(paddle.where(paddle.isfinite(now), now, earlier))
         return terms
 

@@ -1,4 +1,4 @@
-"""The training loop: data, schedules, validation, averaged weights, checkpoints, sanity_checks; the task makes the steps."""
+"""The training loop: data, schedules, validation, averaged weights, checkpoints; the task makes the steps."""
 
 import contextlib
 import itertools
@@ -14,7 +14,7 @@ import paddle
 
 from datasets.inpainting import GeneratedMasks, InpaintingDataset, StreamBatchSampler
 from datasets.masks import emptiness_warning, polarity_warning
-from engine import sanity_checks, distributed
+from engine import distributed, sanity_checks
 from engine.ema import WeightAverage
 from engine.logger import RunLogger
 from engine.readers import read_batches
@@ -112,7 +112,7 @@ class Trainer:
         logger = RunLogger(self.log_dir, self.last_iteration, self.task.terms, self.iteration) if first else None
         try:
             if logger:
-                logger.begin(self.task.model, self.dataset.image_size, self.options)
+                logger.board.hyper_parameters(self.options)
             with _StopRequest() as stop, contextlib.closing(self.batches()) as stream:
                 self._loop(stream, logger, stop)
             self._save()
@@ -252,7 +252,11 @@ class Trainer:
         gt, mask = batches[0]
         ratio = 1 - float(mask.mean())
         is_drawn = isinstance(self.dataset.masks, GeneratedMasks)  # then its colours cannot be mistaken
-        _warn(None if is_drawn else polarity_warning(ratio), emptiness_warning(ratio), sanity_checks.picture_range(gt.numpy()))
+        _warn(
+            None if is_drawn else polarity_warning(ratio),
+            emptiness_warning(ratio),
+            sanity_checks.picture_range(gt.numpy()),
+        )
         _warn(sanity_checks.holes_left(self.task.model.mask_coverage(mask)))
 
 

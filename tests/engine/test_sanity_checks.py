@@ -9,9 +9,14 @@ USUAL = {"valid": 0.4, "hole": 0.4, "perceptual": 40.0, "style": 5.0, "tv": 0.5}
 
 
 def test_sound_values_ring_nothing():
-    assert not sanity_checks.loss_at_start(USUAL) and not sanity_checks.loss_at_start({"valid": 0.4, "hole": 0.4, "tv": 0.5})
+    assert not sanity_checks.loss_at_start(USUAL) and not sanity_checks.loss_at_start(
+        {"valid": 0.4, "hole": 0.4, "tv": 0.5}
+    )
     assert sanity_checks.picture_range(np.array([0.0, 1.0])) is None
-    assert sanity_checks.worse_than_mean_fill(5000, 25.0, 20.0) is None and sanity_checks.worse_than_mean_fill(10, 5.0, 20.0) is None
+    assert (
+        sanity_checks.worse_than_mean_fill(5000, 25.0, 20.0) is None
+        and sanity_checks.worse_than_mean_fill(10, 5.0, 20.0) is None
+    )
     assert sanity_checks.holes_left([0.7, 0.9, 1.0]) is None and sanity_checks.holes_left([]) is None
 
 

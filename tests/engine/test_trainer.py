@@ -114,7 +114,6 @@ def test_a_resumed_log_drops_rows_behind_its_checkpoint(tmp_path):
     reader = LogReader(file_path=str(records))
     assert [point.id for point in reader.get_data("scalar", "loss_weighted/total")] == [1, 2, 3, 4]
     assert [point.id for point in reader.get_data("histogram", "weights/encoder.0.conv.weight")] == [4]
-    assert (tmp_path / "vdlgraph.log").is_file()
 
 
 @pytest.mark.parametrize(
@@ -347,6 +346,7 @@ def test_many_processes_exchange_nothing_beside_gradients_but_to_log_and_save(tm
     monkeypatch.setattr(
         paddle.distributed, "all_reduce", lambda t: seen.append(trainer.iteration) or t.set_value(t + t)
     )
+    monkeypatch.setattr(distributed, "average_gradients", lambda parameters: None)
     trainer.run()  # as one of two that do the same
     assert set(seen) == {1, 3, 6, 7} and seen.count(6) == 2  # the terms, and whether to stop
 
@@ -357,6 +357,7 @@ def test_a_signal_to_one_of_many_processes_stops_all_when_they_log(tmp_path, mon
     monkeypatch.setattr(distributed, "world_size", lambda: 2)
     monkeypatch.setattr(distributed, "mean", lambda values: values)
     monkeypatch.setattr(distributed, "average", lambda tensors: None)
+    monkeypatch.setattr(distributed, "average_gradients", lambda parameters: None)
     monkeypatch.setattr(distributed, "any_of", lambda flag: asked.append(flag) or trainer.iteration >= 5)
     with pytest.raises(Stopped, match="iter_6"):
         trainer.run()

@@ -5,7 +5,7 @@ import paddle
 import pytest
 
 from losses.wgan import gradient_penalty
-from models.critics import Critic, Critics, crop_and_resize, global_critic, crop_boxes, local_critic
+from models.critics import Critic, Critics, crop_and_resize, crop_boxes, global_critic, local_critic
 
 
 @pytest.mark.parametrize(

@@ -1,12 +1,13 @@
 """The options of eval.py."""
 
+from options.bounds import BOUNDS
+
 import options
 from inpainting.classical import CLASSICAL
 from inpainting.enlarging import INTERPOLATIONS
 from metrics.image_quality import SSIM_WINDOW
 from metrics.protocols import PROTOCOLS
 from options import evaluate
-from options.bounds import BOUNDS
 
 
 def test_what_is_offered_is_what_there_is():
