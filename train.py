@@ -180,6 +180,8 @@ def build_task(options: argparse.Namespace, model):
     settings = build_settings(options)
     if is_adversarial(options.model):
         return adversarial_task(options, model, settings)
+    if options.critic != "none":
+        return critic_task(options, model, settings)
     from engine.reconstruction import ReconstructionTask
 
     return ReconstructionTask(model, build_loss(options), settings)
@@ -195,15 +197,38 @@ def build_loss(options: argparse.Namespace):
 def read_features(option: str, path: str | None):
     """The frozen network whose features a loss compares; the shipped VGG16 without a path."""
     from inpainting.checkpoint import read_arrays
-    from losses import VGG16Features
+    from losses import EfficientNetLite0Features, VGG16Features
+    from losses.efficientnet import STEM
 
     try:
         with naming(option):
-            return VGG16Features(read_arrays(path) if path else None)
+            arrays = read_arrays(path) if path else None
+        if option == "--critic_features" and STEM in (arrays or ()):
+            return EfficientNetLite0Features(arrays)
+        return VGG16Features(arrays)
     except InputError:
         raise
     except ValueError as error:
         raise InputError(f"{option} {path}: {error}") from None
+
+
+def critic_task(options: argparse.Namespace, model, settings):
+    """A U-Net under its loss and against a critic."""
+    from engine.critic import CriticTask
+    from models.cell_critics import PatchCritic, ProjectedCritic
+
+    features = read_features("--critic_features", options.critic_features)
+    return CriticTask(
+        model,
+        build_loss(options),
+        settings,
+        PatchCritic() if options.critic == "patch" else ProjectedCritic(features.channels),
+        features,
+        {"adversarial": options.critic_weight, "matching": options.matching_weight},
+        options.critic_lr,
+        options.critic_alone_iters,
+        options.critic_ramp_iters,
+    )
 
 
 def adversarial_task(options: argparse.Namespace, model, settings):
@@ -360,6 +385,8 @@ def check(options: argparse.Namespace) -> None:
         )
     if options.amp == "O1" and options.amp_dtype == "float16" and options.critic != "none":
         raise InputError("--amp O1 with --critic: expected --amp_dtype bfloat16, got float16; use it, or --amp O0")
+    if options.critic != "none" and options.image_size % 16:
+        raise InputError(f"--critic: expected --image_size to be a multiple of 16, got {options.image_size}")
     if options.mask_root and options.hole_shape != "irregular":
         raise InputError("--mask_root and --hole_shape: masks are read or generated; give one of the two")
     on_gpu = paddle.get_device().startswith("gpu")
@@ -387,6 +414,7 @@ def refuse_beyond_memory(options: argparse.Namespace) -> None:
         raise InputError(str(error)) from None
     channels = options.base_channels or (32 if is_adversarial(options.model) else 64)
     with_vgg = not is_adversarial(options.model) and options.perceptual_weight + options.style_weight > 0
+    with_vgg |= options.critic != "none"
     memory.refuse_beyond_memory(
         memory.step_bytes(parameters, channels, options.batch_size * options.image_size**2, with_vgg),
         f"{options.model} of {parameters / 1e6:.0f} M parameters, with --batch_size {options.batch_size} and "

@@ -4,15 +4,14 @@ An iteration updates the critics ``Settings.critic_steps`` times and then the ge
 of its own, with Adam (0.5, 0.9). See ``losses.wgan`` for the terms.
 """
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import paddle
 from paddle import nn
 
 from engine.settings import Settings
-from engine.task import Batch, make_adam, mean_terms, update
+from engine.task import Batch, frozen, make_adam, mean_terms, update
 from engine.training_state import OPTIMIZER, load_optimizer
 from inpainting.checkpoint import load_arrays_into
 from losses.wgan import PENALTY_WEIGHT, GeneratorLoss, critic_loss, discount_map, gradient_penalty
@@ -72,7 +71,7 @@ class AdversarialTask:
         size = self.settings.accumulate
         *of_critics, of_generator = (batches[i : i + size] for i in range(0, len(batches), size))
         logged = [update(self.critics, self.critics_optimizer, self._critic_loss, group) for group in of_critics]
-        with _fixed(self.critics):
+        with frozen(self.critics):
             terms = update(self.model, self.optimizer, self._generator_loss, of_generator)
         return terms | (mean_terms(logged) if logged else {})
 
@@ -121,15 +120,3 @@ class AdversarialTask:
 def complete(gt: paddle.Tensor, mask: paddle.Tensor, output: paddle.Tensor) -> paddle.Tensor:
     """The output in the holes of the true picture."""
     return gt * mask + output * (1 - mask)
-
-
-@contextlib.contextmanager
-def _fixed(network: nn.Layer) -> Iterator[None]:
-    """No gradients for its parameters, while those of its inputs still go through it."""
-    for parameter in network.parameters():
-        parameter.stop_gradient = True
-    try:
-        yield
-    finally:
-        for parameter in network.parameters():
-            parameter.stop_gradient = False

@@ -1,5 +1,6 @@
 """The paper's training task: one network under the composite loss (Liu et al. 2018, arXiv:1804.07723, section 4.1)."""
 
+import contextlib
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -47,7 +48,8 @@ class ReconstructionTask:
     def schedule(self, done: int) -> None:
         s = self.settings
         self.optimizer.set_lr(s.lr_at(done))
-        self.weights["style"] = min(1.0, self.style_weight) if done < s.style_warmup_iters else self.style_weight
+        warm_up = done < s.style_warmup_iters
+        self.criterion.weights["style"] = min(1.0, self.style_weight) if warm_up else self.style_weight
 
     def train(self) -> None:
         self.model.train()
@@ -62,6 +64,10 @@ class ReconstructionTask:
         ):  # the scaler skips a step that overflowed; so do these
             now.set_value(paddle.where(paddle.isfinite(now), now, earlier))
         return terms
+
+    def mixed_precision(self) -> contextlib.AbstractContextManager:
+        """As the settings say; VGG16 and the network alone are worked out in it."""
+        return paddle.amp.auto_cast(enable=self.settings.amp, level="O1", dtype=self.settings.amp_dtype)
 
     def states(self) -> dict[str, dict]:
         return {OPTIMIZER: self.optimizer.state_dict()}
@@ -80,10 +86,13 @@ class ReconstructionTask:
         self.scaler.load_state_dict({key: _like(state[key], value) for key, value in noted.items()})
 
     def _loss(self, gt: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, dict[str, paddle.Tensor]]:
-        with paddle.amp.auto_cast(enable=self.settings.amp, level="O1", dtype=self.settings.amp_dtype):
-            output = self.model(gt * mask.expand_as(gt), mask)
-            terms = self.criterion(output, gt, mask)  # float32 but for VGG16
-        return self.criterion.total(terms), terms
+        with self.mixed_precision():
+            terms = self._terms(self.model(gt * mask.expand_as(gt), mask), gt, mask)
+        weights = self.weights
+        return sum(weights[name] * term for name, term in terms.items()), terms
+
+    def _terms(self, output: paddle.Tensor, gt: paddle.Tensor, mask: paddle.Tensor) -> dict[str, paddle.Tensor]:
+        return self.criterion(output, gt, mask)  # float32 but for VGG16
 
     def _running_statistics(self) -> list[paddle.Tensor]:
         state = self.model.state_dict()

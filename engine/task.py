@@ -1,7 +1,8 @@
 """What the trainer asks of a training task, and what tasks share."""
 
+import contextlib
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -66,6 +67,18 @@ def make_adam(network: nn.Layer, settings: Settings, **options) -> paddle.optimi
     return paddle.optimizer.Adam(
         settings.lr, parameters=network.parameters(), grad_clip=clip, use_multi_tensor=True, **options
     )
+
+
+@contextlib.contextmanager
+def frozen(network: nn.Layer) -> Iterator[None]:
+    """No gradients for its parameters, while those of its inputs still pass through it."""
+    for parameter in network.parameters():
+        parameter.stop_gradient = True
+    try:
+        yield
+    finally:
+        for parameter in network.parameters():
+            parameter.stop_gradient = False
 
 
 def update(
