@@ -39,6 +39,8 @@ class Samples:
         masks: how many holes are drawn beforehand; each is turned and flipped when it is used.
         rng: decides everything.
         least_side: of pictures in pixels; a folder counts for what it is by its first picture.
+        wide_share: of the holes that are wide (``draw_wide``).
+        held_out: the last N pictures of each folder are left out; −N takes them alone.
     """
 
     def __init__(
@@ -48,10 +50,13 @@ class Samples:
         masks: int,
         rng: np.random.Generator,
         least_side: int = 0,
+        wide_share: float = 0.0,
+        held_out: int = 0,
     ):
         cv2.setNumThreads(1)
-        self.size, self.rng = size, rng
+        self.size, self.rng, self.wide_share = size, rng, wide_share
         listed = [(list_pictures(folder), share) for folder, share in sources]
+        listed = [(split(files, held_out), share) for files, share in listed]
         listed = [(files, share) for files, share in listed if min(read_picture(files[0]).shape[:2]) >= least_side]
         if not listed:
             raise InputError(f"--pictures: expected a folder of pictures of {least_side} pixels or more, got none")
@@ -84,6 +89,8 @@ class Samples:
         return random_flip(cut, self.rng).astype(np.float32) / 255
 
     def _mask(self) -> np.ndarray:
+        if self.rng.random() < self.wide_share:
+            return 1 - draw_wide(self.rng, self.size)
         hole = np.unpackbits(self.holes[self.rng.integers(len(self.holes))], axis=1, count=self.size)
         return 1 - random_flip(np.rot90(hole, self.rng.integers(4)), self.rng).astype(np.float32)
 
@@ -92,6 +99,29 @@ class Samples:
             return generate_box(self.rng, self.size, self.size) == 0
         bucket, border = BUCKETS[index % len(BUCKETS)], bool(self.rng.random() < 0.5)
         return generate_mask(self.rng, self.size, self.size, bucket, border) == 0
+
+
+def split(files: list, held_out: int) -> list:
+    """All but the last N files; with −N these alone. Files are sorted by name."""
+    return files[:-held_out] if held_out > 0 else files[held_out:]
+
+
+def draw_wide(rng: np.random.Generator, side: int) -> np.ndarray:
+    """A hole of 20 to 60 % of the picture, float32 [side, side], 1 = hole: boxes and broad strokes."""
+    hole, least = np.zeros([side, side], np.uint8), rng.uniform(0.2, 0.5)
+    while hole.mean() < least:
+        before = hole.copy()
+        if rng.random() < 0.5:
+            height, width = rng.integers(side // 6, side // 2, 2)
+            top, left = rng.integers(-height // 4, side - height // 2), rng.integers(-width // 4, side - width // 2)
+            hole[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)] = 1
+        else:
+            points = np.cumsum(rng.normal(0, side / 5, [rng.integers(2, 6), 2]), axis=0) + rng.uniform(0, side, 2)
+            brush = int(rng.integers(side // 10, side // 4))
+            cv2.polylines(hole, [np.rint(points).astype(np.int32)], False, 1, brush)
+        if hole.mean() > 0.6:
+            hole = before
+    return hole.astype(np.float32)
 
 
 def coarse_fill(network: TwinUNet, truths: list[np.ndarray], masks: list[np.ndarray]) -> list[np.ndarray]:
