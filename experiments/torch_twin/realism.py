@@ -25,8 +25,9 @@ class HeldOut:
         batches: by the name under which they are measured.
     """
 
-    def __init__(self, batches: dict[str, list[Batch]]):
-        self.batches, self.vgg = batches, Features()
+    def __init__(self, batches: dict[str, list[Batch]], device: str = "cpu"):
+        self.batches = {name: [batch.to(device) for batch in some] for name, some in batches.items()}
+        self.vgg = Features().to(device)
 
     @torch.no_grad()
     def measure(self, network: TwinUNet, sheet: Path | None = None) -> dict[str, float]:
@@ -38,7 +39,7 @@ class HeldOut:
             rows += [view(batch, filled) for batch, filled in zip(batches[: SHOWN // CHUNK], fills, strict=False)]
             figures |= {f"{name}_{key}": value for key, value in self._measured(batches, fills).items()}
         if sheet is not None:
-            cv2.imwrite(str(sheet), np.concatenate([pad_to(row, max(r.shape[1] for r in rows)) for row in rows])[..., ::-1])
+            cv2.imwrite(str(sheet), np.concatenate(rows)[..., ::-1])
         return figures
 
     def _measured(self, batches: list[Batch], fills: list[torch.Tensor]) -> dict[str, float]:
@@ -60,7 +61,7 @@ class HeldOut:
 
 
 def fill(network: TwinUNet, batch: Batch) -> torch.Tensor:
-    with torch.autocast("cpu", torch.bfloat16):
+    with torch.autocast(batch.truth.device.type, torch.bfloat16):
         output = network(batch.truth * batch.mask, batch.mask, batch.second, batch.first)
     return batch.truth * batch.mask + output.float().clamp(0, 1) * (1 - batch.mask)
 
@@ -71,7 +72,7 @@ def touches(hole: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
 
 def laplacian_energy(picture: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
     """[N]: the mean square of the Laplacian over hole pixels."""
-    kernel = torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]]).expand(3, 1, 3, 3)
+    kernel = torch.tensor([[0.0, 1, 0], [1, -4, 1], [0, 1, 0]], device=picture.device).expand(3, 1, 3, 3)
     edges = F.conv2d(F.pad(picture, [1] * 4, mode="replicate"), kernel, groups=3)
     return (edges.square() * hole).sum((1, 2, 3)) / hole.sum((1, 2, 3))
 
@@ -97,8 +98,4 @@ def view(batch: Batch, filled: torch.Tensor) -> np.ndarray:
     """Input, fill and truth of a batch in three rows, uint8."""
     rows = [batch.truth * batch.mask, filled, batch.truth]
     rows = [torch.cat(list(row), 2).permute(1, 2, 0) for row in rows]
-    return (torch.cat(rows).numpy() * 255).round().astype(np.uint8)
-
-
-def pad_to(row: np.ndarray, width: int) -> np.ndarray:
-    return np.pad(row, [(0, 0), (0, width - row.shape[1]), (0, 0)])
+    return (torch.cat(rows).cpu().numpy() * 255).round().astype(np.uint8)

@@ -1,7 +1,7 @@
 """Training samples for the twin: pictures cut at random, generated holes, the smooth surfaces over them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from datasets.masks import BUCKETS
 from datasets.transforms import random_flip
 from experiments.torch_twin.network import TwinUNet
 from experiments.torch_twin.surface import halve, surfaces
+from experiments.torch_twin.surface_tensors import enlarge, halve_tensors, surfaces_of
 from utils.errors import InputError
 
 BOX_SHARE = 1 / 12  # of the holes; the others are irregular, of the six buckets in turn
@@ -28,6 +29,9 @@ class Batch:
     mask: torch.Tensor
     second: torch.Tensor
     first: torch.Tensor
+
+    def to(self, device: str) -> "Batch":
+        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
 
 
 class Samples:
@@ -67,13 +71,16 @@ class Samples:
 
     def batch(self, count: int, network: TwinUNet | None = None, guided: float = 0.0) -> Batch:
         """``count`` samples; of the share ``guided`` the surfaces lie over the network's own fill at half the size."""
-        truths = [self.picture() for _ in range(count)]
-        masks = [self._mask() for _ in range(count)]
+        truths, masks = self.draw(count)
         guides = [0.0] * count
         if network is not None and (n := round(guided * count)):
             guides[:n] = coarse_fill(network, truths[:n], masks[:n])
         second, first = zip(*map(_surfaces_over, guides, truths, masks), strict=True)
         return Batch(_stack(truths), torch.from_numpy(np.stack(masks))[:, None], _stack(second), _stack(first))
+
+    def draw(self, count: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Pictures float32 [size, size, 3] in [0, 1] and masks float32 [size, size], 1 = valid."""
+        return [self.picture() for _ in range(count)], [self._mask() for _ in range(count)]
 
     def picture(self) -> np.ndarray:
         """A cut, float32 [size, size, 3] in [0, 1]."""
@@ -122,6 +129,22 @@ def draw_wide(rng: np.random.Generator, side: int) -> np.ndarray:
         if hole.mean() > 0.6:
             hole = before
     return hole.astype(np.float32)
+
+
+@torch.no_grad()
+def batch_on_gpu(truth: torch.Tensor, mask: torch.Tensor, network: TwinUNet, guided: float) -> Batch:
+    """As ``Samples.batch``, with surfaces in tensors. truth: [N, 3, H, W] float32; mask: [N, 1, H, W]."""
+    guide = torch.zeros_like(truth)
+    if n := round(guided * len(truth)):
+        known, small = halve_tensors(truth[:n], mask[:n])
+        second, first = (surface.clamp(0, 1) for surface in surfaces_of(known, small))
+        with torch.autocast(truth.device.type, torch.bfloat16):
+            output = network(known * small, small, second, first).float().clamp(0, 1)
+        guide[:n] = enlarge(small * known + (1 - small) * output).clamp(0, 1)
+    surfaces = [(guide + surface).clamp(0, 1) for surface in surfaces_of(truth - guide, mask)]
+    arrays = (t.contiguous(memory_format=torch.channels_last) for t in (truth, *surfaces))
+    truth, second, first = arrays
+    return Batch(truth, mask, second, first)
 
 
 def coarse_fill(network: TwinUNet, truths: list[np.ndarray], masks: list[np.ndarray]) -> list[np.ndarray]:

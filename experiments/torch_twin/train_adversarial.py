@@ -12,6 +12,7 @@ from pathlib import Path
 
 import numpy as np
 import torch
+from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from experiments.torch_twin.adversarial import (
     FEATURE_WEIGHT,
@@ -25,9 +26,9 @@ from experiments.torch_twin.adversarial import (
 )
 from experiments.torch_twin.network import TwinUNet
 from experiments.torch_twin.realism import CHUNK, HeldOut
-from experiments.torch_twin.samples import Batch, Samples
+from experiments.torch_twin.samples import Batch, Samples, batch_on_gpu
 from experiments.torch_twin.train import Average, hole_l1, parse_source
-from options.shared import Parser, count_int, weight_float, positive_float, positive_int, share_float
+from options.shared import Parser, count_int, positive_float, positive_int, share_float, weight_float
 from utils.errors import InputError, run_cleanly
 from utils.files import atomic_path
 
@@ -50,7 +51,9 @@ def build_parser() -> Parser:
     parser.add_argument("--base_channels", type=positive_int, default=32, metavar="N")
     parser.add_argument("--depth", type=positive_int, default=6, metavar="N")
     parser.add_argument("--wide_share", type=share_float, default=0.5, metavar="X", help="of the holes")
-    parser.add_argument("--masks", type=positive_int, default=4000, metavar="N", help="irregular holes drawn beforehand")
+    parser.add_argument(
+        "--masks", type=positive_int, default=4000, metavar="N", help="irregular holes drawn beforehand"
+    )
     parser.add_argument("--guided", type=share_float, default=0.35, metavar="X", help="samples over a coarser fill")
     parser.add_argument("--adversarial", type=weight_float, default=1.0, metavar="X", help="weight of the critic")
     parser.add_argument("--features", type=weight_float, default=FEATURE_WEIGHT, metavar="X", help="their weight")
@@ -61,6 +64,11 @@ def build_parser() -> Parser:
     parser.add_argument("--ema_decay", type=share_float, default=0.998, metavar="X", help="of the averaged weights")
     parser.add_argument("--held_out", type=positive_int, default=48, metavar="N", help="pictures of each folder")
     parser.add_argument("--measure_every", type=positive_float, default=10.0, metavar="X", help="minutes")
+    parser.add_argument("--lite0", metavar="FILE", help="weights of EfficientNet-lite0; the package's when not given")
+    parser.add_argument("--device", choices=("cpu", "cuda"), default="cpu")
+    parser.add_argument(
+        "--workers", type=count_int, default=0, metavar="N", help="processes that draw samples; on a GPU"
+    )
     parser.add_argument("--threads", type=positive_int, default=1, metavar="N")
     parser.add_argument("--seed", type=count_int, default=0, metavar="N")
     return parser
@@ -74,7 +82,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     run = Path(options.run)
     run.mkdir(parents=True, exist_ok=True)
     training = Training(options, run)
-    batches, held_out = Batches(options, training.done), make_held_out(options)
+    batches, held_out = make_batches(options, training.done), make_held_out(options)
     started = saved = told = time.time()
     measured, seen = 0.0, []
     while (spent := (time.time() - started) / 60 / options.minutes) < 1:
@@ -102,16 +110,20 @@ class Training:
     def __init__(self, options, run: Path):
         self.options, self.run, self.done, self.pictures = options, run, 0, 0
         self.network = TwinUNet(options.base_channels, options.depth).to(memory_format=torch.channels_last)
-        self.features = LiteFeatures()
+        self.network.to(options.device)
+        self.features = LiteFeatures(options.lite0).to(options.device)
         self.critics = torch.nn.ModuleDict({text.split(":")[0]: Critic() for text in options.sizes})
+        self.critics.to(options.device)
         self.optimizers = [
             torch.optim.Adam(self.network.parameters(), options.lr, betas=(0.0, 0.99), fused=True),
             torch.optim.Adam(self.critics.parameters(), 3 * options.lr, betas=(0.0, 0.99), fused=True),
         ]
         if (run / "state.pt").exists():
-            self._load(torch.load(run / "state.pt"))
+            self._load(torch.load(run / "state.pt", map_location=options.device))
         elif options.start:
             self.network.load_state_dict(read_weights(Path(options.start)))
+            if (critics := Path(options.start) / "critics.pt").exists():
+                self.critics.load_state_dict(torch.load(critics, map_location=options.device), strict=False)
         self.average = Average(self.network, run)
 
     def _load(self, state: dict) -> None:
@@ -133,11 +145,11 @@ class Training:
         alone = options.adversarial > 0 and self.done < CRITIC_ALONE
         ramp = min(1.0, max(0.0, (self.done - CRITIC_ALONE) / RAMP))
         hole = 1 - batch.mask
-        with torch.autocast("cpu", torch.bfloat16), torch.set_grad_enabled(not alone):
+        with torch.autocast(options.device, torch.bfloat16), torch.set_grad_enabled(not alone):
             output = self.network(batch.truth * batch.mask, batch.mask, batch.second, batch.first)
             composite = batch.truth * batch.mask + output.float() * hole
             fake = self.features(composite.contiguous(memory_format=torch.channels_last))
-        with torch.autocast("cpu", torch.bfloat16):
+        with torch.autocast(options.device, torch.bfloat16):
             with torch.no_grad():
                 real = self.features(batch.truth)
             judged = Judged(real, fake, hole)
@@ -179,12 +191,14 @@ class Training:
         }
         with atomic_path(self.run / "state.pt") as path:
             torch.save(state, path)
+        torch.save(self.critics.state_dict(), self.run / "critics.pt")
         self.average.save()
 
     def measure(self, held_out: HeldOut) -> None:
         """A line of curve.csv and a sheet, of the averaged weights."""
         averaged = TwinUNet(self.options.base_channels, self.options.depth).to(memory_format=torch.channels_last)
         averaged.load_state_dict(self.average.weights)
+        averaged.to(self.options.device)
         figures = held_out.measure(averaged, self.run / f"sheet_{self.done:06d}.png")
         row = {"iteration": self.done, "pictures": self.pictures, **{k: f"{v:.4f}" for k, v in figures.items()}}
         path = self.run / "curve.csv"
@@ -197,26 +211,70 @@ class Training:
         print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
 
 
+def make_batches(options, done: int):
+    return BatchesOnGPU(options, done) if options.device == "cuda" else Batches(options, done)
+
+
 class Batches:
     """Batches of each size in their shares."""
 
     def __init__(self, options, done: int):
-        self.rng, self.options = np.random.default_rng([options.seed, done]), options
-        self.sizes = [(size, count, share) for size, count, share in map(parse_size, options.sizes)]
-        self.samples = {size: make_samples(options, size, self.rng, options.masks) for size, _, _ in self.sizes}
-        shares = np.array([share for _, _, share in self.sizes])
-        self.shares = shares / shares.sum()
+        self.options, self.drawn = options, Drawn(options, [options.seed, done])
 
     def draw(self, network: TwinUNet) -> tuple[str, Batch]:
+        size, count = self.drawn.choose()
+        return str(size), self.drawn.samples[size].batch(count, network, guided_share(self.options, size))
+
+
+class BatchesOnGPU:
+    """The same, drawn ahead by processes of their own; surfaces and coarser fills are made on the GPU."""
+
+    def __init__(self, options, done: int):
+        self.options = options
+        loader = DataLoader(Drawn(options, [options.seed, done]), batch_size=None, num_workers=options.workers)
+        self.loader = iter(loader)
+
+    def draw(self, network: TwinUNet) -> tuple[str, Batch]:
+        truth, mask = next(self.loader)
+        truth, mask = truth.to(self.options.device).permute(0, 3, 1, 2), mask.to(self.options.device)[:, None]
+        size = truth.shape[2]
+        return str(size), batch_on_gpu(truth, mask, network, guided_share(self.options, size))
+
+
+class Drawn(IterableDataset):
+    """Endless batches of pictures [N, H, W, 3] and masks [N, H, W]; each worker has its own random numbers."""
+
+    def __init__(self, options, seed: list[int]):
+        self.options, self.sizes, self.seed = options, list(map(parse_size, options.sizes)), seed
+        shares = np.array([share for _, _, share in self.sizes])
+        self.shares = shares / shares.sum()
+        if not options.workers:
+            self._start(seed)
+
+    def _start(self, seed: list[int]) -> None:
+        self.rng = np.random.default_rng(seed)
+        self.samples = {size: make_samples(self.options, size, self.rng) for size, _, _ in self.sizes}
+
+    def choose(self) -> tuple[int, int]:
+        """Size and count of the next batch."""
         size, count, _ = self.sizes[self.rng.choice(len(self.sizes), p=self.shares)]
-        guided = self.options.guided if size % 2 ** (self.options.depth + 1) == 0 else 0.0
-        return str(size), self.samples[size].batch(count, network, guided)
+        return size, count
+
+    def __iter__(self):
+        if worker := get_worker_info():
+            self._start([*self.seed, worker.id])
+        while True:
+            size, count = self.choose()
+            yield tuple(torch.from_numpy(np.stack(arrays)) for arrays in self.samples[size].draw(count))
 
 
-def make_samples(options, size: int, rng: np.random.Generator, masks: int, held_out: bool = False) -> Samples:
+def guided_share(options, size: int) -> float:
+    return options.guided if size % 2 ** (options.depth + 1) == 0 else 0.0
+
+
+def make_samples(options, size: int, rng: np.random.Generator) -> Samples:
     least = size if size > 128 else 0
-    count = -options.held_out if held_out else options.held_out
-    return Samples(options.sources, size, masks, rng, least, options.wide_share, count)
+    return Samples(options.sources, size, options.masks, rng, least, options.wide_share, options.held_out)
 
 
 def make_held_out(options) -> HeldOut:
@@ -227,7 +285,7 @@ def make_held_out(options) -> HeldOut:
     for name, share in (("wide", 1.0), ("irregular", 0.0)):
         samples = Samples(options.sources, size, 96, np.random.default_rng(1), 0, share, -options.held_out)
         batches[name] = [samples.batch(CHUNK) for _ in range(12)]
-    return HeldOut(batches)
+    return HeldOut(batches, options.device)
 
 
 def parse_size(text: str) -> tuple[int, int, float]:
