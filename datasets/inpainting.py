@@ -44,10 +44,15 @@ class MaskSource(Protocol):
 
 
 class PictureFolder:
-    """The pictures of a folder or list file, read when asked for."""
+    """The pictures of a folder or list file, read when asked for; arguments as of ``list_pictures``."""
 
-    def __init__(self, source: str | os.PathLike):
-        self.paths = list_pictures(source)
+    def __init__(
+        self,
+        source: str | os.PathLike,
+        leave_out: Sequence[str | os.PathLike | None] = (),
+        list_root: str | os.PathLike | None = None,
+    ):
+        self.paths = list_pictures(source, leave_out, list_root)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -117,6 +122,7 @@ class MaskFolder:
 
     Args:
         root: folder or list file.
+        leave_out: what lies inside that folder and holds no masks; as in ``list_pictures``.
         hole: the colour of the hole in the files, "white" or "black".
         dilate: also dilate the holes; see ``augment_mask``.
     Raises:
@@ -124,8 +130,15 @@ class MaskFolder:
         InputError: on drawing, when not one file can be read.
     """
 
-    def __init__(self, root: str | os.PathLike, hole: str = "white", augment: bool = True, dilate: bool = True):
-        self.paths = list_pictures(root)
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        hole: str = "white",
+        augment: bool = True,
+        dilate: bool = True,
+        leave_out: Sequence[str | os.PathLike | None] = (),
+    ):
+        self.paths = list_pictures(root, leave_out)
         self.hole, self.augment, self.dilate = hole, augment, dilate
         self._reported: set[Path] = set()
         self._refuse_zero_one()

@@ -18,7 +18,16 @@ def fill_parser() -> Parser:
         description="Fill the holes of a picture, or of each picture in a folder, at its own size and in its format. "
         "With no arguments: sample photographs with generated holes and the model in weights/general.",
     )
-    parser.add_argument("--input", metavar="FILE|DIR", help="picture or folder; sample photographs when not given")
+    parser.add_argument(
+        "--input",
+        metavar="FILE|DIR",
+        help="picture, folder or text file that lists pictures; sample photographs when not given",
+    )
+    parser.add_argument(
+        "--list_root",
+        metavar="DIR",
+        help="folder that the paths in a list file given as --input are relative to; the list's own when not given",
+    )
     parser.add_argument(
         "--super_resolution",
         type=positive_int,

@@ -446,7 +446,8 @@ def test_a_model_is_measured_and_named(data, weights):
     composite, raw = report_of(data / "one"), report_of(data / "raw")
     assert composite["protocol"]["method"] == "pconv_unet"
     assert (
-        composite["protocol"]["weights_sha256"] == hashlib.sha256((weights / "model.pdparams").read_bytes()).hexdigest()
+        composite["protocol"]["weights_sha256"]
+        == hashlib.sha256((weights / "model.safetensors").read_bytes()).hexdigest()
     )
     # an untrained network's own output is far from the picture everywhere, its composite only inside the hole
     assert composite["rows"][0]["psnr"] > raw["rows"][0]["psnr"] + 5

@@ -308,7 +308,7 @@ def unreadable(directory):
         (lambda d: spoil_half(d / "model.pdiparams"), "model.pdiparams: .*damaged"),
         (lambda d: spoil_half(graph_of(d)), "model.(json|pdmodel): .*damaged"),
         (lambda d: spoil_half(d / "meta.json"), "meta.json: .*damaged"),
-        (lambda d: (d / "model.pdiparams").unlink(), "expected a directory with model.pdparams"),
+        (lambda d: (d / "model.pdiparams").unlink(), "expected a directory with model.safetensors"),
         (lambda d: graph_of(d).unlink(), "model.(json|pdmodel): .*got none"),
         (lambda d: (d / "meta.json").unlink(), "meta.json: .*no such file"),
         (lambda d: spoil_meta(d, lambda m: m.pop("files")), "expected that of an exported model"),
@@ -331,7 +331,7 @@ def test_a_spoiled_export_is_told_in_one_line(export, change, message):
 
 def test_an_export_is_no_weights(export):
     for path in (export, export / "model.pdiparams"):
-        with pytest.raises(InputError, match=r"expected a directory with model\.pdparams"):
+        with pytest.raises(InputError, match=r"expected a directory with model\.safetensors"):
             load_weights(path)
 
 
