@@ -79,15 +79,21 @@ def build_data(options: argparse.Namespace):
 
     if options.dry_run:
         replace_absent_data(options)
+    roots = {name: getattr(options, name) for name in ("image_root", "val_image_root", "mask_root", "log_dir")}
+
+    def folder(name: str):
+        others = [path for other, path in roots.items() if other != name]
+        return PictureFolder(roots[name], others, options.list_root)
+
     with naming("--image_root"):
-        pictures = SamplePhotos("train") if options.image_root is None else PictureFolder(options.image_root)
+        pictures = SamplePhotos("train") if options.image_root is None else folder("image_root")
         if not (options.image_root is None or options.val_image_root):
             pictures, held = hold_out(pictures, options.val_count)
     with naming("--val_image_root"):
         if options.image_root is None:
             held = SamplePhotos("val")
         elif options.val_image_root:
-            held = PictureFolder(options.val_image_root)
+            held = folder("val_image_root")
     shrink = options.hole_shape != "super_resolution"  # which needs pictures at their own resolution
     dataset = InpaintingDataset(pictures, build_masks(options), options.image_size, options.seed, shrink=shrink)
     with naming("--image_root"):
@@ -102,7 +108,8 @@ def build_masks(options: argparse.Namespace):
 
     if options.mask_root:
         with naming("--mask_root"):
-            masks = MaskFolder(options.mask_root, options.hole, dilate=options.mask_dilate == "yes")
+            others = (options.image_root, options.val_image_root, options.log_dir)
+            masks = MaskFolder(options.mask_root, options.hole, dilate=options.mask_dilate == "yes", leave_out=others)
             masks.draw(np.random.default_rng(0), options.image_size)  # where no mask can be read this fails here
             return masks
     return GeneratedMasks(shape=options.hole_shape, factors=factors_of(options.super_resolution_factors))

@@ -210,6 +210,8 @@ def _as_parameters(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) ->
             f"{path}: expected floating-point weights, got {arrays[wrong[0]].dtype} in {wrong[0]}; "
             "convert them to float32"
         )
+    if wrong := [name for name, a in arrays.items() if name.endswith("._variance") and (a < 0).any()]:
+        raise InputError(f"{path}: expected variances of 0 or more, got negative ones in {wrong[0]}; copy it again")
     return {name: a.astype("float32", copy=False) for name, a in arrays.items()}
 
 

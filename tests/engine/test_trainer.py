@@ -306,6 +306,34 @@ def test_sanity_checks_reach_the_log(tmp_path):
     assert "expected [0, 1]" in text and "L_valid starts at" in text
 
 
+def test_in_float16_some_iterations_may_overflow(tmp_path, caplog):
+    """The scaler skips these; their statistics are not kept, and too many in a row end the run."""
+    trainer = make_trainer(tmp_path, max_iters=6, amp=True)
+    step = trainer.task.step
+    trainer.task.step = lambda batches: {
+        name: term / (0.0 if trainer.iteration in (2, 3) else 1.0) for name, term in step(batches).items()
+    }
+    trainer.run()
+    assert "iteration 3: skipped, valid = inf" in caplog.text and "iteration 4: skipped" in caplog.text
+    assert [row["iter"] for row in rows_of(tmp_path) if row["loss"]] == ["1", "2", "5", "6"]
+    trainer = make_trainer(tmp_path / "b", max_iters=60, amp=True, val_every=100)
+    trainer.task.criterion.forward = lambda output, gt, mask: {"valid": output.mean() / 0.0, "hole": output.mean()}
+    with pytest.raises(NonFiniteLossError, match=r"iteration 21: .* in 21 iterations in a row"):
+        trainer.run()
+
+
+def test_statistics_of_a_step_that_overflowed_are_not_kept():
+    settings = Settings(max_iters=1, batch_size=2, lr=0.0, amp=True)
+    task = ReconstructionTask(
+        build_model("pconv_unet", base_channels=4, depth=3), InpaintingLoss(weights=PIXEL_TERMS), settings
+    )
+    task.train()
+    mask = paddle.ones([2, 1, 32, 32])
+    task.step([(paddle.full([2, 3, 32, 32], float("inf")), mask)])
+    state = task.model.state_dict()
+    assert all(np.isfinite(state[name].numpy()).all() for name in task.model.running_statistics())
+
+
 def test_a_loss_that_is_not_finite_stops_and_names_the_term(tmp_path):
     trainer = make_trainer(tmp_path)
     trainer.task.criterion.forward = lambda output, gt, mask: {"valid": output.mean(), "hole": output.mean() / 0.0}

@@ -254,3 +254,13 @@ def test_missing_paths_are_told(tmp_path):
     (tmp_path / "a.txt").write_text("")
     with pytest.raises(InputError, match="got the file"):
         load_weights(tmp_path / "a.txt")
+
+
+def test_a_negative_variance_is_refused(tmp_path):
+    """ReLU makes 0 of the NaN that it gives, so that it would not show."""
+    model = build_model("pconv_unet", base_channels=4, depth=3)
+    variance = model.encoder[1].norm._variance
+    variance.set_value(variance - 1.5)
+    save_weights(model, tmp_path)
+    with pytest.raises(InputError, match=r"expected variances of 0 or more, got negative ones in encoder.1.norm"):
+        load_weights(tmp_path)

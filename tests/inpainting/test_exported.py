@@ -402,3 +402,11 @@ def test_an_exported_network_with_a_prior_fills_as_the_network_does(guided):
     hole[20:130, 15:110] = True
     ours, static = (Inpainter(m)(picture, hole) for m in (model, StaticModel(directory)))
     np.testing.assert_allclose(ours.astype(int), static, atol=2)
+
+
+def test_on_a_gpu_the_tolerance_is_that_of_its_arithmetic(monkeypatch):
+    monkeypatch.setattr(paddle, "get_device", lambda: "gpu:0")
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    assert exported.tolerance() == exported.TF32_TOLERANCE
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")  # as export.py sets it
+    assert exported.tolerance() == exported.TOLERANCE
