@@ -1,4 +1,4 @@
-"""The smoothest surface through a picture's known pixels, as a network's first guess in its holes.
+"""The smoothest surface through a picture's known pixels: what a network with a prior starts from in its holes.
 
 Of order 2 it minimises ∫|Δu|² (a thin plate, as in biharmonic inpainting), of order 1 ∫|∇u|² (a membrane, which does
 not overshoot). A pyramid of masked 2×2 means, that is, partial convolutions with a fixed filter, goes down to two
@@ -11,11 +11,10 @@ of heavy ball::
 Δ is the five-point stencil over a border that repeats the outermost pixels. 10 steps are 0.2 to 1 dB below the exact
 surface, 30 steps 0.05 to 0.4 dB, 100 are equal to it.
 
-Δ is computed in two ways, of the same surface. Eagerly, on pictures laid out in one row, each line and each picture
-followed by zeros: then a shift is a contiguous slice, which Paddle does not copy, and the border is a matter of how
-many neighbours a pixel has. In a graph being exported, as a convolution over blocks of 4×4 pixels as channels, which
-is what oneDNN is fast at, inside a loop; the number of levels is fixed there, and a level that is too small to be one
-is not listened to.
+Δ is computed in two ways, with the same result. Eagerly, on pictures laid out in one row, each line and each picture
+followed by zeros: a shift is then a contiguous slice, which Paddle does not copy. In a graph being exported, inside a
+loop, as a convolution over blocks of 4×4 pixels as channels: oneDNN is fast at that, and eager Paddle three times
+slower than in a row. The number of levels is fixed in a graph, and levels that are too small are passed through.
 """
 
 import numpy as np

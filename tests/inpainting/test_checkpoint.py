@@ -264,3 +264,23 @@ def test_a_negative_variance_is_refused(tmp_path):
     save_weights(model, tmp_path)
     with pytest.raises(InputError, match=r"expected variances of 0 or more, got negative ones in encoder.1.norm"):
         load_weights(tmp_path)
+
+
+def test_weights_of_deepfill_under_its_former_names_still_load(tmp_path):
+    model = build_model("deepfill_v1", base_channels=4)
+    save_weights(model, tmp_path)
+    new = {
+        "conv_encoder": "convolving",
+        "attention_encoder": "matching",
+        "attention_decoder": "pasted",
+        "fusion": "joining",
+    }
+    arrays = {}
+    for name, t in model.state_dict().items():
+        part, _, rest = name.partition(".")
+        arrays[f"{new.get(part, part)}.{rest}"] = t.numpy()
+    assert {name.partition(".")[0] for name in arrays} == {"coarse", *new.values()}
+    for file in tmp_path.glob("model.*"):
+        write_arrays(arrays, file)
+    for name, t in load_weights(tmp_path).state_dict().items():
+        np.testing.assert_array_equal(t.numpy(), model.state_dict()[name].numpy(), err_msg=name)

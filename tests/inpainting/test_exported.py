@@ -58,7 +58,7 @@ def settled_model(name, **options):
     for seed in range(30):
         run(model, noise(2, seed=seed), make_mask(("none", "border", "most")[seed % 3], 2))
     model.eval()
-    last = model.joining[-1] if name == "deepfill_v1" else model.decoder[-1].conv
+    last = model.fusion[-1] if name == "deepfill_v1" else model.decoder[-1].conv
     scale = np.abs(run(model, noise(), make_mask("border"))).max()
     last.weight.set_value(last.weight / scale)
     last.bias.set_value(paddle.to_tensor([0.1, 0.2, 0.3]))
