@@ -110,8 +110,8 @@ def scales_of(text: str) -> str | int:
     return text if text == "auto" else _bounded(int, lambda n: 0 < n <= 16, "auto or a whole number from 1 to 16")(text)
 
 
-def add_filling_options(parser: argparse.ArgumentParser) -> None:
-    """--scales, --detail and --flip, for the commands that fill holes."""
+def add_filling_options(parser: argparse.ArgumentParser, detail: str | None = None) -> None:
+    """--scales, --detail and --flip, for the commands that fill holes; ``detail`` is its default."""
     parser.add_argument(
         "--scales",
         type=scales_of,
@@ -123,7 +123,9 @@ def add_filling_options(parser: argparse.ArgumentParser) -> None:
     parser.add_argument(
         "--detail",
         choices=("on", "off"),
-        help="on carries grain of the known picture into the hole; when not given, on unless --scales is 1",
+        default=detail,
+        help="on carries grain of the known picture into the hole; "
+        + (f"when not given, {detail}" if detail else "when not given, on unless --scales is 1"),
     )
     parser.add_argument(
         "--flip",
