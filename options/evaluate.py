@@ -11,6 +11,7 @@ from options.shared import (
     check_file,
     check_folder,
     count_int,
+    integer,
     positive_int,
 )
 from utils.errors import InputError
@@ -20,6 +21,7 @@ INTERPOLATIONS = ("nearest", "bicubic", "lanczos")  # of super-resolution
 PROTOCOLS = ("composite", "raw", "hole_only", "mmagic", "edge_connect")
 EDGE_CONNECT_WINDOW = 51  # pixels
 OUTPUT = "logs/eval"
+LEAST_SIDE = 11  # pixels: the window of SSIM
 SAMPLE_SIZE = 128  # pixels: sample photos have many sizes, and the shipped models were trained small
 
 
@@ -33,7 +35,7 @@ def size_of(text: str) -> int | tuple[int, int]:
     sides = text.split("x")
     if len(sides) > 2 or not all(side.isascii() and side.isdigit() and len(side) < 6 for side in sides):
         raise argparse.ArgumentTypeError(f"expected N or HxW in pixels, such as 256 or 64x96, got {text!r}")
-    numbers = [int(side) for side in sides]
+    numbers = [integer(LEAST_SIDE, 8192)(side) for side in sides]
     return numbers[0] if len(set(numbers)) == 1 else (numbers[0], numbers[1])
 
 
@@ -123,7 +125,7 @@ def evaluate_parser() -> Parser:
     parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="decides pairing and generated masks")
     parser.add_argument(
         "--num_workers",
-        type=count_int,
+        type=integer(0, 256),
         metavar="N",
         help="processes that read, measure and run a classical method; by cores and pairs when not given, 0: none",
     )

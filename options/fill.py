@@ -7,7 +7,15 @@ from collections.abc import Sequence
 
 from PIL import ImageColor
 
-from options.shared import DEFAULT_WEIGHTS, Parser, add_device_options, add_filling_options, count_int, positive_int
+from options.shared import (
+    DEFAULT_WEIGHTS,
+    Parser,
+    add_device_options,
+    add_filling_options,
+    count_int,
+    integer,
+    positive_int,
+)
 from utils.errors import InputError, one_line
 
 
@@ -140,7 +148,7 @@ def _add_hole_options(parser: argparse.ArgumentParser) -> None:
         help="fill a polygon of three corners or more, in pixels; repeatable",
     )
     group.add_argument(
-        "--dilate", type=count_int, default=0, metavar="N", help="grow all that is marked by so many pixels"
+        "--dilate", type=integer(0, 1024), default=0, metavar="N", help="grow all that is marked by so many pixels"
     )
 
 

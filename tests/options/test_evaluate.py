@@ -8,14 +8,13 @@ from inpainting.enlarging import INTERPOLATIONS
 from metrics.image_quality import SSIM_WINDOW
 from metrics.protocols import PROTOCOLS
 from options import evaluate
-from options.bounds import BOUNDS
 
 
 def test_what_is_offered_is_what_there_is():
     assert set(evaluate.METHOD_NAMES) == set(CLASSICAL) and evaluate.INTERPOLATIONS == INTERPOLATIONS
     assert tuple(PROTOCOLS) == evaluate.PROTOCOLS
     assert PROTOCOLS["edge_connect"].window == evaluate.EDGE_CONNECT_WINDOW
-    assert BOUNDS["size"].least == SSIM_WINDOW
+    assert evaluate.LEAST_SIDE == SSIM_WINDOW
 
 
 def test_samples_have_a_size_and_pictures_their_own():
