@@ -1,16 +1,20 @@
-"""Holes filled with texture and structure copied from the known picture; the network's fill says what goes where.
+"""Holes painted with texture and structure of the known picture; the network's fill says what goes where.
 
 Networks trained on L1 give smooth fills. Here each patch of the hole is matched with a known patch and copied
 (Wexler et al. 2007; Barnes et al. 2009; Newson et al. 2014 and 2017), from coarse to fine:
 
-    picture, fill ─ halve until the hole is ``DEPTH`` deep ─ match, paint, ... ─ field ×2 ─ match, paint, ... ─ blend
+    filled picture ─ halve until the hole is shallow ─ match all, paint ─ field ×2, search, paint ─ ... ─ copy ─ shift
 
-* Patches are compared in colour and in two channels of texture (mean absolute gradient). Texture in the hole comes from
-  around it, never from the smooth fill.
-* A source must have about the colours that the network has put at the target (``guide``).
-* At the end the copied pixels are joined to the picture and to the low frequencies of the network's fill.
+* Patches are compared by colour and by two channels of texture (mean absolute gradients). Texture in the hole is what is
+  around it, never that of the smooth fill: so a smooth fill does not match smooth places.
+* A source must have about the colour that the network gives the target (the guide, blurred).
+* Large holes are searched at a smaller size; the field is enlarged and pixels are copied at full size.
+* The copied pixels are shifted by the low frequencies of what the network gives beside them.
+
+Holes that are a few pixels wide stay as the network fills them.
 """
 
+import functools
 import importlib.util
 import sys
 from dataclasses import dataclass
@@ -21,224 +25,284 @@ import numpy as np
 from inpainting.boxes import Box, box_around, hole_boxes
 from inpainting.surface import smooth_surface
 
+THIN = 2.0  # pixels of depth: scratches of 1 to 3 pixels
+AROUND = 1.5  # times the size of a hole's box: where its sources are
+AROUND_AT_LEAST = 128  # pixels
+MOST_PIXELS = 48_000  # of a hole, at the finest level that is searched
+MOST_PAIRS = 2_000_000  # of a target and a source, in the search of all
+LEAST_SOURCES = 32  # a coarser level must have so many
+SEARCH_AROUND = 8  # pixels from the best source
+FLAT = 0.5  # grey levels of mean gradient: below it colours are not shifted, which would be seen
+
 
 @dataclass(frozen=True)
 class Settings:
-    """What was chosen by measure on training pictures.
+    """Chosen by measure on training pictures.
 
     Args:
-        depth: pixels that a hole is deep at the coarsest level, at most.
-        guide_sigma: pixels at full size.
-        guide_weight: at the coarsest and at the finest level, of the guide beside one pixel of a patch.
-        passes: of searching and painting, at the coarsest level and at the next ones; the last is for all finer ones.
+        depth: pixels that a hole may be deep at the coarsest level.
+        guide_sigma: pixels, of the guide's blur at the finest level that is searched.
+        guide_weight: of the guide beside one pixel of a patch, at the coarsest and at the finest level.
+        texture_sigma: pixels, over which gradients are averaged.
+        texture_weight: of a grey level of texture beside one of colour.
+        passes: of searching and painting, from the coarsest level on; the last is for all finer ones.
+        sweeps, tries: see ``patch_search.search``.
+        spread: of the votes, as a share of the third quartile of costs.
+        shift_sigma: pixels, of the low frequencies that come from the network.
     """
 
     depth: float = 8
     guide_sigma: float = 4
     guide_weight: tuple[float, float] = (10, 2)
     texture_sigma: float = 4
-    texture_weight: float = 0.55
+    texture_weight: float = 6
     passes: tuple[int, ...] = (10, 4, 3, 2, 2)
     sweeps: int = 2
     tries: int = 2
     spread: float = 0.05
-    most_pairs: int = 2_000_000
-    blend_sigma: float = 8
-    blend_strength: float = 1
-    pull: float = 0
-    join_sweeps: int = 40
+    shift_sigma: float = 8
 
 
 SETTINGS = Settings()
 
 
-@dataclass
-class Level:
-    """One level of the pyramid: see ``inpainting.patch_search`` for the arrays."""
-
-    features: np.ndarray  # [H, W, C]
-    guide: np.ndarray
-    hole: np.ndarray
-
-    def __post_init__(self):
-        from inpainting.patch_search import PATCH, RADIUS, UNKNOWN
-
-        h, w = self.hole.shape
-        square = np.ones([PATCH, PATCH], np.uint8)
-        near = cv2.dilate(self.hole.astype(np.uint8), square) > 0
-        inside = np.zeros([h, w], bool)
-        inside[RADIUS : h - RADIUS, RADIUS : w - RADIUS] = True
-        self.usable = inside & ~near
-        target = inside & near
-        self.targets, self.sources, self.pixels = (
-            np.argwhere(a).astype(np.int32) for a in (target, self.usable, self.hole)
-        )
-        self.cost = np.where(target, UNKNOWN, np.float32(-1)).astype(np.float32)
-        self.field = np.zeros([h, w, 2], np.int32)
-
-    @property
-    def flat(self):
-        return self.features.reshape(len(self.features), -1)
-
-    def halved(self) -> "Level":
-        return Level(_halved(self.features), _halved(self.guide), _halved(self.hole.astype(np.float32)) > 0)
-
-
+@functools.cache
 def can_add_exemplars() -> bool:
-    """Whether numba is there, which compiles the search; a note is printed where it is not."""
-    if importlib.util.find_spec("numba") is None:
-        print(
-            "note: numba is not installed, so holes keep the network's smooth fill; pip install numba", file=sys.stderr
-        )
-        return False
-    return True
+    """Whether numba is there, which compiles the search; prints a note where it is not."""
+    if importlib.util.find_spec("numba"):
+        return True
+    print("note: numba is not installed, holes keep the network's smooth fill; pip install numba", file=sys.stderr)
+    return False
 
 
-def add_exemplars(filled: np.ndarray, hole: np.ndarray, settings=SETTINGS) -> np.ndarray:
+def add_exemplars(filled: np.ndarray, hole: np.ndarray, settings: Settings = SETTINGS) -> np.ndarray:
     """The filled picture with its hole painted anew from known patches; nothing else is changed.
+
+    Where no known patch is at hand the fill stays.
 
     Shape:
         filled: uint8 [H, W, 3].   hole: bool [H, W].   Returns uint8 [H, W, 3].
     """
     result = filled.copy()
-    if min(hole.shape) < 32 or not hole.any():
-        return result
-    _complete(result, hole, settings)
+    wide = without_thin(hole)
+    for box, _ in hole_boxes(wide):
+        tight = _shifted(box_around(wide[box.slices]), box)
+        side = max(tight.bottom - tight.top, tight.right - tight.left)
+        at = tight.grown(max(int(AROUND * side), AROUND_AT_LEAST), *hole.shape).slices
+        mine = np.zeros_like(wide[at])
+        inner = _shifted(tight, Box(-at[0].start, -at[1].start, 0, 0)).slices
+        mine[inner] = wide[tight.slices]
+        _paint(result[at], filled[at], mine, hole[at], settings)
     return result
 
 
-def _complete(picture: np.ndarray, hole: np.ndarray, settings: Settings) -> None:
-    levels = pyramid(picture, hole, settings)
-    if levels is None:
+def _shifted(box: Box, by: Box) -> Box:
+    return Box(box.top + by.top, box.left + by.left, box.bottom + by.top, box.right + by.left)
+
+
+def without_thin(hole: np.ndarray) -> np.ndarray:
+    """The holes that are deeper than ``THIN`` somewhere: bool [H, W]."""
+    if not hole.any():
+        return hole
+    at = box_around(hole).grown(1, *hole.shape).slices
+    cells, wide = hole[at].astype(np.uint8), np.zeros_like(hole)
+    depth = cv2.distanceTransform(cells, cv2.DIST_L2, 5)
+    count, labels = cv2.connectedComponents(cells, connectivity=8)
+    deep = np.zeros(count, bool)
+    deep[labels[depth > THIN]] = True
+    wide[at] = deep[labels]
+    return wide
+
+
+def _paint(result: np.ndarray, filled: np.ndarray, hole: np.ndarray, unknown: np.ndarray, settings: Settings) -> None:
+    """``add_exemplars`` of one group of holes, in place; ``unknown`` has other holes too, which are no sources."""
+    halvings = max(0, int(np.ceil(np.log2(max(np.count_nonzero(hole) / MOST_PIXELS, 1)) / 2)))
+    small, small_hole, small_unknown = filled.astype(np.float32), hole, unknown
+    for _ in range(halvings):
+        small, small_hole, small_unknown = (_halved(a) for a in (small, small_hole, small_unknown))
+    offsets = find_offsets(small, small_hole, small_unknown, settings)
+    if offsets is None:
         return
-    for i in reversed(range(len(levels))):
-        level, coarser = levels[i], levels[i + 1] if i + 1 < len(levels) else None
-        weight = _guide_weight(i, len(levels), settings)
-        if coarser is None:
-            start(level, weight, settings)
+    scale = 2**halvings
+    rows, columns = np.nonzero(hole)
+    by = scale * offsets[rows // scale, columns // scale]
+    copied = filled.astype(np.float32)
+    copied[rows, columns] = filled[rows + by[:, 0], columns + by[:, 1]]
+    shift = cv2.GaussianBlur(filled - copied, (0, 0), settings.shift_sigma)[rows, columns]
+    shift *= _not_flat(filled, unknown)[rows, columns, None]
+    result[rows, columns] = np.rint(np.clip(copied[rows, columns] + shift, 0, 255))
+
+
+def _not_flat(picture: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """0 where the picture around is flat to 1 where it has texture: float32 [H, W]."""
+    return np.clip(texture_of(picture, unknown, sigma=8).sum(axis=2) / FLAT, 0, 1)
+
+
+class Level:
+    """One level of the pyramid; see ``inpainting.patch_search`` for the arrays."""
+
+    def __init__(self, features: np.ndarray, guide: np.ndarray, hole: np.ndarray, unknown: np.ndarray):
+        from inpainting.patch_search import PATCH, RADIUS, UNKNOWN
+
+        self.image, self.guide, self.hole, self.unknown = features, guide, hole, unknown
+        (h, w), square = hole.shape, np.ones([PATCH, PATCH], np.uint8)
+        near, touched = (cv2.dilate(a.astype(np.uint8), square) > 0 for a in (hole, unknown))
+        inside = np.zeros([h, w], bool)
+        inside[RADIUS : h - RADIUS, RADIUS : w - RADIUS] = True
+        self.usable, self.targeted = inside & ~touched, inside & near
+        positions = (np.argwhere(a).astype(np.int32) for a in (self.targeted, self.usable, hole))
+        self.targets, self.sources, self.pixels = positions
+        self.cost = np.where(self.targeted, UNKNOWN, np.float32(-1))
+        self.field = np.zeros([h, w, 2], np.int32)
+
+    @property
+    def features(self) -> np.ndarray:
+        return self.image.reshape(len(self.image), -1)
+
+    @property
+    def channels(self) -> int:
+        return self.image.shape[2]
+
+    def coarser(self) -> "Level":
+        return Level(*(_halved(a) for a in (self.image, self.guide, self.hole, self.unknown)))
+
+
+def find_offsets(
+    filled: np.ndarray, hole: np.ndarray, unknown: np.ndarray, settings: Settings = SETTINGS
+) -> np.ndarray | None:
+    """Where each pixel of the hole is copied from: int32 [H, W, 2], rows and columns to its source; None if nowhere.
+
+    Shape:
+        filled: float32 [H, W, 3] in [0, 255].   hole, unknown: bool [H, W]; what is unknown is no source.
+    """
+    from inpainting.patch_search import PATCH, best_offsets
+
+    if min(hole.shape) <= PATCH:
+        return None
+    levels = _pyramid(filled, hole, unknown, settings)
+    if not len(levels[0].sources):
+        return None
+    for i, level in reversed(list(enumerate(levels))):
+        guide = level.guide * np.float32(PATCH * np.sqrt(_guide_weight(i, len(levels), settings)))
+        if i == len(levels) - 1:
+            _start(level, guide, settings)
         else:
-            carry_up(coarser, level)
-        refine(level, weight, settings, len(levels) - 1 - i, last=i == 0)
-    joined = blend(levels[0], picture.astype(np.float32), settings)
-    picture[hole] = np.rint(np.clip(joined[hole], 0, 255))
+            _carry_up(levels[i + 1], level)
+        _refine(level, guide, settings, turn=len(levels) - 1 - i)
+    offsets = np.zeros([*hole.shape, 2], np.int32)
+    best_offsets(levels[0].pixels, levels[0].field, levels[0].cost, offsets)
+    return offsets
 
 
 def _guide_weight(i: int, count: int, settings: Settings) -> float:
     coarsest, finest = settings.guide_weight
-    share = i / max(count - 1, 1)
-    return finest * (coarsest / finest) ** share
+    return finest * (coarsest / finest) ** (i / max(count - 1, 1))
 
 
-def pyramid(picture, hole, settings) -> list[Level] | None:
-    """Levels, full size first, down to where the hole is shallow."""
-    depth = cv2.distanceTransform(np.pad(hole, 1, mode="edge").astype(np.uint8), cv2.DIST_L2, 5).max()
-    colour = picture.astype(np.float32)
-    texture = texture_around(colour, hole, settings.texture_sigma) * np.float32(settings.texture_weight)
-    guide = cv2.GaussianBlur(colour, (0, 0), settings.guide_sigma)
-    levels = [Level(np.concatenate([colour, texture], axis=2), guide, hole)]
-    if len(levels[0].sources) == 0:
-        return None
+def _pyramid(filled: np.ndarray, hole: np.ndarray, unknown: np.ndarray, settings: Settings) -> list[Level]:
+    """Levels, the finest first, down to where the hole is shallow."""
+    texture = texture_of(filled, unknown, settings.texture_sigma) * np.float32(settings.texture_weight)
+    guide = cv2.GaussianBlur(filled, (0, 0), settings.guide_sigma)
+    levels = [Level(np.concatenate([filled, texture], axis=2), guide, hole, unknown)]
+    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5).max()
     while depth > settings.depth:
         depth /= 2
-        level = levels[-1].halved()
-        if len(level.sources) < 32:
+        level = levels[-1].coarser()
+        if len(level.sources) < LEAST_SOURCES or min(level.hole.shape) < 16:
             break
         levels.append(level)
     return levels
 
 
-def texture_around(picture: np.ndarray, hole: np.ndarray, sigma: float) -> np.ndarray:
-    """Mean absolute gradients along both axes; in the hole a membrane through those around: [H, W, 2]."""
-    grey, known = picture.mean(axis=2), ~hole
-    texture = np.zeros([*hole.shape, 2], np.float32)
+def texture_of(picture: np.ndarray, unknown: np.ndarray, sigma: float) -> np.ndarray:
+    """Mean absolute gradients along both axes; where the picture is unknown a membrane through those around.
+
+    Shape:
+        picture: [H, W, 3].   unknown: bool [H, W].   Returns float32 [H, W, 2].
+    """
+    grey, known = picture.mean(axis=2, dtype=np.float32), ~unknown
+    texture = np.zeros([*unknown.shape, 2], np.float32)
     for axis in (0, 1):
-        pair = known & np.roll(known, -1, axis)
-        pair[(-1, slice(None))[:: 1 if axis == 0 else -1]] = False
-        step = np.abs(np.roll(grey, -1, axis) - grey) * pair
-        mean, share = (cv2.GaussianBlur(a.astype(np.float32), (0, 0), sigma) for a in (step, pair))
-        texture[..., axis] = mean / np.maximum(share, 1e-3)
+        here, there = ((slice(None),) * axis + (part,) for part in (slice(1, None), slice(None, -1)))
+        step, pair = np.zeros_like(grey), np.zeros_like(grey)
+        pair[here] = known[here] & known[there]
+        step[here] = np.abs(grey[here] - grey[there]) * pair[here]
+        total, share = (cv2.GaussianBlur(a, (0, 0), sigma) for a in (step, pair))
+        texture[..., axis] = total / np.maximum(share, 1e-3)
     mask = known.astype(np.float32)
     return smooth_surface(texture * mask[..., None], mask, order=1, steps=10)
 
 
-def start(level: Level, weight: float, settings: Settings) -> None:
-    from inpainting.patch_search import PATCH, search_all
+def _start(level: Level, guide: np.ndarray, settings: Settings) -> None:
+    """A first field, by what is known of each patch and by the guide."""
+    from inpainting.patch_search import search_all
 
-    most = max(settings.most_pairs // max(len(level.targets), 1), 64)
-    channels = level.features.shape[2]
-    known = (~level.hole).astype(np.float32)
+    most = max(MOST_PAIRS // max(len(level.targets), 1), LEAST_SOURCES)
     search_all(
-        level.flat, known, level.guide, channels, np.float32(weight * PATCH**2), 2,
-        level.targets, level.sources, most, level.field, level.cost, 1 + most,
-    )  # fmt: skip
-    paint(level, settings.spread)
+        level.features,
+        ~level.hole,
+        2,
+        guide,
+        level.channels,
+        level.targets,
+        level.sources,
+        most,
+        level.field,
+        level.cost,
+    )
+    _vote(level, settings.spread)
 
 
-def paint(level: Level, spread: float) -> None:
+def _vote(level: Level, spread: float) -> None:
+    """Paint the hole by the field; spread 0 takes the patch of least cost alone."""
     from inpainting.patch_search import vote
 
-    channels = level.features.shape[2]
-    if spread > 0:
-        costs = level.cost[level.cost >= 0]
-        spread = max(spread * float(np.percentile(costs, 75)), 1e-3)
-    result = np.empty([len(level.pixels), channels], np.float32)
-    vote(level.flat, channels, level.pixels, level.field, level.cost, np.float32(spread), result)
+    costs = level.cost[level.targeted]
+    spread = max(spread * float(np.percentile(costs, 75)), 1e-6 * float(costs.max()), 1e-6)
+    vote(level.features, level.channels, level.pixels, level.field, level.cost, np.float32(spread))
 
 
-def carry_up(coarser: Level, level: Level) -> None:
-    """The field of a coarser level, enlarged."""
+def _carry_up(coarser: Level, level: Level) -> None:
+    """The field of a coarser level, enlarged, and the hole painted by it."""
     y, x = level.targets.T
-    near_y, near_x = y // 2, x // 2
-    # a parent beside the targets: the border's, or of a hole that is narrower here
-    last = np.array(coarser.hole.shape) - 1
-    marked = (coarser.cost < 0).astype(np.uint8)
-    _, labels = cv2.distanceTransformWithLabels(marked, cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL)
-    where = np.zeros([labels.max() + 1, 2], np.int32)
-    where[labels[coarser.cost >= 0]] = np.argwhere(coarser.cost >= 0)
-    py, px = where[labels[np.minimum(near_y, last[0]), np.minimum(near_x, last[1])]].T
-    source = 2 * coarser.field[py, px] + np.stack([y - 2 * py, x - 2 * px], axis=1)
-    source = np.clip(source, 0, np.array(level.hole.shape) - 1)
-    bad = ~level.usable[source[:, 0], source[:, 1]]
-    source[bad] = level.sources[np.arange(bad.sum()) * 7919 % len(level.sources)]
-    level.field[y, x] = source
-    level.cost[y, x] = coarser.cost[py, px]
-    level.cost[y[bad], x[bad]] = 1e29
-    paint(level, 0)
+    py, px = _nearest(coarser.targeted)[:, y // 2, x // 2]
+    sources = 2 * coarser.field[py, px] + level.targets - 2 * np.stack([py, px], axis=1)
+    sources = np.clip(sources, 0, np.array(level.hole.shape) - 1)
+    lost = ~level.usable[sources[:, 0], sources[:, 1]]
+    sources[lost] = level.sources[np.arange(lost.sum()) % len(level.sources)]
+    level.field[y, x] = sources
+    level.cost[y, x] = coarser.cost[py, px] + lost * coarser.cost.max()
+    _vote(level, 0)
 
 
-def refine(level: Level, weight: float, settings: Settings, turn: int, last: bool) -> None:
-    from inpainting.patch_search import PATCH, measure, search
+def _nearest(marked: np.ndarray) -> np.ndarray:
+    """The nearest True of each pixel of [H, W]: rows and columns [2, H, W]."""
+    _, labels = cv2.distanceTransformWithLabels(
+        (~marked).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    positions = np.zeros([labels.max() + 1, 2], np.intp)
+    positions[labels[marked]] = np.argwhere(marked)
+    return positions[labels].transpose(2, 0, 1)
 
-    channels = level.features.shape[2]
-    weight = np.float32(weight * PATCH**2)
-    passes = settings.passes[min(turn, len(settings.passes) - 1)]
-    for p in range(passes):
-        measure(level.flat, level.guide, channels, weight, level.targets, level.field, level.cost)
+
+def _refine(level: Level, guide: np.ndarray, settings: Settings, turn: int) -> None:
+    """Passes of searching and painting; ``turn`` counts levels from the coarsest."""
+    from inpainting.patch_search import measure, search
+
+    for n in range(settings.passes[min(turn, len(settings.passes) - 1)]):
+        measure(level.features, guide, level.channels, level.targets, level.field, level.cost)
         search(
-            level.flat, level.guide, channels, weight, level.targets, level.sources, level.usable, level.field,
-            level.cost, settings.sweeps, settings.tries, 8, 1 + turn * 100 + p,
+            level.features, guide, level.channels, level.targets, level.sources, level.usable, level.field, level.cost,
+            settings.sweeps, settings.tries, SEARCH_AROUND, 1 + 100 * turn + n,
         )  # fmt: skip
-        paint(level, 0 if last and p == passes - 1 else settings.spread)
-
-
-def blend(level: Level, filled: np.ndarray, settings: Settings) -> np.ndarray:
-    """Copied pixels with the low frequencies of the fill, joined to the picture: float32 [H, W, 3]."""
-    from inpainting.patch_search import best_offsets, join
-
-    copied, hole = level.features[..., :3], level.hole
-    low = cv2.GaussianBlur((filled - copied) * hole[..., None], (0, 0), settings.blend_sigma)
-    goal = copied + np.float32(settings.blend_strength) * low
-    if not settings.pull:
-        return goal
-    offsets = np.zeros([len(level.pixels), 2], np.int32)
-    best_offsets(level.pixels, level.field, level.cost, offsets)
-    result = goal.copy()
-    join(filled, hole, level.pixels, offsets, goal[hole], np.float32(settings.pull), settings.join_sweeps, result)
-    return result
+        _vote(level, settings.spread)
 
 
 def _halved(array: np.ndarray) -> np.ndarray:
+    """Means of 2×2, of bool whether any is True; a last odd row or column is repeated."""
     h, w = array.shape[:2]
-    array = cv2.copyMakeBorder(array, 0, h % 2, 0, w % 2, cv2.BORDER_REPLICATE)
-    # five channels are more than cv2.resize takes by area
-    return (array[::2, ::2] + array[1::2, ::2] + array[::2, 1::2] + array[1::2, 1::2]) / 4
+    array = np.pad(array, [(0, h % 2), (0, w % 2)] + [(0, 0)] * (array.ndim - 2), mode="edge")
+    parts = array[::2, ::2], array[1::2, ::2], array[::2, 1::2], array[1::2, 1::2]
+    if array.dtype == bool:
+        return np.logical_or.reduce(parts)
+    return sum(parts[1:], parts[0]) / np.float32(4)
