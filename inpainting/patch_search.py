@@ -198,7 +198,8 @@ def vote(features, channels, pixels, field, cost, spread):
 
 @compiled
 def best_offsets(pixels, field, cost, offsets):
-    """Of each hole pixel the offset to its source by the patch of least cost: int32 [H, W, 2], in place."""
+    """Of each pixel the offset to its source by the patch of least cost: int32 [H, W, 2], in place. Pixels beside the hole do too."""
     for y, x in pixels:
         cy, cx, _ = _best_patch(y, x, cost)
-        offsets[y, x, 0], offsets[y, x, 1] = field[cy, cx, 0] - cy, field[cy, cx, 1] - cx
+        if cy >= 0:
+            offsets[y, x, 0], offsets[y, x, 1] = field[cy, cx, 0] - cy, field[cy, cx, 1] - cx
