@@ -3,13 +3,13 @@
 Networks trained on L1 give smooth fills. Here each patch of the hole is matched with a known patch and copied
 (Wexler et al. 2007; Barnes et al. 2009; Newson et al. 2014 and 2017), from coarse to fine:
 
-    filled picture ─ halve until the hole is shallow ─ match all, paint ─ field ×2, search, paint ─ ... ─ copy ─ shift
+    filled picture ─ halve until the hole is shallow ─ match, paint ─ field ×2, search, paint ─ ... ─ copy, join
 
-* Patches are compared by colour and by two channels of texture (mean absolute gradients). Texture in the hole is what is
-  around it, never that of the smooth fill: so a smooth fill does not match smooth places.
+* Patches are compared by colour and by two channels of texture (mean absolute gradients). The texture in the hole is
+  that around it, never that of the smooth fill, which would match smooth places.
 * A source must have about the colour that the network gives the target (the guide, blurred).
 * Large holes are searched at a smaller size; the field is enlarged and pixels are copied at full size.
-* The copied pixels are shifted by the low frequencies of what the network gives beside them.
+* Low frequencies are the network's, but where the ground is flat; at its edge the hole is joined to the picture.
 
 Holes that are a few pixels wide stay as the network fills them.
 """
@@ -149,7 +149,8 @@ def _shift(filled: np.ndarray, copied: np.ndarray, hole: np.ndarray, settings: S
     a few steps carry a few pixels inside.
 
     Shape:
-        filled: uint8 [H, W, 3].   copied: float32 [H, W, 3], also in the pixels beside the hole.   Returns float32 alike.
+        filled: uint8 [H, W, 3].   copied: float32 [H, W, 3], also in the pixels beside the hole.
+        Returns float32 [H, W, 3].
     """
     difference = filled - copied
     shift = cv2.GaussianBlur(difference * hole[..., None], (0, 0), settings.shift_sigma)

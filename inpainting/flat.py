@@ -1,4 +1,4 @@
-"""Holes in flat colour, as text on a plain ground: filled with exactly that colour, which a network misses by a little."""
+"""Holes in flat colour, as text on a plain ground: filled with exactly that colour, which networks miss by a little."""
 
 import cv2
 import numpy as np
@@ -10,7 +10,7 @@ TOLERANCE = 2  # grey levels between the least and the greatest of them, in each
 
 
 def fill_flat(filled: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """Where all known pixels around a hole have one colour, so has the hole. Returns which pixels that are: bool [H, W].
+    """Fill holes around which all known pixels have one colour with that colour; returns where: bool [H, W].
 
     Holes that are closer together than two rings count as one.
 

@@ -1,4 +1,4 @@
-"""Holes painted from known patches: texture comes from where it is known, nothing else changes, the same bytes each time."""
+"""Holes painted from known patches: texture only where it is known, nothing else changes, always the same bytes."""
 
 import cv2
 import numpy as np
