@@ -9,9 +9,11 @@ from paddle import nn
 
 from datasets.images import to_float, to_uint8
 from inpainting.checkpoint import is_exported, load_weights, weights_directory
-from inpainting.detail import add_detail
+from inpainting.exemplars import add_exemplars, can_add_exemplars
 from inpainting.exported import StaticModel
+from inpainting.flat import fill_flat
 from inpainting.memory import pass_bytes, refuse_beyond_memory, telling_of_memory
+from inpainting.meta import read_meta
 from inpainting.reach import mask_network, reached, unreached_share
 from inpainting.scales import Network, fill_by_scales, fill_in_one_pass
 from inpainting.surface import surfaces_over
@@ -32,7 +34,8 @@ class Inpainter:
         scales: "auto" fills each hole from the scale on at which the network knows holes like it, in pictures of any
             size and at a cost that follows the hole (see ``inpainting.scales``); 1 is the paper's single pass over
             the whole picture at its own size; N starts at 1/2^(N - 1) of the size.
-        detail: carry grain of the known picture into the hole (see ``inpainting.detail``).
+        detail: paint the hole with texture and structure of the known picture, guided by the network's fill (see
+            ``inpainting.exemplars``), and holes in flat colour with that colour.
         flip: paint each hole twice, once mirrored from left to right, and take the mean (the self-ensemble of Timofte
             et al. 2016), at twice the network's cost; when None, for a network on a smooth prior filling by scales.
     Shape:
@@ -69,15 +72,18 @@ class Inpainter:
         path: str | os.PathLike,
         precision: str = "fp32",
         scales: str | int = AUTO,
-        detail: bool = False,
+        detail: bool | None = False,
         flip: bool | None = None,
     ) -> "Inpainter":
         """From a weights directory or file (see ``inpainting.checkpoint``), or from a directory that export.py wrote.
 
         Args:
             precision: "bf16" for an exported model on a CPU that computes in it (see ``StaticModel``).
+            detail: None is True, unless the weights' meta.json says ``"detail": "off"``.
         """
         directory = weights_directory(path, exported=True)
+        if detail is None:
+            detail = read_meta(directory).get("detail") != "off"
         if is_exported(directory):
             return cls(StaticModel(directory, precision=precision), scales, detail, flip)
         if precision != "fp32":
@@ -89,7 +95,11 @@ class Inpainter:
 
     def __call__(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         filled = self._filled(picture, hole)
-        return add_detail(filled, hole.astype(bool)) if self.detail else filled
+        return self._with_detail(filled, hole.astype(bool)) if self.detail else filled
+
+    def _with_detail(self, filled: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        flat = fill_flat(filled, hole)
+        return add_exemplars(filled, hole & ~flat, beside=flat) if can_add_exemplars() else filled
 
     def _filled(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         if self.scales == 1:
@@ -100,7 +110,7 @@ class Inpainter:
             return fill_by_scales(self._network(self.flip), picture, hole.astype(bool), scales)
 
     def in_one_pass(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-        """As calling it, but by a single pass at the picture's own size, in tiles where it is large; without grain."""
+        """As calling it, but by a single pass at the picture's own size, in tiles where it is large; without detail."""
         _check(picture, hole)
         with telling_of_memory(*_in_words(picture)):
             return fill_in_one_pass(self._network(self.flip), picture, hole.astype(bool))

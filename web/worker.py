@@ -38,7 +38,7 @@ from web.texts import Told
 
 MODELS_IN_MEMORY = 2
 NOTHING = Marks()
-DETAIL = True  # as test.py has it by default
+DETAIL = None  # as test.py: on, unless the weights say off
 
 
 @dataclass(frozen=True, eq=False)
