@@ -237,8 +237,8 @@ ENTRIES: tuple[Entry, ...] = (
 HEAD = """# Gallery: what comes out, good and bad
 
 `python -m docs.make_gallery` makes this page anew: it writes the pictures and masks to `logs/gallery`, runs the
-commands below, and measures. All pictures are photographs that come with scikit-image, in the public domain or under CC0:
-astronaut and hubble_deep_field (NASA), chelsea (Stefan van der Walt), coffee (Rachel Michetti), retina (Mikael
+commands below, and measures. All pictures are photographs that come with scikit-image, in the public domain or under
+CC0: astronaut and hubble_deep_field (NASA), chelsea (Stefan van der Walt), coffee (Rachel Michetti), retina (Mikael
 Häggström), rocket (SpaceX).
 
 From left to right: the picture with its hole white, the result, the truth; where an object is removed there is no
