@@ -20,8 +20,8 @@ from datasets.photographs import Photograph, read_photograph
 from utils.errors import InputError, one_line
 
 COLOUR_TOLERANCE = 32  # of 255 in each channel; JPEG leaves colours this close inside what was painted
-# Of a brush that was soft, or a file that is lossy: pixels of mostly paint near the colour are painted, and all with much
-# paint that are connected to them; then rings around these, with LEAST_PAINT more than the next on average.
+# With a soft brush, or in a lossy file: pixels of mostly paint near the colour are painted, and all with much paint
+# that are connected to them; then rings around these, with LEAST_PAINT more than the next on average.
 MOSTLY_PAINT, THIN_TOLERANCE, MUCH_PAINT, LEAST_PAINT = 0.5, 112, 0.35, 0.01
 WIDEST_FRINGE, SURROUNDINGS = 6, 15  # px
 SOFT_OUTLINE = 0.25  # of the outline has more than SOME_PAINT where the brush was soft or the file is lossy
