@@ -51,7 +51,7 @@ def list_jobs(options: argparse.Namespace) -> list[Job]:
     with naming("--input"):
         jobs = sample_jobs(*how) if options.input is None else photograph_jobs(options.input, *how)
     with naming("--mask"):
-        return with_marks(jobs, marks, options.seed)
+        return with_marks(jobs, marks, None if options.extend else options.seed)
 
 
 def check_results_folder(output: Path) -> None:
@@ -111,7 +111,7 @@ def attempt(job: Job, inpainter, results: Results, options: argparse.Namespace) 
         if options.super_resolution:
             enlarge(job, inpainter, results, options.super_resolution, options.grid)
         else:
-            fill(job, inpainter, results, options.grid, options.show_attention)
+            fill(job, inpainter, results, options)
     except InputError as error:
         return str(error)
     except OSError as error:  # a name that is too long where the results are, a folder without permission
@@ -120,7 +120,9 @@ def attempt(job: Job, inpainter, results: Results, options: argparse.Namespace) 
         return f"{job.source}: {describe_os_error(error)}"
 
 
-def fill(job: Job, inpainter, results: Results, grid: bool, show_attention: bool) -> None:
+def fill(job: Job, inpainter, results: Results, options: argparse.Namespace) -> None:
+    grid, show_attention = options.grid, options.show_attention
+    from inpainting.extending import extend_photograph
     from inpainting.photographs import fill_photograph
     from inpainting.views import for_viewing, sample_row
 
@@ -128,6 +130,8 @@ def fill(job: Job, inpainter, results: Results, grid: bool, show_attention: bool
     hole, notes = job.hole(photograph)
     if job.marks.opens_transparency:
         photograph = photograph.opaque()
+    if options.extend:
+        photograph, hole = extend_photograph(photograph, hole, options.extend)
     refuse_what_does_not_fit(job.source, photograph, job.encoding)
     tell(job, "note", *photograph.notes, *notes)
     tell(job, "warning", *warnings(job, inpainter, hole))
