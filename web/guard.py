@@ -214,4 +214,7 @@ class Connection(H11Protocol):
 
     def send_400_response(self, msg: str) -> None:
         """What is not HTTP is answered in JSON, too."""
-        super().send_400_response(json.dumps({"error": str(Told("bad_http"))}))
+        body = json.dumps({"error": str(Told("bad_http"))}).encode()
+        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n"
+        self.transport.write(head + body)
+        self.transport.close()

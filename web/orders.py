@@ -2,6 +2,7 @@
 
 import argparse
 import re
+import shutil
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
@@ -150,7 +151,8 @@ def _saved(form: Mapping[str, Sequence[str | Upload]], name: str, folder: Path) 
         raise Told("bad_value", reason=f"{name}: expected one file, got something else; with curl: -F {name}=@FILE")
     path = folder / name / file_name(files[0].name or name)
     path.parent.mkdir(parents=True)
-    path.write_bytes(files[0].file.read())
+    with open(path, "wb") as file:
+        shutil.copyfileobj(files[0].file, file)
     return str(path)
 
 

@@ -1,9 +1,11 @@
 """The application put together, and served until the process is ended."""
 
 import asyncio
+import contextlib
 import signal
 import socket
-from collections.abc import Callable, Collection
+import threading
+from collections.abc import Callable, Collection, Iterator
 from pathlib import Path
 
 import uvicorn
@@ -35,6 +37,20 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn does; SIGHUP ends it, too, unless someone has taken it (nohup)."""
+        hangup = getattr(signal, "SIGHUP", None)
+        is_ours = hangup and threading.current_thread() is threading.main_thread()
+        if not is_ours or signal.getsignal(hangup) is signal.SIG_IGN:
+            with super().capture_signals():
+                yield
+            return
+        before = signal.signal(hangup, lambda number, frame: self.handle_exit(signal.SIGTERM, frame))
+        with super().capture_signals():
+            yield
+            signal.signal(hangup, before)
+
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
         await self.worker.close()
         await super().shutdown(sockets)
@@ -49,8 +65,6 @@ class Server(uvicorn.Server):
             await self.worker.start()
             when_ready()
             sweeping = asyncio.create_task(self._sweep())
-            if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) not in (signal.SIG_IGN, None):
-                asyncio.get_running_loop().add_signal_handler(signal.SIGHUP, self.handle_exit, signal.SIGTERM, None)
             await self.serve([listening])
             sweeping.cancel()
         finally:
@@ -76,6 +90,7 @@ def listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(address)
+        listening.listen(128)
     except OSError:
         listening.close()
         raise
