@@ -11,7 +11,6 @@ import json
 import math
 import os
 import queue
-import re
 import signal
 import sys
 import threading
@@ -260,7 +259,7 @@ def answer(filler: Filler, line: str, tell: Callable[[dict], None]) -> dict:
     except Told as told:
         return {"told": [told.key, told.values]}
     except InputError as error:
-        return {"told": ["bad_value", {"reason": re.sub(r"\S*/", "", str(error))}]}
+        return {"told": ["bad_value", {"reason": str(error)}]}
     except Exception as error:
         if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
             return {"told": ["full", {}]}

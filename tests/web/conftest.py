@@ -13,8 +13,6 @@ import pytest
 import requests
 from PIL import Image
 
-pytest.importorskip("uvicorn")
-
 STAND_IN = (sys.executable, str(Path(__file__).with_name("stand_in.py")))
 
 
@@ -74,6 +72,7 @@ def run_server(folder, limits, reading=20):
 
 @pytest.fixture(scope="session")
 def shared_client(tmp_path_factory):
+    pytest.importorskip("uvicorn")
     from web.limits import Limits
 
     client, end = run_server(tmp_path_factory.mktemp("clients"), Limits(0.05, 0.1, 4), reading=2)

@@ -13,6 +13,8 @@ import requests
 from tests.web.conftest import first_pixel, flat, form, png, raw_request
 from tests.web.stand_in import SLOW
 
+pytest.importorskip("uvicorn")
+
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
 import asyncio, sys

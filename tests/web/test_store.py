@@ -5,6 +5,8 @@ import tempfile
 
 import pytest
 
+pytest.importorskip("filelock")
+
 from web.store import LOCK, PREFIX, Store, own_folder
 from web.texts import Told
 

@@ -308,24 +308,25 @@ const KEYS = {
 function listenToKeys() {
   let tabSince = null;
   addEventListener("keydown", (event) => {
-    const isOnBoard = [document.body, $("board")].includes(document.activeElement) && Boolean(current());
+    const { activeElement: focused } = document;
+    const isOnBoard = [document.body, $("board")].includes(focused); // else Tab, Space and Enter are the control's
+    const isTyping = focused.tagName === "SELECT" || focused.type === "number";
     const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
-    const isTyping = /INPUT|SELECT/.test(document.activeElement.tagName) && document.activeElement.type !== "range";
-    if ((event.ctrlKey || event.metaKey) && (key === "z" || key === "y") && !isTyping) {
+    if (!current() || isTyping || event.altKey) return;
+    if (event.ctrlKey || event.metaKey) {
+      if (key !== "z" && key !== "y") return;
       event.preventDefault();
       if (key === "y" || event.shiftKey) redo();
       else undo();
-    } else if (event.ctrlKey || event.metaKey || event.altKey || !isOnBoard) {
-      return;
-    } else if (key === "Tab" && !event.shiftKey) {
+    } else if (key === "Tab" && !event.shiftKey && isOnBoard) {
       event.preventDefault();
       tabSince ??= event.timeStamp;
       if (!$("compare").disabled) compare(1);
-    } else if (key === " ") {
+    } else if (key === " " && isOnBoard) {
       event.preventDefault();
       board.isPanning = true;
       $("board").classList.add("is_panning");
-    } else if (key in KEYS) {
+    } else if (key in KEYS && (key !== "Enter" || isOnBoard)) {
       event.preventDefault();
       KEYS[key]();
     }
