@@ -66,7 +66,7 @@ BOUNDS = {
     "super_resolution": Bound(2, 16, "of more than 256 pixels but one has to be made up"),
     "scales": Bound(1, 16, "the first scale is 1/2^15 of the size: one pixel of the largest picture"),
     "repeats": Bound(1, 100_000, "the median is known long before"),
-    "port": Bound(1, 65_535, "ports have 16 bits"),
+    "port": Bound(0, 65_535, "ports have 16 bits"),
     "max_megapixels": Bound(0.001, 150, "larger pictures are not read"),
     "max_megabytes": Bound(0.001, 1024, "a file is kept in memory while it is read"),
     "max_seconds": Bound(0.001, 86_400, "a browser does not wait for longer than a day"),

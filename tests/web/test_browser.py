@@ -13,6 +13,7 @@ from PIL import Image
 from tests.web.conftest import first_pixel, mask_of, noise, pixels_of, png
 from tests.web.stand_in import SLOW
 
+pytest.importorskip("uvicorn")
 sync_api = pytest.importorskip("playwright.sync_api")
 
 CHROMIUM = shutil.which("chromium") or shutil.which("chromium-browser") or shutil.which("google-chrome")

@@ -17,6 +17,8 @@ from PIL import Image
 from tests.web.conftest import FORM, first_pixel, flat, form, mask_of, noise, pixels_of, png, raw_request
 from tests.web.stand_in import BROKEN, DEADLY, GREEDY, SLOW
 
+pytest.importorskip("uvicorn")
+
 ROOT = Path(__file__).resolve().parents[2]
 CHINESE = {"Accept-Language": "zh-CN,zh;q=0.9"}
 
