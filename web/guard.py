@@ -77,6 +77,15 @@ def check_origin(request: Request) -> None:
         raise Told("origin")
 
 
+def client_of(request: Request) -> str:
+    """Where a request comes from: an address; of version 6, its network."""
+    host = request.client.host if request.client else ""
+    with contextlib.suppress(ValueError):
+        if ipaddress.ip_address(host).version == 6:
+            return str(ipaddress.ip_network(f"{host}/64", strict=False))
+    return host
+
+
 class Guard:
     """Checks requests before the application sees them, counts and times what comes in, and answers mistakes.
 
@@ -94,7 +103,7 @@ class Guard:
             return
         scope["app"] = self  # Starlette's router then raises what it cannot find
         request, has_begun = Request(scope), False
-        body = _Body(receive, self)
+        body = _Body(receive, self, client_of(request))
         body.is_whole = not {"content-length", "transfer-encoding"} & set(request.headers)
 
         async def send_on(message: Message) -> None:
@@ -114,7 +123,7 @@ class Guard:
                 with contextlib.suppress(asyncio.TimeoutError):
                     await refusal(request, told)(scope, receive, send_on)
         finally:
-            self.store.incoming -= body.count
+            self.store.receive(client_of(request), -body.count)
 
     def _check(self, request: Request) -> None:
         check_host(request.headers.get("host", ""), self.allowed)
@@ -144,8 +153,8 @@ def _told(error: Exception, request: Request) -> Told | None:
 class _Body:
     """A request's body as it comes in."""
 
-    def __init__(self, receive: Receive, guard: Guard):
-        self._receive, self._guard = receive, guard
+    def __init__(self, receive: Receive, guard: Guard, client: str):
+        self._receive, self._guard, self._client = receive, guard, client
         self.count, self.is_whole, self._start = 0, False, time.monotonic()
 
     async def receive(self) -> Message:
@@ -159,11 +168,9 @@ class _Body:
             raise Told("slow_body") from None
         got = len(message.get("body", b""))
         self.count, self.is_whole = self.count + got, not message.get("more_body", False)
-        store, limits = self._guard.store, self._guard.limits
-        store.incoming += got
-        if self.count > limits.request_bytes:
-            raise Told("many_bytes", most=f"{limits.megabytes:g}")
-        store.make_room()
+        self._guard.store.receive(self._client, got)
+        if self.count > self._guard.limits.request_bytes:
+            raise Told("many_bytes", most=f"{self._guard.limits.megabytes:g}")
         return message
 
     async def discard(self) -> None:

@@ -6,7 +6,7 @@ from web.texts import Told
 
 # Requests
 MOST_FIELDS = 256  # of a form
-MOST_TEXT = 256 << 10  # bytes of all texts in a form
+MOST_TEXT = 64 << 10  # bytes of all texts in a form
 MOST_CORNERS = 10_000  # of all polygons in a form
 ROOM_FOR_FORMS = 1 << 20  # bytes of a request beside its files
 FILES_A_REQUEST = 2  # photograph and mask
@@ -31,7 +31,9 @@ VIEW_PIXELS = 8_000_000
 VIEW_SIDE = 4096  # pixels, as every browser's canvas takes
 EXACT_VIEW = 1_000_000  # up to so many pixels the view is PNG, above JPEG
 
-KEPT_BYTES = 4 << 30  # of all clients' files together
+KEPT_BYTES = 4 << 30  # of all clients' files together, with what is being received
+EACH_BYTES = 4 << 20  # that each photograph counts at least, which bounds their number
+INCOMING_OF_ONE = 512 << 20  # bytes that one address may be sending at a time
 STEPS = 500  # fills of one photograph
 
 

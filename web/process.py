@@ -186,7 +186,7 @@ def write_step(path: Path, photograph: Photograph, hole: np.ndarray, extend: tup
 
 
 def with_step(photograph: Photograph, path: Path) -> Photograph:
-    """The photograph after one more of its fills.
+    """The photograph after one more of its fills, its pixels changed in place.
 
     Raises:
         Told: the step is no longer there.
@@ -197,9 +197,8 @@ def with_step(photograph: Photograph, path: Path) -> Photograph:
         (top, left), pixels, extend = step["corner"], step["pixels"], tuple(map(int, step["extend"]))
     if any(extend):
         photograph, _ = extend_photograph(photograph, np.zeros(photograph.size, bool), extend)
-    changed = photograph.pixels.copy()
-    changed[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
-    return photograph.with_pixels(changed)
+    photograph.pixels[top : top + pixels.shape[0], left : left + pixels.shape[1]] = pixels
+    return photograph
 
 
 def write_view(path: Path, photograph: Photograph) -> str:

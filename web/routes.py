@@ -8,7 +8,6 @@ Fields of ``POST /api/fill`` are named and written as the options of test.py. A 
 
 import asyncio
 import contextlib
-import ipaddress
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -22,6 +21,7 @@ from datasets.images import write_picture
 from datasets.photographs import SUFFIXES
 from inpainting.jobs import SAMPLES
 from utils.errors import one_line
+from web.guard import client_of
 from web.limits import FILES_A_REQUEST, KEPT, MOST_FIELDS, MOST_TEXT, WAITING
 from web.orders import Order, Upload, file_name, read_field, read_form
 from web.store import Document, Store
@@ -44,7 +44,8 @@ class Routes:
             Mount("/static", StaticFiles(directory=STATIC)),
             Route("/api", self.about, methods=["GET"]),
             Route("/api/fill", self.api_fill, methods=["POST"]),
-            Route("/photographs", self.open, methods=["POST"]),
+            Route("/photographs", self.upload, methods=["POST"]),
+            Route("/photographs/{id}/open", self.open, methods=["POST"]),
             Route("/photographs/{id}", self.progress, methods=["GET"]),
             Route("/photographs/{id}", self.close, methods=["DELETE"]),
             Route(STATE + "/fill", self.fill, methods=["POST"]),
@@ -72,7 +73,7 @@ class Routes:
 
     async def api_fill(self, request: Request) -> Response:
         """A form in, the filled photograph out; nothing is kept."""
-        document = self.store.new(_client(request))
+        document = self.store.new(client_of(request))
         try:
             with self.store.using(document):
                 form = request.form(max_files=FILES_A_REQUEST, max_fields=MOST_FIELDS, max_part_size=MOST_TEXT)
@@ -87,20 +88,29 @@ class Routes:
             headers["X-Notes"] = _ascii("; ".join(answer["notes"]))
         return self._file(answer, document, headers, BackgroundTask(self.store.remove, document))
 
-    async def open(self, request: Request) -> Response:
-        """A photograph, the body itself with ``?name=``, or a sample; answers its id and size."""
-        document = self.store.new(_client(request))
+    async def upload(self, request: Request) -> Response:
+        """A photograph, the body itself with ``?name=``, or a sample; answers its id."""
+        document = self.store.new(client_of(request))
         try:
             with self.store.using(document):
                 document.picture = await self._received(request, document)
-                view = document.folder / "view_0"
-                order = Order(str(document.picture), view=str(view), name=document.picture.name)
-                answer = await self._do(request, document, order)
         except BaseException:
             self.store.remove(document)
             raise
-        document.steps, document.views = [[]], [answer.pop("view")]
-        return JSONResponse({"id": document.id, "name": document.picture.name, "state": 0, **answer})
+        return JSONResponse({"id": document.id, "name": document.picture.name})
+
+    async def open(self, request: Request) -> Response:
+        """Read what was sent; it is removed when it is no photograph."""
+        with self._document(request) as document:
+            view = str(document.folder / "view_0")
+            order = Order(str(document.picture), view=view, name=document.picture.name)
+            try:
+                answer = await self._do(request, document, order)
+            except BaseException:
+                self.store.remove(document)
+                raise
+            document.steps, document.views = [[]], [answer.pop("view")]
+            return JSONResponse({"id": document.id, "name": document.picture.name, "state": 0, **answer})
 
     async def _received(self, request: Request, document: Document) -> Path:
         if sample := request.query_params.get("sample"):
@@ -139,7 +149,8 @@ class Routes:
         """The mask in the body (a picture, white is the hole; may be empty when the photograph is extended)."""
         with self._document(request) as document:
             before, options = document.state(request.path_params["state"]), request.query_params
-            step, number = document.new_step(), len(document.steps)
+            self.store.make_room()
+            step = document.new_step()
             known = ("model", "detail", "dilate", "extend")
             values = {name: read_field(name, options[name]) for name in known if name in options}
             mask = step.with_suffix(".mask")
@@ -204,7 +215,6 @@ class Routes:
             gone.cancel()
             work.cancel()
             document.ticket = None
-            self.store.make_room()
 
     def _file(
         self, answer: dict, document: Document, headers: dict[str, str], background: BackgroundTask | None = None
@@ -217,15 +227,6 @@ class Routes:
 async def _until_gone(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
-
-
-def _client(request: Request) -> str:
-    """Where a request comes from: an address; of version 6, its network."""
-    host = request.client.host if request.client else ""
-    with contextlib.suppress(ValueError):
-        if ipaddress.ip_address(host).version == 6:
-            return str(ipaddress.ip_network(f"{host}/64", strict=False))
-    return host
 
 
 def _values(form) -> dict[str, list[str | Upload]]:

@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from utils.files import remove
-from web.limits import KEPT, KEPT_BYTES, STEPS
+from web.limits import EACH_BYTES, INCOMING_OF_ONE, KEPT, KEPT_BYTES, STEPS
 from web.texts import Told
 from web.worker import Ticket
 
@@ -71,10 +71,12 @@ class Store:
 
     Args:
         folder: the server's alone.
+        each: bytes that a photograph counts beside its files.
     """
 
-    def __init__(self, folder: Path, most: int = KEPT_BYTES):
-        self.folder, self.most, self.incoming = folder, most, 0
+    def __init__(self, folder: Path, most: int = KEPT_BYTES, each: int = EACH_BYTES):
+        self.folder, self.most, self.each = folder, most, each
+        self.incoming: Counter[str] = Counter()  # bytes that each address is sending
         self.documents: dict[str, Document] = {}
 
     def new(self, client: str) -> Document:
@@ -104,7 +106,9 @@ class Store:
                 for unfinished in document.folder.glob(".*"):  # of a worker that was ended
                     if not document.users:
                         remove(unfinished)
-                document.bytes = sum(path.stat().st_size for path in document.folder.rglob("*") if path.is_file())
+                document.bytes = self.each + sum(
+                    path.stat().st_size for path in document.folder.rglob("*") if path.is_file()
+                )
             else:
                 remove(document.folder)
 
@@ -113,13 +117,27 @@ class Store:
         self.documents.pop(document.id, None)
         remove(document.folder)
 
+    def receive(self, client: str, count: int) -> None:
+        """Count bytes that an address sends; negative ones have been dealt with.
+
+        Raises:
+            Told: it sends too many at a time, or there is no room for them.
+        """
+        self.incoming[client] += count
+        if not self.incoming[client]:
+            del self.incoming[client]
+        if count > 0:
+            if self.incoming[client] > INCOMING_OF_ONE:
+                raise Told("full")
+            self.make_room()
+
     def make_room(self) -> None:
         """Keep within ``most`` by removing what was not used for longest of the address that keeps most.
 
         Raises:
             Told: that does not make enough room.
         """
-        while sum(d.bytes for d in self.documents.values()) + self.incoming > self.most:
+        while sum(d.bytes for d in self.documents.values()) + self.incoming.total() > self.most:
             kept: Counter[str] = Counter()
             for document in self.documents.values():
                 kept[document.client] += document.bytes

@@ -32,10 +32,11 @@ class Client:
         return self("POST", "/api/fill", files={"picture": (name, content)}, data=data, headers=headers)
 
     def open(self, content, name="photo.png", **options):
-        """``POST /photographs``: the answer's JSON."""
+        """A photograph uploaded and read: the answer."""
         answer = self("POST", f"/photographs?name={name}", data=content, **options)
-        assert answer.status_code == 200, answer.text
-        return answer.json()
+        if answer.status_code != 200:
+            return answer
+        return self("POST", f"/photographs/{answer.json()['id']}/open", **options)
 
     def keeps_nothing(self):
         """Whether no file is left, at the latest a moment after the answer."""

@@ -13,6 +13,7 @@ let history = []; // {photo, marks}, the latest last; photo as in server.js, mar
 let now = -1; // of history
 let last = null; // {photo, marks} of the latest fill
 let job = null; // AbortController of what is being done
+let poll = null; // timer that asks how far it is
 let first = null; // {photo, bitmap}: as it was opened
 const board = new Board($("board"), addMark);
 
@@ -52,11 +53,10 @@ async function addMark(mark) {
 // Work
 
 /** Do something that takes time: with progress, cancel, and its mistake told. */
-async function during(work, id) {
+async function during(work) {
   if (job) return;
   job = new AbortController();
   update();
-  const poll = id && setInterval(() => showProgress(id), POLL);
   try {
     await work(job.signal);
   } catch (error) {
@@ -68,6 +68,11 @@ async function during(work, id) {
     $("bar").value = 0;
     update();
   }
+}
+
+/** Show how far the work on a photograph is until it is done. */
+function watch(id) {
+  poll = setInterval(() => showProgress(id), POLL);
 }
 
 async function showProgress(id) {
@@ -83,7 +88,9 @@ async function showProgress(id) {
 function open(source) {
   return during(async (signal) => {
     tell(say("reading"));
-    const photo = await server.openPhoto(source, signal);
+    const sent = await server.upload(source, signal);
+    watch(sent.id);
+    const photo = await server.read(sent, signal);
     if (first) server.forget(first.photo);
     first = { photo, bitmap: await createImageBitmap(photo.blob) };
     [history, now, last, board.view] = [[], -1, null, null];
@@ -105,11 +112,12 @@ async function fill(extend) {
   const options = { model: $("model").value, detail: $("detail").checked ? "on" : "off", dilate: $("grow").value || 0 };
   if (extend) options.extend = extend;
   await during(async (signal) => {
+    watch(photo.id);
     const filled = await server.fill(photo, mask?.blob, options, signal);
     if (mask && !extend) last = { photo, marks };
     await commit({ photo: filled, marks: [] });
     tell(summary(filled));
-  }, photo.id);
+  });
 }
 
 function summary(photo) {

@@ -16,12 +16,17 @@ async function ask(path, options = {}) {
 
 export const about = async () => (await ask("/api")).json();
 
-/** Send a photograph (File), or have the server take a sample (name). A photo: {id, name, state, width, height, blob}. */
-export async function openPhoto(source, signal) {
+/** Send a photograph (File), or have the server take a sample (name): {id, name}. */
+export async function upload(source, signal) {
   const isSample = typeof source === "string";
   const query = new URLSearchParams(isSample ? { sample: source } : { name: source.name });
   const body = isSample ? undefined : source;
-  const answer = await ask(`/photographs?${query}`, { method: "POST", body, signal });
+  return (await ask(`/photographs?${query}`, { method: "POST", body, signal })).json();
+}
+
+/** Read what was sent: a photo, {id, name, state, width, height, offset, blob, …}. */
+export async function read({ id }, signal) {
+  const answer = await ask(`/photographs/${id}/open`, { method: "POST", signal });
   return withView({ ...(await answer.json()), offset: [0, 0] });
 }
 
