@@ -46,7 +46,7 @@ class Server(uvicorn.Server):
             with super().capture_signals():
                 yield
             return
-        before = signal.signal(hangup, lambda number, frame: self.handle_exit(signal.SIGTERM, frame))
+        before = signal.signal(hangup, self.handle_exit)
         with super().capture_signals():
             yield
             signal.signal(hangup, before)

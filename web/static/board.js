@@ -25,6 +25,7 @@ export class Board {
     this.pointers = new Map();
     this.cursor = null;
     [this.scale, this.x, this.y] = [1, 0, 0];
+    this.isFitted = true; // the window's size may change without a jump of what was zoomed
     new ResizeObserver(() => this.resize()).observe(canvas);
     canvas.addEventListener("pointerdown", (event) => this.down(event));
     canvas.addEventListener("pointermove", (event) => this.move(event));
@@ -56,10 +57,12 @@ export class Board {
     const ratio = devicePixelRatio;
     this.canvas.width = this.canvas.clientWidth * ratio;
     this.canvas.height = this.canvas.clientHeight * ratio;
-    this.fit();
+    if (this.isFitted) this.fit();
+    else this.draw();
   }
 
   fit() {
+    this.isFitted = true;
     if (!this.view) return;
     const { clientWidth: width, clientHeight: height } = this.canvas;
     this.scale = Math.min((width - 24) / this.view.width, (height - 24) / this.view.height, 8);
@@ -73,6 +76,7 @@ export class Board {
     this.x = x - ((x - this.x) * scale) / this.scale;
     this.y = y - ((y - this.y) * scale) / this.scale;
     this.scale = scale;
+    this.isFitted = false;
     this.draw();
   }
 
@@ -176,8 +180,8 @@ export class Board {
     if (before && this.pointers.size === 2) return this.pinch(event, before);
     if (before && this.pans) return this.pan(event.clientX - before[0], event.clientY - before[1]);
     if (before && this.mark?.kind === "brush") {
-      for (const part of event.getCoalescedEvents?.() ?? [event]) this.mark.points.push(this.place(part));
-      if (this.mark.points.length === 1) this.mark.points.push(this.place(event));
+      const parts = event.getCoalescedEvents?.() ?? [];
+      for (const part of parts.length ? parts : [event]) this.mark.points.push(this.place(part));
       this.extendStroke();
     }
     if (before && this.mark?.kind === "box") {
@@ -232,6 +236,7 @@ export class Board {
   pan(dx, dy) {
     this.x += dx;
     this.y += dy;
+    this.isFitted = false;
     this.draw();
   }
 
