@@ -1,6 +1,6 @@
 """Write a network as a static model for Paddle Inference and ONNX: ``python export.py --help``.
 
-What is written is run on two batches of noise of different sizes, and kept only where it agrees with the network.
+The export is run on two batches of noise of different sizes, and kept only if it agrees with the network.
 """
 
 import os
@@ -14,16 +14,17 @@ from utils.errors import naming, run_cleanly
 def main(argv: Sequence[str] | None = None) -> None:
     options = export_parser().parse_args(argv)
     os.environ.setdefault("GLOG_minloglevel", "2")  # Paddle's remarks on its own tracing
+    os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # the check compares to 1e-4; TF32 keeps three digits
     setup_device(options.device, options.threads)
     from inpainting.checkpoint import load_weights, read_meta, weights_directory
     from inpainting.exported import export_model
-    from inpainting.meta import KINDS
+    from inpainting.meta import KNOWN
 
     check_folder("--output", Path(options.output))
     with naming("--weights"):
         directory = weights_directory(options.weights)
         model = load_weights(directory)
-    carried = {key: value for key, value in read_meta(directory).items() if key in KINDS.keys() - {"model", "options"}}
+    carried = {key: value for key, value in read_meta(directory).items() if key in set(KNOWN) - {"model", "options"}}
     differences = export_model(model, options.output, options.onnx, **carried)
     for name, difference in differences.items():
         print(f"{name}: differs from the network by at most {difference:.1e}")

@@ -49,9 +49,17 @@ def list_jobs(options: argparse.Namespace) -> list[Job]:
     )
     how = options.format, options.lossless
     with naming("--input"):
-        jobs = sample_jobs(*how) if options.input is None else photograph_jobs(options.input, *how)
+        if options.input is None:
+            jobs = sample_jobs(*how)
+        else:
+            jobs = photograph_jobs(options.input, *how, not_photographs(options), options.list_root)
     with naming("--mask"):
         return with_marks(jobs, marks, None if options.extend else options.seed)
+
+
+def not_photographs(options: argparse.Namespace) -> list[str | None]:
+    """What may lie inside ``--input`` and is not to be filled."""
+    return [options.mask, options.output]
 
 
 def check_results_folder(output: Path) -> None:
@@ -113,7 +121,7 @@ def attempt(job: Job, inpainter, results: Results, options: argparse.Namespace) 
         else:
             fill(job, inpainter, results, options)
     except InputError as error:
-        return str(error)
+        return str(error) if job.source in str(error) else f"{job.source}: {error}"
     except OSError as error:  # a name that is too long where the results are, a folder without permission
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE):
             raise
@@ -132,9 +140,10 @@ def fill(job: Job, inpainter, results: Results, options: argparse.Namespace) -> 
         photograph = photograph.opaque()
     if options.extend:
         photograph, hole = extend_photograph(photograph, hole, options.extend)
+    refuse_nothing_known(job, photograph, hole)
     refuse_what_does_not_fit(job.source, photograph, job.encoding)
     tell(job, "note", *photograph.notes, *notes)
-    tell(job, "warning", *warnings(job, inpainter, hole))
+    tell(job, "warning", *warnings(job, inpainter, photograph, hole))
     result = fill_photograph(inpainter, photograph, hole)
     if job.is_generated:
         with results.new(f"{job.name}_mask.png") as path:
@@ -176,12 +185,28 @@ def enlarge(job: Job, inpainter, results: Results, factor: int, grid: bool) -> N
         tell(job, "note", *write_photograph(path, result, job.encoding))
 
 
-def warnings(job: Job, inpainter, hole) -> list[str]:
-    """Lines about a hole that may not be what was meant."""
+def refuse_nothing_known(job: Job, photograph, hole) -> None:
+    """Refuse a hole beside which nothing can be seen."""
+    expected = f"{job.source}: expected some known pixels outside the hole, got"
+    if hole.all():
+        polarity = "; if the mask was meant the other way round, change --hole" if job.marks.is_mask_file else ""
+        raise InputError(f"{expected} a hole over the whole picture{polarity}")
+    if photograph.alpha is not None and not photograph.alpha[~hole].any():
+        raise InputError(f"{expected} fully transparent ones only; mark a smaller hole")
+
+
+def warnings(job: Job, inpainter, photograph, hole) -> list[str]:
+    """Notes on a hole that may not be what was meant."""
     from inpainting.reach import reach_warning
 
     found = [polarity_warning(float(hole.mean())) if job.marks.is_mask_file else None]
-    found.append(None if hole.any() else "the mask has no hole, the picture comes back as it is")
+    if not hole.any():
+        found.append("the mask has no hole, the picture comes back as it is")
+    elif photograph.alpha is not None and not photograph.alpha[hole].any():
+        found.append(
+            "the hole lies where the picture is fully transparent, so that nothing changes to the eye; --mask_alpha "
+            "fills what is transparent"
+        )
     found.append(reach_warning(inpainter.unreached(hole)) if inpainter.scales == 1 else None)
     return [line for line in found if line]
 
@@ -200,7 +225,9 @@ def result_files(job: Job, options: argparse.Namespace) -> list[str]:
 
 def files_read(options: argparse.Namespace) -> list[Path]:
     """All pictures and masks that are given, also masks of other pictures."""
-    return [path for source in (options.input, options.mask) if source is not None for path in list_pictures(source)]
+    others = not_photographs(options)
+    pictures = list_pictures(options.input, others, options.list_root) if options.input is not None else []
+    return pictures + (list_pictures(options.mask) if options.mask is not None else [])
 
 
 if __name__ == "__main__":

@@ -2,10 +2,13 @@
 
 Two things in a block would then be wrong: the orientation, which viewers would apply again, and the thumbnail, which
 shows what was taken out of the picture. They are changed in place and every other byte stays, since makers' notes point
-to places in the block that only their makers know. Layout: a TIFF header and chained directories of 12-byte entries
+to places in the block that only their makers know (Pillow's ``Image.Exif`` moves what it writes, and cameras' notes
+would be lost). Layout: a TIFF header and chained directories of 12-byte entries
 (CIPA DC-008, Exif 2.32, section 4.5 and 4.6).
 """
 
+import contextlib
+import re
 import struct
 from collections.abc import Iterator
 from typing import NamedTuple
@@ -17,9 +20,13 @@ ORIENTATION = 0x0112
 # Tags of a thumbnail's own directory: where its bytes lie and how many they are, as JPEG or uncompressed.
 THUMBNAIL_PARTS = ((0x0201, 0x0202), (0x0111, 0x0117))
 _SIZES = {3: "H", 4: "I"}  # short and long
-# What says something of the picture, not of how a file stores it: description, make, model, resolution and its unit,
-# software, date, artist, host, copyright; the directories of the camera's settings and of the place.
-DESCRIPTIVE = (0x010E, 0x010F, 0x0110, 0x011A, 0x011B, 0x0128, 0x0131, 0x0132, 0x013B, 0x013C, 0x8298, 0x8769, 0x8825)
+CAMERA, PLACE = 0x8769, 0x8825  # directories of the camera's settings and of the place
+# How a TIFF file stores its pixels, previews, layers, and what datasets.metadata and the profile take along; in
+# another file these would be wrong. All others describe the picture.
+STORAGE = {*range(254, 260), 262, 263, 264, 265, 266, *range(273, 282), 284, 290, 291, 292, 293, 317, *range(320, 326)}
+STORAGE |= {330, 332, 333, 334, 336, 338, 339, 340, 341, 342, 343, 344, 345, 346, 347, *range(512, 522)}
+STORAGE |= {529, 530, 531, 532, 559, 700, 33723, 34377, 34675, 37724, 50341, ORIENTATION}
+_INNER_PICTURE = re.compile(rb"\xff\xd8\xff[\xc0-\xfe].*?\xff\xd9", re.DOTALL)  # a JPEG, as in cameras' notes
 
 
 class _Entry(NamedTuple):
@@ -30,7 +37,7 @@ class _Entry(NamedTuple):
 
 
 def upright(block: bytes) -> bytes | None:
-    """The block with its orientation set to 1 and its thumbnail blanked and unlinked; all else byte for byte.
+    """The block with its orientation set to 1, its thumbnail unlinked, and pictures in it blanked; all else as it was.
 
     Args:
         block: with or without the leading ``PREFIX``; the result has it.
@@ -45,7 +52,7 @@ def upright(block: bytes) -> bytes | None:
         _make_upright(content, order)
     except struct.error:  # something lies beyond the end
         return None
-    return PREFIX + bytes(content)
+    return PREFIX + _INNER_PICTURE.sub(lambda found: bytes(len(found[0])), bytes(content))
 
 
 def _make_upright(content: bytearray, order: str) -> None:
@@ -90,12 +97,15 @@ def _numbers(content: bytearray, order: str, entry: _Entry) -> Iterator[int]:
 
 
 def described(exif: Image.Exif) -> bytes | None:
-    """A new block of what ``exif`` says of the picture (``DESCRIPTIVE``), None where that is nothing.
+    """A new block of what ``exif`` says of the picture (all but ``STORAGE``), None where that is nothing.
 
-    Of a TIFF file the tags of storage stand among the others, and would be wrong in any other file.
+    A tag that Pillow cannot write again is left out.
     """
     kept = Image.Exif()
-    for tag in DESCRIPTIVE:
-        if tag in exif:
-            kept[tag] = dict(exif.get_ifd(tag)) if tag in (0x8769, 0x8825) else exif[tag]
+    for tag in sorted(set(exif) - STORAGE):
+        one = Image.Exif()
+        one[tag] = dict(exif.get_ifd(tag)) if tag in (CAMERA, PLACE) else exif[tag]
+        with contextlib.suppress(Exception):  # of nearly any type, from tags of odd ones
+            one.tobytes()
+            kept[tag] = one[tag] if tag not in (CAMERA, PLACE) else dict(exif.get_ifd(tag))
     return kept.tobytes() if len(kept) else None

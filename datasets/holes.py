@@ -15,11 +15,16 @@ import numpy as np
 from PIL import Image, ImageOps
 
 from datasets.images import decoded, read_picture
-from datasets.masks import mask_from_levels, refuse_colour, resize_mask
+from datasets.masks import LOSSY_FORMATS, grow_into, hole_from_levels, outline, refuse_colour, resize_mask
 from datasets.photographs import Photograph, read_photograph
 from utils.errors import InputError, one_line
 
 COLOUR_TOLERANCE = 32  # of 255 in each channel; JPEG leaves colours this close inside what was painted
+# A pixel with more than so much paint belongs to the hole: anywhere that is connected, or within FRINGE of that.
+MUCH_PAINT, LEAST_PAINT = 0.35, 0.2
+MOSTLY_PAINT, THIN_TOLERANCE = 0.5, 112
+FRINGE, SURROUNDINGS = 3, 15  # px
+SOFT_COLOUR_OUTLINE = 0.25  # of the outline has at least LEAST_PAINT where the brush was soft or the file is lossy
 ASPECT_TOLERANCE = (1, 0.02)  # of a side of the mask: pixels, as rounding leaves, and share
 
 Box = tuple[int, int, int, int]  # x, y, width, height
@@ -64,7 +69,7 @@ class Marks:
 
 
 def find_hole(photograph: Photograph, marks: Marks) -> tuple[np.ndarray, list[str]]:
-    """The hole that is marked in a photograph, and lines about what was done to get it.
+    """The hole that is marked in a photograph, and notes about how it was found.
 
     Raises:
         InputError: a mask that cannot be read as one or has another aspect ratio; a colour or transparency that is
@@ -72,10 +77,10 @@ def find_hole(photograph: Photograph, marks: Marks) -> tuple[np.ndarray, list[st
     """
     hole, notes = np.zeros(photograph.size, bool), []
     if marks.file or marks.alpha or marks.colour:
-        marked = _marked(photograph, marks)
+        marked, notes = _marked(photograph, marks)
         fitted, note = fit_hole(marked, photograph, str(marks.file))
         hole |= fitted
-        notes += note
+        notes = notes + note
     for box in marks.boxes:
         hole |= box_hole(box, *photograph.size)
     for polygon in marks.polygons:
@@ -83,31 +88,42 @@ def find_hole(photograph: Photograph, marks: Marks) -> tuple[np.ndarray, list[st
     return grow_hole(hole, marks.dilate), notes
 
 
-def _marked(photograph: Photograph, marks: Marks) -> np.ndarray:
+def _marked(photograph: Photograph, marks: Marks) -> tuple[np.ndarray, list[str]]:
     name = marks.file or "the picture"
     if marks.colour:
-        return colour_hole(read_picture(marks.file) if marks.file else photograph.pixels, marks.colour, name)
+        pixels = read_picture(marks.file) if marks.file else photograph.pixels
+        hole = colour_hole(pixels, marks.colour, name)
+        added = np.count_nonzero(hole & ~_of_colour(pixels, marks.colour))
+        note = f"{name}: {added} pixels of nearly that colour touch the hole and are filled with it"
+        return hole, [note] if added else []
     if marks.alpha:
-        return alpha_hole(read_photograph(marks.file) if marks.file else photograph, name)
-    return read_hole(marks.file, marks.white)
+        return alpha_hole(read_photograph(marks.file) if marks.file else photograph, name), []
+    return _read_hole(marks.file, marks.white)
 
 
 def read_hole(path: str | os.PathLike, white: bool = True) -> np.ndarray:
     """A mask file of any common kind: grey of 8 or 16 bits, RGB, palette, 1 bit; bool [H, W].
 
-    Where it is transparent it counts as not painted on.
+    Where it is transparent it counts as not painted on. Grey belongs to the hole where it touches it
+    (``datasets.masks.hole_from_levels``).
 
     Args:
         white: whether white is the hole, else black.
     Raises:
         InputError: as ``datasets.masks.read_mask``.
     """
+    return _read_hole(path, white)[0]
+
+
+def _read_hole(path: str | os.PathLike, white: bool) -> tuple[np.ndarray, list[str]]:
+    hole, other = ("white", "black") if white else ("black", "white")
     with decoded(path, deep_grey=True) as image:
-        image = _unpainted_filled(ImageOps.exif_transpose(image), "black" if white else "white")
+        lossy = image.format in LOSSY_FORMATS
+        image = _unpainted_filled(ImageOps.exif_transpose(image), other)
         if image.mode != "L":
-            refuse_colour(np.asarray(image), path)
+            refuse_colour(np.asarray(image), path, hole)
         levels = np.asarray(image.convert("L"))
-    return mask_from_levels(levels, "white" if white else "black", path) == 0
+    return hole_from_levels(levels, hole, path, lossy)
 
 
 def _unpainted_filled(image: Image.Image, colour: str) -> Image.Image:
@@ -135,21 +151,49 @@ def alpha_hole(photograph: Photograph, name: object = "the picture") -> np.ndarr
 
 
 def colour_hole(pixels: np.ndarray, colour: tuple[int, int, int], name: object = "the picture") -> np.ndarray:
-    """Where pixels, uint8 [H, W, 3], are within ``COLOUR_TOLERANCE`` of a colour in each channel.
+    """Where a picture, uint8 [H, W, 3], is painted in a colour: bool [H, W].
+
+    That is where each channel is within ``COLOUR_TOLERANCE`` of it, and, unless the brush was hard, the pixels around
+    that are a mixture of this colour and the picture: the edge of a soft brush, or what JPEG's coarser grid of colours
+    made of a thin line.
 
     Raises:
         InputError: nowhere.
     """
-    low, high = (
-        np.clip(np.array(colour) + by, 0, 255).astype(np.float64) for by in (-COLOUR_TOLERANCE, COLOUR_TOLERANCE)
-    )
-    hole = cv2.inRange(pixels, low, high) > 0
-    if not hole.any():
+    seeds = _of_colour(pixels, colour)
+    if not seeds.any():
         raise InputError(
             f"--mask_colour: expected something painted in #{bytes(colour).hex()} in {name}, got none; paint with a "
             "hard brush in a colour that the picture has not, and give that one"
         )
-    return hole
+    if (pixels[seeds] == pixels[seeds][0]).all():  # a hard brush in a lossless file
+        return seeds
+    share = _share_of_paint(pixels, colour, seeds)
+    if np.mean(share[outline(seeds)] > LEAST_PAINT) <= SOFT_COLOUR_OUTLINE:
+        return seeds
+    seeds |= _of_colour(pixels, colour, THIN_TOLERANCE) & (share > MOSTLY_PAINT)
+    painted = grow_into(seeds, share > MUCH_PAINT)
+    near = cv2.dilate(painted.astype(np.uint8), np.ones([2 * FRINGE + 1] * 2, np.uint8)) > 0
+    return grow_into(painted, near & (share > LEAST_PAINT))
+
+
+def _of_colour(pixels: np.ndarray, colour: tuple[int, int, int], tolerance: int = COLOUR_TOLERANCE) -> np.ndarray:
+    low, high = (np.clip(np.array(colour) + by, 0, 255).astype(np.float64) for by in (-tolerance, tolerance))
+    return cv2.inRange(pixels, low, high) > 0
+
+
+def _share_of_paint(pixels: np.ndarray, colour: tuple[int, int, int], seeds: np.ndarray) -> np.ndarray:
+    """How much of each pixel is paint, 0 to 1 and beyond by chance; the rest is the mean of the picture around it."""
+    paint = np.array(colour, np.float32)
+    known = cv2.dilate(seeds.astype(np.uint8), np.ones([2 * FRINGE + 1] * 2, np.uint8)) == 0
+    weight = known.astype(np.float32)[..., None]
+    window = (2 * SURROUNDINGS + 1,) * 2
+    count = cv2.boxFilter(weight, -1, window, normalize=False)[..., None]
+    total = cv2.boxFilter(pixels * weight, -1, window, normalize=False)
+    everywhere = pixels[known].mean(axis=0) if known.any() else 255 - paint
+    around = np.where(count > 0, total / np.maximum(count, 1), everywhere)
+    way = paint - around
+    return ((pixels - around) * way).sum(axis=2) / np.maximum((way**2).sum(axis=2), 1)
 
 
 def box_hole(box: Box, height: int, width: int) -> np.ndarray:
@@ -196,7 +240,10 @@ def grow_hole(hole: np.ndarray, by: int) -> np.ndarray:
 
 
 def fit_hole(hole: np.ndarray, photograph: Photograph, name: str = "the mask") -> tuple[np.ndarray, list[str]]:
-    """A hole brought to a photograph's size (nearest), and a line that says so where it had another.
+    """A hole brought to a photograph's size, and a note where it had another.
+
+    The nearest pixel is taken where it grows; where it shrinks, a pixel is hole if any part of it was, so that thin
+    lines stay whole.
 
     Raises:
         InputError: another aspect ratio.
@@ -211,7 +258,11 @@ def fit_hole(hole: np.ndarray, photograph: Photograph, name: str = "the mask") -
         turned = _is_alike(hole.shape[::-1], photograph.size)
         why = "it lies on its side: turn it as the picture is shown" if turned else "crop or paint it to match"
         raise InputError(f"{name}: {sizes}; {why}")
-    return resize_mask(hole, height, width), [f"{name} brought from {mask_width}x{mask_height} to {width}x{height}"]
+    if hole.size > height * width:
+        fitted = cv2.resize(hole.astype(np.float32), (width, height), interpolation=cv2.INTER_AREA) > 1e-6
+    else:
+        fitted = resize_mask(hole, height, width)
+    return fitted, [f"{name} brought from {mask_width}x{mask_height} to {width}x{height}"]
 
 
 def _is_alike(size: tuple[int, int], other: tuple[int, int]) -> bool:

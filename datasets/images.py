@@ -12,7 +12,7 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-from PIL import Image, ImageOps
+from PIL import Image, ImageOps, PngImagePlugin
 
 from utils.errors import LITTLE_MEMORY, InputError, describe_os_error, is_out_of_memory, one_line
 from utils.files import atomic_path, is_file, kind_of, open_regular, read_text
@@ -20,11 +20,16 @@ from utils.files import atomic_path, is_file, kind_of, open_regular, read_text
 log = logging.getLogger("paddle_pconv")
 
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
+UNSURE_SUFFIXES = ("", ".jfif", ".jpe")  # in a folder, pictures if their first bytes are a picture's
+SIGNS = {b"\xff\xd8\xff": "jpeg", b"\x89PNG": "png", b"II*\0": "tiff", b"MM\0*": "tiff", b"BM": "bmp"}
 # Of pictures that are not read: a folder with such in it is told of them.
-OTHER_SUFFIXES = (".gif", ".jfif", ".jpe", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".tga", ".ppm", ".pgm", ".psd")
+OTHER_SUFFIXES = (".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".tga", ".ppm", ".pgm", ".psd")
 # Whatever the name says, a file is opened as one of these: of what Pillow knows besides, some starts other programs.
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
 MAX_PIXELS = 150_000_000  # what the largest cameras give; a file of a few kilobytes can claim a thousand times as much
+
+MAX_TEXT = 64 << 20  # bytes of text or profile in a PNG, unpacked; Pillow stops at 1 MiB, and real profiles are larger
+PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = MAX_TEXT
 
 # Colour photographs inside every scikit-image wheel. The two sides are disjoint in content, not only in name.
 SAMPLE_PHOTOS: dict[str, tuple[str, ...]] = {
@@ -33,45 +38,93 @@ SAMPLE_PHOTOS: dict[str, tuple[str, ...]] = {
 }
 
 
-def list_pictures(source: str | os.PathLike) -> list[Path]:
+def list_pictures(
+    source: str | os.PathLike,
+    leave_out: Iterable[str | os.PathLike | None] = (),
+    list_root: str | os.PathLike | None = None,
+) -> list[Path]:
     """The pictures of a folder, of a list file, or the one picture itself.
 
     Args:
         source: a folder (searched at every depth, sorted by relative path, hidden files left out); or a text file with
-            one path per line, absolute or relative to that file's folder, in its order, blank lines and ``#`` comments
-            skipped; or a picture.
+            one path per line (``_list_lines``); or a picture, whatever its name.
+        leave_out: files and folders that are something else (masks, results); what is in them is left out where they
+            lie inside a folder ``source``, with a note of how many. None is passed over.
+        list_root: the folder that paths in a list file are relative to; the list's own if not given.
     Raises:
         InputError: nothing there, no picture in it, or a listed path that is missing or not a picture.
     """
     source, kind = Path(source), kind_of(source)
     if kind == "folder":
-        return _list_folder(source)
+        return _list_folder(source, leave_out)
     if kind != "file":
         problem = "does not exist" if kind is None else f"is a {kind}"
         raise InputError(f"expected a folder, a list file or a picture, but {source} {problem}: check the path")
-    return [source] if _is_picture(source) else _list_lines(source)
+    return [source] if is_picture(source) else _list_lines(source, Path(list_root or source.parent))
 
 
-def _is_picture(path: Path) -> bool:
-    return path.suffix.lower() in SUFFIXES
+def is_picture(path: Path) -> bool:
+    """Whether a file is a picture by its suffix, or by its first bytes where the suffix is none of ours."""
+    if path.suffix.lower() in SUFFIXES:
+        return True
+    try:
+        with open_regular(path) as file:
+            return format_of(file.read(16)) is not None
+    except (InputError, OSError):
+        return False
 
 
-def _list_folder(folder: Path) -> list[Path]:
+def format_of(head: bytes) -> str | None:
+    """The format that a file's first 16 bytes are of, one of ``SIGNS``' values."""
+    if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        return "webp"
+    if head[:2] == b"BM" and head[6:10] != bytes(4):  # a text that begins so
+        return None
+    return next((name for sign, name in SIGNS.items() if head.startswith(sign)), None)
+
+
+def _list_folder(folder: Path, leave_out: Iterable[str | os.PathLike | None]) -> list[Path]:
     entries = [(path.relative_to(folder), path) for path in folder.rglob("*")]
     visible = {name: path for name, path in entries if not any(part.startswith(".") for part in name.parts)}
-    found = [name for name, path in visible.items() if _is_picture(path) and is_file(path)]
-    passed_over = _passed_over(visible.values())
-    if not found:
-        raise InputError(
-            f"expected pictures ({' '.join(SUFFIXES)}) in {folder}, found {passed_over or 'none'}: check the path"
+    found = [name for name, path in visible.items() if _is_listed(path)]
+    others = _inside(folder, leave_out)
+    kept = [name for name in found if others.isdisjoint((name, *name.parents))]
+    left_out, passed_over = len(found) - len(kept), _passed_over(visible.values())
+    if not kept:
+        got = f"{left_out} that are named as something else" if left_out else passed_over or "none"
+        raise InputError(f"expected pictures ({' '.join(SUFFIXES)}) in {folder}, found {got}: check the path")
+    if passed_over:
+        _tell_once(f"{folder}: passed over are {passed_over}; only {' '.join(SUFFIXES)} are read")
+    if left_out:
+        inside = sorted(f"{folder / other}" for other in others)
+        more = f" and {len(inside) - 3} more" if len(inside) > 3 else ""
+        _tell_once(
+            f"{folder}: left out are {left_out} pictures of {', '.join(inside[:3])}{more}, named as something else"
         )
-    if passed_over and (folder, passed_over) not in _TOLD:
-        _TOLD.add((folder, passed_over))
-        log.warning("%s: passed over are %s; only %s are read", folder, passed_over, " ".join(SUFFIXES))
-    return [visible[name] for name in sorted(found, key=Path.as_posix)]
+    return [visible[name] for name in sorted(kept, key=Path.as_posix)]
 
 
-_TOLD: set[tuple[Path, str]] = set()
+def _is_listed(path: Path) -> bool:
+    suffix = path.suffix.lower()
+    return is_file(path) and (suffix in SUFFIXES or (suffix in UNSURE_SUFFIXES and is_picture(path)))
+
+
+def _inside(folder: Path, others: Iterable[str | os.PathLike | None]) -> set[Path]:
+    """Those of the others that lie inside a folder, relative to it."""
+    root, found = Path(os.path.realpath(folder)), set()
+    for other in (Path(os.path.abspath(other)) for other in others if other is not None):
+        link = Path(os.path.realpath(other.parent), other.name)
+        found |= {place.relative_to(root) for place in (link, Path(os.path.realpath(other))) if root in place.parents}
+    return found
+
+
+_TOLD: set[str] = set()
+
+
+def _tell_once(line: str) -> None:
+    if line not in _TOLD:
+        _TOLD.add(line)
+        log.warning(line)
 
 
 def _passed_over(paths: Iterable[Path]) -> str:
@@ -84,26 +137,38 @@ def _passed_over(paths: Iterable[Path]) -> str:
     return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
 
 
-def _list_lines(list_file: Path) -> list[Path]:
-    lines = read_text(list_file, f"a picture ({' '.join(SUFFIXES)}) or a text file that lists pictures").splitlines()
-    entries = [(number, line.strip()) for number, line in enumerate(lines, start=1)]
-    entries = [(number, line) for number, line in entries if line and not line.startswith("#")]
+def _list_lines(list_file: Path, root: Path) -> list[Path]:
+    """The pictures that a list names, a path a line; blank lines and ``#`` comments are skipped.
+
+    As data sets have them, a path may begin with a slash that means ``root`` (Places365), and a label may stand behind
+    it, after a space, tab or comma.
+    """
+    expected = f"a picture ({' '.join(SUFFIXES)}) or a text file that lists pictures"
+    lines = [line.strip() for line in read_text(list_file, expected).splitlines()]
+    entries = [(number, line) for number, line in enumerate(lines, start=1) if line and not line.startswith("#")]
     if not entries:
         raise InputError(f"expected one picture path per line in {list_file}, found none: add some")
-    return [_listed_picture(list_file, number, line) for number, line in entries]
+    found = [(number, line, _listed_picture(root, line)) for number, line in entries]
+    if missing := [(number, line) for number, line, path in found if path is None]:
+        shown = "; ".join(f"line {number}: {one_line(line, 200)}" for number, line in missing[:3])
+        here = "." if _listed_picture(Path(), missing[0][1]) else "DIR"
+        raise InputError(
+            f"{list_file}: expected a picture on each line, got {len(missing)} of {len(entries)} that are not there or "
+            f"no pictures ({shown}); paths are relative to {root}, --list_root {here} sets another folder"
+        )
+    return [path for _, _, path in found]
 
 
-def _listed_picture(list_file: Path, number: int, line: str) -> Path:
-    path = list_file.parent / line
-    if not _is_picture(path):
-        raise InputError(
-            f"{list_file}, line {number}: expected a picture ({' '.join(SUFFIXES)}), got {one_line(line, 200)!r}"
-        )
-    if not is_file(path):
-        raise InputError(
-            f"{list_file}, line {number}: no such picture {one_line(path, 500)}: correct or remove the line"
-        )
-    return path
+_BEFORE_LABEL = re.compile(rf"(.*?\.(?:{'|'.join(suffix[1:] for suffix in SUFFIXES)}))[\s,;]", re.IGNORECASE)
+
+
+def _listed_picture(root: Path, line: str) -> Path | None:
+    labelled = _BEFORE_LABEL.match(line)
+    names = [line, labelled[1]] if labelled else [line]
+    for path in (root / part for name in names for part in (name, name.lstrip("/"))):
+        if is_file(path) and is_picture(path):
+            return path
+    return None
 
 
 def open_picture(path: str | os.PathLike) -> Image.Image:
@@ -113,7 +178,7 @@ def open_picture(path: str | os.PathLike) -> Image.Image:
         InputError: as ``decoded``; transparent pixels.
     """
     with decoded(path) as image:
-        return _flatten(ImageOps.exif_transpose(image), path)
+        return flatten(ImageOps.exif_transpose(image), path)
 
 
 @contextlib.contextmanager
@@ -162,6 +227,8 @@ def _refuse_large(image: Image.Image) -> None:
 def _reason(error: Exception) -> str:
     if isinstance(error, Image.UnidentifiedImageError):
         return f"a file of none of the formats {', '.join(FORMATS)}"
+    if "text chunks" in str(error) or "MAX_TEXT_CHUNK" in str(error):
+        return f"more than {MAX_TEXT >> 20} MiB of text or profile in it"
     return f"a damaged one ({error or type(error).__name__})"
 
 
@@ -172,7 +239,8 @@ def _refuse_deep(image: Image.Image, path: str | os.PathLike) -> None:
         raise InputError(f"expected 8 bits per channel, got more in {path}: save it as an 8-bit picture")
 
 
-def _flatten(image: Image.Image, path: str | os.PathLike) -> Image.Image:
+def flatten(image: Image.Image, path: str | os.PathLike) -> Image.Image:
+    """Mode L or RGB; InputError for transparent pixels."""
     if image.has_transparency_data:
         image = image.convert("RGBA")
         if image.getchannel("A").getextrema()[0] < 255:
@@ -200,7 +268,7 @@ def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
     Raises:
         InputError: a suffix of no picture format.
     """
-    if not _is_picture(Path(path)):
+    if Path(path).suffix.lower() not in SUFFIXES:
         raise InputError(f"expected a picture's name to write ({' '.join(SUFFIXES)}), got {path}")
     if picture.dtype != np.uint8:
         raise TypeError(f"expected a uint8 picture, got {picture.dtype}: convert it with to_uint8")

@@ -15,7 +15,7 @@ import numpy as np
 import paddle
 
 from datasets.images import SAMPLE_PHOTOS, list_pictures, read_picture, sample_photo
-from datasets.mask_generator import generate_box, generate_mask
+from datasets.mask_generator import generate_box, generate_mask, generate_wide
 from datasets.masks import BUCKETS, ZeroOneMaskError, bucket_of, hole_ratio, read_mask, resize_mask
 from datasets.super_resolution import lattice
 from datasets.transforms import augment_mask, center_resize, center_window, load_training_picture
@@ -44,10 +44,15 @@ class MaskSource(Protocol):
 
 
 class PictureFolder:
-    """The pictures of a folder or list file, read when asked for."""
+    """The pictures of a folder or list file, read when asked for; arguments as of ``list_pictures``."""
 
-    def __init__(self, source: str | os.PathLike):
-        self.paths = list_pictures(source)
+    def __init__(
+        self,
+        source: str | os.PathLike,
+        leave_out: Sequence[str | os.PathLike | None] = (),
+        list_root: str | os.PathLike | None = None,
+    ):
+        self.paths = list_pictures(source, leave_out, list_root)
 
     def __len__(self) -> int:
         return len(self.paths)
@@ -117,6 +122,7 @@ class MaskFolder:
 
     Args:
         root: folder or list file.
+        leave_out: what lies inside that folder and holds no masks; as in ``list_pictures``.
         hole: the colour of the hole in the files, "white" or "black".
         dilate: also dilate the holes; see ``augment_mask``.
     Raises:
@@ -124,8 +130,15 @@ class MaskFolder:
         InputError: on drawing, when not one file can be read.
     """
 
-    def __init__(self, root: str | os.PathLike, hole: str = "white", augment: bool = True, dilate: bool = True):
-        self.paths = list_pictures(root)
+    def __init__(
+        self,
+        root: str | os.PathLike,
+        hole: str = "white",
+        augment: bool = True,
+        dilate: bool = True,
+        leave_out: Sequence[str | os.PathLike | None] = (),
+    ):
+        self.paths = list_pictures(root, leave_out)
         self.hole, self.augment, self.dilate = hole, augment, dilate
         self._reported: set[Path] = set()
         self._refuse_zero_one()
@@ -167,7 +180,7 @@ class GeneratedMasks:
     Args:
         buckets: of irregular ones, each as likely as the others.
         border: of irregular ones, at the border or not; None: half and half.
-        shape: "irregular", "box" (see ``generate_box``), "both", half and half, or "super_resolution" (``lattice``).
+        shape: "irregular", "box" (see ``generate_box``), "both", half and half, "wide", or "super_resolution" (``lattice``).
         factors: of super-resolution, each as likely as the others.
     """
 
@@ -185,6 +198,8 @@ class GeneratedMasks:
             return lattice(size, size, self.factors[rng.integers(len(self.factors))])
         if self.shape == "box" or (self.shape == "both" and rng.random() < 0.5):
             return generate_box(rng, size, size)
+        if self.shape == "wide":
+            return generate_wide(rng, size, size)
         bucket = self.buckets[rng.integers(len(self.buckets))]
         border = bool(rng.random() < 0.5) if self.border is None else self.border
         return generate_mask(rng, size, size, bucket, border)

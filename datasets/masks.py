@@ -7,16 +7,24 @@ once for masks that may touch it (Liu et al. 2018, arXiv:1804.07723, section 4.1
 import io
 import os
 
+import cv2
 import numpy as np
-from PIL import Image
+from PIL import Image, ImageOps
 
-from datasets.images import open_picture, write_picture
+from datasets.images import decoded, flatten, write_picture
 from utils.errors import InputError
 
 BUCKETS: tuple[tuple[float, float], ...] = ((0.01, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, 0.5), (0.5, 0.6))
 
 WHITE_THRESHOLD = 0.6  # of 255; the threshold that the authors advise for their masks
+GREY_FROM, GREY_FROM_LOSSY = (
+    0.1,
+    0.25,
+)  # of 255; JPEG of quality 75 stays below 0.16 around a hard edge, of 50 below 0.4
+SOFT_OUTLINE = 0.1  # of the outline; up to 0.06 is above GREY_FROM_LOSSY in hard masks of quality 30, 0.23 in soft ones
 MAX_GREY_SHARE = 0.05
+MAX_BROAD_GREY = 0.5  # of what is marked
+LOSSY_FORMATS = ("JPEG", "MPO", "WEBP")
 MAX_CHANNEL_SPREAD = 32  # of 255; colour noise of JPEG stays below
 LEAST_MEAN_HOLE = 0.005  # of the picture; every published bucket starts above
 BORDER_MARGIN = (50, 512)  # the authors' off-border holes keep 50 of 512 px
@@ -88,30 +96,81 @@ def emptiness_warning(mean_ratio: float) -> str | None:
 
 
 def read_mask(path: str | os.PathLike, hole: str = "white", check: bool = True) -> np.ndarray:
-    """A mask file as float32 [H, W] in {0, 1}, 1 = valid; white is 60 % of 255 and above.
+    """A mask file as float32 [H, W] in {0, 1}, 1 = valid; see ``hole_from_levels``.
 
     Args:
         hole: the colour of the hole in the file, "white" or "black".
-        check: refuse a file that is not black and white; False for training masks still to be thresholded.
+        check: refuse a file that is not black and white; False for training masks, which are thresholded at 60 % only.
     Raises:
         ZeroOneMaskError: its largest value is 1.
-        InputError: unreadable, in colour, more than 5 % grey pixels (10 % to 90 % of 255), or an unknown ``hole``.
+        InputError: unreadable, in colour, too much grey, or an unknown ``hole``.
     """
     _check_hole_colour(hole)
-    image = open_picture(path)
+    with decoded(path) as image:
+        lossy = image.format in LOSSY_FORMATS
+        image = flatten(ImageOps.exif_transpose(image), path)
     if image.mode != "L":
-        refuse_colour(np.asarray(image), path)
-    return mask_from_levels(np.asarray(image.convert("L")), hole, path, check)
+        refuse_colour(np.asarray(image), path, hole)
+    levels = np.asarray(image.convert("L"))
+    found = hole_from_levels(levels, hole, path, lossy)[0] if check else _strong(levels, hole, path)
+    return (~found).astype(np.float32)
 
 
-def mask_from_levels(levels: np.ndarray, hole: str, path: str | os.PathLike, check: bool = True) -> np.ndarray:
-    """What ``read_mask`` makes of grey levels, uint8 [H, W]; ``path`` is for messages."""
+def hole_from_levels(levels: np.ndarray, hole: str, path: object, lossy: bool = False) -> tuple[np.ndarray, list[str]]:
+    """The hole bool [H, W] in grey levels uint8 [H, W], and notes on grey pixels.
+
+    Pixels of 60 % and above are hole, and so is all grey that is connected to them (hysteresis, as in Canny 1986), so
+    that the soft edge of a brush does not stay in the picture. Grey starts at 10 %. In a JPEG or WebP file, where a
+    hard edge has some grey around it, it starts at 25 %, and counts only where it is found along more than a tenth of
+    the hole's outline. Percentages are of white, of black with ``hole`` black.
+
+    Args:
+        path: for messages.
+        lossy: the levels are from a JPEG or WebP file.
+    Raises:
+        ZeroOneMaskError: the largest level is 1.
+        InputError: broad grey areas over 5 % of the picture or half of what is marked, or more than 5 % of what is
+            marked connected to no hole.
+    """
+    strong = _strong(levels, hole, path)
+    strength = levels if hole == "white" else 255 - levels
+    grey = (strength > 255 * (GREY_FROM_LOSSY if lossy else GREY_FROM)) & ~strong
+    _refuse_broad_grey(strength, path)
+    found = grow_into(strong, grey)
+    apart = np.count_nonzero(grey & ~found)
+    if apart > MAX_GREY_SHARE * np.count_nonzero(grey | strong):
+        raise InputError(
+            f"expected a black-and-white mask, got {apart} grey pixels that touch no {hole} ones in {path}: paint what "
+            f"is to be filled {hole}, or threshold the mask"
+        )
+    if lossy and np.mean(grey[outline(strong)]) <= SOFT_OUTLINE:
+        return strong, []
+    notes = [(np.count_nonzero(found & ~strong), "touch the hole and are filled with it")]
+    notes.append((apart, "touch no hole and are not filled"))
+    return found, [f"{path}: {count} grey pixels {what}" for count, what in notes if count]
+
+
+def _strong(levels: np.ndarray, hole: str, path: object) -> np.ndarray:
     if levels.max() == 1:
         raise ZeroOneMaskError(f"expected a mask of 0 and 255, got 0 and 1 in {path}: multiply it by 255")
-    if check:
-        _refuse_grey(levels, path)
     white = levels >= WHITE_THRESHOLD * 255
-    return (white if hole == "black" else ~white).astype(np.float32)
+    return white if hole == "white" else ~white
+
+
+def grow_into(seeds: np.ndarray, allowed: np.ndarray) -> np.ndarray:
+    """The seeds and all regions of ``allowed`` that touch them, also by a corner; all bool [H, W]."""
+    if not allowed.any():
+        return seeds
+    _, regions = cv2.connectedComponents((seeds | allowed).astype(np.uint8), connectivity=8)
+    touched = np.zeros(regions.max() + 1, bool)
+    touched[regions[seeds]] = True
+    touched[0] = False
+    return touched[regions]
+
+
+def outline(hole: np.ndarray) -> np.ndarray:
+    """The pixels just outside a hole, bool [H, W]."""
+    return (cv2.dilate(hole.astype(np.uint8), np.ones([3, 3], np.uint8)) > 0) & ~hole
 
 
 def write_mask(path: str | os.PathLike, mask: np.ndarray, hole: str = "white") -> None:
@@ -152,22 +211,29 @@ def _check_hole_colour(hole: str) -> None:
         raise InputError(f"expected hole to be white or black, got {hole!r}")
 
 
-def refuse_colour(rgb: np.ndarray, path: str | os.PathLike) -> None:
-    """Refuse uint8 [H, W, 3] with colours in more than 5 % of it; black and white with a JPEG's noise is none."""
+def refuse_colour(rgb: np.ndarray, path: object, hole: str = "white") -> None:
+    """Refuse uint8 [H, W, 3] with colour in more than 5 % of what is marked; the noise of JPEG is no colour."""
     red, green, blue = np.moveaxis(rgb, 2, 0)  # one after another: ptp over the last axis takes twenty times as long
-    spread = np.maximum(np.maximum(red, green), blue) - np.minimum(np.minimum(red, green), blue)
-    share = np.mean(spread > MAX_CHANNEL_SPREAD)
+    most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
+    marked = most > 255 * GREY_FROM if hole == "white" else least < 255 * (1 - GREY_FROM)
+    share = np.count_nonzero((most - least > MAX_CHANNEL_SPREAD) & marked) / max(1, np.count_nonzero(marked))
     if share > MAX_GREY_SHARE:
+        other = "black" if hole == "white" else "white"
         raise InputError(
-            f"expected a black-and-white mask, got colour in {share:.0%} of the pixels of {path}: "
-            "paint the hole white and all else black"
+            f"expected a black-and-white mask, got colour in {share:.0%} of what is marked in {path}: "
+            f"paint the hole {hole} and all else {other}; for a hole painted in a colour, --mask_colour"
         )
 
 
-def _refuse_grey(levels: np.ndarray, path: str | os.PathLike) -> None:
-    share = np.mean((levels > 0.1 * 255) & (levels < 0.9 * 255))
-    if share > MAX_GREY_SHARE:
+def _refuse_broad_grey(strength: np.ndarray, path: object) -> None:
+    """Refuse photographs and objects painted grey; the edge of a brush is a few pixels wide."""
+    grey = (strength > 255 * GREY_FROM) & (strength < 255 * (1 - GREY_FROM))
+    if not grey.any():
+        return
+    broad = np.count_nonzero(cv2.erode(grey.astype(np.uint8), np.ones([3, 3], np.uint8)))
+    marked = np.count_nonzero(strength > 255 * GREY_FROM)
+    if broad > MAX_GREY_SHARE * grey.size or broad > MAX_BROAD_GREY * marked:
         raise InputError(
-            f"expected a black-and-white mask, got {share:.0%} grey pixels in {path}: "
-            "threshold it and save it as PNG (is it a photograph?)"
+            f"expected a black-and-white mask, got {np.count_nonzero(grey) / grey.size:.2g} of all pixels grey in "
+            f"{path}: threshold it and save it as PNG (is it a photograph?)"
         )

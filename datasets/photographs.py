@@ -21,18 +21,18 @@ import numpy as np
 from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
 
 from datasets import exif as exif_blocks
-from datasets.images import decoded
+from datasets.images import MAX_TEXT, decoded, format_of
+from datasets.metadata import Metadata, read_metadata, settings_of, tiff_tags
 from utils.errors import InputError, one_line
 from utils.files import atomic_path, open_regular
 
 SUFFIXES = {
     "png": (".png",),
-    "jpeg": (".jpg", ".jpeg"),
+    "jpeg": (".jpg", ".jpeg", ".jfif", ".jpe"),
     "webp": (".webp",),
     "tiff": (".tif", ".tiff"),
     "bmp": (".bmp",),
 }
-SIGNS = {b"\xff\xd8\xff": "jpeg", b"\x89PNG": "png", b"II*\0": "tiff", b"MM\0*": "tiff", b"BM": "bmp"}
 MOST_PIXELS_A_SIDE = {"jpeg": 65535, "webp": 16383}
 MOST_EXIF_IN_JPEG = 65533  # bytes
 QUALITY = 95  # of JPEG and WebP where the photograph was read from something else
@@ -69,6 +69,7 @@ class Photograph:
         icc: colour profile.
         exif: as ``datasets.exif.upright`` gives it.
         dpi: across and down, pixels per inch.
+        metadata: what else the file says of the picture.
         encoding: of the file that it was read from.
         jpeg: what Pillow is told to write it as it was, if it was a JPEG.
         stored_size: width and height of the file, before it was turned upright.
@@ -81,6 +82,7 @@ class Photograph:
     icc: bytes | None = None
     exif: bytes | None = None
     dpi: tuple[float, float] | None = None
+    metadata: Metadata = field(default_factory=Metadata)
     encoding: Encoding = Encoding()
     jpeg: dict[str, object] = field(default_factory=dict)
     stored_size: tuple[int, int] | None = None
@@ -102,10 +104,9 @@ def encoding_of(path: str | os.PathLike) -> Encoding:
     """How a file holds its picture, by its first bytes whatever its name says; by its name where they say nothing."""
     found = None
     with contextlib.suppress(InputError, OSError), open_regular(path, "a picture") as file:
-        head = file.read(16)
-        if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
+        found = format_of(file.read(16))
+        if found == "webp":
             return Encoding("webp", _is_lossless_webp(file))
-        found = next((name for sign, name in SIGNS.items() if head.startswith(sign)), None)
     found = found or next((n for n, suffixes in SUFFIXES.items() if Path(path).suffix.lower() in suffixes), "png")
     return Encoding(found, found not in ("jpeg", "webp"))
 
@@ -151,6 +152,11 @@ def read_photograph(path: str | os.PathLike) -> Photograph:
         _refuse_other_colours(image, path)
         encoding = encoding_of(path)
         block, notes = _exif_block(image, encoding)
+        metadata, left_out = read_metadata(path, image)
+        if left_out:
+            notes.append(
+                f"left out, as it shows the old picture or is unknown here: {one_line(', '.join(left_out), 300)}"
+            )
         notes += _note_of_frames(image)
         jpeg, dpi, icc, size = _jpeg_settings(image), _dpi(image), image.info.get("icc_profile"), image.size
         ImageOps.exif_transpose(image, in_place=True)
@@ -168,6 +174,7 @@ def read_photograph(path: str | os.PathLike) -> Photograph:
             icc=icc,
             exif=block,
             dpi=dpi,
+            metadata=metadata,
             encoding=encoding,
             jpeg=jpeg,
             stored_size=size,
@@ -279,23 +286,28 @@ def refuse_what_does_not_fit(path: str | os.PathLike, photograph: Photograph, en
 
 
 def _settings(photograph: Photograph, encoding: Encoding, mode: str) -> tuple[dict[str, object], list[str]]:
-    """What Pillow is told, and lines about what is left out."""
-    settings, notes = dict(_SETTINGS[encoding.format]), []
+    """What Pillow is told, and notes about what is left out."""
     exif, icc = photograph.exif, photograph.icc
-    if encoding.format == "bmp" and (exif or icc):
+    extras, without_place = settings_of(photograph.metadata, encoding.format)
+    settings, notes = _SETTINGS[encoding.format] | extras, []
+    if encoding.format == "bmp":
+        without_place += [name for name, part in (("EXIF", exif), ("a colour profile", icc)) if part]
         exif = icc = None
-        notes.append("BMP holds neither EXIF nor a colour profile: they are left out")
+    if icc and len(icc) > MAX_TEXT:
+        icc = None
+        without_place.append(f"a colour profile of more than {MAX_TEXT >> 20} MiB")
+    if without_place:
+        notes.append(f"left out, as there is no place for it in {encoding.format.upper()}: {', '.join(without_place)}")
     if icc and mode not in MODES_OF_PROFILES.get(icc[16:20], ()):
         icc = None
         notes.append("its colour profile is not one for the colours that are written, and is left out")
     if encoding.format == "jpeg":
-        settings = {**settings, **photograph.jpeg}
+        settings |= photograph.jpeg
         if "qtables" in photograph.jpeg:
             del settings["quality"]
     if encoding.format == "webp" and encoding.lossless:
         settings |= {"lossless": True, "quality": 50, "method": 2}  # effort: a third of the usual time, the same size
-    if exif and encoding.format == "tiff":
-        exif = _for_tiff(exif)
+    if encoding.format == "tiff" and (exif := _for_tiff(exif, photograph.metadata)):
         settings.pop("compression")  # libtiff, which compresses, writes no directories of EXIF
     extras = {"exif": exif, "icc_profile": icc, "dpi": photograph.dpi}
     return settings | {key: value for key, value in extras.items() if value}, notes
@@ -310,7 +322,16 @@ _SETTINGS: dict[str, dict[str, object]] = {
 }
 
 
-def _for_tiff(block: bytes) -> bytes | None:
+def _for_tiff(block: bytes | None, metadata: Metadata) -> Image.Exif | None:
+    exif = Image.Exif()
+    if block and (described := _described(block)):
+        exif.load(described)
+    for tag, content in tiff_tags(metadata).items():
+        exif[tag] = content
+    return exif if len(exif) else None
+
+
+def _described(block: bytes) -> bytes | None:
     exif = Image.Exif()
     exif.load(block)
     return exif_blocks.described(exif)

@@ -7,7 +7,6 @@ lengths, types) is checked against what is there before anything is made of it.
 
 import errno
 import os
-import re
 import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
@@ -16,7 +15,7 @@ from typing import Any, BinaryIO
 import numpy as np
 import paddle
 
-from inpainting.pickled import NUMBERS, array_of, load_pickle
+from inpainting.pickled import NUMBERS, load_pickle
 from inpainting.torch_files import TORCH_SUFFIXES, load_torch
 from utils.errors import InputError, one_line
 from utils.files import atomic_path, open_regular
@@ -28,10 +27,6 @@ MAX_ARRAYS = 100_000
 MAX_COMPRESSION = 20  # weights hardly compress; a file made to fill the memory does so a thousandfold
 
 _PARAMETER_NAMES = "StructuredToParameterName@@"  # Paddle's note of them
-_NPY = re.compile(
-    rb"\{'descr': '([<>|=])([a-zA-Z]\d+)', 'fortran_order': (True|False), 'shape': \(([\d, ]*)\),? *\}\s*"
-)
-_NPY_LENGTHS = {b"\x93NUMPY\x01\x00": 2, b"\x93NUMPY\x02\x00": 4, b"\x93NUMPY\x03\x00": 4}  # bytes of the header's
 
 
 def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
@@ -41,6 +36,8 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
         InputError: no such file, truncated, damaged, or holding anything else.
     """
     arrays = read_state(path)
+    if other := [name for name in arrays if not isinstance(name, str)]:
+        raise InputError(f"{path}: expected names of arrays, got {one_line(other[0], 80)}; is it a weights file?")
     if wrong := [name for name, a in arrays.items() if not isinstance(a, np.ndarray)]:
         raise InputError(
             f"{path}: expected arrays of numbers only, got something else under {one_line(wrong[0], 80)!r}; "
@@ -105,7 +102,7 @@ def write_arrays(arrays: Mapping[str, np.ndarray | paddle.Tensor], path: Path) -
             return
         from safetensors.numpy import save
 
-        temporary.write_bytes(save({name: np.ascontiguousarray(a) for name, a in arrays.items()}))
+        temporary.write_bytes(save({name: np.asarray(a, order="C") for name, a in arrays.items()}))
 
 
 def _reader(path: str | os.PathLike) -> Callable[[BinaryIO, int], Any]:
@@ -135,22 +132,17 @@ def _read_npz(file: BinaryIO, size: int) -> dict:
     with zipfile.ZipFile(file) as archive:
         members = archive.infolist()
         unpacked = sum(member.file_size for member in members)
-        if len(members) > MAX_ARRAYS or unpacked > MAX_COMPRESSION * size + (1 << 20):
-            raise InputError("it unpacks to far more than weights do")
-        if any(member.compress_type not in (zipfile.ZIP_STORED, zipfile.ZIP_DEFLATED) for member in members):
-            raise InputError("it is compressed as no .npz is")
-        return {member.filename.removesuffix(".npy"): _read_npy(archive.read(member)) for member in members}
+    if len(members) > MAX_ARRAYS or unpacked > MAX_COMPRESSION * size + (1 << 20):
+        raise InputError("it unpacks to far more than weights do")
+    file.seek(0)
+    with np.load(file, allow_pickle=False) as archive:
+        return {name: _plain(archive[name]) for name in archive.files}
 
 
-def _read_npy(content: bytes) -> np.ndarray:
-    """One array of a ``.npz``: a mark, the header's length, the header (a line of Python, which is not run), bytes."""
-    start = 8 + _NPY_LENGTHS[content[:8]]
-    end = start + int.from_bytes(content[8:start], "little")
-    header = _NPY.fullmatch(content[start:end])
-    if not header:
-        raise InputError("it holds an array with a header of its own")
-    order, numbers, by_columns, shape = (group.decode() for group in header.groups())
-    if numbers not in NUMBERS:
-        raise InputError(f"it holds an array of type {numbers}, which is no plain type of numbers")
-    sides = [int(side) for side in shape.split(",") if side.strip()]
-    return array_of(order + numbers, sides, content[end:], by_columns == "True")
+def _plain(array: Any) -> np.ndarray:
+    """An array in the machine's byte order."""
+    if not isinstance(array, np.ndarray) or array.dtype.str[1:] not in NUMBERS:
+        raise InputError(
+            f"it holds an array of type {getattr(array, 'dtype', 'none')}, which is no plain type of numbers"
+        )
+    return array.astype(array.dtype.newbyteorder("="), copy=False)

@@ -1,10 +1,10 @@
 """Weights on disk.
 
-A weights directory holds the arrays by name, as ``model.pdparams`` (what ``paddle.save`` writes) or as
-``model.safetensors``, and ``meta.json`` (which network, its options, how it came about). A training checkpoint
-(``engine.training_state``) is one too, and may hold ``model_ema.pdparams``, the weights averaged over the last
-iterations: whoever runs the network takes those. Files are read by ``inpainting.array_files`` and ``inpainting.meta``,
-which run nothing in them; no network is made before the arrays are known to be its own.
+A weights directory holds the arrays by name, as ``model.safetensors`` (what ``save_weights`` writes) or as
+``model.pdparams`` (what ``paddle.save`` writes), and ``meta.json`` (which network, its options, how it came about). A
+training checkpoint (``engine.training_state``) is one too, and may hold ``model_ema.pdparams``, the weights averaged
+over the last iterations: whoever runs the network takes those. Files are read by ``inpainting.array_files`` and
+``inpainting.meta``, which run nothing in them; no network is made before the arrays are known to be its own.
 """
 
 import json
@@ -19,7 +19,7 @@ from paddle import nn
 
 from inpainting.array_files import read_arrays, write_arrays
 from inpainting.meta import META, read_meta
-from models import build_model, model_shapes
+from models import build_model, model_shapes, present_name
 from utils.errors import InputError, one_line
 from utils.files import atomic_path, is_file, kind_of, sha256_of
 from utils.run_folder import CHECKPOINTS
@@ -53,19 +53,22 @@ __all__ = [
 
 
 def save_weights(
-    model: nn.Layer, directory: str | os.PathLike, dtype: str = "float32", file_name: str = PARAMS, **meta
+    model: nn.Layer, directory: str | os.PathLike, dtype: str = "float32", file_name: str = SAFE_PARAMS, **meta
 ) -> None:
     """Write a network made by ``build_model`` as a weights directory; each file is whole or not there.
 
     Args:
         dtype: of floating-point arrays on disk; "float16" halves the file. Running statistics stay as they are: a
             variance may be more than float16 can hold, or so little that it would lose its digits.
-        file_name: ``PARAMS`` or ``SAFE_PARAMS``, which decides the format.
+        file_name: ``SAFE_PARAMS`` or ``PARAMS``, which decides the format.
         meta: further entries of meta.json (iter, seed, ...).
     Raises:
-        InputError: a weight that ``dtype`` cannot hold; nothing is written.
+        InputError: a weight that ``dtype`` cannot hold, or weights of the other format are there; nothing is written.
     """
     directory, statistics = Path(directory), set(model.running_statistics())
+    other = PARAMS if file_name == SAFE_PARAMS else SAFE_PARAMS
+    if (directory / other).exists():
+        raise InputError(f"{directory}: expected a folder without {other}, which would be read as well; move it away")
     arrays = {name: t.numpy() for name, t in model.state_dict().items()}
     with np.errstate(over="ignore"):  # told below
         stored = {name: a.astype(dtype) if _shrinks(name, a, statistics) else a for name, a in arrays.items()}
@@ -103,7 +106,7 @@ def load_weights(path: str | os.PathLike) -> nn.Layer:
         shapes = model_shapes(meta["model"], **meta["options"])
     except (ValueError, TypeError) as error:
         raise InputError(f"{directory / META}: {error}") from None
-    arrays = read_arrays(file)
+    arrays = _read_named(file)
     _refuse_other_shapes(file, arrays, shapes, f"{meta['model']} {meta['options']}, as {META} says")
     if (written := meta.get("files", {}).get(file.name)) and written != sha256_of(file):
         log.warning(
@@ -122,8 +125,8 @@ def weights_directory(path: str | os.PathLike, exported: bool = False) -> Path:
     Args:
         exported: whether a static model's directory will do as well.
     """
-    path, names = Path(path), (PARAMS, SAFE_PARAMS, *((EXPORTED_PARAMS,) if exported else ()))
-    expected = f"expected a directory with {PARAMS} or {SAFE_PARAMS} and {META} in it"
+    path, names = Path(path), (SAFE_PARAMS, PARAMS, *((EXPORTED_PARAMS,) if exported else ()))
+    expected = f"expected a directory with {SAFE_PARAMS} or {PARAMS} and {META} in it"
     kind = kind_of(path)
     if kind == "file" and path.name not in names:
         raise InputError(f"{expected} or that file, got the file {path}; is it another kind of file?")
@@ -134,7 +137,7 @@ def weights_directory(path: str | os.PathLike, exported: bool = False) -> Path:
     if is_file(directory / EXPORTED_PARAMS):
         got = f"an exported model, which runs and nothing else: {path}"
     elif kind == "folder":
-        got = f"no {PARAMS} in {directory}"
+        got = f"no such file in {directory}"
     else:
         got = f"a {kind}: {path}" if kind else f"no such path: {path}"
     raise InputError(f"{expected}, got {got}; train.py writes such directories")
@@ -147,8 +150,8 @@ def weights_file(directory: Path) -> Path:
         InputError: there are two, and no telling which is meant.
     """
     if all((directory / name).is_file() for name in (PARAMS, SAFE_PARAMS)):
-        raise InputError(f"{directory}: expected {PARAMS} or {SAFE_PARAMS}, got both; move one of them away")
-    found = (directory / name for name in (EMA_PARAMS, PARAMS, SAFE_PARAMS) if (directory / name).is_file())
+        raise InputError(f"{directory}: expected {SAFE_PARAMS} or {PARAMS}, got both; move one of them away")
+    found = (directory / name for name in (EMA_PARAMS, SAFE_PARAMS, PARAMS) if (directory / name).is_file())
     return next(found, directory / EXPORTED_PARAMS)
 
 
@@ -163,7 +166,7 @@ def load_arrays_into(model: nn.Layer, path: str | os.PathLike) -> None:
 
 
 def other_network(model: nn.Layer, directory: Path) -> str | None:
-    """In words, where meta.json says another network than ``model``; its arrays may fit all the same. Else None."""
+    """A message where meta.json names another network than ``model``, though its arrays may fit; else None."""
     if not is_file(directory / META):
         return None
     meta = read_meta(directory)
@@ -181,10 +184,15 @@ def read_arrays_of(model: nn.Layer, path: str | os.PathLike) -> dict[str, np.nda
     Raises:
         InputError: as ``read_arrays``, or arrays of another network.
     """
-    arrays = read_arrays(path)
+    arrays = _read_named(path)
     shapes = {name: list(t.shape) for name, t in model.state_dict().items()}
     _refuse_other_shapes(path, arrays, shapes, f"{model.model_name} {model.model_options}")
     return _as_parameters(path, arrays)
+
+
+def _read_named(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """``read_arrays`` by the names of this version."""
+    return {present_name(name): array for name, array in read_arrays(path).items()}
 
 
 def _refuse_other_shapes(
@@ -207,6 +215,8 @@ def _as_parameters(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) ->
             f"{path}: expected floating-point weights, got {arrays[wrong[0]].dtype} in {wrong[0]}; "
             "convert them to float32"
         )
+    if wrong := [name for name, a in arrays.items() if name.endswith("._variance") and (a < 0).any()]:
+        raise InputError(f"{path}: expected variances of 0 or more, got negative ones in {wrong[0]}; copy it again")
     return {name: a.astype("float32", copy=False) for name, a in arrays.items()}
 
 

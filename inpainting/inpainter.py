@@ -21,6 +21,7 @@ from models.unet import UNet
 from utils.errors import InputError
 
 AUTO = "auto"
+LARGEST_OUTPUT = 1e4  # where [0, 1] is expected; untrained networks stay far below
 
 
 class Inpainter:
@@ -152,11 +153,11 @@ class Inpainter:
         planes = [image.transpose(2, 0, 1)[None], mask[None, None]]
         if not self._paints_on_surfaces:
             planes += [] if guide is None else [guide.transpose(2, 0, 1)[None]]
-            return run(self.model, *planes)[0].transpose(1, 2, 0)
+            return _refuse_absurd(run(self.model, *planes)[0].transpose(1, 2, 0))
         # Made by OpenCV in a fifth of the model's own time.
         planes.append(surfaces_over(image, mask, guide).transpose(2, 0, 1)[None])
         with paddle.no_grad():
-            return self.model.paint(*map(paddle.to_tensor, planes)).numpy()[0].transpose(1, 2, 0)
+            return _refuse_absurd(self.model.paint(*map(paddle.to_tensor, planes)).numpy()[0].transpose(1, 2, 0))
 
     @property
     def _has_prior(self) -> bool:
@@ -226,6 +227,16 @@ def _arrays(picture: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarr
     _check(picture, hole)
     mask = 1 - hole.astype("float32")[None]  # [1, H, W]
     return (to_float(picture) * mask)[None], mask[None]
+
+
+def _refuse_absurd(output: np.ndarray) -> np.ndarray:
+    """The output, unless no picture can look like it."""
+    if not np.abs(output).max() <= LARGEST_OUTPUT:  # also NaN
+        raise InputError(
+            f"expected a network whose output lies near [0, 1], got {np.abs(output).max():.3g}: its weights are "
+            "damaged, or its training failed; take other weights"
+        )
+    return output
 
 
 def run(model: nn.Layer | StaticModel, *inputs: np.ndarray) -> np.ndarray:

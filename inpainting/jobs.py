@@ -2,7 +2,7 @@
 
 import os
 from collections import Counter
-from collections.abc import Callable
+from collections.abc import Callable, Iterable
 from dataclasses import dataclass, replace
 from pathlib import Path
 
@@ -12,6 +12,7 @@ from datasets.holes import Marks, find_hole, grow_hole
 from datasets.images import list_pictures, sample_face, sample_photo
 from datasets.mask_generator import generate_mask
 from datasets.masks import BUCKETS
+from datasets.pairing import pair_by_name
 from datasets.photographs import SUFFIXES, Encoding, Photograph, encoding_of, read_photograph, result_encoding
 from utils.errors import InputError
 
@@ -68,13 +69,23 @@ def sample_jobs(wanted: str | None = None, lossless: bool = False) -> list[Job]:
     ]
 
 
-def photograph_jobs(source: str | os.PathLike, wanted: str | None = None, lossless: bool = False) -> list[Job]:
-    """The photographs of a folder, a list file, or one; ``wanted`` and ``lossless`` as in ``result_encoding``.
+def photograph_jobs(
+    source: str | os.PathLike,
+    wanted: str | None = None,
+    lossless: bool = False,
+    leave_out: Iterable[str | os.PathLike | None] = (),
+    list_root: str | os.PathLike | None = None,
+) -> list[Job]:
+    """The photographs of a folder, a list file, or one.
+
+    Args:
+        wanted, lossless: as in ``result_encoding``.
+        leave_out, list_root: as in ``list_pictures``.
 
     A result has the photograph's path below the folder. Where its suffix is not one of the format that is written, it
     has another; and so have, behind their own, those that would then have the same name.
     """
-    paths = list_pictures(source)
+    paths = list_pictures(source, leave_out, list_root)
     jobs = []
     for path, relative, name in zip(paths, *_names(paths, source), strict=True):
         encoding = result_encoding(encoding_of(path), wanted, lossless)
@@ -109,30 +120,20 @@ def with_marks(jobs: list[Job], marks: Marks, seed: int | None = 0) -> list[Job]
             generated.
         seed: of generated holes; None for none.
     Raises:
-        InputError: a photograph's mask is missing.
+        InputError: photographs' masks are missing, or one has two.
     """
-    find = _mask_finder(marks.file) if marks.file else lambda name: None
+    files = _mask_files(jobs, marks.file) if marks.file else [None] * len(jobs)
     return [
-        replace(job, marks=replace(marks, file=find(job.name)), seed=None if seed is None else (seed, i))
-        for i, job in enumerate(jobs)
+        replace(job, marks=replace(marks, file=file), seed=None if seed is None else (seed, i))
+        for i, (job, file) in enumerate(zip(jobs, files, strict=True))
     ]
 
 
-def _mask_finder(source: Path) -> Callable[[str], Path]:
-    """From a picture's name to its mask: the one file, or the file of that name in a folder."""
-    masks = list_pictures(source)
-    if not source.is_dir():
-        if len(masks) > 1:
-            raise InputError(f"--mask: expected one mask or a folder of them, got a list of {len(masks)} in {source}")
-        return lambda name: masks[0]
-    by_name = {path.relative_to(source).with_suffix("").as_posix(): path for path in masks}
-
-    def find(name: str) -> Path:
-        if name not in by_name:
-            raise InputError(
-                f"--mask: expected {source}/{name}.png, a mask with the picture's name, got none; "
-                "add it, or give one mask file for all"
-            )
-        return by_name[name]
-
-    return find
+def _mask_files(jobs: list[Job], source: Path) -> list[Path]:
+    """Of each photograph: the one file, or the file of its name in a folder."""
+    masks = list_pictures(source, [job.source for job in jobs])
+    if source.is_dir():
+        return pair_by_name([job.name for job in jobs], masks, source)
+    if len(masks) > 1:
+        raise InputError(f"expected one mask or a folder of them, got a list of {len(masks)} in {source}")
+    return masks * len(jobs)

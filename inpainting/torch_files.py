@@ -4,11 +4,12 @@ Both of its formats are read. Since PyTorch 1.6 a file is a zip archive, uncompr
 and ``NAME/data/KEY`` the bytes of one storage each. Before that it is pickles one behind the other (a magic number, a
 version, what machine it was, the content, the storages' keys), then each storage: how many numbers it has, and they.
 
-In the pickle a tensor is a storage (a "persistent" reference: type, key, count), an offset, a shape and strides. As in
-``inpainting.pickled`` no unpickler runs; a tensor that would reach beyond its storage is refused, and so are tensors
-that together are more than twice the file, which would be one storage laid out again and again.
+In the pickle a tensor is a storage (a "persistent" reference: type, key, count), an offset, a shape and strides. They
+are read as in ``inpainting.pickled``. A tensor that would reach beyond its storage is refused, and so are tensors that
+together are more than twice the file, which would be one storage laid out again and again.
 """
 
+import io
 import math
 import zipfile
 from collections.abc import Callable
@@ -16,7 +17,7 @@ from typing import Any, BinaryIO, NamedTuple
 
 import numpy as np
 
-from inpainting.pickled import Array, Machine, Name, Stream, array_of, expect, finished
+from inpainting.pickled import Array, Name, Reader, array_of, expect, finished
 from utils.errors import InputError, one_line
 
 TORCH_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".tar")
@@ -53,10 +54,8 @@ def _load_zip(file: BinaryIO, size: int) -> Any:
         [program] = [member for member in members if member.filename.rpartition("/")[2] == "data.pkl"]
         folder = program.filename.removesuffix("data.pkl")
         order = _order_of(archive, f"{folder}byteorder")
-        machine = _TorchMachine(lambda key: archive.read(f"{folder}data/{key}"), order, MAX_LAID_OUT * size)
-        with archive.open(program) as content:
-            left = machine.run(Stream(content, program.file_size))
-        return finished(left)
+        storages = _Storages(lambda key: archive.read(f"{folder}data/{key}"), order, MAX_LAID_OUT * size)
+        return finished(_TorchReader(io.BytesIO(archive.read(program)), storages).load())
 
 
 def _order_of(archive: zipfile.ZipFile, name: str) -> str:
@@ -67,20 +66,20 @@ def _order_of(archive: zipfile.ZipFile, name: str) -> str:
 
 
 def _load_pickles(file: BinaryIO, size: int) -> Any:
-    stream, contents = Stream(file, size), {}
-    machine = _TorchMachine(contents.__getitem__, "<", MAX_LAID_OUT * size)
-    if machine.run(stream) != MAGIC or machine.run(stream) != VERSION:
+    stream, contents = io.BytesIO(file.read(size)), {}
+    storages = _Storages(contents.__getitem__, "<", MAX_LAID_OUT * size)
+    if _TorchReader(stream, storages).load() != MAGIC or _TorchReader(stream, storages).load() != VERSION:
         raise InputError("it is no file of torch.save")
-    if finished(machine.run(stream)).get("little_endian") is not True:
+    if finished(_TorchReader(stream, storages).load()).get("little_endian") is not True:
         raise InputError("it was written by a machine of another byte order")
-    left = machine.run(stream)
-    for key in expect(machine.run(stream), list):
+    left = _TorchReader(stream, storages).load()
+    for key in expect(_TorchReader(stream, storages).load(), list):
         count = int.from_bytes(_exactly(stream, 8), "little")
-        contents[key] = _exactly(stream, count * machine.storages[key].bytes_each)
+        contents[key] = _exactly(stream, count * storages.known[key].bytes_each)
     return finished(left)
 
 
-def _exactly(stream: Stream, count: int) -> bytes:
+def _exactly(stream: io.BytesIO, count: int) -> bytes:
     content = stream.read(count)
     if len(content) != count:
         raise ValueError("the file ends too soon")
@@ -99,32 +98,8 @@ class _Storage(NamedTuple):
         return 2 if self.numbers == "bf16" else np.dtype(self.numbers).itemsize
 
 
-class _Tensor(Array):
-    """A view of a storage, laid out when it is asked for: in the older format its bytes come after it."""
-
-    def __init__(self, machine: "_TorchMachine", storage: _Storage, offset: int, shape: tuple, strides: tuple):
-        self.machine, self.storage = machine, expect(storage, _Storage)
-        self.offset = expect(offset, int)
-        self.shape, self.strides = ([expect(n, int) for n in expect(sides, tuple)] for sides in (shape, strides))
-
-    @property
-    def value(self) -> np.ndarray:
-        flat = self.machine.numbers_of(self.storage)
-        count = math.prod(self.shape)
-        ends = zip(self.shape, self.strides, strict=True)
-        last = self.offset + sum((side - 1) * stride for side, stride in ends)
-        if min([0, self.offset, *self.shape, *self.strides]) < 0 or count > flat.size or (count and last >= flat.size):
-            raise InputError(f"it has a tensor of shape {one_line(self.shape, 80)} beyond its {flat.size} numbers")
-        self.machine.lay_out(count * flat.itemsize)
-        if not count:
-            return np.zeros(self.shape, flat.dtype)
-        strides = [stride * flat.itemsize for stride in self.strides]
-        view = np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, strides)
-        return view if view.flags.c_contiguous else view.copy()
-
-
-class _TorchMachine(Machine):
-    """A ``Machine`` that knows tensors and storages.
+class _Storages:
+    """The storages of a file.
 
     Args:
         fetch: the bytes of a storage by its key.
@@ -132,36 +107,20 @@ class _TorchMachine(Machine):
         room: bytes that all tensors together may have.
     """
 
-    keys = (str, int)  # an optimiser's state is by number
-
     def __init__(self, fetch: Callable[[str], bytes], order: str, room: int):
-        super().__init__()
         self.fetch, self.order, self.room = fetch, order, room
-        self.storages: dict[str, _Storage] = {}
+        self.known: dict[str, _Storage] = {}
         self.fetched: dict[str, np.ndarray] = {}
-        self.calls = self.calls | {
-            Name("torch._utils", "_rebuild_tensor_v2"): lambda *words: _Tensor(self, *words[:4]),
-            Name("torch._utils", "_rebuild_tensor"): lambda *words: _Tensor(self, *words),
-            Name("torch._utils", "_rebuild_parameter"): lambda tensor, *_: expect(tensor, _Tensor),
-        }
-        self.names = self.names | {Name("torch", f"{kind}Storage") for kind in STORAGES}
 
-    def load_persistent(self) -> None:
-        word, kind, key, _, count, *view = expect(self.stack.pop(), tuple)
+    def add(self, word: str, kind: Name, key: str, _, count: int, *view) -> _Storage:
+        """The storage of a persistent reference."""
         if word != "storage" or any(part is not None for part in view):
             raise InputError("it refers to something beside itself that is no storage")
-        numbers = STORAGES[expect(kind, Name).name.removesuffix("Storage")]
+        numbers = STORAGES[expect(kind, Name).name.removeprefix("torch.").removesuffix("Storage")]
         storage = _Storage(numbers, expect(key, str), expect(count, int))
-        if self.storages.setdefault(key, storage) != storage:
+        if self.known.setdefault(key, storage) != storage:
             raise InputError(f"it has two storages of one name, {one_line(key, 20)}")
-        self.stack.append(storage)
-
-    def set_state(self) -> None:
-        """A dictionary's attributes (versions of the layers that the arrays are of) are passed over."""
-        if type(self.stack[-2]) is dict:
-            expect(self.stack.pop(), dict)
-        else:
-            super().set_state()
+        return storage
 
     def numbers_of(self, storage: _Storage) -> np.ndarray:
         """All of a storage, in a line."""
@@ -178,3 +137,50 @@ class _TorchMachine(Machine):
         self.room -= count
         if self.room < 0:
             raise InputError("its tensors are far more than it has bytes")
+
+
+class _Tensor(Array):
+    """A view of a storage, laid out when it is asked for: in the older format its bytes come after it."""
+
+    __slots__ = ("offset", "shape", "storage", "storages", "strides")
+
+    def __init__(self, storages: _Storages, storage: _Storage, offset: int, shape: tuple, strides: tuple):
+        self.storages, self.storage, self.offset = storages, expect(storage, _Storage), expect(offset, int)
+        self.shape, self.strides = ([expect(n, int) for n in expect(sides, tuple)] for sides in (shape, strides))
+
+    def __setstate__(self, state: Any) -> None:
+        raise InputError("it sets the state of a tensor, and may be hostile")
+
+    @property
+    def value(self) -> np.ndarray:
+        flat = self.storages.numbers_of(self.storage)
+        count = math.prod(self.shape)
+        ends = zip(self.shape, self.strides, strict=True)
+        last = self.offset + sum((side - 1) * stride for side, stride in ends)
+        if min([0, self.offset, *self.shape, *self.strides]) < 0 or count > flat.size or (count and last >= flat.size):
+            raise InputError(f"it has a tensor of shape {one_line(self.shape, 80)} beyond its {flat.size} numbers")
+        self.storages.lay_out(count * flat.itemsize)
+        if not count:
+            return np.zeros(self.shape, flat.dtype)
+        strides = [stride * flat.itemsize for stride in self.strides]
+        view = np.lib.stride_tricks.as_strided(flat[self.offset :], self.shape, strides)
+        return view if view.flags.c_contiguous else view.copy()
+
+
+class _TorchReader(Reader):
+    """A ``Reader`` that knows tensors and storages."""
+
+    def __init__(self, stream: io.BytesIO, storages: _Storages):
+        super().__init__(
+            stream,
+            {
+                "torch._utils._rebuild_tensor_v2": lambda *words: _Tensor(storages, *words[:4]),
+                "torch._utils._rebuild_tensor": lambda *words: _Tensor(storages, *words),
+                "torch._utils._rebuild_parameter": lambda tensor, *_: expect(tensor, _Tensor),
+                **{f"torch.{kind}Storage": None for kind in STORAGES},
+            },
+        )
+        self.storages = storages
+
+    def persistent_load(self, reference: tuple) -> _Storage:
+        return self.storages.add(*expect(reference, tuple))

@@ -9,12 +9,14 @@ import contextlib
 import itertools
 import json
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, fields
+from dataclasses import fields
 from pathlib import Path
 
 from datasets.masks import ROW_NAMES
 from metrics.buckets import Sample
 from metrics.manifest import Pair
+from metrics.realism import FeatureSums
+from metrics.report import REALISM
 from utils.errors import InputError
 from utils.files import atomic_path, open_regular
 
@@ -41,7 +43,9 @@ class PartialSamples:
         """Keep one that was measured now."""
         if self._file is None:
             self._begin()
-        self._file.write(_line({**asdict(sample), "stamp": self.stamp(Pair(sample.image, sample.mask))}))
+        features = sample.features and sample.features.text()
+        stamp = self.stamp(Pair(sample.image, sample.mask))
+        self._file.write(_line({**vars(sample), "features": features, "stamp": stamp}))
         self._file.flush()
 
     def __enter__(self) -> "PartialSamples":
@@ -73,12 +77,19 @@ def _is_measured(entry: object) -> bool:
     texts = [type(entry[key]) is str for key in ("image", "mask")]
     kinds = [entry["bucket"] in (None, *ROW_NAMES), entry["border"] in ("N", "B")]
     numbers = [isinstance(entry[key], float) and entry[key] >= 0 for key in ("hole_ratio", "l1_percent", "psnr")]
-    numbers += [(distance := entry["vgg_distance"]) is None or (isinstance(distance, float) and distance >= 0)]
-    return all(texts + kinds + numbers) and isinstance(entry["ssim"], float) and abs(entry["ssim"]) <= 1
+    realism = [(value := entry[key]) is None or (isinstance(value, float) and value >= 0) for key in REALISM]
+    numbers += [isinstance(entry["ssim"], float) and abs(entry["ssim"]) <= 1]
+    if not all(texts + kinds + numbers + realism):
+        return False
+    try:
+        return entry["features"] is None or bool(FeatureSums.from_text(entry["features"]))
+    except (TypeError, ValueError):
+        return False
 
 
 def _sample(entry: dict) -> Sample:
-    return Sample(**{key: value for key, value in entry.items() if key != "stamp"})
+    features = entry["features"] and FeatureSums.from_text(entry["features"])
+    return Sample(**{**{key: value for key, value in entry.items() if key != "stamp"}, "features": features})
 
 
 def _line(entry: dict) -> str:

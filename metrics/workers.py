@@ -36,7 +36,7 @@ def worker_processes(count: int) -> Iterator[Callable[..., Future]]:
     """``count`` processes for the block: it gets ``submit(function, *arguments)``, which returns a ``Future``.
 
     Function, arguments and result are pickled; what the function raises, ``Future.result`` raises. When the block ends
-    in an error, what the workers are doing is given up.
+    in an error, what the workers are doing is given up. With a count of 0 ``submit`` calls the function here.
 
     Raises:
         ChildProcessError: a worker was killed.
@@ -45,6 +45,9 @@ def worker_processes(count: int) -> Iterator[Callable[..., Future]]:
         ...     submit(divmod, 7, 3).result()
         (2, 1)
     """
+    if count == 0:
+        yield _call_here
+        return
     context = multiprocessing.get_context("spawn")
     held, lifeline = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(count, context, _begin, (held,))
@@ -67,15 +70,28 @@ def worker_processes(count: int) -> Iterator[Callable[..., Future]]:
         held.close()
 
 
+def _call_here(function: Callable[..., Result], *arguments) -> "Future[Result]":
+    future: Future = Future()
+    try:
+        future.set_result(function(*arguments))
+    except Exception as error:
+        future.set_exception(error)
+    return future
+
+
 def in_order(futures: Iterable["Future[Result]"], ahead: int) -> Iterator[Result]:
-    """The results in the order of ``futures``, of which up to ``ahead`` are taken before they are needed."""
+    """The results in the order of ``futures``, of which up to ``ahead`` are started before they are needed."""
+    return (future.result() for future in started_ahead(futures, ahead))
+
+
+def started_ahead(futures: Iterable["Future[Result]"], ahead: int) -> Iterator["Future[Result]"]:
+    """The futures themselves, of which up to ``ahead`` are started before they are needed."""
     waiting: deque[Future] = deque()
     for future in futures:
         waiting.append(future)
         if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+            yield waiting.popleft()
+    yield from waiting
 
 
 def _begin(held: Connection) -> None:

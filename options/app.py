@@ -1,6 +1,6 @@
 """The options of app.py."""
 
-from options.shared import Parser, add_device_options, count_int, positive_float
+from options.shared import Parser, add_device_options, integer, positive_float
 
 
 def app_parser() -> Parser:
@@ -21,7 +21,9 @@ def app_parser() -> Parser:
         default="127.0.0.1",
         help="address to listen on; this machine alone can reach the default, 0.0.0.0 is for all who can reach it",
     )
-    parser.add_argument("--port", type=count_int, default=7860, metavar="N", help="port to listen on; 0 for a free one")
+    parser.add_argument(
+        "--port", type=integer(0, 65535), default=7860, metavar="N", help="port to listen on; 0 for a free one"
+    )
     parser.add_argument(
         "--allow_host",
         action="append",

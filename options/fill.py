@@ -7,7 +7,15 @@ from collections.abc import Sequence
 
 from PIL import ImageColor
 
-from options.shared import DEFAULT_WEIGHTS, Parser, add_device_options, add_filling_options, count_int, positive_int
+from options.shared import (
+    DEFAULT_WEIGHTS,
+    Parser,
+    add_device_options,
+    add_filling_options,
+    count_int,
+    integer,
+    positive_int,
+)
 from utils.errors import InputError, one_line
 
 
@@ -18,7 +26,16 @@ def fill_parser() -> Parser:
         description="Fill the holes of a picture, or of each picture in a folder, at its own size and in its format. "
         "With no arguments: sample photographs with generated holes and the model in weights/general.",
     )
-    parser.add_argument("--input", metavar="FILE|DIR", help="picture or folder; sample photographs when not given")
+    parser.add_argument(
+        "--input",
+        metavar="FILE|DIR",
+        help="picture, folder or text file that lists pictures; sample photographs when not given",
+    )
+    parser.add_argument(
+        "--list_root",
+        metavar="DIR",
+        help="folder that the paths in a list file given as --input are relative to; the list's own when not given",
+    )
     parser.add_argument(
         "--super_resolution",
         type=positive_int,
@@ -137,7 +154,7 @@ def _add_hole_options(parser: argparse.ArgumentParser) -> None:
         help="fill a polygon of three corners or more, in pixels; repeatable",
     )
     group.add_argument(
-        "--dilate", type=count_int, default=0, metavar="N", help="grow all that is marked by so many pixels"
+        "--dilate", type=integer(0, 1024), default=0, metavar="N", help="grow all that is marked by so many pixels"
     )
 
 

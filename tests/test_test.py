@@ -97,8 +97,49 @@ def test_polarity_and_a_folder_of_masks_by_name(fill, pictures, mask_file, tmp_p
     white = read(fill("--mask", mask_file) / "2.png")
     np.testing.assert_array_equal(black, white)
     (masks / "3.png").unlink()
-    with pytest.raises(InputError, match=r"expected .*3\.png, a mask with the picture's name"):
+    with pytest.raises(InputError, match=r"--mask: .*got none for 1 of 4 pictures: 3;"):
         fill("--mask", masks)
+
+
+def test_masks_of_one_name_are_refused_and_masks_beside_pictures_are_not_filled(fill, pictures, mask_file, tmp_path):
+    masks = pictures / "masks"
+    masks.mkdir()
+    for i in range(4):
+        (masks / f"{i}.png").write_bytes(mask_file.read_bytes())
+    out = fill("--mask", masks)
+    assert shown(out) == ["0.png", "1.png", "2.png", "3.png"]
+    for _ in range(2):
+        fill("--mask", masks, "--output", pictures / "results")
+        assert shown(pictures / "results") == shown(out)
+    shutil.rmtree(pictures / "results")
+    Image.open(mask_file).save(masks / "2.jpg")
+    with pytest.raises(InputError, match=r"--mask: expected one mask for the picture 2, got .*2\.jpg, .*2\.png"):
+        fill("--mask", masks)
+    for name in ("1.png", "2.png", "2.jpg", "3.png"):
+        (masks / name).unlink()
+    with pytest.raises(InputError, match="got none for 3 of 4 pictures: 1, 2, 3; add them"):
+        fill("--mask", masks)
+
+
+def test_a_hole_that_nobody_would_see_filled_is_told_of(fill, pictures, tmp_path, capsys):
+    rgba = np.dstack([read(pictures / "0.png"), np.full([40, 48], 255, np.uint8)])
+    rgba[:, 24:, 3] = 0
+    Image.fromarray(rgba).save(tmp_path / "half.png")
+    fill("--box", "30,4,9,9", source=tmp_path / "half.png")
+    assert "fully transparent, so that nothing changes to the eye; --mask_alpha" in capsys.readouterr().err
+    with pytest.raises(InputError, match=r"half\.png: --box 60,0,4,4: expected pixels of the picture"):
+        fill("--box", "60,0,4,4", source=tmp_path / "half.png")
+    with pytest.raises(InputError, match=r"half\.png: expected some known pixels.*got a hole over the whole picture$"):
+        fill("--box", "0,0,48,40", source=tmp_path / "half.png")
+
+
+def test_grey_that_is_filled_with_the_hole_is_told_of(fill, pictures, mask_file, tmp_path, capsys):
+    levels = cv2.GaussianBlur(cv2.imread(str(mask_file), 0), (0, 0), 0.7)
+    cv2.imwrite(str(tmp_path / "soft.png"), levels)
+    out = fill("--mask", tmp_path / "soft.png")
+    assert "grey pixels touch the hole and are filled with it" in capsys.readouterr().err
+    changed = (read(out / "0.png") != read(pictures / "0.png")).any(axis=2)
+    assert changed[levels > 25].mean() > 0.95 and not changed[levels <= 25].any()
 
 
 def test_attention_is_shown_of_a_network_that_has_it(fill, mask_file, pictures, tmp_path):
@@ -285,7 +326,8 @@ def test_a_hole_beyond_the_networks_reach_of_a_single_pass_is_warned_of(fill, pi
         ),
         (lambda p, m: cv2.imwrite(str(m), np.full([40, 48], 128, np.uint8)), "grey"),
         (lambda p, m: cv2.imwrite(str(p), np.zeros([40, 48, 3], np.uint16)), "8-bit"),
-        (lambda p, m: cv2.imwrite(str(p), np.zeros([40, 48, 4], np.uint8)), "hole over the whole picture"),
+        (lambda p, m: cv2.imwrite(str(p), np.zeros([40, 48, 4], np.uint8)), "fully transparent ones only"),
+        (lambda p, m: cv2.imwrite(str(m), np.full([40, 48], 255, np.uint8)), "0.png: .*whole picture; if the mask was"),
         (lambda p, m: p.write_bytes(p.read_bytes()[:-200]), "0.png"),
         (lambda p, m: p.unlink(), "0.png"),
     ],

@@ -347,7 +347,7 @@ def eval_benchmark(options: argparse.Namespace) -> list[dict]:
     """Pairs a second of the evaluation loop, by a classical method and by the shipped model."""
     from inpainting import Inpainter
     from inpainting.classical import telea
-    from metrics.evaluator import PairReader, evaluate
+    from metrics.evaluator import Evaluation, PairReader, evaluate
     from metrics.manifest import generated_names, pair_up, sample_names
     from options import DEFAULT_WEIGHTS
 
@@ -358,7 +358,7 @@ def eval_benchmark(options: argparse.Namespace) -> list[dict]:
         pairs = pair_up(sample_names(), generated_names(options.pairs, 0), 0, options.pairs)
         for workers in range(options.num_workers + 1):
             start = time.perf_counter()
-            evaluate(pairs, PairReader(size=size), inpaint, num_workers=workers)
+            evaluate(pairs, Evaluation(PairReader(size=size), inpaint, in_workers=inpaint is telea), workers)
             rate = len(pairs) / (time.perf_counter() - start)
             rows.append({"method": name, "size": size, "workers": workers, "pairs": len(pairs), "pairs / s": rate})
     return rows

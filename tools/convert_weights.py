@@ -21,7 +21,7 @@ from utils.errors import InputError, naming, run_cleanly
 from utils.files import atomic_path, is_file
 
 VGG_FILE = "vgg16_pool3.npz"
-KEPT = ("iter", "phase", "seed", "batch_size")  # of the checkpoint's meta.json
+KEPT = ("iter", "phase", "seed", "batch_size", "about")  # of the checkpoint's meta.json
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -115,9 +115,9 @@ def build_parser() -> Parser:
     parser.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="of the arrays on disk")
     parser.add_argument(
         "--format",
-        choices=("pdparams", "safetensors"),
-        default="pdparams",
-        help="of the file with the arrays: Paddle's own, or one that other frameworks read too",
+        choices=("safetensors", "pdparams"),
+        default="safetensors",
+        help="of the file with the arrays: one that other frameworks read too, or Paddle's own",
     )
     parser.add_argument(
         "--picture_range",

@@ -1,9 +1,9 @@
-"""Mistakes of the user's, told in one line.
+"""User mistakes in one line.
 
-Everything that a user can get wrong (a path, a picture, an option, a weights file) is raised as ``InputError`` where
-it is noticed, with what was expected, what came instead and what to do. The scripts call ``run_cleanly(main)``, which
-prints that line and leaves with a status other than zero; so it does with what the system refuses (files, memory) and
-with signals that end the process. A bug is anything else, and keeps its traceback.
+What a user can get wrong (a path, a picture, an option, a weights file) is raised as ``InputError`` where it is
+noticed, with what was expected, what came instead and what to do. The scripts call ``run_cleanly(main)``, which prints
+that line and exits with a status other than zero. Errors of the operating system (files, memory) and signals are
+handled in the same way. Anything else is a bug and keeps its traceback.
 """
 
 import contextlib
@@ -16,17 +16,17 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import TextIO
 
-# What moves a terminal's cursor, recolours it or turns the reading direction: C0, C1, line separators, bidirectional.
-_LONG_WORD = re.compile(r"(\S{300})\S{100,}(\S{200})")  # as no path that people have, and no terminal shows whole
+_LONG_WORD = re.compile(r"(\S{300})\S{100,}(\S{200})")
+# Characters that move a terminal's cursor, colour it or turn the reading direction: C0, C1, separators, bidirectional.
 _CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
 
 
 class InputError(ValueError):
-    """A mistake of the user's; the message is one line: expected, got, remedy."""
+    """A mistake of the user; the message is one line: what was expected, what came, what to do."""
 
 
 class Terminated(BaseException):
-    """The process was asked to end by a signal: what is being written is cleaned up on the way out."""
+    """A signal asked the process to end; temporary files are removed on the way out."""
 
     def __init__(self, signum: int):
         super().__init__(f"ended by {signal.Signals(signum).name}")
@@ -35,13 +35,13 @@ class Terminated(BaseException):
 
 @contextlib.contextmanager
 def naming(option: str) -> Iterator[None]:
-    """What is wrong with an option's files, or with their names, is told with the option's name.
+    """Put the option's name before errors about its files.
 
     Example:
         >>> with naming("--input"):
         ...     raise InputError("no such file")
         Traceback (most recent call last):
-        errors.InputError: --input: no such file
+        utils.errors.InputError: --input: no such file
     """
     try:
         yield
@@ -59,9 +59,9 @@ _OF_NAMES = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno
 
 
 def one_line(text: object, limit: int | None = None) -> str:
-    """The text on one line, control characters as spaces, at most ``limit`` characters of it: fit for a terminal.
+    """The text on one line, with spaces for control characters and at most ``limit`` characters, for a terminal.
 
-    Of a word of 600 characters or more the middle is left out.
+    The middle of a word of 600 characters or more is left out.
 
     Example:
         >>> one_line("two\\nlines, \\x1b[31mred", limit=16)
@@ -72,7 +72,7 @@ def one_line(text: object, limit: int | None = None) -> str:
 
 
 def describe_os_error(error: OSError, with_name: bool = True) -> str:
-    """One line for what the operating system refused, with the file and, where there is a usual one, the remedy."""
+    """One line for an error of the operating system, with the file and, where there is a usual one, what to do."""
     remedies = {
         errno.ENOSPC: "free some space or choose another folder; what was written before is whole",
         errno.EDQUOT: "your disk quota is used up: free some space; what was written before is whole",
@@ -93,7 +93,7 @@ _OUT_OF_MEMORY = re.compile("out of memory|insufficient memory|bad_alloc|cannot 
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether there was too little memory: Python's own error, OpenCV's, or one of Paddle's.
+    """Whether an error of Python, OpenCV or Paddle means too little memory.
 
     Example:
         >>> is_out_of_memory(MemoryError()), is_out_of_memory(ValueError("shapes"))
@@ -105,10 +105,10 @@ def is_out_of_memory(error: BaseException) -> bool:
 
 
 def run_cleanly(main: Callable[[], None]) -> None:
-    """Call ``main`` and turn a mistake of the user's, or what the system refuses, into one line on stderr.
+    """Call ``main``; user mistakes and errors of the operating system become one line on stderr.
 
     Exit status: 2 for an ``InputError``, 1 for an error of the operating system or too little memory, 130 for Ctrl-C,
-    128 + number for another signal, and for a reader of the output that went away (as in ``| head``) as for SIGPIPE.
+    128 + number for another signal; as for SIGPIPE where the reader of the output went away (``| head``).
     """
     _write_any_name()
     try:
@@ -116,7 +116,7 @@ def run_cleanly(main: Callable[[], None]) -> None:
             main()
             sys.stdout.flush()
     except SystemExit:
-        _drop_what_nobody_reads()
+        _drop_unread_output()
         raise
     except InputError as error:
         sys.exit(_tell(f"error: {error}", status=2))
@@ -129,7 +129,7 @@ def run_cleanly(main: Callable[[], None]) -> None:
             sys.exit(_tell(f"error: {LITTLE_MEMORY}", status=1))
         if not isinstance(error, OSError):
             raise
-        if isinstance(error, BrokenPipeError) and _drop_what_nobody_reads():
+        if isinstance(error, BrokenPipeError) and _drop_unread_output():
             sys.exit(128 + signal.SIGPIPE)
         sys.exit(_tell(f"error: {describe_os_error(error)}", status=1))
 
@@ -143,12 +143,12 @@ LITTLE_MEMORY = (
 def _tell(line: str, status: int) -> int:
     with contextlib.suppress(BrokenPipeError):
         print(one_line(line), file=sys.stderr, flush=True)
-    _drop_what_nobody_reads()
+    _drop_unread_output()
     return status
 
 
-def _drop_what_nobody_reads() -> bool:
-    """Whether the output's reader, or the messages', went away: Python would complain of it at its end."""
+def _drop_unread_output() -> bool:
+    """Whether the reader of the output, or of the messages, went away; Python would complain of it at its end."""
     gone = [stream for stream in (sys.stdout, sys.stderr) if _is_unread(stream)]
     for stream in gone:
         os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
@@ -162,13 +162,13 @@ def _is_unread(stream: TextIO) -> bool:
         poll.register(stream.fileno(), 0)
     except BrokenPipeError:
         return True
-    except (OSError, ValueError, AttributeError):  # no file's stream, or no such call in this system
+    except (OSError, ValueError, AttributeError):  # not a file, or a system without poll
         return False
-    return bool(poll.poll(0))  # a pipe without a reader tells so unasked
+    return bool(poll.poll(0))  # reports a pipe without a reader
 
 
 def _write_any_name() -> None:
-    """A file's name that the terminal has no letters for is written with escapes; it ends no work."""
+    """Write names that the terminal cannot show with escapes, so that they raise no error."""
     for stream in (sys.stdout, sys.stderr):
         if hasattr(stream, "reconfigure"):
             stream.reconfigure(errors="backslashreplace")
@@ -176,12 +176,12 @@ def _write_any_name() -> None:
 
 @contextlib.contextmanager
 def _ended_by_signals() -> Iterator[None]:
-    """While it lasts SIGTERM and SIGHUP raise ``Terminated``, unless someone else has taken them (nohup, a test)."""
+    """Within the block SIGTERM and SIGHUP raise ``Terminated``, unless they are handled or ignored already (nohup)."""
     signals = [getattr(signal, name) for name in ("SIGTERM", "SIGHUP") if hasattr(signal, name)]
     ours = [signum for signum in signals if signal.getsignal(signum) is signal.SIG_DFL]
 
     def end(signum: int, _frame) -> None:
-        signal.signal(signum, signal.SIG_IGN)  # a second one does not disturb the cleaning up
+        signal.signal(signum, signal.SIG_IGN)  # a second one must not interrupt the clean-up
         raise Terminated(signum)
 
     for signum in ours:

@@ -1,35 +1,36 @@
-"""Files: written whole or not at all, and read only where they are files, of a size that can be meant."""
+"""Files: written whole or not at all; read only if they are regular files of a plausible size."""
 
 import contextlib
 import csv
 import hashlib
 import io
-import itertools
 import os
 import re
+import secrets
 import shutil
 import stat
+import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO, TextIO
 
 from utils.errors import InputError, describe_os_error, is_out_of_memory, one_line
 
-MAX_HASHED = 32 << 30  # bytes: no picture, weights or state is as large; a hole in a file makes it so at no cost
-MAX_TEXT = 64 << 20  # bytes: lists, tables and presets that people write are far below it
+MAX_HASHED = 32 << 30  # bytes; larger than any picture, weights or state. A sparse file can claim any size
+MAX_TEXT = 64 << 20  # bytes; lists, tables and presets are far smaller
 
 
-# Of a write that is not done: what is written, the process that writes it, and which of its writes it is.
-_TEMPORARY = re.compile(r"\..{0,40}\.([1-9][0-9]{0,8})_[0-9]+\.pconv_tmp(\..*)?", re.DOTALL)
-_numbers = itertools.count()
+# Of a write that is not done. Its number is drawn: processes of two containers on one volume may share theirs.
+_TEMPORARY = re.compile(r"\..{0,40}\.[0-9a-f]{16}\.pconv_tmp(\..*)?", re.DOTALL)
+_DAY = 86_400  # seconds: no write takes as long
 _cleaned: set[Path] = set()
 
 
 @contextlib.contextmanager
 def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
-    """A temporary path beside ``path`` that takes its name when the block ends well and is removed when it does not.
+    """A temporary path beside ``path``, renamed to it at the end of the block, or removed if the block raises.
 
-    The suffix is kept, since writers choose their format by it. Folders on the way are made.
+    The suffix is kept, since writers choose their format by it. Missing folders are made.
 
     Example:
         >>> import tempfile
@@ -48,19 +49,28 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def temporary_beside(path: str | os.PathLike) -> Path:
-    """A free name in ``path``'s folder, which is made, for what is to take ``path``'s place; with its suffix.
+    """A free name beside ``path``, with its suffix; the folder is made if missing.
 
-    The first one in a folder removes what killed processes left there under such names.
+    The first call for a folder removes temporary files of killed runs from it.
     """
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    _remove_leftovers(path.parent)
-    name = f".{path.stem[:40]}.{os.getpid()}_{next(_numbers)}.pconv_tmp{path.suffix[:16]}"
-    return path.with_name(name)
+    if (folder := path.parent.resolve()) not in _cleaned:
+        _cleaned.add(folder)
+        remove_leftovers(folder)
+    return path.with_name(f".{path.stem[:40]}.{secrets.token_hex(8)}.pconv_tmp{path.suffix[:16]}")
+
+
+def remove_leftovers(folder: Path, older_than: float = _DAY) -> None:
+    """Remove temporary files and folders of killed runs; those younger than so many seconds may be at work."""
+    for path in folder.glob(".*.pconv_tmp*"):
+        with contextlib.suppress(OSError):  # it is done, and gone
+            if _TEMPORARY.fullmatch(path.name) and time.time() - path.lstat().st_mtime >= older_than:
+                remove(path)
 
 
 def replace_folder(temporary: Path, final: Path) -> None:
-    """Give a folder the name of another, which is removed once the new one stands in its place."""
+    """Rename a folder to ``final``; a folder of that name is removed after that."""
     before = temporary_beside(final)
     if os.path.lexists(final):
         os.rename(final, before)
@@ -69,7 +79,7 @@ def replace_folder(temporary: Path, final: Path) -> None:
 
 
 def remove(path: Path) -> None:
-    """Remove a file, a link or a folder with all in it, as far as that can be done."""
+    """Remove a file, a link or a folder with its content; errors are ignored."""
     if path.is_dir() and not path.is_symlink():
         shutil.rmtree(path, ignore_errors=True)
     else:
@@ -77,33 +87,8 @@ def remove(path: Path) -> None:
             path.unlink()
 
 
-def _remove_leftovers(folder: Path) -> None:
-    if (folder := folder.resolve()) in _cleaned:
-        return
-    _cleaned.add(folder)
-    for path in folder.glob(".*.pconv_tmp*"):
-        name = _TEMPORARY.fullmatch(path.name)
-        if name and not _is_another_alive(int(name[1])):
-            remove(path)
-
-
-def _is_another_alive(pid: int) -> bool:
-    """Whether a process of that number runs which is not this one; in doubt it does."""
-    if pid == os.getpid():  # a container gives every run the same
-        return False
-    if os.name != "posix":
-        return True
-    try:
-        os.kill(pid, 0)
-    except ProcessLookupError:
-        return False
-    except OSError:
-        return True
-    return True
-
-
 def open_own(path: str | os.PathLike, mode: str) -> TextIO:
-    """Open a text file that this program alone writes, and nothing else: through a link it would write to another's.
+    """Open a text file of this program for writing; never through a link, which may lead to a file of the user.
 
     Raises:
         OSError: a link, a folder, or a pipe that nobody reads from.
@@ -129,18 +114,18 @@ def kind_of(path: str | os.PathLike) -> str | None:
 
 
 def refuse_folder_or_pipe(path: str | os.PathLike) -> None:
-    """Raise InputError where what is to be written on is a folder, or a pipe, which would wait for a reader."""
+    """Raise InputError where a file to append to is a folder, or a pipe, which would block."""
     if kind_of(path) == "folder" or (os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)):
         raise InputError(f"{path}: expected a file to go on in, or none, got a folder or a pipe; move it away")
 
 
 def is_file(path: str | os.PathLike) -> bool:
-    """Whether there is a regular file; a name that the system cannot even look for has none."""
+    """Whether there is a regular file; False for names that no file can have."""
     return kind_of(path) == "file"
 
 
 def open_regular(path: str | os.PathLike, what: str = "a file") -> BinaryIO:
-    """Open a regular file for reading, and nothing else: a pipe would wait for ever, a device never end.
+    """Open a regular file for reading; a pipe would block, and a device never end.
 
     Args:
         what: what is expected there, for the message.
@@ -166,12 +151,12 @@ def open_regular(path: str | os.PathLike, what: str = "a file") -> BinaryIO:
 
 
 def _without_waiting(path: str, flags: int) -> int:
-    """Where opening alone would wait for somebody to write into a pipe."""
+    """Opens a pipe without blocking."""
     return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_text(path: str | os.PathLike, what: str, limit: int = MAX_TEXT, errors: str = "strict") -> str:
-    """A text file of UTF-8, with or without its mark.
+    """The content of a UTF-8 text file, with or without a byte order mark.
 
     Args:
         what: what is expected there, for the message.
@@ -192,7 +177,7 @@ def read_text(path: str | os.PathLike, what: str, limit: int = MAX_TEXT, errors:
 def read_table(path: str | os.PathLike, what: str, columns: Collection[str]) -> Iterator[tuple[int, dict]]:
     """The rows of a CSV file, each with the number of its last line; a cell that is missing is None.
 
-    Names of files that are no UTF-8 come back as they were.
+    File names that are not UTF-8 are kept as they are.
 
     Args:
         what: what is expected there, for the message.

@@ -10,9 +10,8 @@ from typing import BinaryIO, NamedTuple
 
 from datasets.holes import Marks
 from datasets.photographs import SUFFIXES
-from options.bounds import beyond
 from options.fill import box, colour, margins, point
-from options.shared import count_int
+from options.shared import integer
 from utils.errors import one_line
 from web.limits import MOST_CORNERS, MOST_TEXT
 from web.texts import Told
@@ -122,12 +121,9 @@ def read_field(name: str, text: object) -> object:
     try:
         if not isinstance(text, str):
             raise argparse.ArgumentTypeError("expected text, got a file")
-        value = FIELDS[name](text)
+        return FIELDS[name](text)
     except argparse.ArgumentTypeError as error:
         raise Told("bad_value", reason=f"{name}: {error}") from None
-    if problem := beyond(name, value):
-        raise Told("bad_value", reason=f"{name}: {problem}")
-    return value
 
 
 def file_name(given: str) -> str:
@@ -176,7 +172,7 @@ FIELDS: dict[str, Callable[[str], object]] = {
     "mask_colour": colour,
     "box": box,
     "polygon": lambda text: [point(corner) for corner in text.split()],
-    "dilate": count_int,
+    "dilate": integer(0, 1024),
     "extend": margins,
     "model": str,
     "detail": _yes,

@@ -63,12 +63,23 @@ def test_an_endless_thumbnail_is_blanked_to_the_end_and_no_further():
     assert b"a face" not in upright(bytes(content))
 
 
-def test_of_a_tiff_only_what_describes_the_picture_is_taken():
+def test_pictures_in_cameras_notes_are_blanked_in_place():
+    note = b"Olympus\0" + b"\xff\xd8\xff\xe0 an old preview \xff\xd9" + b" and settings"
+    exif = Image.Exif()
+    exif[0x8769] = {0x927C: note}
+    before = exif.tobytes()
+    after = upright(before)
+    assert len(after) == len(before) and b"old preview" not in after and b" and settings" in after
+
+
+def test_of_a_tiff_all_but_how_it_is_stored_is_taken():
     exif = Image.Exif()
     exif[0x010F], exif[0x0112], exif[0x8769] = "Maker", 1, {0x829A: 0.5}
+    exif[269], exif[34735], exif[33550] = "a document", (1, 1, 0, 3), (30.0, 30.0, 0.0)  # GeoTIFF
     stored = io.BytesIO()
     Image.new("RGB", (8, 6)).save(stored, "TIFF", exif=exif.tobytes())
     again = Image.Exif()
     again.load(described(Image.open(stored).getexif()))
-    assert dict(again) == {0x010F: "Maker", 0x8769: again[0x8769]} and dict(again.get_ifd(0x8769)) == {0x829A: 0.5}
+    assert set(again) == {269, 0x010F, 0x8769, 33550, 34735} and dict(again.get_ifd(0x8769)) == {0x829A: 0.5}
+    assert again[33550] == (30.0, 30.0, 0.0) and again[34735] == (1, 1, 0, 3)
     assert described(Image.Exif()) is None

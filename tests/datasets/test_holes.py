@@ -2,12 +2,11 @@
 
 from pathlib import Path
 
-import cv2
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from datasets.holes import (
     Marks,
@@ -139,13 +138,47 @@ def test_boxes_and_polygons_end_with_the_picture_and_are_refused_beside_it():
         polygon_hole([(0, 0), (3, 3)], 5, 6)
 
 
-def test_a_colour_is_found_through_jpeg(tmp_path, photograph, hole):
+@pytest.mark.parametrize("subsampling", [0, 2])
+def test_a_colour_is_found_through_jpeg(tmp_path, photograph, hole, subsampling):
     copy = photograph.pixels.copy()
     copy[hole] = 0, 255, 0
-    Image.fromarray(copy).save(tmp_path / "painted.jpg", quality=90)
+    Image.fromarray(copy).save(tmp_path / "painted.jpg", quality=90, subsampling=subsampling)
     found, _ = find_hole(photograph, Marks(file=tmp_path / "painted.jpg", colour=(0, 255, 0)))
-    inside = cv2.erode(hole.astype(np.uint8), np.ones([5, 5])) > 0
-    assert found[inside].all() and not found[~hole].any()
+    assert found[hole].all() and not found[~grow_hole(hole, 5)].any()
+
+
+@pytest.mark.parametrize(("name", "least"), [("a.png", 0.25), ("a.jpg", 0.5)])
+@pytest.mark.parametrize("width", [3, 10])
+def test_a_soft_brush_leaves_no_edge_behind(tmp_path, name, least, width):
+    photo = sample_photo("chelsea")[:200, :200]
+    drawn = Image.new("L", (800, 800))
+    ImageDraw.Draw(drawn).line([(90, 130), (700, 200), (300, 660)], fill=255, width=4 * width)
+    share = np.asarray(drawn.resize((200, 200), Image.Resampling.BOX))[..., None] / 255
+    painted = np.rint(photo * (1 - share) + np.array([255, 0, 255]) * share).astype(np.uint8)
+    Image.fromarray(painted).save(tmp_path / name, quality=90)
+    found, notes = find_hole(Photograph(photo), Marks(file=tmp_path / name, colour=(255, 0, 255)))
+    marked = share[..., 0] > least
+    assert found[marked].mean() > 0.98 and not found[~grow_hole(marked, 5)].any()
+    assert "pixels of nearly that colour touch the hole" in notes[0]
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([(255, 0, 255), (0, 255, 0), (10, 20, 240)]))
+def test_a_hard_brush_is_the_hole_to_the_pixel(seed, colour):
+    rng = np.random.default_rng(seed)
+    pixels, hole = sample_photo("coffee")[:50, :70].copy(), rng.random([50, 70]) < rng.uniform(0.01, 0.6)
+    pixels[hole] = colour
+    assert np.array_equal(colour_hole(pixels, colour), hole)
+
+
+@given(st.integers(0, 2**32 - 1), st.sampled_from([0.05, 0.25, 0.4, 0.65, 0.95]))
+def test_a_mask_brought_down_keeps_thin_lines_whole(seed, scale):
+    rng = np.random.default_rng(seed)
+    size = max(round(60 * scale), 1), max(round(80 * scale), 1)
+    mask = np.zeros([60, 80], bool)
+    mask[rng.integers(60), :] = mask[:, rng.integers(80)] = True
+    photograph = Photograph(np.zeros([*size, 3], np.uint8))
+    fitted, _ = fit_hole(mask, photograph, "m.png")
+    assert fitted.all(axis=1).any() and fitted.all(axis=0).any() and fitted.sum() <= 2 * sum(size)
 
 
 def test_a_colour_or_transparency_that_is_not_there_is_refused(photograph):

@@ -1,6 +1,7 @@
 """Pictures at files: what is listed, what is read and how, what is refused and with which words."""
 
 import os
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -49,16 +50,57 @@ def test_list_file_keeps_its_order_and_skips_comments(tmp_path):
 @pytest.mark.parametrize(
     ("content", "told"),
     [
-        ("a.png\nmissing.png\n", "line 2.*no such picture"),
-        ("notes.txt\n", "line 1.*expected a picture"),
+        ("a.png\nmissing.png\n", "got 1 of 2 that are not there.*line 2: missing.png.*--list_root DIR"),
+        ("notes.txt\n", "line 1: notes.txt"),
+        ("".join(f"{i}.png\n" for i in range(9)), r"got 9 of 9 .*2\.png\); paths are relative to"),
         ("#\n", "none"),
     ],
 )
-def test_bad_list_file_names_the_line(tmp_path, content, told):
+def test_bad_list_file_counts_what_is_missing_and_shows_the_first(tmp_path, content, told):
     touch(tmp_path / "a.png")
     (tmp_path / "names.txt").write_text(content)
     with pytest.raises(InputError, match=told):
         list_pictures(tmp_path / "names.txt")
+
+
+@pytest.mark.parametrize(
+    "line", ["sub/b c.png", "/sub/b c.png", "sub/b c.png 17", "/sub/b c.png\t3 0 1", "sub/b c.png,x"]
+)
+def test_lists_as_data_sets_have_them_are_read(tmp_path, line):
+    path = touch(tmp_path / "root/sub/b c.png")
+    for where, root in ((tmp_path / "root/names.txt", None), (tmp_path / "names.txt", tmp_path / "root")):
+        where.write_text(f"{line}\n")
+        assert list_pictures(where, list_root=root) == [path]
+
+
+def test_a_list_relative_to_the_current_folder_is_refused_with_the_option_to_give(tmp_path, monkeypatch):
+    touch(tmp_path / "photos/a.png")
+    (tmp_path / "lists").mkdir()
+    (tmp_path / "lists/names.txt").write_text("photos/a.png\n")
+    monkeypatch.chdir(tmp_path)
+    with pytest.raises(InputError, match=r"relative to lists, --list_root \. sets another"):
+        list_pictures("lists/names.txt")
+    assert list_pictures("lists/names.txt", list_root=".") == [Path("photos/a.png")]
+
+
+def test_pictures_are_told_by_their_first_bytes_where_the_name_does_not_tell(tmp_path, picture):
+    for name in ("a.jfif", "b", "c.dat"):
+        Image.fromarray(picture).save(tmp_path / name, "JPEG")
+        assert list_pictures(tmp_path / name) == [tmp_path / name]
+    (tmp_path / "README").write_text("BMW/1.png is no bitmap")
+    assert list_pictures(tmp_path) == [tmp_path / "a.jfif", tmp_path / "b"]
+
+
+def test_what_is_named_as_something_else_is_left_out_of_a_folder(tmp_path, caplog):
+    for name in ("a.png", "mask.png", "masks/a.png", "masks/more/b.png", "out/a.png", "maskshop/c.png"):
+        touch(tmp_path / "set" / name)
+    (tmp_path / "linked").symlink_to(tmp_path / "set/masks")
+    others = [tmp_path / "linked", tmp_path / "set/mask.png", tmp_path / "set/out/", None, tmp_path, tmp_path / "set"]
+    names = [path.relative_to(tmp_path / "set").as_posix() for path in list_pictures(tmp_path / "set", others)]
+    assert names == ["a.png", "maskshop/c.png"]
+    assert "left out are 4 pictures" in caplog.text
+    with pytest.raises(InputError, match="found 2 that are named as something else"):
+        list_pictures(tmp_path / "set/masks", [tmp_path / "set/masks/a.png", tmp_path / "set/masks/more"])
 
 
 def test_sources_without_pictures_are_refused(tmp_path):
@@ -197,7 +239,7 @@ def test_pipes_and_devices_are_refused_at_once(tmp_path):
 @pytest.mark.parametrize("line", ["a" * 5000 + ".png", "a\0b.png", "../" * 2000 + "a.png"])
 def test_a_listed_name_that_no_file_can_have_is_one_that_is_not_there(tmp_path, line):
     (tmp_path / "names.txt").write_text(line)
-    with pytest.raises(InputError, match=r"line 1: no such picture"):
+    with pytest.raises(InputError, match="got 1 of 1 that are not there"):
         list_pictures(tmp_path / "names.txt")
 
 

@@ -169,7 +169,7 @@ def test_what_a_format_cannot_hold_is_refused_or_told_of(tmp_path, picture):
         write_photograph(tmp_path / "a", Photograph(np.zeros([1, 16384, 3], np.uint8)), Encoding("webp"))
     assert not list(tmp_path.iterdir())
     [note] = write_photograph(tmp_path / "a.bmp", Photograph(picture, icc=SRGB), Encoding("bmp"))
-    assert "BMP holds neither" in note
+    assert "no place for it in BMP: a colour profile" in note
     grey = SRGB[:16] + b"GRAY" + SRGB[20:]
     [note] = write_photograph(tmp_path / "a.webp", Photograph(picture, icc=grey), Encoding("webp"))
     assert "profile is not one for the colours" in note and "icc_profile" not in Image.open(tmp_path / "a.webp").info

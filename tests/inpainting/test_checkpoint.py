@@ -38,7 +38,7 @@ def test_round_trip_gives_the_same_network(model, saved):
     np.testing.assert_array_equal(again(*batch).numpy(), model(*batch).numpy())
     assert again.model_options == model.model_options and not again.training
     assert json.loads((saved / "meta.json").read_text())["iter"] == 7
-    assert load_weights(saved / "model.pdparams").model_name == "pconv_unet"
+    assert load_weights(saved / "model.safetensors").model_name == "pconv_unet"
 
 
 def test_a_meta_of_other_weights_is_told_where_they_fit_all_the_same(saved, tmp_path, caplog):
@@ -48,12 +48,12 @@ def test_a_meta_of_other_weights_is_told_where_they_fit_all_the_same(saved, tmp_
     (saved / "meta.json").write_bytes((tmp_path / "other" / "meta.json").read_bytes())
     assert load_weights(saved).model_name == "conv_unet"
     [record] = caplog.records
-    assert "written beside another model.pdparams: the network may be another than conv_unet" in record.getMessage()
+    assert "written beside another model.safetensors: the network may be another than conv_unet" in record.getMessage()
 
 
 def test_float16_on_disk_is_half_the_size_and_close(model, saved, tmp_path):
     save_weights(model, tmp_path / "half", dtype="float16")
-    size, full = ((d / "model.pdparams").stat().st_size for d in (tmp_path / "half", saved))
+    size, full = ((d / "model.safetensors").stat().st_size for d in (tmp_path / "half", saved))
     assert size < 0.7 * full
     again = load_weights(tmp_path / "half")
     assert all(t.dtype == paddle.float32 for t in again.state_dict().values())
@@ -70,7 +70,7 @@ def test_statistics_keep_what_float16_cannot_hold(model, tmp_path):
     save_weights(model, tmp_path / "half", dtype="float16")
     norm._mean.set_value(mean)
     norm._variance.set_value(variance)
-    stored = read_arrays(tmp_path / "half" / "model.pdparams")
+    stored = read_arrays(tmp_path / "half" / "model.safetensors")
     assert {name for name, a in stored.items() if a.dtype == np.float32} == set(kept)
     again = load_weights(tmp_path / "half").state_dict()
     for name, value in kept.items():
@@ -88,25 +88,28 @@ def test_a_weight_that_float16_cannot_hold_is_refused(model, tmp_path):
 
 
 def test_what_paddle_save_writes_is_read(model, saved):
+    (saved / "model.safetensors").unlink()
     paddle.save(model.state_dict(), str(saved / "model.pdparams"))
     assert load_weights(saved).model_name == "pconv_unet"
 
 
-def test_safetensors_are_weights_as_well(model, saved, tmp_path):
-    save_weights(model, tmp_path / "safe", file_name="model.safetensors", iter=7)
-    assert sorted(p.name for p in (tmp_path / "safe").iterdir()) == ["meta.json", "model.safetensors"]
-    expected = read_arrays(saved / "model.pdparams")
-    for path in (tmp_path / "safe", tmp_path / "safe" / "model.safetensors"):
+def test_paddle_s_own_format_is_weights_as_well(model, saved, tmp_path):
+    save_weights(model, tmp_path / "own", file_name="model.pdparams", iter=7)
+    assert sorted(p.name for p in (tmp_path / "own").iterdir()) == ["meta.json", "model.pdparams"]
+    expected = read_arrays(saved / "model.safetensors")
+    for path in (tmp_path / "own", tmp_path / "own" / "model.pdparams"):
         found = {name: t.numpy() for name, t in load_weights(path).state_dict().items()}
         assert set(found) == set(expected)
         assert all(found[name].tobytes() == array.tobytes() for name, array in expected.items())
-    assert not is_exported(tmp_path / "safe")
+    assert not is_exported(tmp_path / "own")
 
 
 def test_two_files_of_weights_in_one_folder_are_one_too_many(model, saved):
-    save_weights(model, saved, file_name="model.safetensors")
+    with pytest.raises(InputError, match=r"expected a folder without model\.safetensors"):
+        save_weights(model, saved, file_name="model.pdparams")
+    paddle.save(model.state_dict(), str(saved / "model.pdparams"))
     for path in (saved, saved / "model.safetensors", saved / "model.pdparams"):
-        with pytest.raises(InputError, match=r"expected model\.pdparams or model\.safetensors, got both"):
+        with pytest.raises(InputError, match=r"expected model\.safetensors or model\.pdparams, got both"):
             load_weights(path)
 
 
@@ -152,15 +155,15 @@ def test_a_meta_file_of_another_network_is_told(saved):
     ],
 )
 def test_weights_that_are_no_float32_are_told(saved, change, message):
-    arrays = read_arrays(saved / "model.pdparams")
+    arrays = read_arrays(saved / "model.safetensors")
     [name, *_] = arrays
-    write_arrays(arrays | {name: change(arrays[name])}, saved / "model.pdparams")
+    write_arrays(arrays | {name: change(arrays[name])}, saved / "model.safetensors")
     with pytest.raises(InputError, match=message):
         load_weights(saved)
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
-@pytest.mark.parametrize("file_name", ["model.pdparams", "model.safetensors"])
+@pytest.mark.parametrize("file_name", ["model.safetensors", "model.safetensors"])
 def test_other_floating_point_types_become_float32(model, tmp_path, dtype, file_name):
     save_weights(model, tmp_path, dtype, file_name)
     assert read_arrays(tmp_path / file_name)["encoder.0.conv.weight"].dtype == dtype
@@ -177,6 +180,7 @@ class Hostile:
 
 @pytest.mark.parametrize("protocol", [0, 2, 4])
 def test_a_hostile_file_is_refused_and_runs_nothing(saved, tmp_path, protocol):
+    (saved / "model.safetensors").unlink()
     (saved / "model.pdparams").write_bytes(pickle.dumps({"w": Hostile(tmp_path / "witness")}, protocol))
     with pytest.raises(InputError, match="may be hostile"):
         load_weights(saved)
@@ -184,9 +188,9 @@ def test_a_hostile_file_is_refused_and_runs_nothing(saved, tmp_path, protocol):
 
 
 def test_every_truncation_is_told_as_one(saved):
-    whole = (saved / "model.pdparams").read_bytes()
+    whole = (saved / "model.safetensors").read_bytes()
     for share in (0, 0.01, 0.3, 0.7, 0.99):
-        (saved / "model.pdparams").write_bytes(whole[: int(len(whole) * share)])
+        (saved / "model.safetensors").write_bytes(whole[: int(len(whole) * share)])
         with pytest.raises(InputError, match="truncated or damaged"):
             load_weights(saved)
 
@@ -208,7 +212,7 @@ def test_a_pickle_of_something_else_is_refused(tmp_path, content):
 
 def test_weights_of_another_network_name_the_first_difference(saved):
     save_weights(build_model("pconv_unet", base_channels=6, depth=2), saved.parent / "other")
-    (saved / "model.pdparams").write_bytes((saved.parent / "other" / "model.pdparams").read_bytes())
+    (saved / "model.safetensors").write_bytes((saved.parent / "other" / "model.safetensors").read_bytes())
     with pytest.raises(InputError, match="weights of another network") as error:
         load_weights(saved)
     assert "\n" not in str(error.value)
@@ -228,7 +232,7 @@ def test_non_finite_weights_are_refused(model, saved):
         ("{", "damaged"),
         ("[]", "damaged"),
         ('{"model": "pconv_unet"}', "no entry 'options'"),
-        ('{"model": 1, "options": {}}', "expected model to be the name of a network, got 1"),
+        ('{"model": 1, "options": {}}', "expected model to be a short text on one line, got 1"),
         ('{"model": "hat", "options": {}}', "expected one of pconv_unet"),
         ('{"model": "pconv_unet", "options": {"hat": 1}}', "expected options among"),
         ('{"model": "pconv_unet", "options": {"depth": "x"}}', "meta.json"),
@@ -243,10 +247,40 @@ def test_a_wrong_meta_file_is_told(saved, meta, message):
 
 
 def test_missing_paths_are_told(tmp_path):
-    os.mkfifo(tmp_path / "model.pdparams")
-    for path in (tmp_path, tmp_path / "nothing", tmp_path / "model.pdparams", "/dev/zero"):
-        with pytest.raises(InputError, match=r"expected a directory with model\.pdparams"):
+    os.mkfifo(tmp_path / "model.safetensors")
+    for path in (tmp_path, tmp_path / "nothing", tmp_path / "model.safetensors", "/dev/zero"):
+        with pytest.raises(InputError, match=r"expected a directory with model\.safetensors"):
             load_weights(path)
     (tmp_path / "a.txt").write_text("")
     with pytest.raises(InputError, match="got the file"):
         load_weights(tmp_path / "a.txt")
+
+
+def test_a_negative_variance_is_refused(tmp_path):
+    """ReLU makes 0 of the NaN that it gives, so that it would not show."""
+    model = build_model("pconv_unet", base_channels=4, depth=3)
+    variance = model.encoder[1].norm._variance
+    variance.set_value(variance - 1.5)
+    save_weights(model, tmp_path)
+    with pytest.raises(InputError, match=r"expected variances of 0 or more, got negative ones in encoder.1.norm"):
+        load_weights(tmp_path)
+
+
+def test_weights_of_deepfill_under_its_former_names_still_load(tmp_path):
+    model = build_model("deepfill_v1", base_channels=4)
+    save_weights(model, tmp_path)
+    new = {
+        "conv_encoder": "convolving",
+        "attention_encoder": "matching",
+        "attention_decoder": "pasted",
+        "fusion": "joining",
+    }
+    arrays = {}
+    for name, t in model.state_dict().items():
+        part, _, rest = name.partition(".")
+        arrays[f"{new.get(part, part)}.{rest}"] = t.numpy()
+    assert {name.partition(".")[0] for name in arrays} == {"coarse", *new.values()}
+    for file in tmp_path.glob("model.*"):
+        write_arrays(arrays, file)
+    for name, t in load_weights(tmp_path).state_dict().items():
+        np.testing.assert_array_equal(t.numpy(), model.state_dict()[name].numpy(), err_msg=name)

@@ -58,7 +58,7 @@ def settled_model(name, **options):
     for seed in range(30):
         run(model, noise(2, seed=seed), make_mask(("none", "border", "most")[seed % 3], 2))
     model.eval()
-    last = model.joining[-1] if name == "deepfill_v1" else model.decoder[-1].conv
+    last = model.fusion[-1] if name == "deepfill_v1" else model.decoder[-1].conv
     scale = np.abs(run(model, noise(), make_mask("border"))).max()
     last.weight.set_value(last.weight / scale)
     last.bias.set_value(paddle.to_tensor([0.1, 0.2, 0.3]))
@@ -308,7 +308,7 @@ def unreadable(directory):
         (lambda d: spoil_half(d / "model.pdiparams"), "model.pdiparams: .*damaged"),
         (lambda d: spoil_half(graph_of(d)), "model.(json|pdmodel): .*damaged"),
         (lambda d: spoil_half(d / "meta.json"), "meta.json: .*damaged"),
-        (lambda d: (d / "model.pdiparams").unlink(), "expected a directory with model.pdparams"),
+        (lambda d: (d / "model.pdiparams").unlink(), "expected a directory with model.safetensors"),
         (lambda d: graph_of(d).unlink(), "model.(json|pdmodel): .*got none"),
         (lambda d: (d / "meta.json").unlink(), "meta.json: .*no such file"),
         (lambda d: spoil_meta(d, lambda m: m.pop("files")), "expected that of an exported model"),
@@ -331,7 +331,7 @@ def test_a_spoiled_export_is_told_in_one_line(export, change, message):
 
 def test_an_export_is_no_weights(export):
     for path in (export, export / "model.pdiparams"):
-        with pytest.raises(InputError, match=r"expected a directory with model\.pdparams"):
+        with pytest.raises(InputError, match=r"expected a directory with model\.safetensors"):
             load_weights(path)
 
 
@@ -402,3 +402,11 @@ def test_an_exported_network_with_a_prior_fills_as_the_network_does(guided):
     hole[20:130, 15:110] = True
     ours, static = (Inpainter(m)(picture, hole) for m in (model, StaticModel(directory)))
     np.testing.assert_allclose(ours.astype(int), static, atol=2)
+
+
+def test_on_a_gpu_the_tolerance_is_that_of_its_arithmetic(monkeypatch):
+    monkeypatch.setattr(paddle, "get_device", lambda: "gpu:0")
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    assert exported.tolerance() == exported.TF32_TOLERANCE
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")  # as export.py sets it
+    assert exported.tolerance() == exported.TOLERANCE

@@ -5,7 +5,7 @@ import os
 
 import pytest
 
-from inpainting.meta import ABOUT_LENGTH, KINDS, read_meta
+from inpainting.meta import ABOUT_LENGTH, KNOWN, read_meta
 from utils.errors import InputError
 
 MODEL = {"model": "pconv_unet", "options": {"base_channels": 4, "output": "linear", "bias": True, "x": None, "y": 0.5}}
@@ -36,7 +36,7 @@ def write(folder, content):
 
 def test_what_is_right_is_returned_as_it_is(tmp_path):
     assert read_meta(write(tmp_path, MODEL | OF_A_RUN)) == MODEL | OF_A_RUN
-    assert set(KINDS) <= {*MODEL, *OF_A_RUN}  # so that each kind has been seen to fit something
+    assert set(KNOWN) <= {*MODEL, *OF_A_RUN}  # so that each check has let something through
 
 
 DIGITS = b"9" * 5000
@@ -50,6 +50,7 @@ WRONG = {
     b'{"a":' * 100_000: "damaged",
     b"{" + b" " * (2 << 20) + b"}": "more than 1024 KiB",
     b'{"model": "a", "options": {}, "iter": ' + DIGITS + b"}": "damaged",
+    b'{"model": "a", "options": {}, "validation": {"psnr": NaN}}': "damaged",
     b"{}": "no entry 'model'",
     b'{"model": "pconv_unet"}': "no entry 'options'",
     b'{"model": "a", "options": {}, "about": 3}': "expected about to be a text, got 3",
@@ -76,14 +77,14 @@ FITTING = {  # of these others
 }
 
 
-@pytest.mark.parametrize("key", KINDS)
+@pytest.mark.parametrize("key", KNOWN)
 def test_an_entry_of_another_kind_is_told_by_its_name(tmp_path, key):
     for value in OTHERS:
         write(tmp_path, MODEL | OF_A_RUN | {key: value})
         if value in FITTING.get(key, []):
             read_meta(tmp_path)
             continue
-        with pytest.raises(InputError, match=f"expected {key} to be {KINDS[key].expected}, got") as caught:
+        with pytest.raises(InputError, match=f"expected {key} to be .*, got") as caught:
             read_meta(tmp_path)
         assert "\n" not in str(caught.value) and "\x1b" not in str(caught.value) and len(str(caught.value)) < 500
 
@@ -91,7 +92,6 @@ def test_an_entry_of_another_kind_is_told_by_its_name(tmp_path, key):
 @pytest.mark.parametrize(
     ("key", "value"),
     [
-        ("batch_size", 0),
         ("files", {"../model.pdparams": "0" * 64}),
         ("files", {"/etc/passwd": "0" * 64}),
         ("files", {"..": "0" * 64}),
@@ -100,10 +100,7 @@ def test_an_entry_of_another_kind_is_told_by_its_name(tmp_path, key):
         ("files", {"model.pdparams": "0" * 63}),
         ("files", {"model.pdparams": "x" * 64}),
         ("scaler", {"scale": ["1"]}),
-        ("scaler", {"scale": [float("nan")]}),
-        ("validation", {"psnr": float("nan"), "pictures": "a"}),
         ("validation", {"psnr": 1.0}),
-        ("options", {"a": float("nan")}),
         ("options", {"a": (1 << 20) + 1}),
         ("options", {"a": "x" * 1000}),
         ("options", {"a\nb": 1}),

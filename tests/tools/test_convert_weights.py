@@ -16,10 +16,10 @@ def test_half_precision_weights_with_a_remark(small_weights, tmp_path):
     convert_weights.main(
         ["--weights", str(small_weights), "--output", str(output), "--dtype", "float16", "--about", "small faces"]
     )
-    assert sorted(p.name for p in output.iterdir()) == ["meta.json", "model.pdparams"]
+    assert sorted(p.name for p in output.iterdir()) == ["meta.json", "model.safetensors"]
     assert json.loads((output / "meta.json").read_text())["about"] == "small faces"
     statistics = set(load_weights(output).running_statistics())
-    for name, array in read_arrays(output / "model.pdparams").items():
+    for name, array in read_arrays(output / "model.safetensors").items():
         assert array.dtype == ("float32" if name in statistics else "float16"), name
     before, after = (load_weights(path).state_dict() for path in (small_weights, output))
     for name, value in before.items():
@@ -30,7 +30,7 @@ def test_safetensors_with_the_same_weights_and_back(small_weights, tmp_path):
     convert_weights.main(["--weights", str(small_weights), "--output", str(tmp_path / "a"), "--format", "safetensors"])
     assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["meta.json", "model.safetensors"]
     convert_weights.main(["--weights", str(tmp_path / "a"), "--output", str(tmp_path / "b")])
-    before, after = (read_arrays(path / "model.pdparams") for path in (small_weights, tmp_path / "b"))
+    before, after = (read_arrays(path / "model.safetensors") for path in (small_weights, tmp_path / "b"))
     assert set(before) == set(after)
     assert all(np.array_equal(after[name], array) for name, array in before.items())
 

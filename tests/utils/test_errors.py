@@ -120,7 +120,7 @@ def test_an_option_is_named_once():
         raise InputError("nothing there")
 
 
-PRINTS = "from errors import run_cleanly; run_cleanly(lambda: print({}))"
+PRINTS = "from utils.errors import run_cleanly; run_cleanly(lambda: print({}))"
 
 
 def run_python(code, **settings):

@@ -6,6 +6,7 @@ import subprocess
 import sys
 from pathlib import Path
 
+import filelock
 import pytest
 
 from utils.errors import InputError
@@ -18,7 +19,7 @@ OPTIONS = "image_root: null\nimage_size: 64\nmodel: pconv_unet\nmax_iters: 4\nlo
 @pytest.fixture
 def folder(tmp_path):
     """What a run leaves, killed while it wrote a checkpoint."""
-    for name in ("checkpoints/iter_20", "checkpoints/.iter_40.7_0.pconv_tmp", "samples"):
+    for name in ("checkpoints/iter_20", "checkpoints/.iter_40.0123456789abcdef.pconv_tmp", "samples"):
         (tmp_path / "a" / name).mkdir(parents=True)
     (tmp_path / "a/checkpoints/latest").symlink_to("iter_20")
     files = ("train.log", "metrics.csv", "metrics_damaged.csv", "vdlrecords.1732216155.log", "vdlgraph.log")
@@ -32,7 +33,7 @@ def folder(tmp_path):
 def refused(folder, message):
     with pytest.raises(InputError, match=message) as caught:
         RunFolder(folder).refuse_others()
-    assert "\n" not in str(caught.value) and not is_run(folder)
+    assert "\n" not in str(caught.value)
 
 
 def test_a_run_is_recognised(folder, tmp_path):
@@ -41,15 +42,6 @@ def test_a_run_is_recognised(folder, tmp_path):
     (tmp_path / "link").symlink_to(folder)
     for free in (folder, tmp_path / "link", tmp_path / "nothing", tmp_path / "empty"):
         RunFolder(free).refuse_others()
-
-
-@pytest.mark.parametrize(
-    "name", ["thesis.txt", "b/train.log", ".bashrc", "samples/mine.png", "checkpoints/thesis", "checkpoints.zip"]
-)
-def test_a_run_with_anything_else_is_not_a_runs_alone(folder, name):
-    (folder / name).parent.mkdir(exist_ok=True)
-    (folder / name).write_text("mine")
-    refused(folder, f"with {name.removesuffix('/train.log')} in it; choose another")
 
 
 @pytest.mark.parametrize("options", [None, "", "model: mine\n", b"\xff\xfe", OPTIONS.replace("model:", " model:")])
@@ -89,15 +81,21 @@ def test_nothing_is_written_to_a_folder_that_is_refused_or_through_a_link(folder
     (tmp_path / "thesis.txt").write_text("mine")
     (folder / ".train.lock").unlink()
     (folder / ".train.lock").symlink_to(tmp_path / "thesis.txt")
-    with pytest.raises(OSError), RunFolder(folder) as mine:
+    with pytest.raises(InputError, match="expected a file to lock, got a link"), RunFolder(folder) as mine:
         mine.begin(is_new=False)
     assert (tmp_path / "thesis.txt").read_text() == "mine"
     (folder / ".train.lock").unlink()
-    (folder / "notes.txt").write_text("mine")
+    (folder / "config.yaml").unlink()
     before = sorted(folder.iterdir())
-    with pytest.raises(InputError, match=r"with notes\.txt in it"), RunFolder(folder) as mine:
+    with pytest.raises(InputError, match=r"without the config\.yaml of a run"), RunFolder(folder) as mine:
         mine.begin(is_new=True)
     assert sorted(folder.iterdir()) == before
+
+
+def test_what_a_killed_run_was_writing_goes_when_the_next_begins(folder):
+    with RunFolder(folder) as mine:
+        mine.begin(is_new=False)
+    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["iter_20", "latest"]
 
 
 HOLDER = """
@@ -123,8 +121,9 @@ def holder(folder):
     process.communicate()  # closes its input, at which the forked one ends
 
 
+@pytest.mark.skipif(filelock.__version__ < "4", reason="a forked process holds the lock of filelock 3 as well")
 def test_a_folder_is_one_runs_until_it_ends_however_it_ends(folder, holder):
-    with pytest.raises(InputError, match=rf"another run is writing to .*\(process {holder.pid} on ") as caught:
+    with pytest.raises(InputError, match="another run is writing to ") as caught:
         RunFolder(folder).__enter__()
     assert "\n" not in str(caught.value)
     holder.send_signal(signal.SIGKILL)

@@ -4,14 +4,15 @@ import base64
 import math
 import re
 from html.parser import HTMLParser
+from xml.etree import ElementTree
 
 import cv2
 import numpy as np
 import pytest
 
 from metrics.buckets import Sample
-from metrics.html_report import page, write_page
 from metrics.methods import Method
+from metrics.page import curves_svg, lines_of, page, page_files
 from metrics.pictures import Strip
 from metrics.report import paper_rows
 
@@ -42,7 +43,7 @@ def method(name, gain=0.0, **options):
 class Tags(HTMLParser):
     """Checks that what is opened is closed, in order, and keeps attributes and cells."""
 
-    VOID = ("meta", "img", "rect", "path")
+    VOID = ("meta", "img")
 
     def __init__(self, text):
         super().__init__()
@@ -69,27 +70,47 @@ class Tags(HTMLParser):
             self.cells[-1][1] += data
 
 
-@pytest.mark.parametrize("count", [1, 2, 3])
+@pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("paper", [None, paper_rows()])
-def test_whole_html_with_no_address_outside(tmp_path, count, paper):
+def test_whole_html_with_no_address_outside(count, paper):
     methods = [method(f"m{i}", i, strips=strips()) for i in range(count)]
-    for name in ("one", "two"):
-        write_page(tmp_path / name, methods, paper)
-    text = (tmp_path / "one/report.html").read_text(encoding="utf-8")
-    assert text == (tmp_path / "two/report.html").read_text(encoding="utf-8")
+    files = page_files(methods, paper)
+    assert files == page_files(methods, paper)
+    text = files["report.html"].decode()
     tags = Tags(text)
-    assert re.findall(r"\w+://[^\"<\s]*", text) == ["http://www.w3.org/2000/svg"]  # the name of SVG, never fetched
+    names = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}  # of SVG, never fetched
+    assert set(re.findall(r"\w+://[^\"<\s]*", text)) <= names
     sources = [value for name, value in tags.attributes if name in ("src", "href", "action", "srcset")]
     assert sources and all(source.startswith("data:image/png;base64,") for source in sources)
+    assert all(value.startswith("#") for name, value in tags.attributes if name == "xlink:href")
     assert "default-src 'none'" in text and "<script" not in text
     assert text.count("pair by pair</h2>") == count - 1
 
 
-def test_names_are_only_text(tmp_path):
+def test_names_are_only_text():
     evil = Method(EVIL, {"method": EVIL, EVIL: "\udcff"}, samples(image=EVIL), strips(f"0{EVIL}"))
-    write_page(tmp_path, [evil, Method(f"2{EVIL}", {}, samples(image=EVIL))])
-    text = (tmp_path / "report.html").read_bytes().decode("utf-8")
+    files = page_files(
+        [evil, Method(f"2{EVIL}", {}, samples(image=EVIL)), Method("_$\udcff$", {}, samples(image=EVIL))]
+    )
+    text = files["report.html"].decode()
     assert "script" not in Tags(text).starts and "&lt;script&gt;" in text
+    drawn = ["".join(node.itertext()).strip() for node in ElementTree.fromstring(files["curves.svg"]).iter()]
+    assert EVIL in drawn and "_$?$" in drawn
+
+
+def test_curves_show_means_and_intervals_and_nothing_for_what_is_missing():
+    row = {"bucket": "0.01-0.1", "psnr": 30.0, "psnr_low": 29.0, "psnr_high": 31.0}
+    drawn = curves_svg([("one", [row, {"bucket": "0.1-0.2", "psnr": None}])])
+    assert drawn == curves_svg([("one", [row])])
+    assert drawn != curves_svg([("one", [{**row, "psnr": 29.5}])]) != curves_svg([("one", [{**row, "psnr_low": 28.0}])])
+    text = "".join(ElementTree.fromstring(drawn).itertext())
+    assert "PSNR (dB)" in text and "style" not in text
+    curves_svg([("one", [row]), ("two", [{"bucket": "0.6-1", "psnr": 20.0, "style": None}])])
+
+
+def test_the_row_over_all_pairs_is_in_the_table_and_not_in_the_curves():
+    assert "all" in [text for _, text in Tags(page([method("a")], "")).cells]
+    assert "all" not in {row["bucket"] for _, rows in lines_of([method("a")]) for row in rows}
 
 
 def test_pictures_are_the_strips_panels():
