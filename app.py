@@ -9,7 +9,7 @@ from collections.abc import Sequence
 from options import app_parser
 from utils.errors import InputError, run_cleanly
 
-PACKAGES = ("starlette", "uvicorn", "python_multipart", "filelock")
+PACKAGES = ("starlette", "uvicorn", "python_multipart")
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -28,7 +28,7 @@ class Order:
         extend: pixels to add, left, top, right, bottom.
         fills: whether something is to be filled; else the photograph is only read.
         model: a name, the default for None.
-        detail: as in ``Inpainter``.
+        detail: as in ``Inpainter.from_checkpoint``.
         format, lossless: as in ``result_encoding``.
         step: file for what is filled, to be one of ``steps`` later.
         view: file for the browser to show, without suffix.
@@ -48,7 +48,7 @@ class Order:
     extend: Sequence[int] = (0, 0, 0, 0)
     fills: bool = False
     model: str | None = None
-    detail: bool = True
+    detail: bool | None = None
     format: str | None = None
     lossless: bool = False
     step: str | None = None

@@ -45,7 +45,7 @@ from web.texts import Told
 ROOT = Path(__file__).resolve().parent.parent
 MODELS_IN_MEMORY = 2
 Fill = Callable[[np.ndarray, np.ndarray], np.ndarray]
-Load = Callable[[Path], dict[bool, Fill]]
+Load = Callable[[Path], dict[bool | None, Fill]]
 
 
 class Filler:
@@ -53,15 +53,15 @@ class Filler:
 
     Args:
         models: names to weights directories; the first is the default.
-        load: makes of a weights directory what fills: with detail (True) and without (False).
+        load: makes of a weights directory what fills: with detail (True), without (False), or as they say (None).
     """
 
     def __init__(self, models: dict[str, Path], limits: Limits, load: Load):
         self.models, self.limits, self._load = models, limits, load
-        self._loaded: OrderedDict[str, dict[bool, Fill]] = OrderedDict()
+        self._loaded: OrderedDict[str, dict[bool | None, Fill]] = OrderedDict()
         self._pace = 2e-5  # seconds a pixel of the hole, from the fills before
 
-    def model(self, name: str) -> dict[bool, Fill]:
+    def model(self, name: str) -> dict[bool | None, Fill]:
         """A model from memory, where the latest ``MODELS_IN_MEMORY`` are, or from its files."""
         if name not in self._loaded:
             with _told_as("bad_model", self.models[name], name=name):
@@ -268,12 +268,12 @@ def answer(filler: Filler, line: str, tell: Callable[[dict], None]) -> dict:
         return {"bug": True}
 
 
-def load_model(directory: Path) -> dict[bool, Fill]:
-    """One network in memory, which fills with detail or without."""
+def load_model(directory: Path) -> dict[bool | None, Fill]:
+    """One network in memory, which fills with detail, without, or as its weights say."""
     from inpainting import Inpainter
 
-    with_detail = Inpainter.from_checkpoint(directory, detail=True)
-    return {True: with_detail, False: Inpainter(with_detail.model, detail=False)}
+    own = Inpainter.from_checkpoint(directory, detail=None)
+    return {None: own, **{detail: Inpainter(own.model, detail=detail) for detail in (True, False)}}
 
 
 def prepare(settings: dict) -> tuple[dict[str, Path], Load]:

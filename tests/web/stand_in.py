@@ -26,7 +26,7 @@ def fill(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
 
 
 def prepare(settings: dict):
-    return {"general": Path("general"), "other": Path("other")}, lambda directory: {True: fill, False: fill}
+    return {"general": Path("general"), "other": Path("other")}, lambda directory: {None: fill, True: fill, False: fill}
 
 
 if __name__ == "__main__":

@@ -53,7 +53,9 @@ def test_whoever_has_most_places_loses_one_when_all_are_taken():
 def filler(tmp_path):
     fill = lambda picture, hole: np.where(hole[..., None], 255 - picture, picture)  # noqa: E731
     return Filler(
-        {"general": tmp_path, "other": tmp_path}, Limits(0.01, 0.1, 60), lambda path: {True: fill, False: fill}
+        {"general": tmp_path, "other": tmp_path},
+        Limits(0.01, 0.1, 60),
+        lambda path: {None: fill, True: fill, False: fill},
     )
 
 

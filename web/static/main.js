@@ -109,7 +109,8 @@ async function fill(extend) {
   const { photo, marks } = current();
   const mask = await maskFile(board.mask);
   if (!mask && !extend) return tell(say("nothing_painted"), true);
-  const options = { model: $("model").value, detail: $("detail").checked ? "on" : "off", dilate: $("grow").value || 0 };
+  const options = { model: $("model").value, dilate: $("grow").value || 0 };
+  if ($("detail").value) options.detail = $("detail").value;
   if (extend) options.extend = extend;
   await during(async (signal) => {
     watch(photo.id);
