@@ -303,7 +303,11 @@ def serve(prepare: Callable[[dict], tuple[dict[str, Path], Load]] = prepare) -> 
     try:
         models, load = prepare(settings)
         filler = Filler(models, Limits(**settings["limits"]), load)
-        filler.model(next(iter(models)))
+        fill = filler.model(next(iter(models)))[None]
+        if settings["warm_up"]:  # what is compiled at the first fill, is compiled now, and found by later processes
+            hole = np.zeros([96, 96], bool)
+            hole[30:60, 30:60] = True
+            fill(np.random.default_rng(0).integers(0, 256, [96, 96, 3], np.uint8), hole)
     except InputError as error:
         return tell({"failed": str(error)})
     tell({"models": list(models)})

@@ -253,7 +253,7 @@ class Worker:
             env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
             limit=1 << 20,
         )
-        await self._send(self._settings)
+        await self._send(self._settings | {"warm_up": not self.models})
         reply = await self._reply(time.monotonic(), STARTING)
         if "failed" in reply:
             await self._kill()
