@@ -27,7 +27,7 @@ PATIENCE = 300  # seconds for Paddle to be imported and tried; a cold disk is sl
 PACKAGES = (
     *("paddlepaddle", "paddlepaddle-gpu", "numpy", "scipy", "opencv-python", "opencv-python-headless"),
     *("opencv-contrib-python", "scikit-image", "pillow", "visualdl", "protobuf", "pyyaml", "tqdm", "matplotlib"),
-    *("safetensors", "gradio", "paddle2onnx", "onnxruntime"),
+    *("safetensors", "starlette", "uvicorn", "paddle2onnx", "onnxruntime"),
 )
 INSTRUCTIONS = (
     *("sse4_2", "avx", "avx2", "fma", "avx512f", "avx512_vnni", "avx512_bf16", "avx512_fp16"),

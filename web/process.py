@@ -28,6 +28,7 @@ from datasets.holes import find_hole
 from datasets.images import FORMATS
 from datasets.photographs import (
     SUFFIXES,
+    Encoding,
     Photograph,
     read_photograph,
     refuse_what_does_not_fit,
@@ -79,12 +80,10 @@ class Filler:
         Raises:
             Told: whatever is wrong with it.
         """
-        start, notes, share = time.monotonic(), [], 0.0
-        name = next(iter(self.models)) if order.model is None else order.model
-        if name not in self.models:
-            raise Told("no_model", names=", ".join(self.models), name=name[:40])
+        start = time.monotonic()
+        name = self._name_of(order.model)
         original = open_photograph(order.picture, self.limits)
-        photograph = original
+        photograph, share, notes = original, 0.0, []
         for step in order.steps:
             photograph = with_step(photograph, Path(step))
         with _told_as("bad_result", order.picture):
@@ -94,27 +93,29 @@ class Filler:
             if order.result:
                 with _told_as("bad_result", order.picture):
                     refuse_what_does_not_fit(order.picture, photograph, encoding)
-            share, count = float(hole.mean()), int(hole.sum())
-            tell({"stage": "fill", "expected": 0.5 + self._pace * count})
+            share = float(hole.mean())
+            tell({"stage": "fill", "expected": 0.5 + self._pace * int(hole.sum())})
             photograph = self._filled(self.model(name)[order.detail], photograph, hole)
             if order.step:
                 write_step(Path(order.step), photograph, hole, order.extend)
-        answer = {"height": photograph.size[0], "width": photograph.size[1], "share": share, "model": name}
-        if order.view:
-            answer["view"] = write_view(Path(order.view), photograph)
-        if order.result:
-            path = Path(order.result) / result_name(order.name, encoding.format)
-            with _told_as("bad_result", path):
-                notes = [*notes, *write_photograph(path, photograph, encoding)]
-            answer |= {"result": str(path)}
-        notes = [*(original.notes if order.steps == () or order.result else ()), *notes]
-        own = original.encoding
-        return answer | {
+        written, more = write_wanted(order, photograph, encoding)
+        notes = [*(original.notes if order.result or not order.fills else ()), *notes, *more]
+        return written | {
+            "height": photograph.size[0],
+            "width": photograph.size[1],
+            "share": share,
+            "model": name,
             "notes": [_without_folders(note, order.mask, order.picture) for note in notes],
             "format": encoding.format,
-            "lossless": own.lossless,
+            "lossless": original.encoding.lossless,
             "seconds": time.monotonic() - start,
         }
+
+    def _name_of(self, wanted: str | None) -> str:
+        name = next(iter(self.models)) if wanted is None else wanted
+        if name not in self.models:
+            raise Told("no_model", names=", ".join(self.models), name=name[:40])
+        return name
 
     def _filled(self, fill: Fill, photograph: Photograph, hole: np.ndarray) -> Photograph:
         start = time.monotonic()
@@ -174,6 +175,19 @@ def marked(order: Order, photograph: Photograph, limits: Limits) -> tuple[Photog
     if hole.all() or (photograph.alpha is not None and (hole | (photograph.alpha == 0)).all()):
         raise Told("all_hole")
     return photograph, hole, notes
+
+
+def write_wanted(order: Order, photograph: Photograph, encoding: Encoding) -> tuple[dict[str, str], list[str]]:
+    """Write the view and the finished file, where the order wants them: their names, and notes."""
+    written, notes = {}, []
+    if order.view:
+        written["view"] = write_view(Path(order.view), photograph)
+    if order.result:
+        path = Path(order.result) / result_name(order.name, encoding.format)
+        with _told_as("bad_result", path):
+            notes = write_photograph(path, photograph, encoding)
+        written["result"] = str(path)
+    return written, notes
 
 
 def write_step(path: Path, photograph: Photograph, hole: np.ndarray, extend: tuple[int, ...]) -> None:
