@@ -124,20 +124,22 @@ def add_filling_options(parser: argparse.ArgumentParser, detail: str | None = No
         "--detail",
         choices=("on", "off"),
         default=detail,
-        help="on carries grain of the known picture into the hole; "
-        + (f"when not given, {detail}" if detail else "when not given, on unless --scales is 1"),
+        help="on paints holes with texture of the known picture, guided by the network; when not given, "
+        + (detail or "on unless --scales is 1 or the weights' meta.json says off"),
     )
     parser.add_argument(
         "--flip",
         choices=("on", "off"),
-        help="on paints each hole a second time, mirrored, and takes the mean, at twice the time; when not given, on "
-        "for a network on a smooth prior unless --scales is 1",
+        help="test-time augmentation: on fills each hole a second time, mirrored, and takes the mean, at twice the time; "
+        "when not given, on for a network on a smooth prior unless --scales is 1",
     )
 
 
-def detail_of(options: argparse.Namespace) -> bool:
-    """The value of --detail."""
-    return options.scales != 1 if options.detail is None else options.detail == "on"
+def detail_of(options: argparse.Namespace) -> bool | None:
+    """The value of --detail; None leaves it to the weights."""
+    if options.detail is None:
+        return False if options.scales == 1 else None
+    return options.detail == "on"
 
 
 def flip_of(options: argparse.Namespace) -> bool | None:

@@ -22,7 +22,7 @@ ROOT = Path(__file__).resolve().parent.parent
 PACKAGES = (
     *("paddlepaddle", "paddlepaddle-gpu", "numpy", "scipy", "opencv-python", "opencv-python-headless"),
     *("opencv-contrib-python", "scikit-image", "pillow", "visualdl", "protobuf", "psutil", "filelock", "safetensors"),
-    *("numba", "paddle2onnx", "onnxruntime"),
+    *("numba", "starlette", "uvicorn", "paddle2onnx", "onnxruntime"),
 )
 TRY_PADDLE = """
 import utils.device, warnings
