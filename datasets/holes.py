@@ -20,11 +20,12 @@ from datasets.photographs import Photograph, read_photograph
 from utils.errors import InputError, one_line
 
 COLOUR_TOLERANCE = 32  # of 255 in each channel; JPEG leaves colours this close inside what was painted
-# A pixel with more than so much paint belongs to the hole: anywhere that is connected, or within FRINGE of that.
-MUCH_PAINT, LEAST_PAINT = 0.35, 0.2
-MOSTLY_PAINT, THIN_TOLERANCE = 0.5, 112
-FRINGE, SURROUNDINGS = 3, 15  # px
-SOFT_COLOUR_OUTLINE = 0.25  # of the outline has at least LEAST_PAINT where the brush was soft or the file is lossy
+# With a soft brush, or in a lossy file: pixels of mostly paint near the colour are painted, and all with much paint
+# that are connected to them; then rings around these, with LEAST_PAINT more than the next on average.
+MOSTLY_PAINT, THIN_TOLERANCE, MUCH_PAINT, LEAST_PAINT = 0.5, 112, 0.35, 0.01
+WIDEST_FRINGE, SURROUNDINGS = 6, 15  # px
+SOFT_OUTLINE = 0.25  # of the outline has more than SOME_PAINT where the brush was soft or the file is lossy
+SOME_PAINT = 0.2
 ASPECT_TOLERANCE = (1, 0.02)  # of a side of the mask: pixels, as rounding leaves, and share
 
 Box = tuple[int, int, int, int]  # x, y, width, height
@@ -169,12 +170,22 @@ def colour_hole(pixels: np.ndarray, colour: tuple[int, int, int], name: object =
     if (pixels[seeds] == pixels[seeds][0]).all():  # a hard brush in a lossless file
         return seeds
     share = _share_of_paint(pixels, colour, seeds)
-    if np.mean(share[outline(seeds)] > LEAST_PAINT) <= SOFT_COLOUR_OUTLINE:
+    if np.mean(share[outline(seeds)] > SOME_PAINT) <= SOFT_OUTLINE:
         return seeds
     seeds |= _of_colour(pixels, colour, THIN_TOLERANCE) & (share > MOSTLY_PAINT)
-    painted = grow_into(seeds, share > MUCH_PAINT)
-    near = cv2.dilate(painted.astype(np.uint8), np.ones([2 * FRINGE + 1] * 2, np.uint8)) > 0
-    return grow_into(painted, near & (share > LEAST_PAINT))
+    return _with_fringe(grow_into(seeds, share > MUCH_PAINT), share)
+
+
+def _with_fringe(hole: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """The hole, and around it ring after ring that has more paint in it than the next."""
+    ring = outline(hole)
+    for _ in range(WIDEST_FRINGE):
+        wider = hole | ring
+        beyond = outline(wider)
+        if not beyond.any() or share[ring].mean() - share[beyond].mean() < LEAST_PAINT:
+            break
+        hole, ring = wider, beyond
+    return hole
 
 
 def _of_colour(pixels: np.ndarray, colour: tuple[int, int, int], tolerance: int = COLOUR_TOLERANCE) -> np.ndarray:
@@ -185,7 +196,7 @@ def _of_colour(pixels: np.ndarray, colour: tuple[int, int, int], tolerance: int 
 def _share_of_paint(pixels: np.ndarray, colour: tuple[int, int, int], seeds: np.ndarray) -> np.ndarray:
     """How much of each pixel is paint, 0 to 1 and beyond by chance; the rest is the mean of the picture around it."""
     paint = np.array(colour, np.float32)
-    known = cv2.dilate(seeds.astype(np.uint8), np.ones([2 * FRINGE + 1] * 2, np.uint8)) == 0
+    known = cv2.dilate(seeds.astype(np.uint8), np.ones([2 * WIDEST_FRINGE + 1] * 2, np.uint8)) == 0
     weight = known.astype(np.float32)[..., None]
     window = (2 * SURROUNDINGS + 1,) * 2
     count = cv2.boxFilter(weight, -1, window, normalize=False)[..., None]

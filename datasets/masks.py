@@ -17,11 +17,11 @@ from utils.errors import InputError
 BUCKETS: tuple[tuple[float, float], ...] = ((0.01, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, 0.5), (0.5, 0.6))
 
 WHITE_THRESHOLD = 0.6  # of 255; the threshold that the authors advise for their masks
-GREY_FROM, GREY_FROM_LOSSY = (
-    0.1,
-    0.25,
-)  # of 255; JPEG of quality 75 stays below 0.16 around a hard edge, of 50 below 0.4
+GREY_FROM = 0.03  # of 255
+# JPEG of quality 75 stays below 0.16 around a hard edge, of 50 below 0.4.
+GREY_FROM_LOSSY = 0.25
 SOFT_OUTLINE = 0.1  # of the outline; up to 0.06 is above GREY_FROM_LOSSY in hard masks of quality 30, 0.23 in soft ones
+MARKED = 0.1  # of 255, from where on a pixel is judged
 MAX_GREY_SHARE = 0.05
 MAX_BROAD_GREY = 0.5  # of what is marked
 LOSSY_FORMATS = ("JPEG", "MPO", "WEBP")
@@ -120,9 +120,9 @@ def hole_from_levels(levels: np.ndarray, hole: str, path: object, lossy: bool = 
     """The hole bool [H, W] in grey levels uint8 [H, W], and notes on grey pixels.
 
     Pixels of 60 % and above are hole, and so is all grey that is connected to them (hysteresis, as in Canny 1986), so
-    that the soft edge of a brush does not stay in the picture. Grey starts at 10 %. In a JPEG or WebP file, where a
-    hard edge has some grey around it, it starts at 25 %, and counts only where it is found along more than a tenth of
-    the hole's outline. Percentages are of white, of black with ``hole`` black.
+    that the soft edge of a brush does not stay in the picture. Grey starts at 3 %. In a JPEG or WebP file, where a hard
+    edge has some grey around it, it starts at 25 %, and counts only where it is found along more than a tenth of the
+    hole's outline. Percentages are of white, of black with ``hole`` black.
 
     Args:
         path: for messages.
@@ -134,10 +134,11 @@ def hole_from_levels(levels: np.ndarray, hole: str, path: object, lossy: bool = 
     """
     strong = _strong(levels, hole, path)
     strength = levels if hole == "white" else 255 - levels
-    grey = (strength > 255 * (GREY_FROM_LOSSY if lossy else GREY_FROM)) & ~strong
+    faint = (strength > 255 * GREY_FROM) & ~strong
+    grey = (strength > 255 * GREY_FROM_LOSSY) & ~strong if lossy else faint
     _refuse_broad_grey(strength, path)
     found = grow_into(strong, grey)
-    apart = np.count_nonzero(grey & ~found)
+    apart = np.count_nonzero((strength > 255 * (GREY_FROM_LOSSY if lossy else MARKED)) & ~found)
     if apart > MAX_GREY_SHARE * np.count_nonzero(grey | strong):
         raise InputError(
             f"expected a black-and-white mask, got {apart} grey pixels that touch no {hole} ones in {path}: paint what "
@@ -145,6 +146,8 @@ def hole_from_levels(levels: np.ndarray, hole: str, path: object, lossy: bool = 
         )
     if lossy and np.mean(grey[outline(strong)]) <= SOFT_OUTLINE:
         return strong, []
+    if lossy:
+        found |= outline(found) & faint
     notes = [(np.count_nonzero(found & ~strong), "touch the hole and are filled with it")]
     notes.append((apart, "touch no hole and are not filled"))
     return found, [f"{path}: {count} grey pixels {what}" for count, what in notes if count]
@@ -215,7 +218,7 @@ def refuse_colour(rgb: np.ndarray, path: object, hole: str = "white") -> None:
     """Refuse uint8 [H, W, 3] with colour in more than 5 % of what is marked; the noise of JPEG is no colour."""
     red, green, blue = np.moveaxis(rgb, 2, 0)  # one after another: ptp over the last axis takes twenty times as long
     most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
-    marked = most > 255 * GREY_FROM if hole == "white" else least < 255 * (1 - GREY_FROM)
+    marked = most > 255 * MARKED if hole == "white" else least < 255 * (1 - MARKED)
     share = np.count_nonzero((most - least > MAX_CHANNEL_SPREAD) & marked) / max(1, np.count_nonzero(marked))
     if share > MAX_GREY_SHARE:
         other = "black" if hole == "white" else "white"
@@ -227,11 +230,11 @@ def refuse_colour(rgb: np.ndarray, path: object, hole: str = "white") -> None:
 
 def _refuse_broad_grey(strength: np.ndarray, path: object) -> None:
     """Refuse photographs and objects painted grey; the edge of a brush is a few pixels wide."""
-    grey = (strength > 255 * GREY_FROM) & (strength < 255 * (1 - GREY_FROM))
+    grey = (strength > 255 * MARKED) & (strength < 255 * (1 - MARKED))
     if not grey.any():
         return
     broad = np.count_nonzero(cv2.erode(grey.astype(np.uint8), np.ones([3, 3], np.uint8)))
-    marked = np.count_nonzero(strength > 255 * GREY_FROM)
+    marked = np.count_nonzero(strength > 255 * MARKED)
     if broad > MAX_GREY_SHARE * grey.size or broad > MAX_BROAD_GREY * marked:
         raise InputError(
             f"expected a black-and-white mask, got {np.count_nonzero(grey) / grey.size:.2g} of all pixels grey in "
