@@ -1,45 +1,61 @@
-"""Measure a model or a classical method: L1, PSNR and SSIM for each mask-area bucket, the same digits every run.
+"""Measure a model or a classical method: L1, PSNR, SSIM and realism by mask area, the same digits every run.
 
 python eval.py --images data/celeba/val --masks data/irregular_masks --size 256 --method telea
 
-Parses the options, builds pairs and method, and hands them to ``metrics.evaluator``. Classical methods do without
-Paddle, which is imported for a model only.
+Classical methods do without Paddle, which is imported for a model or for --realism only.
 """
 
 import argparse
 import os
 import sys
-from collections.abc import Callable, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 from datasets.super_resolution import MASK, mask_name
-from inpainting.classical import CLASSICAL
+from inpainting.classical import CLASSICAL, patchmatch_library
 from inpainting.enlarging import INTERPOLATIONS, filling
+from inpainting.results import Results
 from metrics.buckets import Sample
 from metrics.comparison import comparison_text
-from metrics.evaluator import PairReader, evaluate, inspect_masks, useful_workers
-from metrics.html_report import CURVES, PAGE, write_page
-from metrics.manifest import Pair, choose_pairs, read_manifest, root_of, spread
+from metrics.evaluator import Evaluation, PairReader, evaluate, inspect_masks, useful_workers
+from metrics.finished import FinishedPictures
+from metrics.manifest import (
+    Pair,
+    file_names,
+    generated_names,
+    names_match,
+    pair_by_name,
+    pair_up,
+    read_manifest,
+    root_of,
+    sample_names,
+    spread,
+)
 from metrics.methods import Method, limited_to, read_methods, set_beside, side_by_side
+from metrics.page import CURVES, PAGE, page_files
 from metrics.partial import PartialSamples
 from metrics.pictures import NAME as PICTURES
-from metrics.pictures import Strip, choose, choose_as, strips_of, write_strips
+from metrics.pictures import choose, choose_as, strips_of, strips_png
 from metrics.protocols import PROTOCOLS
 from metrics.report import (
+    CAUTION,
+    REALISM_ABOUT,
     describe_pairs,
     library_versions,
+    manifest_csv,
     markdown_table,
     outside_note,
     paper_rows,
+    report_files,
     rows_with_spread,
-    write_manifest,
-    write_report,
 )
 from options import DEFAULT_WEIGHTS, flip_of, parse_evaluate, setup_device
+from options.evaluate import size_text
 from utils.errors import InputError, naming, run_cleanly
-from utils.files import sha256_of
+from utils.files import atomic_path, sha256_of
 
-VGG_DISTANCE = "Σ mean |Ψ(a) − Ψ(b)| over pool1 to pool3 of the shipped VGG16, each divided by its mean; not LPIPS"
+REPORTS = ("report.json", "report.csv", "report.md", "samples.csv", "manifest.csv")
+SHOWN = (PAGE, CURVES, PICTURES)
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -47,70 +63,84 @@ def main(argv: Sequence[str] | None = None) -> None:
     if len(options.reports) > 1:
         compare(options)
         return
-    read = PairReader(_root(options.images), _root(options.masks), options.hole, options.size)
+    results = results_folder(options, (*REPORTS, *SHOWN))
+    images = options.images and root_of(options.images, options.list_root)
+    read = PairReader(images, options.masks and root_of(options.masks), options.hole, options.size)
     pairs = build_pairs(options, read)
-    earlier = [
-        limited_to(pairs, report, method, vars(options))
-        for report, method in zip(options.reports, read_methods(options.reports), strict=True)
-    ]
-    refuse_other_masks(pairs, options.super_resolution)
+    earlier = earlier_method(options, pairs)
     if not options.super_resolution and (warning := inspect_masks(pairs, read)):
         tell(f"warning: {warning}")
-    inpaint, about, watch = build_method(options)
-    distance = build_distance(options)
-    with PartialSamples(Path(options.output), identify(options, about), read.stamp) as partial:
+    evaluation, about, watch = build_evaluation(options, read, pairs)
+    with PartialSamples(results.folder, identify(options, about), read.stamp) as partial:
         if known := sum(pair in partial.known for pair in pairs):
             tell(f"going on: {known} of {len(pairs)} pairs were measured before ({partial.path})")
         workers = options.num_workers
         if workers is None:
-            workers = useful_workers(len(pairs) - known, classical=bool(options.method) and not distance)
-        samples, refused = evaluate(
-            pairs, read, inpaint, options.protocol, workers, partial.known, partial.add, watch and watch.look, distance
-        )
-        write(
-            options,
-            about,
-            samples,
-            len(refused),
-            lambda chosen: strips_of(chosen, read, inpaint, options.protocol),
-            earlier,
-        )
+            workers = useful_workers(len(pairs) - known, evaluation.fills_here)
+        samples, refused = evaluate(pairs, evaluation, workers, partial.known, partial.add)
+        write(options, results, about, samples, len(refused), evaluation, earlier)
     if watch and watch.warning:
         tell(f"warning: {watch.warning}")
     if refused:
-        tell(
-            f"{len(refused)} of {len(pairs)} pairs could not be read or filled, named above: the report is without them"
-        )
+        tell(f"{len(refused)} of {len(pairs)} pairs could not be read or filled, named above: the report lacks them")
         sys.exit(1)
 
 
 def compare(options: argparse.Namespace) -> None:
     """Set reports against the first of them; with --output, on a page as well."""
+    results = results_folder(options, SHOWN) if options.output else None
     methods = read_methods(options.reports)
     for report, method in zip(options.reports[1:], methods[1:], strict=True):
         print(comparison_text(methods[0].samples, method.samples, (options.reports[0], report)))
-    if options.output:
-        write_page(options.output, methods, paper_rows() if options.paper else None)
-        write_strips(Path(options.output) / PICTURES, side_by_side(methods))
-        print(f"\n{PAGE}, {CURVES} and {PICTURES} are in {options.output}")
+    if results:
+        strips = side_by_side(methods)
+        pictures = {PICTURES: strips_png(strips)} if strips else {}
+        paper = (paper_rows(), CAUTION.format("PConv")) if options.paper else ()
+        write_files(results, page_files(methods, *paper) | pictures)
+        print(f"\n{', '.join(SHOWN)} are in {options.output}")
+
+
+def results_folder(options: argparse.Namespace, names: Sequence[str]) -> Results:
+    """The folder of the report, in which no file of others is replaced."""
+    results = Results(options.output, options.overwrite)
+    results.plan([(name, "the report") for name in names], [])
+    return results
 
 
 def build_pairs(options: argparse.Namespace, read: PairReader) -> list[Pair]:
-    """The pairs of the manifest when there is one, else made by the pairing rule."""
+    """The pairs of a manifest or an earlier report where there is one, else made by the pairing rule."""
+    manifest = None
     if options.manifest and os.path.exists(options.manifest):
-        tell(f"pairs from {options.manifest}")
-        with naming("--manifest"):
-            return spread(read_manifest(options.manifest, read.images, read.masks), options.limit)
-    if options.reports:
-        manifest = Path(options.reports[0]).with_name("manifest.csv")
+        manifest, option = options.manifest, "--manifest"
+    elif options.reports:
+        manifest, option = Path(options.reports[0]).with_name("manifest.csv"), "--compare"
+    if manifest:
         tell(f"pairs from {manifest}")
-        with naming("--compare"):
-            return spread(read_manifest(manifest, read.images, read.masks), options.limit)
+        with naming(option):
+            pairs = spread(read_manifest(manifest, read.images, read.masks), options.limit)
+        refuse_other_masks(pairs, options.super_resolution)
+        return pairs
+    return make_pairs(options)
+
+
+def make_pairs(options: argparse.Namespace) -> list[Pair]:
+    """Pairs of files, sample photos and generated masks; what one option names is not taken for another's."""
+    others = (options.images, options.masks, options.results, options.output)
     if options.images is None:
-        tell(f"no --images: sample photos of scikit-image, {options.size}x{options.size}")
-    if options.masks is None and not options.super_resolution:
+        tell(f"no --images: sample photos of scikit-image, {size_text(options.size)} pixels")
+    with naming("--images"):
+        pictures = file_names(options.images, others, options.list_root) if options.images else sample_names()
+    if options.super_resolution:
+        return spread([Pair(picture, mask_name(options.super_resolution)) for picture in pictures], options.limit)
+    if options.masks is None:
         tell("no --masks: generated masks, all buckets evenly")
-    return choose_pairs(options.images, options.masks, options.seed, options.limit, options.super_resolution)
+    with naming("--masks"):
+        masks = file_names(options.masks, others) if options.masks else generated_names(len(pictures), options.seed)
+    if options.pairing == "seeded" or not (options.pairing or names_match(pictures, masks)):
+        return pair_up(pictures, masks, options.seed, options.limit)
+    pairs = pair_by_name(pictures, masks)
+    tell(f"each mask lies over the picture of its name, {len(pictures) - len(pairs)} pictures have none")
+    return spread(pairs, options.limit)
 
 
 def refuse_other_masks(pairs: Sequence[Pair], factor: int | None) -> None:
@@ -122,14 +152,42 @@ def refuse_other_masks(pairs: Sequence[Pair], factor: int | None) -> None:
         raise InputError(f"expected --super_resolution {wanted}, of which the pairs are, got {got}; change one of them")
 
 
-def build_method(options: argparse.Namespace):
-    """The function that fills holes, what the report says of it, and what watches the reach of single passes."""
-    versions = library_versions()
-    if options.method:
-        about = {"method": options.method, "weights_sha256": None, "versions": versions}
-        if options.method in INTERPOLATIONS:
-            return filling(options.method, options.super_resolution), about, None
-        return CLASSICAL[options.method], about, None
+def earlier_method(options: argparse.Namespace, pairs: Sequence[Pair]) -> Method | None:
+    """The evaluation that this one is set against, if there is one, with the pairs that are measured now."""
+    if not options.reports:
+        return None
+    measured = {"protocol": options.protocol, "size": size_text(options.size), "hole": options.hole}
+    return limited_to(pairs, options.reports[0], read_methods(options.reports)[0], measured)
+
+
+def build_evaluation(options: argparse.Namespace, read: PairReader, pairs: Sequence[Pair]):
+    """How pairs are measured, what the report says of the method, and what watches the reach of single passes."""
+    versions, watch, realism = library_versions(), None, None
+    about = {"method": options.method, "weights_sha256": None, "versions": versions}
+    if options.results:
+        inpaint = FinishedPictures(options.results, pairs)
+        about["method"] = Path(options.results).resolve().name
+    elif options.method in INTERPOLATIONS:
+        inpaint = filling(options.method, options.super_resolution)
+    elif options.method:
+        if options.method == "patchmatch":
+            with naming("--method"):
+                patchmatch_library()
+        inpaint = CLASSICAL[options.method]
+    else:
+        inpaint, about, watch = build_network(options, versions)
+    if options.realism:
+        setup_device(options.device, options.threads)
+        from metrics.realism import Realism
+
+        realism = Realism()
+    without_paddle = bool(options.method or options.results)
+    look = watch and watch.look
+    return Evaluation(read, inpaint, options.protocol, realism, look, without_paddle), about, watch
+
+
+def build_network(options: argparse.Namespace, versions: dict):
+    """The function that fills holes by a network, what the report says of it, and what watches its reach."""
     setup_device(options.device, options.threads)
     import paddle
 
@@ -154,72 +212,66 @@ def build_method(options: argparse.Namespace):
     return inpainter.raw if options.protocol == "raw" else fill, about, watch
 
 
-def build_distance(options: argparse.Namespace):
-    """What --vgg_distance measures with, if it is given."""
-    if not options.vgg_distance:
-        return None
-    setup_device(options.device, options.threads)
-    from metrics.perceptual import VGGDistance
-
-    return VGGDistance()
-
-
 def identify(options: argparse.Namespace, about: dict) -> dict:
     """All that decides the figures of a pair; which pairs there are is left open."""
-    chosen = ("protocol", "scales", "detail", "precision", "size", "hole", "threads", "vgg_distance")
-    roots = {key: str(Path(value).resolve()) for key in ("images", "masks") if (value := getattr(options, key))}
+    chosen = ("protocol", "scales", "detail", "precision", "size", "hole", "threads", "realism")
+    folders = ("images", "masks", "results")
+    roots = {key: str(Path(value).resolve()) for key in folders if (value := getattr(options, key))}
     return {**about, **{key: getattr(options, key) for key in chosen}, **roots}
 
 
 def write(
     options: argparse.Namespace,
+    results: Results,
     about: dict,
     samples: list[Sample],
     unreadable: int,
-    show: Callable[[list[tuple[str, Sample]]], list[Strip]],
-    earlier: list[Method],
+    evaluation: Evaluation,
+    earlier: Method | None,
 ) -> None:
-    """Write the report, and print its table.
-
-    Args:
-        show: makes of ranks and samples what is to be seen of them.
-        earlier: an evaluation that this one is set against, if there is one.
-    """
+    """Write the report, and print its table; ``earlier`` is what it is set against."""
     rows, pairs = rows_with_spread(samples), describe_pairs(samples, unreadable)
-    paper = paper_rows() if options.paper else None
-    table, protocol = markdown_table(rows, paper), describe(options, about, pairs)
-    write_report(options.output, protocol, rows, samples, table)
-    strips = show(choose_as(earlier[0].strips, samples) if earlier and earlier[0].strips else choose(samples))
-    write_strips(Path(options.output) / PICTURES, strips)
+    of_paper = "PM" if options.method == "patchmatch" else "PConv"
+    paper = (paper_rows(of_paper), CAUTION.format(of_paper)) if options.paper else ()
+    table, protocol = markdown_table(rows, *paper), describe(options, about, pairs)
+    strips = strips_of(
+        choose_as(earlier.strips, samples) if earlier and earlier.strips else choose(samples), evaluation
+    )
+    methods = [this := Method(about["method"], protocol, samples, strips, rows)]
+    if earlier:
+        methods = set_beside(earlier, options.reports[0], this, options.output)
+    files = report_files(protocol, rows, samples, table) | page_files(methods, *paper)
+    write_files(results, files | ({PICTURES: strips_png(strips)} if strips else {}))
     if options.manifest and not os.path.exists(options.manifest):
-        write_manifest(options.manifest, samples)
+        with atomic_path(options.manifest) as temporary:
+            temporary.write_bytes(manifest_csv(samples))
     if note := outside_note(pairs):
         tell(note)
     print(table)
-    this = Method(about["method"], protocol, samples, strips, rows)
-    methods = [this]
     if earlier:
-        methods = set_beside(earlier[0], options.reports[0], this, options.output)
         print("\n" + comparison_text(*(method.samples for method in methods), tuple(method.name for method in methods)))
-    write_page(options.output, methods, paper)
-    print(f"\n{PAGE}, {PICTURES}, {CURVES}, report.json, .csv, .md, samples.csv, manifest.csv are in {options.output}")
+    print(f"\n{', '.join((*SHOWN, *REPORTS))} are in {options.output}")
+
+
+def write_files(results: Results, files: dict[str, bytes]) -> None:
+    for name, content in files.items():
+        with results.new(name) as temporary:
+            temporary.write_bytes(content)
 
 
 def describe(options: argparse.Namespace, about: dict, pairs: dict) -> dict:
     """The protocol block of the report: all that decides the figures, and nothing that changes between two runs."""
+    network = not (options.method or options.results)
     return {
         "method": about["method"],
         "weights_sha256": about["weights_sha256"],
         "protocol": options.protocol,
-        "measures": {
-            **PROTOCOLS[options.protocol].about,
-            **({"vgg_distance": VGG_DISTANCE} if options.vgg_distance else {}),
-        },
-        "scales": None if options.method else options.scales,
-        "detail": None if options.method else options.detail,
+        "measures": PROTOCOLS[options.protocol].about | (REALISM_ABOUT if options.realism else {}),
+        "scales": options.scales if network else None,
+        "detail": options.detail if network else None,
         "flip": about.get("flip"),
-        "precision": None if options.method else options.precision,
-        "size": options.size,
+        "precision": options.precision if network else None,
+        "size": size_text(options.size),
         "hole": options.hole,
         "super_resolution": options.super_resolution,
         "seed": options.seed,
@@ -231,10 +283,6 @@ def describe(options: argparse.Namespace, about: dict, pairs: dict) -> dict:
 
 def tell(line: str) -> None:
     print(line, file=sys.stderr)
-
-
-def _root(source: str | None) -> Path | None:
-    return None if source is None else root_of(source)
 
 
 if __name__ == "__main__":

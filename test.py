@@ -54,7 +54,7 @@ def list_jobs(options: argparse.Namespace) -> list[Job]:
         else:
             jobs = photograph_jobs(options.input, *how, not_photographs(options), options.list_root)
     with naming("--mask"):
-        return with_marks(jobs, marks, options.seed)
+        return with_marks(jobs, marks, None if options.extend else options.seed)
 
 
 def not_photographs(options: argparse.Namespace) -> list[str | None]:
@@ -119,7 +119,7 @@ def attempt(job: Job, inpainter, results: Results, options: argparse.Namespace) 
         if options.super_resolution:
             enlarge(job, inpainter, results, options.super_resolution, options.grid)
         else:
-            fill(job, inpainter, results, options.grid, options.show_attention)
+            fill(job, inpainter, results, options)
     except InputError as error:
         return str(error) if job.source in str(error) else f"{job.source}: {error}"
     except OSError as error:  # for instance a name that is too long, or a folder without permission
@@ -128,7 +128,9 @@ def attempt(job: Job, inpainter, results: Results, options: argparse.Namespace) 
         return f"{job.source}: {describe_os_error(error)}"
 
 
-def fill(job: Job, inpainter, results: Results, grid: bool, show_attention: bool) -> None:
+def fill(job: Job, inpainter, results: Results, options: argparse.Namespace) -> None:
+    grid, show_attention = options.grid, options.show_attention
+    from inpainting.extending import extend_photograph
     from inpainting.photographs import fill_photograph
     from inpainting.views import for_viewing, sample_row
 
@@ -136,6 +138,8 @@ def fill(job: Job, inpainter, results: Results, grid: bool, show_attention: bool
     hole, notes = job.hole(photograph)
     if job.marks.opens_transparency:
         photograph = photograph.opaque()
+    if options.extend:
+        photograph, hole = extend_photograph(photograph, hole, options.extend)
     refuse_nothing_known(job, photograph, hole)
     refuse_what_does_not_fit(job.source, photograph, job.encoding)
     tell(job, "note", *photograph.notes, *notes)

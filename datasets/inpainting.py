@@ -15,7 +15,7 @@ import numpy as np
 import paddle
 
 from datasets.images import SAMPLE_PHOTOS, list_pictures, read_picture, sample_photo
-from datasets.mask_generator import generate_box, generate_mask
+from datasets.mask_generator import generate_box, generate_mask, generate_wide
 from datasets.masks import BUCKETS, ZeroOneMaskError, bucket_of, hole_ratio, read_mask, resize_mask
 from datasets.super_resolution import lattice
 from datasets.transforms import augment_mask, center_resize, center_window, load_training_picture
@@ -180,7 +180,7 @@ class GeneratedMasks:
     Args:
         buckets: of irregular ones, each as likely as the others.
         border: of irregular ones, at the border or not; None: half and half.
-        shape: "irregular", "box" (see ``generate_box``), "both", half and half, or "super_resolution" (``lattice``).
+        shape: "irregular", "box" (see ``generate_box``), "both", half and half, "wide", or "super_resolution" (``lattice``).
         factors: of super-resolution, each as likely as the others.
     """
 
@@ -198,6 +198,8 @@ class GeneratedMasks:
             return lattice(size, size, self.factors[rng.integers(len(self.factors))])
         if self.shape == "box" or (self.shape == "both" and rng.random() < 0.5):
             return generate_box(rng, size, size)
+        if self.shape == "wide":
+            return generate_wide(rng, size, size)
         bucket = self.buckets[rng.integers(len(self.buckets))]
         border = bool(rng.random() < 0.5) if self.border is None else self.border
         return generate_mask(rng, size, size, bucket, border)

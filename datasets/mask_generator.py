@@ -1,4 +1,5 @@
-"""Holes drawn at random when there are no masks at hand: irregular ones into a wanted area bucket, and boxes.
+"""Holes drawn at random when there are no masks at hand: irregular ones into a wanted area bucket, boxes, silhouettes
+of people and animals, and wide holes.
 
 Irregular ones follow how Liu et al. (2018, arXiv:1804.07723) made theirs: where something moves between two frames of a
 video, its outline is seen in one frame only. So outlines, many of them with an echo beside, are drawn thin and in
@@ -18,6 +19,8 @@ from utils.errors import InputError
 MIN_SIDE = 16  # px
 STEPS = 16  # dashes of an outline
 FIRST_OUTLINES = 8  # as many again while the hole is too small
+SILHOUETTE = (0.03, 0.15)  # share of the picture
+WIDE = (0.25, 0.6)
 UNREACHED = 65535  # greatest uint16
 
 
@@ -75,6 +78,107 @@ def generate_box(rng: np.random.Generator, height: int, width: int) -> np.ndarra
     top, left = int(rng.integers(height - box_height + 1)), int(rng.integers(width - box_width + 1))
     mask = np.ones([height, width], np.float32)
     mask[top : top + box_height, left : left + box_width] = 0
+    return mask
+
+
+def generate_silhouette(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """A mask float32 [height, width], 1 = valid, with the outline of a person or an animal: body, head and four limbs.
+
+    Its hole is ``SILHOUETTE`` of the picture, 3 to 15 %, as of something that is taken out of a photograph.
+
+    Raises:
+        InputError: a side below 16 px.
+    Example:
+        >>> mask = generate_silhouette(np.random.default_rng(0), 64, 96)
+        >>> bool(0.03 <= 1 - mask.mean() <= 0.15)
+        True
+    """
+    _check_sides(height, width)
+    goal = rng.uniform(*SILHOUETTE)
+    while True:
+        parts = _person(rng) if rng.random() < 0.5 else _animal(rng)
+        centre = rng.uniform(0.2, 0.8, 2) * (width, height)
+        scale = math.sqrt(goal * height * width)
+        for _ in range(4):  # a shape's area goes with the square of its scale, unless the border cuts it
+            mask = _draw_limbs(parts, scale, centre, height, width)
+            scale *= math.sqrt(goal / max(1 - mask.mean(), goal / 4))
+        if SILHOUETTE[0] <= 1 - mask.mean() <= SILHOUETTE[1]:
+            return mask
+
+
+def generate_wide(rng: np.random.Generator, height: int, width: int) -> np.ndarray:
+    """A mask float32 [height, width], 1 = valid, with boxes and broad strokes over ``WIDE`` of the picture, 25 to 60 %.
+
+    Source: the wide masks of Suvorov et al. 2022 (arXiv:2109.07161); own drawing.
+
+    Raises:
+        InputError: a side below 16 px.
+    Example:
+        >>> mask = generate_wide(np.random.default_rng(0), 64, 96)
+        >>> bool(0.25 <= 1 - mask.mean() <= 0.6)
+        True
+    """
+    _check_sides(height, width)
+    goal, mask = rng.uniform(WIDE[0], WIDE[1] - 0.05), np.ones([height, width], np.float32)
+    while 1 - mask.mean() < goal:
+        more = _with_wide_part(rng, mask)
+        if 1 - more.mean() <= WIDE[1]:
+            mask = more
+    return mask
+
+
+def _with_wide_part(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
+    """The mask with one more box or broad stroke."""
+    height, width = mask.shape
+    mask, side = mask.copy(), min(height, width)
+    if rng.random() < 0.4:
+        half = rng.uniform(0.08, 0.25, 2) * (width, height)
+        centre = rng.uniform(0, 1, 2) * (width, height)
+        first, last = (np.rint(centre + sign * half).astype(int).tolist() for sign in (-1, 1))
+        cv2.rectangle(mask, first, last, 0, -1)
+        return mask
+    turns = rng.uniform(0, 2 * math.pi) + np.cumsum(rng.normal(0, 0.8, 4))
+    steps = np.stack([np.cos(turns), np.sin(turns)], axis=1) * rng.uniform(0.1, 0.35, [4, 1]) * side
+    points = rng.uniform(0, 1, 2) * (width, height) + np.cumsum(steps, axis=0)
+    brush = max(1, round(rng.uniform(0.08, 0.2) * side))
+    cv2.polylines(mask, [np.rint(points).astype(np.int32)], False, 0, brush)
+    return mask
+
+
+def _person(rng: np.random.Generator) -> list[tuple[np.ndarray, float]]:
+    """Limbs as lines (x, y) with a width; 1 is about the side of a square of the shape's area."""
+    hip, neck = np.array([0, 0.25]), np.array([rng.normal(0, 0.1), -0.6])
+    head = neck + (rng.normal(0, 0.08), -0.25)
+    limbs = [(np.stack([hip, neck]), rng.uniform(0.4, 0.6)), (np.stack([head, head + (0.01, 0.08)]), 0.36)]
+    limbs += [(_limb(rng, hip + (side * 0.12, 0), math.pi / 2 - side * 0.2, 0.65), 0.24) for side in (-1, 1)]
+    limbs += [(_limb(rng, neck + (side * 0.2, 0.12), math.pi / 2 - side * 0.6, 0.4), 0.17) for side in (-1, 1)]
+    return limbs
+
+
+def _animal(rng: np.random.Generator) -> list[tuple[np.ndarray, float]]:
+    """As ``_person``: a body lying down, a neck with a head, four legs and a tail."""
+    facing = rng.choice([-1, 1])
+    rump, chest = np.array([-0.45 * facing, 0]), np.array([0.45 * facing, rng.normal(0, 0.08)])
+    head = chest + (0.35 * facing, rng.uniform(-0.5, 0.1))
+    limbs = [(np.stack([rump, chest]), rng.uniform(0.45, 0.65)), (np.stack([chest, head]), 0.25)]
+    limbs.append((np.stack([head, head + (0.16 * facing, 0.06)]), 0.26))
+    for root, shift in ((rump, -0.1), (rump, 0.12), (chest, -0.1), (chest, 0.12)):
+        limbs.append((_limb(rng, root + (shift, 0.15), math.pi / 2, 0.35), 0.14))
+    limbs.append((_limb(rng, rump - (0.15 * facing, 0.1), math.pi / 2 + facing * 0.9, 0.25), 0.08))
+    return limbs
+
+
+def _limb(rng: np.random.Generator, start: np.ndarray, angle: float, length: float) -> np.ndarray:
+    """A line of two parts of ``length``, bent at random: (x, y) [3, 2]."""
+    angles = angle + np.cumsum(rng.normal(0, 0.35, 2))
+    return start + np.cumsum([[0, 0], *(length * np.stack([np.cos(angles), np.sin(angles)], axis=1))], axis=0)
+
+
+def _draw_limbs(parts, scale: float, centre: np.ndarray, height: int, width: int) -> np.ndarray:
+    mask = np.ones([height, width], np.float32)
+    for line, across in parts:
+        points = np.rint(centre + scale * line).astype(np.int32)
+        cv2.polylines(mask, [points], False, 0, max(1, round(scale * across)))
     return mask
 
 

@@ -9,11 +9,19 @@ AUTHORS_SIDE = 512  # px, the side of the masks for which the authors give their
 DILATION = (9, 49)  # px at that side
 
 
-def center_resize(picture: np.ndarray, size: int) -> np.ndarray:
-    """The square in the middle, resized: uint8 [H, W, 3] to [size, size, 3]; a picture of that size is unchanged."""
-    side = min(picture.shape[:2])
-    top, left = (picture.shape[0] - side) // 2, (picture.shape[1] - side) // 2
-    return _resize(picture[top : top + side, left : left + side], size)
+def center_resize(picture: np.ndarray, size: int | tuple[int, int]) -> np.ndarray:
+    """The largest part in the middle of the wanted shape, resized; a picture of that size is unchanged.
+
+    Args:
+        size: side of a square, or height and width, in pixels.
+    Shape:
+        uint8 [H, W, 3] to [height, width, 3].
+    """
+    height, width = (size, size) if isinstance(size, int) else size
+    scale = min(picture.shape[0] / height, picture.shape[1] / width)
+    rows, columns = max(1, round(height * scale)), max(1, round(width * scale))
+    top, left = (picture.shape[0] - rows) // 2, (picture.shape[1] - columns) // 2
+    return _resize(picture[top : top + rows, left : left + columns], (height, width))
 
 
 def random_crop(
@@ -27,7 +35,7 @@ def random_crop(
     shorter = min(picture.shape[:2])
     side = max(1, round(shorter * rng.uniform(*scale)))
     top, left = rng.integers(np.array(picture.shape[:2]) - side, endpoint=True)
-    return _resize(picture[top : top + side, left : left + side], size)
+    return _resize(picture[top : top + side, left : left + side], (size, size))
 
 
 def random_window(picture: np.ndarray, size: int, rng: np.random.Generator) -> np.ndarray:
@@ -86,11 +94,11 @@ def augment_mask(mask: np.ndarray, rng: np.random.Generator, size: int, dilate: 
     return (1 - moved).astype(np.float32)
 
 
-def _resize(picture: np.ndarray, size: int) -> np.ndarray:
-    if picture.shape[:2] == (size, size):
+def _resize(picture: np.ndarray, size: tuple[int, int]) -> np.ndarray:
+    if picture.shape[:2] == size:
         return picture
-    method = cv2.INTER_AREA if picture.shape[0] > size else cv2.INTER_CUBIC
-    return cv2.resize(picture, (size, size), interpolation=method)
+    method = cv2.INTER_AREA if picture.shape[0] > size[0] else cv2.INTER_CUBIC
+    return cv2.resize(picture, size[::-1], interpolation=method)
 
 
 def _dilate(hole: np.ndarray, rng: np.random.Generator) -> np.ndarray:

@@ -4,21 +4,18 @@ An iteration updates the critics ``Settings.critic_steps`` times and then the ge
 of its own, with Adam (0.5, 0.9). See ``losses.wgan`` for the terms.
 """
 
-import contextlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 from pathlib import Path
 
 import paddle
 from paddle import nn
-from paddle.utils import unique_name
 
-from engine import distributed
 from engine.settings import Settings
-from engine.task import Batch, make_adam, mean_terms
+from engine.task import Batch, frozen, make_adam, mean_terms, update
 from engine.training_state import OPTIMIZER, load_optimizer
 from inpainting.checkpoint import load_arrays_into
 from losses.wgan import PENALTY_WEIGHT, GeneratorLoss, critic_loss, discount_map, gradient_penalty
-from models.critics import Critics, hole_windows
+from models.critics import Critics, crop_boxes
 from models.deepfill import DeepFillV1
 
 CRITICS, CRITICS_OPTIMIZER = "critics.pdparams", "critics.pdopt"
@@ -47,8 +44,8 @@ class AdversarialTask:
         self.settings, self.penalty_weight = settings, penalty_weight
         self.optimizer = make_adam(model, settings, **BETAS)
         self.critics_optimizer = make_adam(critics, settings, **BETAS)
-        looked_at = [f"{term}_{name}" for name in critics.by_name() for term in ("wasserstein", "penalty")]
-        self.terms = (*criterion.weights, *looked_at)
+        logged = [f"{term}_{name}" for name in critics.by_name() for term in ("wasserstein", "penalty")]
+        self.terms = (*criterion.weights, *logged)
 
     @property
     def weights(self) -> dict[str, float]:
@@ -73,10 +70,10 @@ class AdversarialTask:
     def step(self, batches: Sequence[Batch]) -> dict[str, paddle.Tensor]:
         size = self.settings.accumulate
         *of_critics, of_generator = (batches[i : i + size] for i in range(0, len(batches), size))
-        looked_at = [self._update(self.critics, self.critics_optimizer, self._criticise, group) for group in of_critics]
-        with _fixed(self.critics):
-            terms = self._update(self.model, self.optimizer, self._paint, of_generator)
-        return terms | (mean_terms(looked_at) if looked_at else {})
+        logged = [update(self.critics, self.critics_optimizer, self._critic_loss, group) for group in of_critics]
+        with frozen(self.critics):
+            terms = update(self.model, self.optimizer, self._generator_loss, of_generator)
+        return terms | (mean_terms(logged) if logged else {})
 
     def states(self) -> dict[str, dict]:
         return {
@@ -93,27 +90,13 @@ class AdversarialTask:
         load_arrays_into(self.critics, directory / CRITICS)
         load_optimizer(self.critics_optimizer, directory, self.critics.state_dict(), CRITICS_OPTIMIZER)
 
-    def _update(self, network: nn.Layer, optimizer, losses, batches: Sequence[Batch]) -> dict[str, paddle.Tensor]:
-        """One update from the gradients' mean over batches and processes. Returns the terms' means over the batches."""
-        terms = []
-        for gt, mask in batches:
-            loss, raw = losses(gt, mask)
-            (loss / len(batches)).backward()
-            terms.append({name: term.detach() for name, term in raw.items()})
-        # Not by DataParallel, which cannot be called three times before one backward pass.
-        distributed.average_gradients(network.parameters())
-        with unique_name.guard():  # Adam names its moments at its first step: alike in every process, or no state fits
-            optimizer.step()
-        optimizer.clear_grad()
-        return mean_terms(terms)
-
-    def _criticise(self, gt: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, dict[str, paddle.Tensor]]:
+    def _critic_loss(self, gt: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, dict[str, paddle.Tensor]]:
         """The critics' loss, and what it is made of."""
         with paddle.no_grad():
             completed = complete(gt, mask, self.model(gt * mask.expand_as(gt), mask))
-        windows = hole_windows(mask, self.critics.local_size)
-        views = [self.critics.views(picture, windows) for picture in (gt, completed)]
-        masks = self.critics.views(mask, windows, mode="nearest")
+        boxes = crop_boxes(mask, self.critics.local_size)
+        views = [self.critics.views(picture, boxes) for picture in (gt, completed)]
+        masks = self.critics.views(mask, boxes, mode="nearest")
         loss, terms = 0.0, {}
         for name, critic in self.critics.by_name().items():
             real, fake = (view[name] for view in views)
@@ -123,12 +106,12 @@ class AdversarialTask:
             terms |= {f"wasserstein_{name}": -distance, f"penalty_{name}": penalty}
         return loss, terms
 
-    def _paint(self, gt: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, dict[str, paddle.Tensor]]:
+    def _generator_loss(self, gt: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, dict[str, paddle.Tensor]]:
         """The generator's loss, and its terms."""
         discount = discount_map(mask, self.criterion.gamma)  # fetches the mask, so before there is much to wait for
         stages = self.model(gt * mask.expand_as(gt), mask, stages=True)
         completed = complete(gt, mask, stages.refined)
-        views = self.critics.views(completed, hole_windows(mask, self.critics.local_size))
+        views = self.critics.views(completed, crop_boxes(mask, self.critics.local_size))
         scores = {f"{name}_score": critic(views[name]) for name, critic in self.critics.by_name().items()}
         terms = self.criterion(stages.coarse, stages.refined, gt, mask, discount=discount, **scores)
         return self.criterion.total(terms), terms
@@ -137,15 +120,3 @@ class AdversarialTask:
 def complete(gt: paddle.Tensor, mask: paddle.Tensor, output: paddle.Tensor) -> paddle.Tensor:
     """The output in the holes of the true picture."""
     return gt * mask + output * (1 - mask)
-
-
-@contextlib.contextmanager
-def _fixed(network: nn.Layer) -> Iterator[None]:
-    """No gradients for its parameters, while those of its inputs still go through it."""
-    for parameter in network.parameters():
-        parameter.stop_gradient = True
-    try:
-        yield
-    finally:
-        for parameter in network.parameters():
-            parameter.stop_gradient = False

@@ -1,6 +1,5 @@
-"""What VisualDL shows of a run: curves, pictures, hyper-parameters, the network's graph, histograms of its filters."""
+"""What VisualDL shows of a run: curves, pictures, hyper-parameters, histograms of its filters."""
 
-import json
 import logging
 import os
 import struct
@@ -14,10 +13,8 @@ from paddle import nn
 from visualdl import LogWriter
 from visualdl.proto.record_pb2 import Record
 
-from engine.network_graph import network_graph
 from utils.errors import one_line
-from utils.files import atomic_path, refuse_folder_or_pipe
-from utils.run_folder import GRAPH
+from utils.files import refuse_folder_or_pipe
 
 log = logging.getLogger("paddle_pconv")
 
@@ -50,16 +47,6 @@ class Board:
             self._writer.add_hparams(options, COMPARED_BY)
         except UnicodeEncodeError as error:
             log.warning(f"VisualDL shows no options of the run: {one_line(error, 200)}")
-
-    def graph(self, model: nn.Layer, size: int) -> None:
-        """The network by layers; where Paddle cannot follow it, a line that says so. Leaves it in evaluation mode."""
-        try:
-            graph = network_graph(model, size)
-        except Exception as error:  # no training is to end for a picture of its network
-            log.warning(f"VisualDL shows no graph of the network: {type(error).__name__}: {one_line(error, 200)}")
-            return
-        with atomic_path(self.directory / GRAPH) as temporary:
-            temporary.write_text(json.dumps(graph), encoding="utf-8")
 
     def scalars(self, group: str, values: dict[str, float | None], iteration: int) -> None:
         for name, value in values.items():

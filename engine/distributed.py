@@ -1,15 +1,14 @@
-"""Many processes, one training: what each must know of the others. With one process all of this does nothing.
+"""Several processes, one training: rank, means and lists over all. With one process nothing here does anything.
 
-Processes are made by ``python -m paddle.distributed.launch``. Gradients are averaged by ``paddle.DataParallel`` where
-that can be; here is the rest: who is first, and means and lists over all.
+Processes are made by ``python -m paddle.distributed.launch``. Gradients are averaged here and not by
+``paddle.DataParallel``, which does not take ``PyLayer`` and allows one forward for each backward pass.
 """
 
-import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Sequence
 
 import paddle
-from paddle import distributed, nn
+from paddle import distributed
 
 
 def world_size() -> int:
@@ -34,38 +33,6 @@ def start() -> None:
     """Meet the other processes."""
     if world_size() > 1:
         distributed.init_parallel_env()
-
-
-@contextlib.contextmanager
-def obituary(advice: str) -> Iterator[None]:
-    """Should this process die while the block lasts, someone says so in one line.
-
-    When one process is killed, the others' next exchange of gradients ends in an abort deep inside Paddle, which no
-    handler can catch: a child that waits on a pipe outlives it and tells.
-    """
-    if world_size() == 1:
-        yield
-        return
-    line = f"error: process {rank()} of {world_size()} died, by itself or since another did: {advice}\n"
-    reading, writing = os.pipe()
-    if os.fork() == 0:
-        os.close(writing)
-        os.setsid()
-        if not os.read(reading, 1):
-            os.write(2, line.encode())
-        os._exit(0)
-    os.close(reading)
-    try:
-        yield
-    finally:
-        os.write(writing, b".")
-        os.close(writing)
-        os.wait()
-
-
-def parallel(model: nn.Layer) -> nn.Layer:
-    """The network as it is to be called in training: its gradients are means over the processes."""
-    return paddle.DataParallel(model) if world_size() > 1 else model
 
 
 def mean(values: paddle.Tensor) -> paddle.Tensor:

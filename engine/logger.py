@@ -1,4 +1,4 @@
-"""What a run leaves behind: train.log, metrics.csv, what VisualDL shows, sample grids; the progress bar meanwhile."""
+"""What a run writes: train.log, metrics.csv, VisualDL's records, sample grids; and its progress bar."""
 
 import contextlib
 import csv
@@ -7,11 +7,13 @@ import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
+from logging.handlers import MemoryHandler
 from pathlib import Path
 
 import numpy as np
 from paddle import nn
 from tqdm import tqdm
+from tqdm.contrib.logging import logging_redirect_tqdm
 
 from datasets.images import write_picture
 from datasets.masks import ROW_NAMES
@@ -55,25 +57,26 @@ class RunLogger:
         self.terms, self.columns = tuple(terms), columns(terms)
         self.started = time.perf_counter()
         refuse_folder_or_pipe(self.directory / LOG)
-        self._handler = _FileAndBarHandler(self.directory / LOG)
-        for early in (handler for handler in log.handlers if isinstance(handler, _EarlyHandler)):
-            early.hand_over(self._handler)
-        log.addHandler(self._handler)
-        log.setLevel(logging.INFO)
+        self._open = contextlib.ExitStack()
+        self._open.enter_context(logging_redirect_tqdm([log]))
+        self._open_log()
         self.csv_path = self.directory / METRICS
         _keep_rows(self.csv_path, self.columns, start_iter)
         self.board = Board(self.directory, start_iter)
+        self._open.callback(self.board.close)
         self.bar = tqdm(total=last_iter, initial=start_iter, unit="it", desc="train", dynamic_ncols=True)
+        self._open.callback(self.bar.close)
 
-    def begin(self, model: nn.Layer, size: int, options: dict[str, str | int | float]) -> None:
-        """What VisualDL shows of the run's set-up; the network is left in evaluation mode.
-
-        Args:
-            size: side of the training pictures.
-            options: the run's, by which it may be held against others.
-        """
-        self.board.hyper_parameters(options)
-        self.board.graph(model, size)
+    def _open_log(self) -> None:
+        """Add train.log to the handlers, and write to it what was logged before."""
+        file = self._open.enter_context(contextlib.closing(_LogFile(self.directory / LOG)))
+        for early in [handler for handler in log.handlers if isinstance(handler, MemoryHandler)]:
+            early.setTarget(file)
+            early.flush()
+            log.removeHandler(early)
+        log.addHandler(file)
+        self._open.callback(log.removeHandler, file)
+        log.setLevel(logging.INFO)
 
     def training(self, row: dict, weighted: dict[str, float], epochs: float) -> None:
         """One line of train.log, one row of metrics.csv, the curves.
@@ -128,9 +131,7 @@ class RunLogger:
         self.board.weights(model, iteration)
 
     def close(self) -> None:
-        log.removeHandler(self._handler)
-        with contextlib.closing(self._handler), contextlib.closing(self.board):
-            self.bar.close()
+        self._open.close()
 
     def _append(self, row: dict) -> None:
         fresh = not self.csv_path.exists()
@@ -151,51 +152,28 @@ def _two_digits(value: float | None) -> str:
 
 
 @contextlib.contextmanager
-def logged_early() -> Iterator[None]:
-    """What is logged while it lasts is told at once, also before the run has a folder, and is in its log later on."""
-    handler = _EarlyHandler()
-    log.addHandler(handler)
+def log_to_terminal() -> Iterator[None]:
+    """Show log lines on the terminal; those from before the run has a folder are kept for its train.log."""
+    early = MemoryHandler(10_000, flushLevel=logging.CRITICAL + 1, flushOnClose=False)
+    handlers = [logging.StreamHandler(sys.stdout), early]
+    for handler in handlers:
+        log.addHandler(handler)
     try:
         yield
     finally:
-        log.removeHandler(handler)
+        for handler in handlers:
+            log.removeHandler(handler)
 
 
-class _EarlyHandler(logging.Handler):
-    """To the terminal, and kept for the file that is to come."""
-
-    def __init__(self):
-        super().__init__()
-        self._kept: list[logging.LogRecord] | None = []
-
-    def emit(self, record: logging.LogRecord) -> None:
-        if self._kept is not None:
-            self._kept.append(record)
-            print(f"{record.levelname.lower()}: {record.getMessage()}", file=sys.stderr)
-
-    def hand_over(self, handler: "_FileAndBarHandler") -> None:
-        """From here on the other one does it."""
-        for record in self._kept or []:
-            handler.to_file(record)
-        self._kept = None
-
-
-class _FileAndBarHandler(logging.FileHandler):
-    """To the file, and to the terminal above the progress bar; a full disk ends the run, as for any other file."""
+class _LogFile(logging.FileHandler):
+    """A log file; a full disk ends the run, as for any other file."""
 
     def __init__(self, path: Path):
-        super().__init__(path, encoding="utf-8", errors="surrogateescape")  # names that are no UTF-8, as they were
+        super().__init__(path, encoding="utf-8", errors="surrogateescape")  # file names that are no UTF-8
         self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
 
-    def to_file(self, record: logging.LogRecord) -> None:
-        super().emit(record)
-
-    def emit(self, record: logging.LogRecord) -> None:
-        self.to_file(record)
-        tqdm.write(record.getMessage())
-
     def handleError(self, record: logging.LogRecord) -> None:
-        raise  # what is being handled; logging would print it and go on
+        raise  # logging would print the error and continue
 
 
 def _keep_rows(path: Path, columns: Sequence[str], last_iter: int) -> None:

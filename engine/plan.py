@@ -1,13 +1,13 @@
-"""What a run will take, from a few of its own steps."""
+"""What a run will cost, from a few of its own steps."""
 
 import contextlib
 import itertools
-import resource
 import statistics
 import time
 from dataclasses import dataclass
 
 import paddle
+import psutil
 
 from engine.task import fetched
 from engine.trainer import Trainer
@@ -17,7 +17,7 @@ STEPS = 3  # timed, after one that is not
 
 @dataclass(frozen=True)
 class Cost:
-    """Of one iteration, waiting for data included: seconds; and the process's peak memory in bytes."""
+    """Seconds of one iteration, waiting for data included; memory of the process after a step, in bytes."""
 
     seconds: float
     memory: int
@@ -25,19 +25,20 @@ class Cost:
 
 def measure_cost(trainer: Trainer) -> Cost:
     """Run a few iterations, which change the network and write nothing."""
-    ends = [time.perf_counter()]
+    ends, memory = [time.perf_counter()], 0
     with contextlib.closing(trainer.batches()) as stream:
         for batches in itertools.islice(stream, STEPS + 1):
             fetched([trainer.step(batches)])  # waits for the device
             ends.append(time.perf_counter())
+            memory = max(memory, _memory())
     seconds = [end - start for start, end in itertools.pairwise(ends)]
-    return Cost(statistics.median(seconds[1:] or seconds), _peak_memory())
+    return Cost(statistics.median(seconds[1:] or seconds), memory)
 
 
-def _peak_memory() -> int:
+def _memory() -> int:
     if paddle.get_device().startswith("gpu"):
         return paddle.device.cuda.max_memory_allocated()
-    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024
+    return psutil.Process().memory_info().rss  # after a step: freed arrays are kept, see utils.device
 
 
 def describe(trainer: Trainer, start: int, cost: Cost) -> list[str]:
@@ -54,6 +55,6 @@ def describe(trainer: Trainer, start: int, cost: Cost) -> list[str]:
         f"{left * samples / pictures:.1f} epochs of {pictures}",
         f"time         {cost.seconds:.3g} s an iteration here (median of {STEPS}): "
         f"{left * cost.seconds / 3600:.1f} hours",
-        f"memory       {cost.memory / 2**30:.2f} GiB at peak on {paddle.get_device()}",
+        f"memory       {cost.memory / 2**30:.2f} GiB after a step on {paddle.get_device()}",
         f"checkpoints  {checkpoint / 1e6:.0f} MB each, {kept} of them: {kept * checkpoint / 1e9:.1f} GB",
     ]

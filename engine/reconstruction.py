@@ -6,11 +6,9 @@ from pathlib import Path
 
 import numpy as np
 import paddle
-from paddle.utils import unique_name
 
-from engine import distributed
 from engine.settings import Settings
-from engine.task import Batch, make_adam, mean_terms
+from engine.task import Batch, make_adam, update
 from engine.training_state import OPTIMIZER, load_optimizer
 from losses import InpaintingLoss
 from utils.errors import InputError
@@ -24,16 +22,10 @@ class ReconstructionTask:
     """
 
     def __init__(self, model: paddle.nn.Layer, criterion: InpaintingLoss, settings: Settings):
-        if settings.sync_norm:
-            # The encoder's is fixed in fine-tuning, and Paddle's synchronised one has no gradient in evaluation mode.
-            trained = model.decoder if settings.phase == "finetune" else model
-            paddle.nn.SyncBatchNorm.convert_sync_batchnorm(trained)
-        if settings.phase == "finetune":
-            model.freeze_encoder_norm()
+        prepare_norm(model, settings)
         self.model, self.criterion, self.settings = model, criterion, settings
-        self.network = distributed.parallel(model)
         self.optimizer = make_adam(model, settings)
-        self.scaler = paddle.amp.GradScaler(enable=settings.amp)
+        self.scaler = paddle.amp.GradScaler(enable=settings.amp and settings.amp_dtype == "float16")
         self.style_weight = criterion.weights["style"]
 
     @property
@@ -56,23 +48,26 @@ class ReconstructionTask:
     def schedule(self, done: int) -> None:
         s = self.settings
         self.optimizer.set_lr(s.lr_at(done))
-        self.weights["style"] = min(1.0, self.style_weight) if done < s.style_warmup_iters else self.style_weight
+        warm_up = done < s.style_warmup_iters
+        self.criterion.weights["style"] = min(1.0, self.style_weight) if warm_up else self.style_weight
 
     def train(self) -> None:
         self.model.train()
 
     def step(self, batches: Sequence[Batch]) -> dict[str, paddle.Tensor]:
         """One update from the gradients' mean over the batches. Returns the raw terms, means too."""
-        terms = []
-        for i, (gt, mask) in enumerate(batches):
-            last = i == len(batches) - 1
-            with contextlib.nullcontext() if last else _no_sync(self.network):
-                terms.append(self._backward(gt, mask, len(batches)))
-        with unique_name.guard():  # Adam names its moments at its first step: alike in every process, or no state fits
-            self.scaler.step(self.optimizer)
-        self.scaler.update()
-        self.optimizer.clear_grad()
-        return mean_terms(terms)
+        statistics = self._running_statistics() if self.settings.amp else []
+        before = [t.clone() for t in statistics]
+        terms = update(self.model, self.optimizer, self._loss, batches, self.scaler)
+        for now, earlier in zip(
+            statistics, before, strict=True
+        ):  # the scaler skips a step that overflowed; so do these
+            now.set_value(paddle.where(paddle.isfinite(now), now, earlier))
+        return terms
+
+    def mixed_precision(self) -> contextlib.AbstractContextManager:
+        """As the settings say; VGG16 and the network alone are worked out in it."""
+        return paddle.amp.auto_cast(enable=self.settings.amp, level="O1", dtype=self.settings.amp_dtype)
 
     def states(self) -> dict[str, dict]:
         return {OPTIMIZER: self.optimizer.state_dict()}
@@ -83,23 +78,35 @@ class ReconstructionTask:
 
     def restore(self, directory: Path, notes: dict) -> None:
         load_optimizer(self.optimizer, directory, self.model.state_dict())
-        if notes.get("scaler") and self.settings.amp:
-            state, noted = self.scaler.state_dict(), notes["scaler"]
-            if {key: np.size(value) for key, value in state.items()} != {key: len(noted[key]) for key in noted}:
-                raise InputError(f"{directory}: expected the gradient scaler's state, got another; leave --amp O1 out")
-            self.scaler.load_state_dict({key: _like(state[key], value) for key, value in noted.items()})
+        state, noted = self.scaler.state_dict(), notes.get("scaler")
+        if not (noted and state):
+            return
+        if {key: np.size(value) for key, value in state.items()} != {key: len(noted[key]) for key in noted}:
+            raise InputError(f"{directory}: expected the gradient scaler's state, got another; leave --amp O1 out")
+        self.scaler.load_state_dict({key: _like(state[key], value) for key, value in noted.items()})
 
-    def _backward(self, gt: paddle.Tensor, mask: paddle.Tensor, batches: int) -> dict[str, paddle.Tensor]:
-        with paddle.amp.auto_cast(enable=self.settings.amp, level="O1"):
-            output = self.network(gt * mask.expand_as(gt), mask)
-            terms = self.criterion(output, gt, mask)  # float32 but for VGG16
-        self.scaler.scale(self.criterion.total(terms) / batches).backward()
-        return {name: term.detach() for name, term in terms.items()}
+    def _loss(self, gt: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, dict[str, paddle.Tensor]]:
+        with self.mixed_precision():
+            terms = self._terms(self.model(gt * mask.expand_as(gt), mask), gt, mask)
+        weights = self.weights
+        return sum(weights[name] * term for name, term in terms.items()), terms
+
+    def _terms(self, output: paddle.Tensor, gt: paddle.Tensor, mask: paddle.Tensor) -> dict[str, paddle.Tensor]:
+        return self.criterion(output, gt, mask)  # float32 but for VGG16
+
+    def _running_statistics(self) -> list[paddle.Tensor]:
+        state = self.model.state_dict()
+        return [state[name] for name in self.model.running_statistics()]
 
 
-def _no_sync(network: paddle.nn.Layer) -> contextlib.AbstractContextManager:
-    """Gradients are exchanged once an iteration, not for each of its batches."""
-    return network.no_sync() if isinstance(network, paddle.DataParallel) else contextlib.nullcontext()
+def prepare_norm(model: paddle.nn.Layer, settings: Settings) -> None:
+    """Synchronise batch normalisation over the processes, and fix the encoder's, as the settings say."""
+    if settings.sync_norm:
+        # The encoder's is fixed in fine-tuning, and Paddle's synchronised one has no gradient in evaluation mode.
+        trained = model.decoder if settings.phase == "finetune" else model
+        paddle.nn.SyncBatchNorm.convert_sync_batchnorm(trained)
+    if settings.phase == "finetune":
+        model.freeze_encoder_norm()
 
 
 def _like(present, values: list):

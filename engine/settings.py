@@ -17,14 +17,13 @@ class Settings:
     phase: str = "initial"  # or "finetune": the encoder's batch normalisation frozen
     lr_schedule: str = "constant"  # or "linear", "cosine": to 0 at max_iters
     warmup_iters: int = 0  # the learning rate rises linearly from 0
-    style_warmup_iters: int = (
-        0  # with style weight 1 first: too great a weight at the start leaves fish-scale artefacts
-    )
+    style_warmup_iters: int = 0  # with style weight 1: too great a weight at the start leaves fish-scale artefacts
     accumulate: int = 1  # batches whose gradients make one update
     critic_steps: int = 0  # updates of the critics before each of the network's
     clip_norm: float = 0.0  # of all gradients together; 0: not clipped
     ema_decay: float = 0.0  # 0: no average of the weights
-    amp: bool = False
+    amp: bool = False  # mixed precision
+    amp_dtype: str = "float16"  # or "bfloat16"
     sync_norm: bool = False  # batch statistics over all processes
     log_every: int = 20
     val_every: int = 2000

@@ -1,12 +1,14 @@
 """What the trainer asks of a training task, and what tasks share."""
 
+import contextlib
 import math
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
 import paddle
 from paddle import nn
+from paddle.utils import unique_name
 
 from engine import distributed
 from engine.settings import Settings
@@ -67,6 +69,45 @@ def make_adam(network: nn.Layer, settings: Settings, **options) -> paddle.optimi
     )
 
 
+@contextlib.contextmanager
+def frozen(network: nn.Layer) -> Iterator[None]:
+    """No gradients for its parameters, while those of its inputs still pass through it."""
+    for parameter in network.parameters():
+        parameter.stop_gradient = True
+    try:
+        yield
+    finally:
+        for parameter in network.parameters():
+            parameter.stop_gradient = False
+
+
+def update(
+    network: nn.Layer,
+    optimizer: paddle.optimizer.Optimizer,
+    loss_of: Callable[[paddle.Tensor, paddle.Tensor], tuple[paddle.Tensor, dict[str, paddle.Tensor]]],
+    batches: Sequence[Batch],
+    scaler: paddle.amp.GradScaler | None = None,
+) -> dict[str, paddle.Tensor]:
+    """One optimiser step on the gradients' mean over batches and processes. Returns the terms' means over the batches.
+
+    Args:
+        loss_of: gt, mask to the loss and its raw terms.
+        scaler: of mixed precision; none when not given.
+    """
+    scaler = scaler or paddle.amp.GradScaler(enable=False)
+    terms = []
+    for gt, mask in batches:
+        loss, raw = loss_of(gt, mask)
+        scaler.scale(loss / len(batches)).backward()
+        terms.append({name: term.detach() for name, term in raw.items()})
+    distributed.average_gradients(network.parameters())
+    with unique_name.guard():  # Adam names its moments at its first step: alike in every process, or no state fits
+        scaler.step(optimizer)
+    scaler.update()
+    optimizer.clear_grad()
+    return mean_terms(terms)
+
+
 def fetched(steps: Sequence[dict[str, paddle.Tensor]]) -> list[dict[str, float]]:
     """The terms' values in each of several steps, means over the processes, all fetched from the device at once."""
     together = paddle.stack([term for terms in steps for term in terms.values()])
@@ -74,12 +115,9 @@ def fetched(steps: Sequence[dict[str, paddle.Tensor]]) -> list[dict[str, float]]
     return [dict(zip(terms, row, strict=True)) for terms, row in zip(steps, rows, strict=True)]
 
 
-def refuse_non_finite(terms: dict[str, float], iteration: int) -> None:
-    """Raise NonFiniteLossError, naming the terms that are not finite."""
-    if bad := [f"{name} = {value}" for name, value in terms.items() if not math.isfinite(value)]:
-        raise NonFiniteLossError(
-            f"iteration {iteration}: expected finite loss terms, got {', '.join(bad)}; lower --lr, or use --amp O0"
-        )
+def non_finite(terms: dict[str, float]) -> str:
+    """The terms that are not finite, in words; "" where all are."""
+    return ", ".join(f"{name} = {value}" for name, value in terms.items() if not math.isfinite(value))
 
 
 def mean_terms(terms: Sequence[dict]) -> dict:

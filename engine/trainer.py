@@ -1,4 +1,4 @@
-"""The training loop: data, schedules, validation, averaged weights, checkpoints, alarms; the task makes the steps."""
+"""The training loop: data, schedules, validation, averaged weights, checkpoints; the task makes the steps."""
 
 import contextlib
 import itertools
@@ -14,12 +14,12 @@ import paddle
 
 from datasets.inpainting import GeneratedMasks, InpaintingDataset, StreamBatchSampler
 from datasets.masks import emptiness_warning, polarity_warning
-from engine import alarms, distributed
+from engine import distributed, sanity_checks
 from engine.ema import WeightAverage
 from engine.logger import RunLogger
 from engine.readers import read_batches
 from engine.settings import Settings
-from engine.task import Task, fetched, mean_terms, refuse_non_finite
+from engine.task import NonFiniteLossError, Task, fetched, mean_terms, non_finite
 from engine.training_state import CheckpointFolder
 from engine.validation import ValidationSet, overall
 from inpainting.checkpoint import EMA_PARAMS, PARAMS, load_arrays_into, read_arrays_of, read_meta, weights_file
@@ -27,6 +27,8 @@ from inpainting.inpainter import Inpainter
 from utils.run_folder import CHECKPOINTS
 
 log = logging.getLogger("paddle_pconv")
+
+MAX_SKIPPED = 20  # iterations in a row that the gradient scaler may skip: it halves its scale at each
 
 
 class Stopped(Exception):
@@ -110,7 +112,7 @@ class Trainer:
         logger = RunLogger(self.log_dir, self.last_iteration, self.task.terms, self.iteration) if first else None
         try:
             if logger:
-                logger.begin(self.task.model, self.dataset.image_size, self.options)
+                logger.board.hyper_parameters(self.options)
             with _StopRequest() as stop, contextlib.closing(self.batches()) as stream:
                 self._loop(stream, logger, stop)
             self._save()
@@ -119,29 +121,30 @@ class Trainer:
                 logger.close()
 
     def _loop(self, stream: Iterator[list], logger: RunLogger | None, stop: "_StopRequest") -> None:
-        s, window, start = self.settings, _Window(), self.iteration
+        s, start = self.settings, self.iteration
+        meter = Meter(MAX_SKIPPED if s.amp and s.amp_dtype == "float16" else 0)
         self.task.train()
         for batches in stream:
             if self.iteration == start:
                 self._look_at_data(batches)
-            window.data_arrived()
-            window.step_done(self.step(batches), self.iteration)
+            meter.data_arrived()
+            meter.step_done(self.step(batches), self.iteration)
             if self.iteration == 1:
-                _warn(*alarms.loss_at_start(window.fetch()))
+                _warn(*(message for terms in meter.fetch() for message in sanity_checks.loss_at_start(terms)))
             if logger:
                 logger.bar.update()
             is_stopped = self._is_stopped(stop)
             if is_stopped or self._is_due(s.log_every, s.val_every, s.save_every):
-                window.fetch()  # weights that a NaN went into are neither validated nor saved
+                meter.fetch()  # weights that a NaN went into are neither validated nor saved
             if self._is_due(s.log_every):
-                self._log(logger, window, batches[-1][1])
+                self._log(logger, meter, batches[-1][1])
             if self._is_due(s.val_every):
                 self._validate(logger)
             if self._is_due(s.save_every):
                 self._save()
             if is_stopped:
                 raise Stopped(stop.signum or signal.SIGTERM, self._save())
-            window.loop_again()
+            meter.loop_again()
 
     def _is_stopped(self, stop: "_StopRequest") -> bool:
         """Many processes ask one another when they log: to ask is to wait for the device."""
@@ -175,9 +178,9 @@ class Trainer:
     def _is_due(self, *every: int) -> bool:
         return self.iteration == self.last_iteration or any(self.iteration % n == 0 for n in every)
 
-    def _log(self, logger: RunLogger | None, window: "_Window", mask: paddle.Tensor) -> None:
-        if logger:
-            terms = window.mean_terms()
+    def _log(self, logger: RunLogger | None, meter: "Meter", mask: paddle.Tensor) -> None:
+        if logger and meter.terms:
+            terms = meter.mean_terms()
             epochs = self.position / len(self.dataset.pictures)
             weighted = {name: weight * terms[name] for name, weight in self.task.weights.items() if name in terms}
             row = {
@@ -186,11 +189,11 @@ class Trainer:
                 "lr": self.task.lr,
                 "loss": sum(weighted.values()),
                 **terms,
-                **window.costs(self.samples_per_iteration),
+                **meter.costs(self.samples_per_iteration),
             }
             logger.training(row, weighted, epochs)
             logger.mask_coverage(self.task.model.mask_coverage(mask), self.iteration)
-        window.clear()
+        meter.clear()
 
     def _validate(self, logger: RunLogger | None) -> None:
         self._agree()
@@ -202,7 +205,7 @@ class Trainer:
                 logger.validation(self.iteration, rows)
                 logger.samples(self.iteration, self.validation.samples(inpainter))
                 logger.weights(self.iteration, self.task.model)
-                _warn(alarms.worse_than_mean_fill(self.iteration, psnr, self.validation.mean_fill_psnr))
+                _warn(sanity_checks.worse_than_mean_fill(self.iteration, psnr, self.validation.mean_fill_psnr))
         self.task.train()
         self._save_if_best(math.inf if psnr is None else psnr)
 
@@ -249,8 +252,12 @@ class Trainer:
         gt, mask = batches[0]
         ratio = 1 - float(mask.mean())
         is_drawn = isinstance(self.dataset.masks, GeneratedMasks)  # then its colours cannot be mistaken
-        _warn(None if is_drawn else polarity_warning(ratio), emptiness_warning(ratio), alarms.picture_range(gt.numpy()))
-        _warn(alarms.holes_left(self.task.model.mask_coverage(mask)))
+        _warn(
+            None if is_drawn else polarity_warning(ratio),
+            emptiness_warning(ratio),
+            sanity_checks.picture_range(gt.numpy()),
+        )
+        _warn(sanity_checks.holes_left(self.task.model.mask_coverage(mask)))
 
 
 def _warn(*messages: str | None) -> None:
@@ -290,13 +297,17 @@ def _is_hang_up(signum: int) -> bool:
     return signum == getattr(signal, "SIGHUP", None)
 
 
-class _Window:
+class Meter:
     """Means since the last log line: loss terms, seconds waiting for data, seconds an iteration.
 
     The terms stay on the device until they are fetched: to fetch one is to wait until the device is done.
+
+    Args:
+        tolerated: iterations in a row whose terms may be not finite; the gradient scaler skips them.
     """
 
-    def __init__(self):
+    def __init__(self, tolerated: int = 0):
+        self.tolerated, self.skipped = tolerated, 0
         self.mark = time.perf_counter()
         self.clear()
 
@@ -312,21 +323,34 @@ class _Window:
         self.on_device.append((iteration, terms))
         self.batch += time.perf_counter() - self.mark
 
-    def fetch(self) -> dict[str, float]:
-        """Bring the terms of the steps since the last time; those of the last step. All processes must ask.
+    def fetch(self) -> list[dict[str, float]]:
+        """Bring the terms of the steps since the last time to the host; all processes must ask.
 
+        Returns the finite ones since the last ``clear``.
         Raises:
-            NonFiniteLossError: naming the first iteration at which a term was not finite, and the term.
+            NonFiniteLossError: more than ``tolerated`` iterations in a row had a term that is not finite.
         """
         before = time.perf_counter()
         if self.on_device:
             iterations, steps = zip(*self.on_device, strict=True)
-            self.on_device, rows = [], fetched(steps)
-            for iteration, row in zip(iterations, rows, strict=True):
-                refuse_non_finite(row, iteration)
-            self.terms += rows
+            self.on_device = []
+            for iteration, row in zip(iterations, fetched(steps), strict=True):
+                self._take(iteration, row)
         self.batch += time.perf_counter() - before
-        return self.terms[-1]
+        return self.terms
+
+    def _take(self, iteration: int, row: dict[str, float]) -> None:
+        problem = non_finite(row)
+        self.skipped = self.skipped + 1 if problem else 0
+        if not problem:
+            self.terms.append(row)
+            return
+        if self.skipped > self.tolerated:
+            row = f" in {self.skipped} iterations in a row" if self.tolerated else ""
+            raise NonFiniteLossError(
+                f"iteration {iteration}: expected finite loss terms, got {problem}{row}; lower --lr, or use --amp O0"
+            )
+        _warn(f"iteration {iteration}: skipped, {problem} in float16")
 
     def loop_again(self) -> None:
         self.mark = time.perf_counter()

@@ -10,7 +10,7 @@ from collections.abc import Callable, Iterator, Sequence
 import numpy as np
 
 from datasets.inpainting import PictureSource
-from datasets.mask_generator import generate_box, generate_mask
+from datasets.mask_generator import generate_box, generate_mask, generate_wide
 from datasets.masks import BUCKETS, SPARSE, border_kind, bucket_of, hole_ratio
 from datasets.super_resolution import lattice
 from datasets.transforms import center_resize, center_window
@@ -55,6 +55,8 @@ class ValidationSet:
         self.boxes = [shape == "box" or (shape == "both" and _in_second_half(i)) for i in range(count)]
         if shape == "super_resolution":
             self.masks = [lattice(image_size, image_size, factors[i % len(factors)]) for i in range(count)]
+        elif shape == "wide":
+            self.masks = [generate_wide(np.random.default_rng([2, i]), image_size, image_size) for i in range(count)]
         else:
             self.masks = [_box(i, image_size) if b else _irregular(i, image_size) for i, b in enumerate(self.boxes)]
 

@@ -19,7 +19,7 @@ from paddle import nn
 
 from inpainting.array_files import read_arrays, write_arrays
 from inpainting.meta import META, read_meta
-from models import build_model, model_shapes
+from models import build_model, model_shapes, present_name
 from utils.errors import InputError, one_line
 from utils.files import atomic_path, is_file, kind_of, sha256_of
 from utils.run_folder import CHECKPOINTS
@@ -107,7 +107,7 @@ def load_weights(path: str | os.PathLike) -> nn.Layer:
         shapes = model_shapes(meta["model"], **meta["options"])
     except (ValueError, TypeError) as error:
         raise InputError(f"{directory / META}: {error}") from None
-    arrays = read_arrays(file)
+    arrays = _read_named(file)
     _refuse_other_shapes(file, arrays, shapes, f"{meta['model']} {meta['options']}, as {META} says")
     if (written := meta.get("files", {}).get(file.name)) and written != sha256_of(file):
         log.warning(
@@ -185,10 +185,15 @@ def read_arrays_of(model: nn.Layer, path: str | os.PathLike) -> dict[str, np.nda
     Raises:
         InputError: as ``read_arrays``, or arrays of another network.
     """
-    arrays = read_arrays(path)
+    arrays = _read_named(path)
     shapes = {name: list(t.shape) for name, t in model.state_dict().items()}
     _refuse_other_shapes(path, arrays, shapes, f"{model.model_name} {model.model_options}")
     return _as_parameters(path, arrays)
+
+
+def _read_named(path: str | os.PathLike) -> dict[str, np.ndarray]:
+    """``read_arrays`` by the names of this version."""
+    return {present_name(name): array for name, array in read_arrays(path).items()}
 
 
 def _refuse_other_shapes(
@@ -211,6 +216,8 @@ def _as_parameters(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) ->
             f"{path}: expected floating-point weights, got {arrays[wrong[0]].dtype} in {wrong[0]}; "
             "convert them to float32"
         )
+    if wrong := [name for name, a in arrays.items() if name.endswith("._variance") and (a < 0).any()]:
+        raise InputError(f"{path}: expected variances of 0 or more, got negative ones in {wrong[0]}; copy it again")
     return {name: a.astype("float32", copy=False) for name, a in arrays.items()}
 
 

@@ -9,8 +9,9 @@ from paddle import nn
 
 from datasets.images import to_float, to_uint8
 from inpainting.checkpoint import is_exported, load_weights, weights_directory
-from inpainting.detail import add_detail
+from inpainting.exemplars import add_exemplars, can_add_exemplars
 from inpainting.exported import StaticModel
+from inpainting.meta import read_meta
 from inpainting.memory import pass_bytes, refuse_beyond_memory, telling_of_memory
 from inpainting.reach import mask_network, reached, unreached_share
 from inpainting.scales import Network, fill_by_scales, fill_in_one_pass
@@ -21,6 +22,7 @@ from models.unet import UNet
 from utils.errors import InputError
 
 AUTO = "auto"
+LARGEST_OUTPUT = 1e4  # where [0, 1] is expected; untrained networks stay far below
 
 
 class Inpainter:
@@ -31,7 +33,8 @@ class Inpainter:
         scales: "auto" fills each hole from the scale on at which the network knows holes like it, in pictures of any
             size and at a cost that follows the hole (see ``inpainting.scales``); 1 is the paper's single pass over
             the whole picture at its own size; N starts at 1/2^(N - 1) of the size.
-        detail: carry grain of the known picture into the hole (see ``inpainting.detail``).
+        detail: paint the hole with texture and structure of the known picture, guided by the network's fill (see
+            ``inpainting.exemplars``); None for weights whose meta.json does not say ``"detail": "off"``.
         flip: paint each hole twice, once mirrored from left to right, and take the mean (the self-ensemble of Timofte
             et al. 2016), at twice the network's cost; when None, for a network on a smooth prior filling by scales.
     Shape:
@@ -57,7 +60,7 @@ class Inpainter:
     ):
         if scales != AUTO and not (isinstance(scales, int) and scales > 0):
             raise InputError(f"scales: expected {AUTO} or a whole number above 0, got {scales!r}")
-        self.model, self.scales, self.detail = model, scales, detail
+        self.model, self.scales, self.detail = model, scales, detail and can_add_exemplars()
         self.flip = self._has_prior and scales != 1 if flip is None else flip
         if isinstance(model, nn.Layer):
             model.eval()
@@ -68,7 +71,7 @@ class Inpainter:
         path: str | os.PathLike,
         precision: str = "fp32",
         scales: str | int = AUTO,
-        detail: bool = False,
+        detail: bool | None = False,
         flip: bool | None = None,
     ) -> "Inpainter":
         """From a weights directory or file (see ``inpainting.checkpoint``), or from a directory that export.py wrote.
@@ -77,6 +80,8 @@ class Inpainter:
             precision: "bf16" for an exported model on a CPU that computes in it (see ``StaticModel``).
         """
         directory = weights_directory(path, exported=True)
+        if detail is None:
+            detail = read_meta(directory).get("detail") != "off"
         if is_exported(directory):
             return cls(StaticModel(directory, precision=precision), scales, detail, flip)
         if precision != "fp32":
@@ -88,7 +93,7 @@ class Inpainter:
 
     def __call__(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         filled = self._filled(picture, hole)
-        return add_detail(filled, hole.astype(bool)) if self.detail else filled
+        return add_exemplars(filled, hole.astype(bool)) if self.detail else filled
 
     def _filled(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         if self.scales == 1:
@@ -99,7 +104,7 @@ class Inpainter:
             return fill_by_scales(self._network(self.flip), picture, hole.astype(bool), scales)
 
     def in_one_pass(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-        """As calling it, but by a single pass at the picture's own size, in tiles where it is large; without grain."""
+        """As calling it, but by a single pass at the picture's own size, in tiles where it is large; without detail."""
         _check(picture, hole)
         with telling_of_memory(*_in_words(picture)):
             return fill_in_one_pass(self._network(self.flip), picture, hole.astype(bool))
@@ -152,11 +157,11 @@ class Inpainter:
         planes = [image.transpose(2, 0, 1)[None], mask[None, None]]
         if not self._paints_on_surfaces:
             planes += [] if guide is None else [guide.transpose(2, 0, 1)[None]]
-            return run(self.model, *planes)[0].transpose(1, 2, 0)
+            return _refuse_absurd(run(self.model, *planes)[0].transpose(1, 2, 0))
         # Made by OpenCV in a fifth of the model's own time.
         planes.append(surfaces_over(image, mask, guide).transpose(2, 0, 1)[None])
         with paddle.no_grad():
-            return self.model.paint(*map(paddle.to_tensor, planes)).numpy()[0].transpose(1, 2, 0)
+            return _refuse_absurd(self.model.paint(*map(paddle.to_tensor, planes)).numpy()[0].transpose(1, 2, 0))
 
     @property
     def _has_prior(self) -> bool:
@@ -226,6 +231,16 @@ def _arrays(picture: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarr
     _check(picture, hole)
     mask = 1 - hole.astype("float32")[None]  # [1, H, W]
     return (to_float(picture) * mask)[None], mask[None]
+
+
+def _refuse_absurd(output: np.ndarray) -> np.ndarray:
+    """The output, unless no picture can look like it."""
+    if not np.abs(output).max() <= LARGEST_OUTPUT:  # also NaN
+        raise InputError(
+            f"expected a network whose output lies near [0, 1], got {np.abs(output).max():.3g}: its weights are "
+            "damaged, or its training failed; take other weights"
+        )
+    return output
 
 
 def run(model: nn.Layer | StaticModel, *inputs: np.ndarray) -> np.ndarray:

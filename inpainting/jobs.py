@@ -35,7 +35,7 @@ class Job:
         encoding: how the result is written.
         read: reads it.
         marks: where it is to be filled; if empty, the hole is generated.
-        seed: of a generated hole.
+        seed: of a generated hole; None for none.
     """
 
     name: str
@@ -44,12 +44,12 @@ class Job:
     encoding: Encoding
     read: Callable[[], Photograph]
     marks: Marks = NOTHING
-    seed: tuple[int, int] = (0, 0)
+    seed: tuple[int, int] | None = (0, 0)
 
     @property
     def is_generated(self) -> bool:
         """Whether the hole is generated."""
-        return self.marks.is_empty
+        return self.marks.is_empty and self.seed is not None
 
     def hole(self, photograph: Photograph) -> tuple[np.ndarray, list[str]]:
         """As ``datasets.holes.find_hole``; a generated one is irregular and covers 10 to 30 % of the picture."""
@@ -112,18 +112,18 @@ def _names(paths: list[Path], source: str | os.PathLike) -> tuple[list[Path], li
     return relative, [stem if count[stem] == 1 else path.as_posix() for stem, path in zip(stems, relative, strict=True)]
 
 
-def with_marks(jobs: list[Job], marks: Marks, seed: int = 0) -> list[Job]:
+def with_marks(jobs: list[Job], marks: Marks, seed: int | None = 0) -> list[Job]:
     """The jobs with their marks.
 
     Args:
         marks: its ``file`` may be a folder with a mask of each photograph's name; if empty, holes are generated.
-        seed: of generated holes.
+        seed: of generated holes; None for none.
     Raises:
         InputError: photographs' masks are missing, or one has two.
     """
     files = _mask_files(jobs, marks.file) if marks.file else [None] * len(jobs)
     return [
-        replace(job, marks=replace(marks, file=file), seed=(seed, i))
+        replace(job, marks=replace(marks, file=file), seed=None if seed is None else (seed, i))
         for i, (job, file) in enumerate(zip(jobs, files, strict=True))
     ]
 

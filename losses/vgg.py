@@ -4,13 +4,13 @@ Simonyan & Zisserman 2014, configuration D. Two releases of its ImageNet weights
 
 * ``conv1_1.weight`` ...: the Oxford release, which the repository ships (weights/vgg16_pool3.npz). Its input is on the
   0-255 scale minus a mean and, being Caffe's, in the order blue, green, red: conv1_1's input channels are reversed as
-  they are read, and pictures are RGB here as everywhere. Its activations are two orders of magnitude louder than those
+  they are read, and pictures are RGB here as everywhere. Its activations are about a hundred times those
   the paper's weights 0.05 and 120 were tuned with, so each pooled tap is divided by its mean on natural photos.
 * ``features.0.weight`` ...: torchvision's naming, which Paddle's own VGG16 shares. Its input is normalised by mean and
-  standard deviation; its taps are used as they are.
+  std; its taps are used as they are.
 
 A network of ReLUs and pooling scales with its filters (Gatys et al. 2016), so the divisors stand in the filters: each
-convolution gives its stage's activations divided already. Nothing inside is then louder than about 80, where the
+convolution gives its stage's activations divided already. Nothing inside then exceeds about 80, where the
 Oxford release comes within a third of what float16 can hold: under automatic mixed precision the network runs in
 float16.
 """
@@ -29,7 +29,7 @@ CHANNELS = {"conv1_1": (3, 64), "conv1_2": (64, 64), "conv2_1": (64, 128), "conv
 CHANNELS |= {"conv3_1": (128, 256), "conv3_2": (256, 256), "conv3_3": (256, 256)}
 TORCHVISION_INDEX = dict(zip(CHANNELS, (0, 2, 5, 7, 10, 12, 14), strict=True))
 
-# Of each release: scale of its input, mean and standard deviation on that scale, and the taps' divisors.
+# Of each release: scale of its input, mean and std on that scale, and the taps' divisors.
 OXFORD = (255.0, (123.68, 116.779, 103.939), (1.0, 1.0, 1.0), (145.36, 339.78, 326.13))
 TORCHVISION = (1.0, (0.485, 0.456, 0.406), (0.229, 0.224, 0.225), (1.0, 1.0, 1.0))
 
@@ -47,6 +47,8 @@ class VGG16Features(nn.Layer):
         ValueError: an array is missing or has another shape.
     """
 
+    channels = (64, 128, 256)
+
     def __init__(self, arrays: Mapping[str, np.ndarray] | None = None):
         super().__init__()
         if arrays is None:
@@ -54,11 +56,11 @@ class VGG16Features(nn.Layer):
                 arrays = dict(archive)
         _refuse_vgg19(arrays)
         oxford = "conv1_1.weight" in arrays
-        scale, mean, deviation, divisors = OXFORD if oxford else TORCHVISION
+        scale, mean, std, divisors = OXFORD if oxford else TORCHVISION
         mean = np.array(mean, "float32").reshape([1, 3, 1, 1]) / scale
-        deviation = np.array(deviation, "float32").reshape([1, 3, 1, 1])
+        std = np.array(std, "float32").reshape([1, 3, 1, 1])
         self.register_buffer("mean", paddle.to_tensor(mean), persistable=False)
-        self.register_buffer("deviation", paddle.to_tensor(deviation), persistable=False)
+        self.register_buffer("std", paddle.to_tensor(std), persistable=False)
         self.convolutions = nn.LayerDict()
         divided_by = scale  # the input of the next convolution
         for stage, divisor in zip(STAGES, divisors, strict=True):
@@ -69,7 +71,7 @@ class VGG16Features(nn.Layer):
         self.eval()
 
     def forward(self, picture: paddle.Tensor) -> list[paddle.Tensor]:
-        x = (picture - self.mean) / self.deviation
+        x = (picture - self.mean) / self.std
         taps = []
         for stage in STAGES:
             for name in stage:

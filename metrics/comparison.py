@@ -1,6 +1,6 @@
 """Two evaluations of the same pairs, pair by pair: what the one method gains over the other, and how surely.
 
-The difference of two means says little where pictures differ more than methods do; the mean of the differences does.
+Pictures differ more than methods do, so that the mean of the pairs' differences says more than the difference of means.
 """
 
 import csv
@@ -11,14 +11,14 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from metrics.buckets import Sample, grouped
-from metrics.report import DISTANCE, SAMPLE_COLUMNS, measures_of
+from metrics.buckets import ALL, Sample, area, grouped_with_all
+from metrics.report import REALISM, SAMPLE_COLUMNS, measures_of
 from metrics.uncertainty import interval
 from utils.errors import InputError
 from utils.files import read_text
 
-BETTER = {"psnr": 1, "ssim": 1, "l1_percent": -1, DISTANCE: -1}  # the sign of a gain
-DIGITS = {"psnr": 2, "ssim": 4, "l1_percent": 3, DISTANCE: 4}
+COMPARED = ("psnr", "ssim", "l1_percent", *REALISM)
+DIGITS = {"psnr": 2, "ssim": 4, "l1_percent": 3, "style": 3, "sharpness": 2, "frechet": 3}
 ALIKE = ("protocol", "size", "hole")  # without which two figures say nothing of each other
 MOST = 10  # pairs that are named
 
@@ -43,6 +43,18 @@ class Difference:
     losses: int
 
 
+def gain(measure: str, value: float) -> float:
+    """A number that is larger the better a measure's value is.
+
+    Example:
+        >>> gain("psnr", 30.0) > gain("psnr", 20.0), gain("sharpness", 0.9) > gain("sharpness", 2.0)
+        (True, True)
+    """
+    if measure == "sharpness":  # 1 is best, half as good as double
+        return -abs(math.log(value)) if value > 0 else -math.inf
+    return value if measure in ("psnr", "ssim") else -value
+
+
 def read_samples(report: str | os.PathLike) -> list[Sample]:
     """The pairs of an evaluation: samples.csv beside its report.json.
 
@@ -53,7 +65,7 @@ def read_samples(report: str | os.PathLike) -> list[Sample]:
     try:
         with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
             reader = csv.DictReader(file, strict=True)
-            if tuple(reader.fieldnames or ()) not in (SAMPLE_COLUMNS, (*SAMPLE_COLUMNS, DISTANCE)):
+            if tuple(reader.fieldnames or ())[: len(SAMPLE_COLUMNS)] != SAMPLE_COLUMNS:
                 raise InputError(f"{path}: expected the columns {','.join(SAMPLE_COLUMNS)}; write it anew by eval.py")
             return [_sample(row, f"{path}:{reader.line_num}") for row in reader]
     except OSError as error:
@@ -67,7 +79,7 @@ def read_samples(report: str | os.PathLike) -> list[Sample]:
 def _sample(row: dict, where: str) -> Sample:
     try:
         numbers = {key: float(row[key]) for key in ("hole_ratio", "l1_percent", "ssim")}
-        numbers |= {DISTANCE: float(row[DISTANCE])} if DISTANCE in row else {}
+        numbers |= {key: float(row[key]) for key in REALISM if row.get(key)}
         psnr = float(row["psnr"]) if row["psnr"] else math.inf
     except (TypeError, ValueError) as error:
         raise InputError(f"{where}: expected numbers as eval.py writes them, got {error}") from error
@@ -108,7 +120,7 @@ def check_alike(protocols: Mapping[str, dict]) -> None:
 
 
 def differences(first: Sequence[Sample], second: Sequence[Sample]) -> list[Difference]:
-    """For each bucket, border and measure that both have, in the order of the tables.
+    """For each bucket, border and measure that both have, and for all pairs, in the order of the tables.
 
     Raises:
         InputError: the evaluations are not of the same pairs.
@@ -117,8 +129,8 @@ def differences(first: Sequence[Sample], second: Sequence[Sample]) -> list[Diffe
     shared = set(measures_of(first)) & set(measures_of(second))
     return [
         _difference(bucket, border, measure, [matched[sample.image, sample.mask] for sample in chosen])
-        for bucket, border, chosen in grouped(first)
-        for measure in BETTER
+        for bucket, border, chosen in grouped_with_all(first)
+        for measure in COMPARED
         if measure in shared
     ]
 
@@ -129,9 +141,7 @@ def overall_differences(first: Sequence[Sample], second: Sequence[Sample]) -> di
     Raises:
         InputError: as ``differences``.
     """
-    pairs = list(_matched(first, second).values())
-    shared = set(measures_of(first)) & set(measures_of(second))
-    return {measure: _difference("all", "all", measure, pairs) for measure in BETTER if measure in shared}
+    return {d.measure: d for d in differences(first, second) if d.bucket == ALL}
 
 
 def most_different(first: Sequence[Sample], second: Sequence[Sample]) -> list[tuple[Sample, Sample]]:
@@ -170,11 +180,12 @@ def _matched(first: Sequence[Sample], second: Sequence[Sample]) -> dict[tuple[st
 
 def _difference(bucket: str, border: str, measure: str, pairs: Sequence[tuple[Sample, Sample]]) -> Difference:
     values = [(getattr(a, measure), getattr(b, measure)) for a, b in pairs]
-    gains = [0.0 if a == b else BETTER[measure] * (b - a) for a, b in values]  # inf − inf is no number
+    values = [(a, b) for a, b in values if a is not None and b is not None]
+    gains = [0.0 if a == b else gain(measure, b) - gain(measure, a) for a, b in values]  # inf − inf is no number
     finite = [b - a for a, b in values if math.isfinite(a) and math.isfinite(b)]
     mean = math.fsum(finite) / len(finite) if finite else None
     low, high = interval(finite) or (None, None)
-    wins, losses = sum(gain > 0 for gain in gains), sum(gain < 0 for gain in gains)
+    wins, losses = sum(g > 0 for g in gains), sum(g < 0 for g in gains)
     return Difference(bucket, border, measure, len(pairs), mean, low, high, wins, losses)
 
 
@@ -182,6 +193,5 @@ def _line(found: Difference) -> str:
     digits = DIGITS[found.measure]
     mean = "–" if found.mean is None else f"{found.mean:+.{digits}f}"
     between = "–" if found.low is None else f"{found.low:+.{digits}f} to {found.high:+.{digits}f}"
-    hole = "({}, {}]".format(*found.bucket.split("-"))
-    cells = [hole, found.border, found.pairs, found.measure, mean, between, found.wins, found.losses]
+    cells = [area(found.bucket), found.border, found.pairs, found.measure, mean, between, found.wins, found.losses]
     return "| " + " | ".join(map(str, cells)) + " |"

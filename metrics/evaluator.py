@@ -1,16 +1,16 @@
-"""Fill each pair's hole and measure the result: the loop behind ``eval.py``.
+"""Read each pair, fill its hole, measure the result: the loop behind ``eval.py``.
 
     picture, mask ─ resize ─ fill the hole ─ comp = mask·gt + (1 − mask)·output, 8 bits ─ l1 %, PSNR, SSIM
 
 The method is any function (picture uint8 [H, W, 3], hole bool [H, W]) -> uint8 [H, W, 3], so that classical methods are
-measured without a deep-learning framework. With workers, pictures are read before they are wanted and measured
-afterwards in processes of their own, beside the method; figures and order are those of a single process.
+measured without a deep-learning framework. With workers, pictures are read ahead and measured in processes beside the
+method; figures and order are those of a single process.
 """
 
-import contextlib
 import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from concurrent.futures import Future
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -30,12 +30,14 @@ from datasets.masks import (
 )
 from datasets.super_resolution import MASK, cut, factor_of, lattice
 from datasets.transforms import center_resize
-from inpainting.classical import CLASSICAL, Fill
+from inpainting.classical import Fill
 from metrics.buckets import Sample
+from metrics.finished import FinishedPictures
 from metrics.image_quality import SSIM_WINDOW
 from metrics.manifest import GENERATED, SAMPLE, Pair, generate, spread
 from metrics.protocols import PROTOCOLS
-from metrics.workers import in_order, worker_processes
+from metrics.realism import PairRealism, Realism
+from metrics.workers import started_ahead, worker_processes
 from utils.errors import InputError
 
 AHEAD = 3  # pairs for each worker: one in its hands, one on the way to it, one on the way back
@@ -49,13 +51,13 @@ class PairReader:
     Args:
         images, masks: the folders that the names are relative to; None where all names are samples or generated.
         hole: the colour of the hole in mask files, "white" or "black".
-        size: side in pixels to which the picture is cut and resized; None keeps its own size.
+        size: side, or height and width, in pixels to which the picture is cut and resized; None keeps its own size.
     """
 
     images: Path | None = None
     masks: Path | None = None
     hole: str = "white"
-    size: int | None = None
+    size: int | tuple[int, int] | None = None
 
     def __call__(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
         """The picture uint8 [H, W, 3] and its mask float32 [H, W] at the evaluated size.
@@ -92,74 +94,148 @@ class PairReader:
         return picture if self.size is None else center_resize(picture, self.size)
 
 
-Distance = Callable[[np.ndarray, np.ndarray], float]
 Read = Callable[[Pair], tuple[np.ndarray, np.ndarray]]
 
 
 @dataclass(frozen=True)
-class Refused:
-    """A pair that could not be measured, and why in one line."""
+class Evaluation:
+    """How a pair is read, filled and measured.
 
-    reason: str
+    Args:
+        read: a ``PairReader``; with workers, anything that can be pickled.
+        inpaint: (picture, hole) to the filled picture, for protocol "raw" the network's whole clipped output; or
+            ``FinishedPictures``.
+        protocol: one of ``PROTOCOLS``; all but "raw" look at the output inside the hole and the picture outside.
+        realism: measures each pair as ``metrics.realism.Realism`` does; None leaves that out.
+        look: sees each pair's hole that ``inpaint`` filled, in this process.
+        in_workers: whether ``inpaint`` may run in worker processes: it can be pickled and needs no Paddle.
+    """
+
+    read: Read
+    inpaint: Fill | FinishedPictures
+    protocol: str = "composite"
+    realism: Realism | None = None
+    look: Callable[[Pair, np.ndarray], None] | None = None
+    in_workers: bool = False
+
+    @property
+    def fills_here(self) -> bool:
+        """Whether the method, VGG16 or ``look`` needs this process."""
+        return not self.in_workers or self.realism is not None or self.look is not None
+
+    def sample(self, pair: Pair) -> Sample:
+        """Read, fill and measure one pair.
+
+        Raises:
+            InputError: a file that cannot be read, a hole that cannot be filled, a picture too small to measure.
+        """
+        picture, mask = self.read(pair)
+        return measure(pair, picture, mask, *self.fill(pair, picture, mask), self.protocol)
+
+    def fill(self, pair: Pair, picture: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, PairRealism | None]:
+        """The filled picture as the protocol looks at it, and how real it looks if that is measured."""
+        hole = mask == 0
+        try:
+            named = isinstance(self.inpaint, FinishedPictures)
+            result = self.inpaint.of(pair, picture) if named else self.inpaint(picture, hole)
+        except InputError as error:
+            raise InputError(f"{pair.image} with {pair.mask}: {error}") from error
+        if self.look:
+            self.look(pair, hole)
+        if self.protocol != "raw":
+            result = np.where(hole[..., None], result, picture)
+        return result, self.realism and self.realism(picture, result, hole)
+
+
+def measure(
+    pair: Pair,
+    picture: np.ndarray,
+    mask: np.ndarray,
+    result: np.ndarray,
+    realism: PairRealism | None,
+    protocol: str,
+) -> Sample:
+    """The sample of a filled picture; arguments as ``Evaluation.fill`` takes and gives them."""
+    ratio = hole_ratio(mask)
+    try:
+        quality = PROTOCOLS[protocol](picture, result, mask == 0)
+    except InputError as error:
+        raise InputError(f"{pair.image}: {error}") from error
+    bucket = SPARSE if pair.mask.startswith(MASK) else bucket_of(ratio)
+    if realism:
+        quality |= {"style": realism.style, "sharpness": realism.sharpness, "features": realism.pool3}
+    return Sample(pair.image, pair.mask, bucket, border_kind(mask), ratio, **quality)
 
 
 def evaluate(
     pairs: Sequence[Pair],
-    read: Read,
-    inpaint: Fill,
-    protocol: str = "composite",
+    evaluation: Evaluation,
     num_workers: int = 0,
     known: Mapping[Pair, Sample] | None = None,
     found: Callable[[Sample], None] | None = None,
-    look: Callable[[Pair, np.ndarray], None] | None = None,
-    distance: Distance | None = None,
-) -> tuple[list[Sample], list[Refused]]:
-    """Measure ``inpaint`` on every pair, in the given order, with a progress bar.
+) -> tuple[list[Sample], list[str]]:
+    """Measure every pair, in the given order, with a progress bar.
 
-    A pair that ``read`` or ``inpaint`` refuse is named on stderr and passed over.
+    A pair that cannot be read or filled is named on stderr and passed over.
 
     Args:
-        read: a ``PairReader``; with workers, anything that can be pickled.
-        inpaint: (picture, hole) to the filled picture; for protocol "raw" to the network's whole clipped output.
-        protocol: one of ``PROTOCOLS``; all but "raw" look at the output inside the hole and the picture outside.
-        num_workers: processes that read and measure beside this one, in which ``inpaint`` runs unless it is one of
-            ``CLASSICAL``, which the workers run as well; 0 does all here.
+        num_workers: processes that read and measure beside this one, and fill where the evaluation lets them; with 0
+            all is done here.
         known: samples that were measured before.
-        found: is told each sample that is measured now.
-        look: sees each pair's hole that ``inpaint`` filled, in this process; not with classical methods and workers.
-        distance: of two pictures, a further measure; it is taken in this process, in which ``inpaint`` runs then too.
-    Returns the samples, and the pairs passed over.
+        found: is called with each sample that is measured now.
+    Returns the samples, and for each pair passed over the reason in one line.
     Raises:
         InputError: not one pair could be measured; the first one's.
         ChildProcessError: a worker was killed.
     """
     known = known or {}
     todo = [pair for pair in pairs if pair not in known]
-    fill = _Filling(inpaint, look, distance, protocol)
-    if num_workers == 0:
-        outcomes = (_outcome(pair, read, fill, protocol) for pair in todo)
-    else:
-        outcomes = _outcomes_beside(todo, read, fill, protocol, min(num_workers, max(1, len(todo))))
     samples, refused = [], []
-    with contextlib.closing(outcomes):
+    with worker_processes(min(num_workers, len(todo))) as submit:
+        futures = _started(todo, evaluation, submit, AHEAD * num_workers)
         for pair in tqdm(pairs, desc="evaluating", unit="pair"):
-            outcome = known[pair] if pair in known else next(outcomes)
-            if isinstance(outcome, Refused):
-                tqdm.write(f"passed over: {outcome.reason}", file=sys.stderr)
-                refused.append(outcome)
+            try:
+                sample = known[pair] if pair in known else next(futures).result()
+            except InputError as error:
+                tqdm.write(f"passed over: {error}", file=sys.stderr)
+                refused.append(str(error))
                 continue
             if found and pair not in known:
-                found(outcome)
-            samples.append(outcome)
+                found(sample)
+            samples.append(sample)
     if not samples:
-        raise InputError(refused[0].reason)
+        raise InputError(refused[0])
     return samples, refused
 
 
-def useful_workers(pairs: int, classical: bool) -> int:
-    """How many processes beside this one: every core for a classical method, else one is left to the network."""
+def _started(pairs: Sequence[Pair], evaluation: Evaluation, submit: Callable, ahead: int) -> Iterator[Future]:
+    """A future of each pair's sample; ``ahead`` pairs are in memory before a network that fills here, and after it."""
+    if ahead == 0 or not evaluation.fills_here:
+        yield from started_ahead((submit(evaluation.sample, pair) for pair in pairs), ahead)
+        return
+    entries = started_ahead((submit(evaluation.read, pair) for pair in pairs), ahead)
+    yield from started_ahead(_filled_here(pairs, entries, evaluation, submit), ahead)
+
+
+def _filled_here(
+    pairs: Sequence[Pair], entries: Iterator[Future], evaluation: Evaluation, submit: Callable
+) -> Iterator[Future]:
+    for pair, entry in zip(pairs, entries, strict=True):
+        try:
+            picture, mask = entry.result()
+            result = evaluation.fill(pair, picture, mask)
+        except InputError as error:
+            refused: Future = Future()
+            refused.set_exception(error)  # is raised when it is this pair's turn
+            yield refused
+        else:
+            yield submit(measure, pair, picture, mask, *result, evaluation.protocol)
+
+
+def useful_workers(pairs: int, fills_here: bool) -> int:
+    """How many processes beside this one: one for each core, less one where the method needs this process."""
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
-    useful = cores if classical and cores > 1 else cores - 1
+    useful = cores - 1 if fills_here or cores == 1 else cores
     return min(useful, pairs // PAIRS_WORTH_A_WORKER)
 
 
@@ -171,85 +247,13 @@ def inspect_masks(pairs: Sequence[Pair], read: Read, at_most: int = 20) -> str |
     Raises:
         InputError: not one of them can be read; the first one's.
     """
-    entries = [_try(_read, pair, read) for pair in spread(pairs, at_most)]
-    ratios = [float(np.mean(hole)) for _, _, hole in (e for e in entries if not isinstance(e, Refused))]
+    ratios, errors = [], []
+    for pair in spread(pairs, at_most):
+        try:
+            ratios.append(hole_ratio(read(pair)[1]))
+        except InputError as error:
+            errors.append(error)
     if not ratios:
-        raise InputError(entries[0].reason)
+        raise errors[0]
     ratio = float(np.mean(ratios))
     return polarity_warning(ratio) or emptiness_warning(ratio)
-
-
-def as_measured(picture: np.ndarray, hole: np.ndarray, result: np.ndarray, protocol: str) -> np.ndarray:
-    """What a protocol looks at: "raw" all of the result, any other its hole on the picture."""
-    return result if protocol == "raw" else np.where(hole[..., None], result, picture)
-
-
-def _outcomes_beside(
-    pairs: Sequence[Pair], read: Read, fill: "_Filling", protocol: str, workers: int
-) -> Iterator[Sample | Refused]:
-    """As ``_outcome`` of each pair, with ``AHEAD`` pairs for each worker in memory before the method, and after it."""
-    ahead = AHEAD * workers
-    with worker_processes(workers) as submit:
-        if fill.inpaint in CLASSICAL.values() and fill.distance is None:
-            alone = _Filling(fill.inpaint)
-            yield from in_order((submit(_outcome, pair, read, alone, protocol) for pair in pairs), ahead)
-            return
-        entries = in_order((submit(_try, _read, pair, read) for pair in pairs), ahead)
-        filled = (_try(fill, entry) for entry in entries)
-        yield from in_order((submit(_try, _measure, entry, protocol) for entry in filled), ahead)
-
-
-def _outcome(pair: Pair, read: Read, fill: "_Filling", protocol: str) -> Sample | Refused:
-    return _try(_measure, _try(fill, _try(_read, pair, read)), protocol)
-
-
-def _try(step: Callable, before, *arguments):
-    """The step of what the one before gave, or why the pair is refused, which goes through all steps as it is."""
-    if isinstance(before, Refused):
-        return before
-    try:
-        return step(before, *arguments)
-    except InputError as error:
-        return Refused(str(error))
-
-
-def _read(pair: Pair, read: Read) -> tuple[Pair, np.ndarray, np.ndarray]:
-    picture, mask = read(pair)
-    return pair, picture, mask == 0  # as bool it is passed between processes in a quarter of the bytes
-
-
-@dataclass(frozen=True)
-class _Filling:
-    """The step between reading and measuring."""
-
-    inpaint: Fill
-    look: Callable[[Pair, np.ndarray], None] | None = None
-    distance: Distance | None = None
-    protocol: str = "composite"
-
-    def __call__(self, entry: tuple[Pair, np.ndarray, np.ndarray]) -> "Filled":
-        pair, picture, hole = entry
-        try:
-            result = self.inpaint(picture, hole)
-        except InputError as error:
-            raise InputError(f"{pair.image} with {pair.mask}: {error}") from error
-        if self.look:
-            self.look(pair, hole)
-        seen = as_measured(picture, hole, result, self.protocol)
-        return pair, picture, hole, result, self.distance(picture, seen) if self.distance else None
-
-
-Filled = tuple[Pair, np.ndarray, np.ndarray, np.ndarray, float | None]
-
-
-def _measure(entry: Filled, protocol: str) -> Sample:
-    pair, picture, hole, result, distance = entry
-    result = as_measured(picture, hole, result, protocol)
-    mask = 1 - hole.astype(np.float32)
-    ratio = hole_ratio(mask)
-    try:
-        quality = PROTOCOLS[protocol](picture, result, hole)
-    except InputError as error:
-        raise InputError(f"{pair.image}: {error}") from error
-    bucket = SPARSE if pair.mask.startswith(MASK) else bucket_of(ratio)
-    return Sample(pair.image, pair.mask, bucket, border_kind(mask), ratio, **quality, vgg_distance=distance)

@@ -11,17 +11,18 @@ for the reader and are not read back.
 
 import os
 import re
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TypeVar
 
 import numpy as np
 
-from datasets.images import SAMPLE_PHOTOS, list_pictures
+from datasets.images import SAMPLE_PHOTOS, is_picture, list_pictures
 from datasets.mask_generator import MIN_SIDE, generate_mask
 from datasets.masks import BUCKET_NAMES, BUCKETS
-from datasets.super_resolution import MASK, factor_of, mask_name
+from datasets.pairing import NAMED, by_name
+from datasets.super_resolution import MASK, factor_of
 from utils.errors import InputError, naming, one_line
 from utils.files import is_file, kind_of, read_table
 
@@ -42,22 +43,33 @@ class Pair:
     mask: str
 
 
-def root_of(source: str | os.PathLike) -> Path:
-    """The folder that the names of ``source`` (a folder, a list file or one picture) are relative to."""
+def root_of(source: str | os.PathLike, list_root: str | os.PathLike | None = None) -> Path:
+    """The folder that the names of ``source`` (a folder, a list file or one picture) are relative to.
+
+    Args:
+        list_root: that of a list file; the list's own folder if not given.
+    """
     source = Path(source)
-    return source if kind_of(source) == "folder" else source.parent
+    if kind_of(source) == "folder":
+        return source
+    return source.parent if list_root is None or is_picture(source) else Path(list_root)
 
 
-def file_names(source: str | os.PathLike) -> list[str]:
+def file_names(
+    source: str | os.PathLike,
+    leave_out: Iterable[str | os.PathLike | None] = (),
+    list_root: str | os.PathLike | None = None,
+) -> list[str]:
     """The names of all pictures (or masks) of ``source``, sorted; an absolute path where it lies outside the root.
 
+    Args:
+        leave_out, list_root: as ``datasets.images.list_pictures`` takes them.
     Raises:
         InputError: ``source`` is missing, empty or holds no picture.
     """
-    root = root_of(source)
-    return sorted(
-        p.relative_to(root).as_posix() if p.is_relative_to(root) else p.as_posix() for p in list_pictures(source)
-    )
+    root = root_of(source, list_root)
+    paths = list_pictures(source, leave_out, list_root)
+    return sorted(p.relative_to(root).as_posix() if p.is_relative_to(root) else p.as_posix() for p in paths)
 
 
 def sample_names() -> list[str]:
@@ -148,21 +160,36 @@ def pair_up(pictures: Sequence[str], masks: Sequence[str], seed: int, limit: int
     return [Pair(pictures[i], mask) for i, mask in zip(order, chosen, strict=False)]
 
 
-def choose_pairs(
-    images: str | None, masks: str | None, seed: int, limit: int | None = None, factor: int | None = None
-) -> list[Pair]:
-    """``pair_up`` of files: sample photos where ``images`` is None, masks to be generated where ``masks`` is.
+def pair_by_name(pictures: Sequence[str], masks: Sequence[str]) -> list[Pair]:
+    """Each mask over the picture of its name, suffixes aside, in the order of the masks.
 
-    Args:
-        factor: of super-resolution, whose mask then goes over each picture.
+    Raises:
+        InputError: two files of one name, or masks without a picture.
+    Example:
+        >>> pair_by_name(["a.jpg", "b.jpg"], ["b.png"])
+        [Pair(image='b.jpg', mask='b.png')]
     """
-    with naming("--images"):
-        pictures = sample_names() if images is None else file_names(images)
-    if factor:
-        return spread([Pair(picture, mask_name(factor)) for picture in pictures], limit)
-    with naming("--masks"):
-        names = generated_names(len(pictures), seed) if masks is None else file_names(masks)
-    return pair_up(pictures, names, seed, limit)
+    picture_of, mask_of = (by_name([Path(name) for name in names], "") for names in (pictures, masks))
+    if missing := [name for name in mask_of if name not in picture_of]:
+        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
+        raise InputError(
+            f"--pairing name: expected a picture of each mask's name, got none for {len(missing)} of {len(mask_of)}: "
+            f"{', '.join(one_line(name, 100) for name in missing[:NAMED])}{more}; rename them, or take --pairing seeded"
+        )
+    for name, of_name in mask_of.items():
+        for kind, files in (("mask", of_name), ("picture", picture_of[name])):
+            if len(files) > 1:
+                raise InputError(
+                    f"expected one {kind} of the name {one_line(name, 100)}, got {files[0].name} and {files[1].name}; "
+                    "move one away, or take --pairing seeded"
+                )
+    return [Pair(picture_of[name][0].as_posix(), files[0].as_posix()) for name, files in mask_of.items()]
+
+
+def names_match(pictures: Sequence[str], masks: Sequence[str]) -> bool:
+    """Whether every mask bears a picture's name, suffixes aside."""
+    known = {Path(name).with_suffix("") for name in pictures}
+    return all(Path(name).with_suffix("") in known for name in masks)
 
 
 def read_manifest(path: str | os.PathLike, images: Path | None, masks: Path | None) -> list[Pair]:

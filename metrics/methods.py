@@ -1,5 +1,6 @@
-"""Evaluations that are set side by side: read from their reports, named, brought to the same pairs."""
+"""Evaluations for a comparison: read from their reports, named, restricted to the same pairs."""
 
+import json
 import math
 import os
 from collections.abc import Sequence
@@ -11,13 +12,14 @@ from metrics.comparison import check_alike, read_protocol, read_samples
 from metrics.manifest import Pair
 from metrics.pictures import NAME as PICTURES
 from metrics.pictures import Strip, read_strips
-from metrics.report import rows_with_spread
+from metrics.report import FRECHET, rows_with_spread
 from utils.errors import InputError
+from utils.files import read_text
 
 
 @dataclass(frozen=True)
 class Method:
-    """An evaluation on the page: its name there, its protocol block, its samples and what it shows."""
+    """An evaluation on the page: its name, its protocol block, samples, the pictures it shows and its rows."""
 
     name: str
     protocol: dict
@@ -39,9 +41,23 @@ def read_methods(reports: Sequence[str]) -> list[Method]:
     protocols = {report: read_protocol(report) for report in reports}
     check_alike(protocols)
     return [
-        Method(name, protocols[report], read_samples(report), read_strips(Path(report).with_name(PICTURES)))
+        _with_frechet(
+            Method(name, protocols[report], read_samples(report), read_strips(Path(report).with_name(PICTURES))), report
+        )
         for name, report in zip(names_of(reports), reports, strict=True)
     ]
+
+
+def _with_frechet(method: Method, report: str) -> Method:
+    """With the report's own Fréchet distances, which its samples.csv cannot give."""
+    try:
+        rows = json.loads(read_text(report, "a report.json"))["rows"]
+        found = {(row["bucket"], row["border"]): row[FRECHET] for row in rows if row.get(FRECHET) is not None}
+        found = {key: float(value) for key, value in found.items()}
+    except (AttributeError, KeyError, TypeError, ValueError):
+        found = {}
+    with_it = [row | {FRECHET: found.get((row["bucket"], row["border"]))} for row in method.rows if FRECHET in row]
+    return replace(method, rows=with_it or method.rows)
 
 
 def names_of(reports: Sequence[str | os.PathLike]) -> list[str]:
@@ -75,15 +91,21 @@ def limited_to(pairs: Sequence[Pair], report: str, earlier: Method, protocol: di
             f"--compare {report}: expected it to hold these pairs, got none of {missing[0].image} with "
             f"{missing[0].mask} ({len(missing)} of {len(pairs)} are missing); without --manifest its own is taken"
         )
-    return replace(earlier, samples=[known[pair] for pair in pairs], rows=())
+    return _of(earlier, [known[pair] for pair in pairs])
+
+
+def _of(method: Method, samples: Sequence[Sample]) -> Method:
+    """A method with some of its samples; its rows stay where these are all."""
+    rows = method.rows if {*samples} == {*method.samples} else ()
+    return replace(method, samples=samples, rows=rows)
 
 
 def set_beside(earlier: Method, report: str, this: Method, output: str) -> list[Method]:
-    """Both under names that tell them apart, the earlier one without pairs that could not be measured now."""
+    """Both under different names, the earlier one without the pairs that could not be measured now."""
     names = names_of([report, Path(output) / Path(report).name])
     measured = {(sample.image, sample.mask) for sample in this.samples}
     samples = [sample for sample in earlier.samples if (sample.image, sample.mask) in measured]
-    return [replace(earlier, name=names[0], samples=samples, rows=()), replace(this, name=names[1])]
+    return [replace(_of(earlier, samples), name=names[0]), replace(this, name=names[1])]
 
 
 def side_by_side(methods: Sequence[Method]) -> list[Strip]:

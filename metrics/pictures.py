@@ -2,16 +2,16 @@
 
     input (hole white) | output | truth | error
 
-They stand together in pictures.png. What is where is in the file's own text, so that a comparison of reports can take
-the panels out again without the pictures, the masks or the method.
+They are in one file, pictures.png. Its PNG text lists where each panel is, so that a comparison of reports can read the
+panels without the pictures, the masks or the method.
 """
 
+import io
 import json
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
-from pathlib import Path
+from dataclasses import asdict, dataclass, replace
 
 import cv2
 import numpy as np
@@ -23,10 +23,10 @@ from datasets.super_resolution import MASK, factor_of, shrink
 from inpainting.enlarging import interpolate
 from inpainting.views import for_viewing
 from metrics.buckets import Sample
-from metrics.evaluator import Fill, Read, as_measured
+from metrics.evaluator import Evaluation
 from metrics.manifest import Pair
 from utils.errors import InputError
-from utils.files import atomic_path, is_file
+from utils.files import is_file
 
 NAME = "pictures.png"
 LONGEST = 256  # pixels of a panel's side
@@ -78,13 +78,14 @@ def choose_as(strips: Sequence["Strip"], samples: Sequence[Sample]) -> list[tupl
     return [(rank, sample) for rank, sample in shown if sample is not None]
 
 
-def strips_of(chosen: Sequence[tuple[str, Sample]], read: Read, inpaint: Fill, protocol: str) -> list[Strip]:
+def strips_of(chosen: Sequence[tuple[str, Sample]], evaluation: Evaluation) -> list[Strip]:
     """The chosen pairs read and filled again; one whose files are gone by now is left out."""
-    strips = []
+    evaluation, strips = replace(evaluation, realism=None, look=None), []
     for rank, sample in chosen:
+        pair = Pair(sample.image, sample.mask)
         try:
-            picture, mask = read(Pair(sample.image, sample.mask))
-            result = as_measured(picture, mask == 0, inpaint(picture, mask == 0), protocol)
+            picture, mask = evaluation.read(pair)
+            result, _ = evaluation.fill(pair, picture, mask)
         except InputError:
             continue
         panels = panels_of(picture, mask == 0, result)
@@ -114,21 +115,19 @@ def panels_of(picture: np.ndarray, hole: np.ndarray, result: np.ndarray) -> dict
     }
 
 
-def write_strips(path: str | os.PathLike, strips: Sequence[Strip]) -> None:
-    """Write the grid, a row for each bucket, with the list of what is where; nothing where there is no strip."""
-    if not strips:
-        Path(path).unlink(missing_ok=True)
-        return
+def strips_png(strips: Sequence[Strip]) -> bytes:
+    """pictures.png: a row for each bucket, with the list of what is where in the file's text."""
     grid, boxes = _grid(strips)
     entries = [{**_plain(strip), "boxes": found} for strip, found in zip(strips, boxes, strict=True)]
     text = PngImagePlugin.PngInfo()
     text.add_text(_TEXT, json.dumps(entries))
-    with atomic_path(path) as temporary:
-        Image.fromarray(grid).save(temporary, pnginfo=text)
+    file = io.BytesIO()
+    Image.fromarray(grid).save(file, "png", pnginfo=text)
+    return file.getvalue()
 
 
 def read_strips(path: str | os.PathLike) -> list[Strip]:
-    """What ``write_strips`` wrote; none where there is no such file.
+    """What ``strips_png`` gave; none where there is no such file.
 
     Raises:
         InputError: a picture of another origin.

@@ -1,13 +1,13 @@
-"""How far a mean over pairs can be trusted: standard errors, and intervals by resampling the pairs.
+"""Uncertainty of a mean over pairs: standard errors, and intervals by resampling the pairs.
 
-An interval says what other pairs of the same kind would give, with the same method; that pictures and masks were drawn
-once for all pairs is not in it.
+An interval says what other pairs of the same kind would give with the same method.
 """
 
 import math
 from collections.abc import Sequence
 
 import numpy as np
+from scipy.stats import bootstrap
 
 RESAMPLES, LEVEL = 2000, 0.95
 
@@ -25,7 +25,7 @@ def standard_error(values: Sequence[float]) -> float | None:
 def interval(values: Sequence[float]) -> tuple[float, float] | None:
     """The bootstrap's 95 % percentile interval of the mean; None for fewer than two values.
 
-    The values are sorted first and the draws are always the same, so that their order leaves no trace.
+    The values are sorted first and the draws are always the same: the order of the pairs changes no digit.
 
     Source:
         Efron 1979, Bootstrap Methods: Another Look at the Jackknife.
@@ -33,6 +33,8 @@ def interval(values: Sequence[float]) -> tuple[float, float] | None:
     if len(values) < 2:
         return None
     values = np.sort(np.asarray(values, float))
-    draws = np.random.default_rng(0).integers(len(values), size=[RESAMPLES, len(values)])
-    low, high = np.quantile(values[draws].mean(axis=1), [(1 - LEVEL) / 2, (1 + LEVEL) / 2])
-    return float(low), float(high)
+    rng = np.random.default_rng(0)
+    found = bootstrap(
+        (values,), np.mean, n_resamples=RESAMPLES, confidence_level=LEVEL, method="percentile", random_state=rng
+    ).confidence_interval
+    return float(found.low), float(found.high)

@@ -1,8 +1,8 @@
-"""Processes that work beside the main one, and never outlive it.
+"""Worker processes that never outlive the main one.
 
-The main process may have threads (OpenMP's, Paddle's), so that workers are spawned, not forked: they import what their
-tasks need and nothing else. Each works with one thread, leaves Ctrl-C to the main process, and ends at once when that
-lets go of the pipe between them, which happens also when it is killed.
+Workers are spawned, not forked, because the main process may have threads (OpenMP's, Paddle's); they import only what
+their tasks need. Each has one thread and ignores Ctrl-C, which the main process handles. A worker ends when the pipe to
+the main process closes, also when that is killed.
 """
 
 import contextlib
@@ -36,7 +36,7 @@ def worker_processes(count: int) -> Iterator[Callable[..., Future]]:
     """``count`` processes for the block: it gets ``submit(function, *arguments)``, which returns a ``Future``.
 
     Function, arguments and result are pickled; what the function raises, ``Future.result`` raises. When the block ends
-    in an error, what the workers are doing is given up.
+    in an error, what the workers are doing is given up. With a count of 0 ``submit`` calls the function here.
 
     Raises:
         ChildProcessError: a worker was killed.
@@ -45,12 +45,15 @@ def worker_processes(count: int) -> Iterator[Callable[..., Future]]:
         ...     submit(divmod, 7, 3).result()
         (2, 1)
     """
+    if count == 0:
+        yield _call_here
+        return
     context = multiprocessing.get_context("spawn")
     held, lifeline = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(count, context, _begin, (held,))
 
     def submit(function: Callable[..., Result], *arguments) -> "Future[Result]":
-        with _as_workers_shall_start():  # workers are started here, when there are not yet enough
+        with _worker_environment():  # workers are started here, when there are not yet enough
             return pool.submit(function, *arguments)
 
     try:
@@ -67,15 +70,28 @@ def worker_processes(count: int) -> Iterator[Callable[..., Future]]:
         held.close()
 
 
+def _call_here(function: Callable[..., Result], *arguments) -> "Future[Result]":
+    future: Future = Future()
+    try:
+        future.set_result(function(*arguments))
+    except Exception as error:
+        future.set_exception(error)
+    return future
+
+
 def in_order(futures: Iterable["Future[Result]"], ahead: int) -> Iterator[Result]:
-    """The results in the order of ``futures``, of which up to ``ahead`` are taken before they are needed."""
+    """The results in the order of ``futures``, of which up to ``ahead`` are started before they are needed."""
+    return (future.result() for future in started_ahead(futures, ahead))
+
+
+def started_ahead(futures: Iterable["Future[Result]"], ahead: int) -> Iterator["Future[Result]"]:
+    """The futures themselves, of which up to ``ahead`` are started before they are needed."""
     waiting: deque[Future] = deque()
     for future in futures:
         waiting.append(future)
         if len(waiting) > ahead:
-            yield waiting.popleft().result()
-    while waiting:
-        yield waiting.popleft().result()
+            yield waiting.popleft()
+    yield from waiting
 
 
 def _begin(held: Connection) -> None:
@@ -91,8 +107,8 @@ def _end_with_the_main_process(held: Connection) -> None:
 
 
 @contextlib.contextmanager
-def _as_workers_shall_start() -> Iterator[None]:
-    """What a started process inherits: ``_ENVIRONMENT``, and SIGINT held back until it ignores it by itself."""
+def _worker_environment() -> Iterator[None]:
+    """What a new process inherits: ``_ENVIRONMENT``, and SIGINT blocked until the process ignores it by itself."""
     before = {name: os.environ.get(name) for name in _ENVIRONMENT}
     os.environ.update(_ENVIRONMENT)
     try:
@@ -108,10 +124,10 @@ def _as_workers_shall_start() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _interrupts_later() -> Iterator[None]:
-    """Hold Ctrl-C back to the end of the block.
+    """Delay Ctrl-C to the end of the block.
 
-    In the midst of a start it would leave a process waiting for the rest of its orders. Blocking the signal is not
-    enough, since another thread may take it for this one; without blocking, the new process would not inherit that.
+    During a start it would leave a process that waits for the rest of its input. Blocking the signal is not enough,
+    since another thread may receive it; but only a blocked signal is inherited by the new process.
     """
     if threading.current_thread() is not threading.main_thread():  # which Ctrl-C never interrupts
         yield

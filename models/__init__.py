@@ -11,7 +11,7 @@ import paddle
 from paddle import nn
 from paddle.utils import unique_name
 
-from .deepfill import DeepFillV1
+from .deepfill import FORMER_NAMES, DeepFillV1
 from .partial_conv import PartialConv2D, PartialUpConv2D
 from .unet import ConvUNet, PConvResidualUNet, PConvUNet
 
@@ -22,7 +22,7 @@ MODELS: dict[str, type[nn.Layer]] = {
     "deepfill_v1": DeepFillV1,
 }
 
-__all__ = ["MODELS", "PartialConv2D", "PartialUpConv2D", "build_model", "model_shapes"]
+__all__ = ["MODELS", "PartialConv2D", "PartialUpConv2D", "build_model", "model_shapes", "present_name"]
 
 
 def build_model(name: str, **options) -> nn.Layer:
@@ -51,6 +51,17 @@ def build_model(name: str, **options) -> nn.Layer:
         model = MODELS[name](**options)
     model.model_name, model.model_options = name, {**known, **options}
     return model
+
+
+def present_name(name: str) -> str:
+    """An array's name today, for one in a weights file of any version.
+
+    Example:
+        >>> present_name("joining.0.weight"), present_name("encoder.0.conv.weight")
+        ('fusion.0.weight', 'encoder.0.conv.weight')
+    """
+    part, dot, rest = name.partition(".")
+    return FORMER_NAMES.get(part, part) + dot + rest
 
 
 def model_shapes(name: str, **options) -> dict[str, list[int]]:

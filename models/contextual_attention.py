@@ -1,4 +1,4 @@
-"""Contextual attention: what stands in the hole is pasted together from patches of the background.
+"""Contextual attention: the hole is filled by patches of the background, weighted by their similarity.
 
 Yu et al. 2018, *Generative Image Inpainting with Contextual Attention*, arXiv:1801.07892, section 4.1. With f a 3×3
 patch of the foreground around position p and b one of the background around q, both brought down by ``rate``::
@@ -60,7 +60,7 @@ Tile = tuple  # first row and row after the last, first column and column after 
 
 
 class ContextualAttention(nn.Layer):
-    """Rebuild a feature from patches of the background of another (or of itself), by likeness.
+    """Rebuild a feature from similar patches of the background of another (or of itself).
 
     It has no parameters. Matching costs (H·W / rate²)² scores per picture. They are worked out in tiles, none of which
     holds more than ``max_scores`` with all the neighbours that are added up, so without gradients memory stays
@@ -182,7 +182,7 @@ class ContextualAttention(nn.Layer):
         bg = _unit(_patches(bg, self.kernel_size, self.stride), self.norm)
         bg = self._with_neighbours(bg, bg_size, 1)
         valid = self._whole_patches(mask, (h, w))  # [n, 1, h', w']
-        raw = _cut(background, self.rate, (h, w), self.stride)  # [n, 4·C·rate², h', w']
+        raw = _extract_patches(background, self.rate, (h, w), self.stride)  # [n, 4·C·rate², h', w']
         # Where no patch is a candidate the softmax spreads over all, which then bring nothing.
         raw = raw * valid.tile([1, raw.shape[1], 1, 1])
         given = _Given(fg, bg, raw, valid, (h, w), bg_size)
@@ -191,7 +191,7 @@ class ContextualAttention(nn.Layer):
             band = [self._match(given, (top, bottom, *ends), sides[2:]) for ends in _spans(w, sides[1])]
             bands.append([_concat(tiles, axis=3) for tiles in zip(*band, strict=True)])
         patches, best = (_concat(tiles, axis=2) for tiles in zip(*bands, strict=True))
-        patches = _paste(patches, self.rate, size, mean=self.overlap == "mean")
+        patches = _fold_patches(patches, self.rate, size, mean=self.overlap == "mean")
         return patches, _offsets(best, valid, (h, w), self.stride)
 
     def _match(self, given: "_Given", tile: Tile, bg_sides: list) -> tuple[paddle.Tensor, paddle.Tensor]:
@@ -237,11 +237,11 @@ class ContextualAttention(nn.Layer):
         lengths = [tile[1] - tile[0], tile[3] - tile[2], of_bg[1] - of_bg[0], of_bg[3] - of_bg[2]]
         extra = (2 * wider, 2 * wider, 2 * reach, 2 * reach)
         scores = scores.reshape([-1, *(n + more for n, more in zip(lengths, extra, strict=True))])
-        scores = _add_up(scores, (2, 4), reach, self.stride)  # along rows
+        scores = _fuse(scores, (2, 4), reach, self.stride)  # along rows
         if self.propagation == "flat":
             inside = (_inside(given.size, tile, reach), _inside(given.bg_size, of_bg, reach))
             scores = scores * inside[0].unsqueeze([0, 3, 4]) * inside[1].unsqueeze([0, 1, 2])
-        scores = _add_up(scores, (1, 3), reach, self.stride)  # along columns
+        scores = _fuse(scores, (1, 3), reach, self.stride)  # along columns
         return scores.reshape([-1, lengths[0] * lengths[1], lengths[2] * lengths[3]])
 
     def _with_neighbours(self, patches: paddle.Tensor, size, step: int) -> paddle.Tensor:
@@ -257,7 +257,9 @@ class ContextualAttention(nn.Layer):
         small = bring_mask_down(mask, self.rate, self.sampling)
         holes = F.max_pool2d(1 - small, k, stride=self.stride, padding=k // 2)
         if k == 1 and self.sampling == "max":  # what is pasted is larger than what is compared
-            holes = paddle.maximum(holes, _cut(1 - mask, self.rate, size, self.stride).max(axis=1, keepdim=True))
+            holes = paddle.maximum(
+                holes, _extract_patches(1 - mask, self.rate, size, self.stride).max(axis=1, keepdim=True)
+            )
         return 1 - holes
 
 
@@ -273,7 +275,7 @@ class _Given(NamedTuple):
 
 
 class _Part(NamedTuple):
-    """What a tile of the background comes to, for each position.
+    """The result for one tile of the background, for each position.
 
     pasted [n, D, P]; best [n, P], index of the best patch; its score; the logarithm of the sum of the exponentials.
     """
@@ -281,18 +283,18 @@ class _Part(NamedTuple):
     pasted: paddle.Tensor
     best: paddle.Tensor
     score: paddle.Tensor | None = None
-    loudness: paddle.Tensor | None = None
+    logsumexp: paddle.Tensor | None = None
 
 
 def _merge(a: _Part, b: _Part) -> _Part:
-    """Of two tiles of the background together; of patches that are alike the first is the best."""
-    share = F.sigmoid(b.loudness - a.loudness).unsqueeze(1).tile([1, a.pasted.shape[1], 1])
+    """The result for two tiles of the background together; of equal patches the first is the best."""
+    share = F.sigmoid(b.logsumexp - a.logsumexp).unsqueeze(1).tile([1, a.pasted.shape[1], 1])
     first = (a.score > b.score) | ((a.score == b.score) & (a.best < b.best))
     return _Part(
         a.pasted + (b.pasted - a.pasted) * share,
         paddle.where(first, a.best, b.best),
         paddle.maximum(a.score, b.score),
-        paddle.logsumexp(paddle.stack([a.loudness, b.loudness]), axis=0),
+        paddle.logsumexp(paddle.stack([a.logsumexp, b.logsumexp]), axis=0),
     )
 
 
@@ -406,7 +408,7 @@ def _wrapped_rows(h, reach: int) -> tuple[paddle.Tensor, paddle.Tensor]:
     return counted % h, counted // h - reach
 
 
-def _add_up(scores: paddle.Tensor, axes: tuple[int, int], reach: int, stride: int) -> paddle.Tensor:
+def _fuse(scores: paddle.Tensor, axes: tuple[int, int], reach: int, stride: int) -> paddle.Tensor:
     """Sum of the scores of neighbours along an axis of positions and one of patches, both shorter by them after it.
 
     Shape:
@@ -439,7 +441,7 @@ def _frame(x: paddle.Tensor, top: int, bottom: int, left: int, right: int) -> pa
     return _widen(_widen(x, 2, top, bottom), 3, left, right)
 
 
-def _cut(x: paddle.Tensor, rate: int, size, stride: int) -> paddle.Tensor:
+def _extract_patches(x: paddle.Tensor, rate: int, size, stride: int) -> paddle.Tensor:
     """Raw patches, 2·rate pixels a side, as four cells each: [n, 4·C·rate², h', w']. Zeros beyond the edge."""
     h, w = size
     before, after = rate // 2, 2 * rate - 1 - rate // 2
@@ -451,21 +453,21 @@ def _cut(x: paddle.Tensor, rate: int, size, stride: int) -> paddle.Tensor:
     return paddle.concat(corners, axis=1)
 
 
-def _paste(patches: paddle.Tensor, rate: int, size, mean: bool) -> paddle.Tensor:
+def _fold_patches(patches: paddle.Tensor, rate: int, size, mean: bool) -> paddle.Tensor:
     """Patches of four cells laid at their positions, over how many overlap, or over 4: [n, C, H, W].
 
     Shape:
         patches: [n, 4·C·rate², h, w].
     """
-    total = _lay(patches, rate, size)
+    total = _sum_of_patches(patches, rate, size)
     if not mean:
         return total / 4
-    count = _lay(paddle.ones_like(patches[:1, : 4 * rate * rate]), rate, size)
+    count = _sum_of_patches(paddle.ones_like(patches[:1, : 4 * rate * rate]), rate, size)
     return total / count.tile([_size_of(total)[0], total.shape[1], 1, 1])
 
 
-def _lay(patches: paddle.Tensor, rate: int, size) -> paddle.Tensor:
-    """The sum of what ``_paste`` divides."""
+def _sum_of_patches(patches: paddle.Tensor, rate: int, size) -> paddle.Tensor:
+    """The sum of overlapping patches, not yet divided."""
     corners = patches.split(4, axis=1)
     cells = sum(_frame(c, i, 1 - i, j, 1 - j) for c, (i, j) in zip(corners, np.ndindex(2, 2), strict=True))
     before = rate // 2

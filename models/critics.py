@@ -6,7 +6,7 @@ without normalisation each picture is scored by itself, as the gradient penalty 
 
     global    64, 128, 256, 256      local    64, 128, 256, 512
 
-The local critic's patch is a window in the middle of which the hole lies (``hole_windows``). For a box it is the
+The local critic's patch is a crop box with the hole in its middle (``crop_boxes``). For a box it is the
 paper's: of the fixed size that the critic takes. An irregular hole may spread over more than that, and the window with
 it: what is cut out is then made smaller to the critic's size.
 """
@@ -69,7 +69,7 @@ class Critics(nn.Layer):
     Example:
         >>> critics = Critics(size=32, base_channels=4)
         >>> mask = paddle.ones([2, 1, 32, 32])
-        >>> [list(view.shape) for view in critics.views(paddle.rand([2, 3, 32, 32]), hole_windows(mask, 16)).values()]
+        >>> [list(view.shape) for view in critics.views(paddle.rand([2, 3, 32, 32]), crop_boxes(mask, 16)).values()]
         [[2, 3, 16, 16], [2, 3, 32, 32]]
     """
 
@@ -89,12 +89,12 @@ class Critics(nn.Layer):
     def by_name(self) -> dict[str, Critic]:
         return {"local": self.local, "global": self.whole}
 
-    def views(self, picture: paddle.Tensor, windows: paddle.Tensor, mode: str = "bilinear") -> dict[str, paddle.Tensor]:
+    def views(self, picture: paddle.Tensor, boxes: paddle.Tensor, mode: str = "bilinear") -> dict[str, paddle.Tensor]:
         """What each critic sees of a batch of pictures, or with ``mode="nearest"`` of masks."""
-        return {"local": cut_windows(picture, windows, self.local_size, mode), "global": picture}
+        return {"local": crop_and_resize(picture, boxes, self.local_size, mode), "global": picture}
 
 
-def hole_windows(mask: paddle.Tensor, size: int) -> paddle.Tensor:
+def crop_boxes(mask: paddle.Tensor, size: int) -> paddle.Tensor:
     """For each mask the smallest window that is ``size`` or more a side and has the hole's bounding box in its middle.
 
     Near the border it moves inward. Of a mask without a hole, the window in the middle. Nothing is fetched from the
@@ -106,7 +106,7 @@ def hole_windows(mask: paddle.Tensor, size: int) -> paddle.Tensor:
     Example:
         >>> mask = paddle.ones([1, 1, 16, 16])
         >>> mask[:, :, 2:4, 5:15] = 0
-        >>> hole_windows(mask, 8).tolist()
+        >>> crop_boxes(mask, 8).tolist()
         [[0, 5, 8, 10]]
     """
     hole = (mask[:, 0] < 0.5).astype("int32")
@@ -115,16 +115,16 @@ def hole_windows(mask: paddle.Tensor, size: int) -> paddle.Tensor:
     return paddle.stack([top, left, height, width], axis=1)
 
 
-def cut_windows(picture: paddle.Tensor, windows: paddle.Tensor, size: int, mode: str = "bilinear") -> paddle.Tensor:
-    """Each picture's window, made ``size`` × ``size`` where it is larger; gradients go back through it.
+def crop_and_resize(picture: paddle.Tensor, boxes: paddle.Tensor, size: int, mode: str = "bilinear") -> paddle.Tensor:
+    """Each picture's crop box, resized to ``size`` × ``size`` where it is larger; differentiable.
 
     Done by two matrix products, whose matrices hold the weights of "bilinear" or "nearest" interpolation: a window of
     the right size comes out as it is.
 
     Shape:
-        picture: [N, C, H, W].   windows: as from ``hole_windows``. Returns [N, C, size, size].
+        picture: [N, C, H, W].   boxes: as from ``crop_boxes``. Returns [N, C, size, size].
     """
-    top, left, height, width = (windows[:, i : i + 1] for i in range(4))
+    top, left, height, width = (boxes[:, i : i + 1] for i in range(4))
     rows, columns = (
         _resampling(start, length, side, size, mode).astype(picture.dtype).unsqueeze(1)
         for start, length, side in ((top, height, picture.shape[2]), (left, width, picture.shape[3]))
@@ -146,7 +146,7 @@ def _span(occupied: paddle.Tensor, size: int) -> tuple[paddle.Tensor, paddle.Ten
 
 
 def _resampling(start: paddle.Tensor, length: paddle.Tensor, side: int, size: int, mode: str) -> paddle.Tensor:
-    """What each of ``size`` rows takes of a picture's ``side`` rows, for windows from ``start`` on: [N, size, side]."""
+    """What each of ``size`` rows takes of a picture's ``side`` rows, for boxes from ``start`` on: [N, size, side]."""
     rows = paddle.arange(size, dtype="int32").unsqueeze(0)
     given = paddle.arange(side, dtype="int32").reshape([1, 1, -1])
     if mode == "nearest":

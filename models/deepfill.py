@@ -1,7 +1,7 @@
-"""DeepFillv1: a coarse network paints the hole, a second one refines it with contextual attention.
+"""DeepFillv1: a coarse network fills the hole, a second one refines the fill with contextual attention.
 
 Yu et al. 2018, *Generative Image Inpainting with Contextual Attention*, arXiv:1801.07892, section 3 and its appendix.
-Both networks come down to a quarter of the picture's size and go up again; ELU, no normalisation, zero padding, kernels
+Both networks go down to a quarter of the picture's size and up again; ELU, no normalisation, zero padding, kernels
 3×3 but for the first, 5×5. With c the base width (32)::
 
     coarse      c, 2c/2, 2c, 4c/2, 4c, 4c │ 4c dilated 2, 4, 8, 16 │ 4c, 4c, up 2c, 2c, up c, c/2, 3
@@ -10,7 +10,7 @@ Both networks come down to a quarter of the picture's size and go up again; ELU,
 
 where /2 is stride 2 and "up" nearest ×2 before the convolution. The last layer of each is linear, and clipped to
 [−1, 1], the range in which pictures are inside. A network sees the picture with its holes at 0, ones, and the hole; the
-refining one sees the coarse network's painting in the hole.
+refining one sees the coarse fill in the hole.
 """
 
 from typing import NamedTuple
@@ -27,6 +27,12 @@ SMALLEST = 4  # the features that attention matches are this much smaller than t
 ATTENTION_RATE = 2
 OFFSETS_STEP = SMALLEST * ATTENTION_RATE  # pixels of the picture between two of the attention's offsets
 DILATIONS = (2, 4, 8, 16)
+FORMER_NAMES = {  # of parts of the network, in weights files of earlier versions
+    "convolving": "conv_encoder",
+    "matching": "attention_encoder",
+    "pasted": "attention_decoder",
+    "joining": "fusion",
+}
 
 
 class Stages(NamedTuple):
@@ -69,11 +75,11 @@ class DeepFillV1(nn.Layer):
             raise ValueError(f"base_channels: expected 2 or more, got {base_channels}")
         c = base_channels
         self.coarse = nn.Sequential(*_down((c, 2 * c, 2 * c, 4 * c, 4 * c, 4 * c)), *_dilated(4 * c), *_up(4 * c, c))
-        self.convolving = nn.Sequential(*_down((c, c, 2 * c, 2 * c, 4 * c, 4 * c)), *_dilated(4 * c))
-        self.matching = nn.Sequential(*_down((c, c, 2 * c, 4 * c, 4 * c, 4 * c), last=F.relu))
+        self.conv_encoder = nn.Sequential(*_down((c, c, 2 * c, 2 * c, 4 * c, 4 * c)), *_dilated(4 * c))
+        self.attention_encoder = nn.Sequential(*_down((c, c, 2 * c, 4 * c, 4 * c, 4 * c), last=F.relu))
         self.attention = _attention(**(attention or {}))
-        self.pasted = nn.Sequential(Conv(4 * c, 4 * c), Conv(4 * c, 4 * c))
-        self.joining = nn.Sequential(*_up(8 * c, c))
+        self.attention_decoder = nn.Sequential(Conv(4 * c, 4 * c), Conv(4 * c, 4 * c))
+        self.fusion = nn.Sequential(*_up(8 * c, c))
 
     def forward(self, image: paddle.Tensor, mask: paddle.Tensor, stages: bool = False) -> paddle.Tensor | Stages:
         _check_inputs(image, mask)
@@ -101,11 +107,11 @@ class DeepFillV1(nn.Layer):
     def _refine(self, painted, marks, mask) -> tuple[paddle.Tensor, paddle.Tensor]:
         """The second network over the picture with its holes painted, all in [−1, 1]; and the attention's offsets."""
         x = paddle.concat([painted, marks], axis=1)
-        features = self.matching(x)
+        features = self.attention_encoder(x)
         small_mask = bring_mask_down(mask, SMALLEST, self.attention.sampling)
-        pasted, offsets = self.attention(features, features, small_mask)
-        x = paddle.concat([self.convolving(x), self.pasted(pasted)], axis=1)
-        return _clip(self.joining(x)), offsets
+        attended, offsets = self.attention(features, features, small_mask)
+        x = paddle.concat([self.conv_encoder(x), self.attention_decoder(attended)], axis=1)
+        return _clip(self.fusion(x)), offsets
 
 
 class Conv(nn.Conv2D):

@@ -45,7 +45,7 @@ class FoldedDown(nn.Layer):
         self.conv = _fold_norm(stage.conv, stage.norm)
 
     def forward(self, x, mask):
-        x, mask = self.conv.over_masked(x, mask)
+        x, mask = self.conv.forward_premasked(x, mask)
         return F.relu(x), mask
 
 
@@ -58,7 +58,7 @@ class FoldedResidualDown(FoldedDown):
 
     def forward(self, x, mask):
         x, mask = super().forward(x, mask)
-        branch, mask = self.branch.over_masked(x, mask)
+        branch, mask = self.branch.forward_premasked(x, mask)
         return F.relu(x + branch), mask
 
 
@@ -71,7 +71,7 @@ class FoldedUp(nn.Layer):
         self.conv = FixedPartialUpConv2D(_fold_norm(stage.conv, stage.norm))
 
     def forward(self, x, mask, skip, skip_mask):
-        x, mask = self.conv.over_masked(x, mask, skip, skip_mask)
+        x, mask = self.conv.forward_premasked(x, mask, skip, skip_mask)
         return (x if self.is_last else leaky_relu(x)), mask
 
 

@@ -18,8 +18,8 @@ Two exact rewrites make this cost about what an ordinary convolution costs:
   not 36.
 
 The mask has no gradient. Its arithmetic is float32 whatever the features are, and the window's sum is clipped at 1
-before the division, so that an empty window gives 0 and not 0·inf. A mask is expanded to its feature's channels before
-they are multiplied: on CPU Paddle's broadcast multiplication costs several times the expansion and the plain product.
+before the division, so that an empty window gives 0 and not 0·inf. On CPU a mask is expanded to its feature's
+channels before they are multiplied: Paddle's broadcast product costs several times the expansion and the plain one.
 """
 
 import contextlib
@@ -99,9 +99,9 @@ class PartialConv2D(nn.Layer):
             _check_mask(x, mask)
             mask = _of_each_picture(mask, x)
             x = apply_mask(x, mask)
-        return self.over_masked(x, mask)
+        return self.forward_premasked(x, mask)
 
-    def over_masked(self, x: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
+    def forward_premasked(self, x: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
         """``forward`` for an x that is 0 already where its mask is: a network masks a feature once for all readers."""
         ratio, new_mask = self._ratio_and_mask(mask)
         out = F.conv2d(x, self.weight, groups=self.groups, **self.geometry)
@@ -176,9 +176,9 @@ class PartialUpConv2D(nn.Layer):
         _check_mask(skip, skip_mask, "skip_mask")
         _check_double(x, skip)
         mask, skip_mask = _of_each_picture(mask, x), _of_each_picture(skip_mask, skip)
-        return self.over_masked(apply_mask(x, mask), mask, apply_mask(skip, skip_mask), skip_mask)
+        return self.forward_premasked(apply_mask(x, mask), mask, apply_mask(skip, skip_mask), skip_mask)
 
-    def over_masked(
+    def forward_premasked(
         self, x: paddle.Tensor, mask: paddle.Tensor, skip: paddle.Tensor, skip_mask: paddle.Tensor
     ) -> tuple[paddle.Tensor, paddle.Tensor]:
         """``forward`` for features that are 0 already where their masks are."""
@@ -273,9 +273,10 @@ def _rescale(
     out = _scale(out, ratio.astype(out.dtype))
     if bias is None:
         return out
-    # bias ⊗ mask as a 1×1 convolution, for the same reason that masks are expanded (see above).
-    bias = bias.astype(out.dtype).reshape([-1, 1, 1, 1])
-    return out + F.conv2d(mask.astype(out.dtype), bias, groups=mask.shape[1])
+    with _no_amp():  # the bias's gradient is a sum over all pixels: at a loss scale of 2^16 it overflows float16
+        # bias ⊗ mask as a 1×1 convolution: on CPU faster than a broadcast product
+        bias = F.conv2d(mask, bias.reshape([-1, 1, 1, 1]), groups=mask.shape[1])
+    return out + bias.astype(out.dtype)
 
 
 def _scale(x: paddle.Tensor, by: paddle.Tensor) -> paddle.Tensor:
@@ -300,14 +301,14 @@ class _Scale(PyLayer):
 
 
 def _over_channels(mask: paddle.Tensor, x: paddle.Tensor) -> paddle.Tensor:
-    """A mask of one channel repeated for each of x's: on CPU far faster to multiply by than one that is broadcast.
+    """The mask as a factor of x: on CPU repeated for each channel, which is far faster than to broadcast.
 
     A mask of each group is repeated for the channels of its group.
     """
     if mask.shape[1] == x.shape[1]:
         return mask
     if mask.shape[1] == 1:
-        return mask.tile([1, x.shape[1], 1, 1])
+        return mask.tile([1, x.shape[1], 1, 1]) if x.place.is_cpu_place() else mask
     return mask.repeat_interleave(x.shape[1] // mask.shape[1], axis=1)
 
 

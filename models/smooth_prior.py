@@ -1,4 +1,4 @@
-"""The smoothest surface through a picture's known pixels, as a network's first guess in its holes.
+"""The smoothest surface through a picture's known pixels: what a network with a prior starts from in its holes.
 
 Of order 2 it minimises ∫|Δu|² (a thin plate, as in biharmonic inpainting), of order 1 ∫|∇u|² (a membrane, which does
 not overshoot). A pyramid of masked 2×2 means, that is, partial convolutions with a fixed filter, goes down to two
@@ -11,11 +11,10 @@ of heavy ball::
 Δ is the five-point stencil over a border that repeats the outermost pixels. 10 steps are 0.2 to 1 dB below the exact
 surface, 30 steps 0.05 to 0.4 dB, 100 are equal to it.
 
-Δ is computed in two ways, of the same surface. Eagerly, on pictures laid out in one row, each line and each picture
-followed by zeros: then a shift is a contiguous slice, which Paddle does not copy, and the border is a matter of how
-many neighbours a pixel has. In a graph being exported, as a convolution over blocks of 4×4 pixels as channels, which
-is what oneDNN is fast at, inside a loop; the number of levels is fixed there, and a level that is too small to be one
-is not listened to.
+Δ is computed in two ways, with the same result. Eagerly, on pictures laid out in one row, each line and each picture
+followed by zeros: a shift is then a contiguous slice, which Paddle does not copy. In a graph being exported, inside a
+loop, as a convolution over blocks of 4×4 pixels as channels: oneDNN is fast at that, and eager Paddle three times
+slower than in a row. The number of levels is fixed in a graph, and levels that are too small are passed through.
 """
 
 import numpy as np
@@ -28,7 +27,7 @@ ORDERS = (2, 1)
 MOMENTUM, STEP = 0.9, 1.71  # of the largest step that is stable, 1/64 for Δ² and 1/8 for Δ
 COARSEST = 2  # pixels of a side
 EXPORTED_LEVELS = 9  # of an exported graph: all of them up to 512 pixels, beyond that its coarsest has more than two
-AT_ONCE = 1 << 16  # pixels that are relaxed together: several arrays of them fit the processor's cache
+AT_ONCE = 1 << 16  # pixels that are relaxed together on CPU: several arrays of them fit the cache
 BLOCK = 4
 
 
@@ -110,7 +109,8 @@ def _relax(surface: paddle.Tensor, hole: paddle.Tensor, order: int, steps: int) 
     """Steps of heavy ball in the holes; [M, 1, H, W] twice to [M, 1, H, W]."""
     if not paddle.in_dynamic_mode():
         return _relax_in_blocks(surface, hole, order, steps)
-    many = max(1, AT_ONCE // (surface.shape[2] * surface.shape[3]))
+    on_cpu = surface.place.is_cpu_place()
+    many = max(1, AT_ONCE // (surface.shape[2] * surface.shape[3])) if on_cpu else surface.shape[0]
     parts = [
         _relax_in_a_row(surface[i : i + many, 0], hole[i : i + many, 0], order, steps)
         for i in range(0, surface.shape[0], many)

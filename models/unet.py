@@ -21,7 +21,7 @@ from .smooth_prior import smooth_prior
 OUTPUTS = ("linear", "tanh")
 PRIORS = ("none", "smooth")
 NORMALISATIONS = ("batch", "none")
-PICTURE_RANGES = {  # mean and standard deviation of each channel that the network's pictures have been freed of
+PICTURE_RANGES = {  # mean and std of each channel, by which pictures are normalised inside
     "unit": ((0.0, 0.0, 0.0), (1.0, 1.0, 1.0)),
     "signed": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
@@ -37,18 +37,18 @@ class UNet(nn.Layer):
 
     Args:
         base_channels: width of the first encoder stage; stage i has min(2^i, 8) times as many channels.
-        depth: how many times the size is halved: 7 for 256×256 (default), 8 for the paper's 512×512.
+        depth: number of levels, each half the size: 7 for 256×256 (default), 8 for the paper's 512×512.
         output: "linear" as in the paper, or "tanh", which bounds the output to [0, 1] as (tanh + 1) / 2.
         prior: "none" as in the paper, or "smooth" (this project's own): the first layer sees the smooth surfaces
             through the known pixels and the mask beside the picture, and in the hole the network's output is added to
             the surface of order 2. The last layer starts at zero, so training starts from that surface.
         norm: "batch" as in the paper, or "none": a bias in each layer instead of batch normalisation.
-        picture_range: in which pictures are inside, after and before they are [0, 1] outside: "unit", as outside;
-            "signed", [-1, 1]; "imagenet", freed of ImageNet's mean and deviation. Weights of other projects expect it.
+        picture_range: range of pictures inside the network, [0, 1] outside: "unit", the same;
+            "signed", [-1, 1]; "imagenet", normalised by ImageNet's mean and std. Weights of other projects expect it.
     Shape:
         image: [N, 3, H, W] in [0, 1], RGB; its values in holes do not matter.   mask: [N, 1, H, W], {0, 1}, 1 = valid.
-        guide: [N, 3, H, W] in [0, 1], of a network with a prior: a guess at the picture (a coarser fill, enlarged) that
-            the surfaces are laid over; none is a guess of 0.
+        guide: [N, 3, H, W] in [0, 1], for a network with a prior: a coarse prediction of the picture (the fill of a
+            coarser level, enlarged) that the surfaces correct; 0 when not given.
         Any H and W: the picture is padded with hole to a multiple of 2^depth, the output cropped back.
         Returns [N, 3, H, W] in [0, 1] scale, not clipped.
     Raises:
@@ -68,7 +68,7 @@ class UNet(nn.Layer):
         _check_options(base_channels, depth, output, prior, norm, picture_range)
         self.depth, self.output, self.picture_range = depth, output, picture_range
         if picture_range != "unit":
-            for name, numbers in zip(("mean", "deviation"), PICTURE_RANGES[picture_range], strict=True):
+            for name, numbers in zip(("mean", "std"), PICTURE_RANGES[picture_range], strict=True):
                 numbers = np.array(numbers, "float32").reshape([1, 3, 1, 1])
                 self.register_buffer(name, paddle.to_tensor(numbers), persistable=False)
         self.has_prior, self.has_norm = prior == "smooth", norm == "batch"
@@ -96,7 +96,7 @@ class UNet(nn.Layer):
     def prepare(self, image: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
         """The network's first feature: the picture with its holes emptied, whatever stood in them (NaN too)."""
         if self.picture_range != "unit":
-            image = (image - self.mean) / self.deviation
+            image = (image - self.mean) / self.std
         return paddle.where(mask.tile([1, 3, 1, 1]) > 0, image, paddle.zeros_like(image))
 
     def forward(self, image: paddle.Tensor, mask: paddle.Tensor, guide: paddle.Tensor | None = None) -> paddle.Tensor:
@@ -105,7 +105,7 @@ class UNet(nn.Layer):
         return self.paint(image, mask, smooth_surfaces(image, mask, guide) if self.has_prior else None)
 
     def paint(self, image: paddle.Tensor, mask: paddle.Tensor, surfaces: paddle.Tensor | None) -> paddle.Tensor:
-        """``forward`` over surfaces that are at hand, as ``smooth_surfaces`` gives them; None without a prior."""
+        """``forward`` with given surfaces, those of ``smooth_surfaces``; None without a prior."""
         h, w = _spatial_size(image)
         x, x_mask = self._first_feature(image, mask, surfaces)
         skips = []
@@ -117,14 +117,14 @@ class UNet(nn.Layer):
         if self.output == "tanh":
             x = (paddle.tanh(x) + 1) / 2
         elif self.picture_range != "unit":
-            x = x * self.deviation + self.mean
+            x = x * self.std + self.mean
         x = x[:, :, :h, :w]
         return x if surfaces is None else surfaces[:, :3] + x * (1 - mask).tile([1, 3, 1, 1])
 
     def _first_feature(
         self, image: paddle.Tensor, mask: paddle.Tensor, surfaces: paddle.Tensor | None
     ) -> tuple[paddle.Tensor, paddle.Tensor]:
-        """What the encoder starts from and its mask, padded with hole; beside surfaces, a mask for each channel."""
+        """The encoder's input and its mask, padded with hole; with surfaces, a mask for each channel."""
         padded = [_pad_to_multiple(t, 2**self.depth) for t in (image, mask)]
         if surfaces is None:
             return self.prepare(*padded), padded[1]
@@ -142,18 +142,16 @@ class UNet(nn.Layer):
 
     def mask_coverage(self, mask: paddle.Tensor) -> list[float]:
         """The valid share of the mask after each encoder stage, 0 to 1; empty for a network that carries no mask."""
-        shares = []
-        if self.has_prior:
-            mask = paddle.concat([mask.tile([1, 3, 1, 1]), paddle.ones_like(mask).tile([1, 7, 1, 1])], axis=1)
+        shares, mask = [], self._first_mask(mask)
         for down in self.encoder if self.carries_mask else []:
             mask = down.updated_mask(mask)
             shares.append(float(mask.mean()))
         return shares
 
     def reached(self, mask: paddle.Tensor) -> paddle.Tensor:
-        """Where the output is painted: the last layer's mask, [N, 1, H, W] {0, 1}, for a mask of that shape.
+        """Where the output depends on known pixels: the mask of the last layer, [N, 1, H, W] {0, 1}, as the given one.
 
-        Elsewhere that layer gives 0. Everything for a network that carries no mask, or that has a prior.
+        Elsewhere that layer gives 0. All ones for a network that carries no mask, or that has a prior.
         """
         if not self.carries_mask:
             return paddle.ones_like(mask)
@@ -169,7 +167,7 @@ class UNet(nn.Layer):
         return mask[:, :, :h, :w]
 
     def running_statistics(self) -> list[str]:
-        """Names, in ``state_dict``, of what batch normalisation gathers while training."""
+        """Names, in ``state_dict``, of batch normalisation's running means and variances."""
         norms = [name for name, layer in self.named_sublayers() if isinstance(layer, NORMS)]
         return [f"{name}.{statistic}" for name in norms for statistic in ("_mean", "_variance")]
 
@@ -203,7 +201,7 @@ class PartialDown(nn.Layer):
         self.conv, self.norm = conv_and_norm(PartialConv2D, index, in_channels, out_channels, has_norm)
 
     def forward(self, x, mask):
-        x, mask = self.conv.over_masked(x, mask)
+        x, mask = self.conv.forward_premasked(x, mask)
         return apply_mask(F.relu(self.norm(x)), mask), mask
 
     def updated_mask(self, mask):
@@ -211,7 +209,7 @@ class PartialDown(nn.Layer):
 
 
 class PartialResidualDown(PartialDown):
-    """A ``PartialDown``, then ReLU(x + BN(PConv(x))) at its size: what the stage painted is kept, not masked away."""
+    """A ``PartialDown``, then ReLU(x + BN(PConv(x))) at its size, so that the stage's own result is kept."""
 
     def __init__(self, index: int, in_channels: int, out_channels: int, has_norm: bool = True):
         super().__init__(index, in_channels, out_channels, has_norm)
@@ -220,7 +218,7 @@ class PartialResidualDown(PartialDown):
 
     def forward(self, x, mask):
         x, mask = super().forward(x, mask)
-        branch, mask = self.branch.over_masked(x, mask)
+        branch, mask = self.branch.forward_premasked(x, mask)
         return apply_mask(F.relu(x + self.branch_norm(branch)), mask), mask
 
     def updated_mask(self, mask):
@@ -237,7 +235,7 @@ class PartialUp(nn.Layer):
         self.norm = _up_norm(index, out_channels, has_norm)
 
     def forward(self, x, mask, skip, skip_mask):
-        x, mask = self.conv.over_masked(x, mask, skip, skip_mask)
+        x, mask = self.conv.forward_premasked(x, mask, skip, skip_mask)
         return (x if self.norm is None else apply_mask(leaky_relu(self.norm(x)), mask)), mask
 
     def updated_mask(self, mask, skip_mask):
@@ -327,10 +325,10 @@ class ConvUNet(UNet):
 
 
 def smooth_surfaces(image: paddle.Tensor, mask: paddle.Tensor, guide: paddle.Tensor | None) -> paddle.Tensor:
-    """The picture with its holes filled smoothly, by surfaces of order 2 and 1 one behind the other: [N, 6, H, W].
+    """The picture with its holes filled smoothly, by surfaces of order 2 and then of order 1: [N, 6, H, W].
 
-    Over a guide it is the guide's error at the known pixels that is carried smoothly into the hole, so the guess joins
-    the picture without an edge. A smooth surface through a constant is that constant: a guide of 0 is as good as none.
+    With a guide, the guide's error at the known pixels is continued smoothly into the hole and subtracted, so that the
+    guide joins the picture without an edge. A guide of 0 changes nothing.
 
     Shape:
         image, guide: [N, 3, H, W] in [0, 1].   mask: [N, 1, H, W].   Returns values in [0, 1].

@@ -20,7 +20,16 @@ from options.shared import (
     share_float,
     weight_float,
 )
-from options.train import MODEL_NAMES, PHASE_LR, factors_of, hyper_parameters, is_adversarial, parse_train, train_parser
+from options.train import (
+    MODEL_NAMES,
+    PHASE_LR,
+    factors_of,
+    hyper_parameters,
+    is_adversarial,
+    parse_train,
+    train_parser,
+    typed_as,
+)
 
 __all__ = [
     "DEFAULT_WEIGHTS",
@@ -49,5 +58,6 @@ __all__ = [
     "setup_device",
     "share_float",
     "train_parser",
+    "typed_as",
     "weight_float",
 ]

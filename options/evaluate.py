@@ -11,33 +11,100 @@ from options.shared import (
     check_file,
     check_folder,
     count_int,
-    detail_of,
+    integer,
     positive_int,
 )
 from utils.errors import InputError
 
-METHOD_NAMES = ("telea", "navier_stokes", "biharmonic", "smooth", "mean")
+METHOD_NAMES = ("telea", "navier_stokes", "biharmonic", "smooth", "patchmatch", "mean")
 INTERPOLATIONS = ("nearest", "bicubic", "lanczos")  # of super-resolution
 PROTOCOLS = ("composite", "raw", "hole_only", "mmagic", "edge_connect")
 EDGE_CONNECT_WINDOW = 51  # pixels
 OUTPUT = "logs/eval"
+LEAST_SIDE = 11  # pixels: the window of SSIM
 SAMPLE_SIZE = 128  # pixels: sample photos have many sizes, and the shipped models were trained small
+
+
+def size_of(text: str) -> int | tuple[int, int]:
+    """N or HxW: a side, or height and width.
+
+    Example:
+        >>> size_of("64"), size_of("64x96")
+        (64, (64, 96))
+    """
+    sides = text.split("x")
+    if len(sides) > 2 or not all(side.isascii() and side.isdigit() and len(side) < 6 for side in sides):
+        raise argparse.ArgumentTypeError(f"expected N or HxW in pixels, such as 256 or 64x96, got {text!r}")
+    numbers = [integer(LEAST_SIDE, 8192)(side) for side in sides]
+    return numbers[0] if len(set(numbers)) == 1 else (numbers[0], numbers[1])
+
+
+def size_text(size: int | tuple[int, int] | None) -> int | str | None:
+    """A size as it stands in reports: N, or "HxW"."""
+    return size if size is None or isinstance(size, int) else f"{size[0]}x{size[1]}"
 
 
 def evaluate_parser() -> Parser:
     """The options of eval.py, without what ``parse_evaluate`` adds and refuses."""
     parser = Parser(
         prog="eval.py",
-        description="Measure inpainting: L1, PSNR and SSIM by mask area, holes at the border apart. "
+        description="Measure inpainting: L1, PSNR, SSIM and realism by mask area, holes at the border apart. "
         "With no arguments the shipped model fills generated holes in sample photos.",
     )
+    _add_pair_options(parser)
+    _add_method_options(parser)
+    add_filling_options(parser, detail="off")
+    _add_measure_options(parser)
+    _add_report_options(parser)
+    parser.add_argument(
+        "--num_workers",
+        type=integer(0, 256),
+        metavar="N",
+        help="processes that read, measure and run a classical method; by cores and pairs when not given, 0: none",
+    )
+    add_device_options(parser, precision=True)
+    return parser
+
+
+def _add_pair_options(parser: Parser) -> None:
     parser.add_argument(
         "--images", metavar="DIR", help="pictures: folder, list file or picture; sample photos when not given"
+    )
+    parser.add_argument(
+        "--list_root",
+        metavar="DIR",
+        help="folder that the paths in a list file given as --images are relative to; the list's own when not given",
     )
     parser.add_argument("--masks", metavar="DIR", help="masks: folder, list file or mask; generated when not given")
     parser.add_argument(
         "--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files"
     )
+    parser.add_argument(
+        "--super_resolution",
+        type=integer(2, 16),
+        metavar="K",
+        help="instead of masks: of each K x K pixels one is known, the others are filled",
+    )
+    parser.add_argument(
+        "--size",
+        type=size_of,
+        metavar="N|HxW",
+        help="cut and resize pictures to NxN, or height x width; own size when not given, 128 for sample photos",
+    )
+    parser.add_argument(
+        "--limit", type=positive_int, metavar="N", help="only N pairs, evenly spaced over the sorted masks"
+    )
+    parser.add_argument(
+        "--pairing",
+        choices=("name", "seeded"),
+        help="name: each mask lies over the picture of its name; seeded: --seed decides; when not given, name where "
+        "all match",
+    )
+    parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="decides pairing and generated masks")
+    parser.add_argument("--manifest", metavar="FILE", help="CSV file of pairs: used when it exists, else written")
+
+
+def _add_method_options(parser: Parser) -> None:
     method = parser.add_mutually_exclusive_group()
     method.add_argument("--weights", metavar="FILE|DIR", help="a trained model; weights/general when not given")
     method.add_argument(
@@ -45,21 +112,15 @@ def evaluate_parser() -> Parser:
         choices=(*METHOD_NAMES, *INTERPOLATIONS),
         help="a classical method instead of a model; the last three with --super_resolution",
     )
-    parser.add_argument(
-        "--super_resolution",
-        type=positive_int,
-        metavar="K",
-        help="instead of masks: of each K x K pixels one is known, the others are filled",
+    method.add_argument(
+        "--results",
+        metavar="DIR",
+        help="pictures that another program filled, instead of a model: named IMAGE_MASK.*, or IMAGE.* where each "
+        "picture has one mask",
     )
-    parser.add_argument(
-        "--size",
-        type=positive_int,
-        metavar="N",
-        help="cut and resize pictures to NxN; own size when not given, 128 for sample photos",
-    )
-    parser.add_argument(
-        "--limit", type=positive_int, metavar="N", help="only N pairs, evenly spaced over the sorted masks"
-    )
+
+
+def _add_measure_options(parser: Parser) -> None:
     parser.add_argument(
         "--protocol",
         choices=PROTOCOLS,
@@ -67,15 +128,17 @@ def evaluate_parser() -> Parser:
         help="what is measured of which pixels; raw: the network's whole output, the others: see docs/evaluation.md",
     )
     parser.add_argument(
-        "--vgg_distance",
+        "--realism",
         action="store_true",
-        help="also measure the distance in the features of the shipped VGG16 (not LPIPS); slow",
+        help="also measure how real the fill looks: style, sharpness and Fréchet distance in the hole; seconds a pair",
     )
-    add_filling_options(parser)
-    parser.add_argument("--manifest", metavar="FILE", help="CSV file of pairs: used when it exists, else written")
+
+
+def _add_report_options(parser: Parser) -> None:
     parser.add_argument(
         "--output", metavar="DIR", help=f"folder of the report; {OUTPUT} when not given and pairs are measured"
     )
+    parser.add_argument("--overwrite", action="store_true", help="replace files in --output that others wrote")
     parser.add_argument(
         "--compare",
         nargs="+",
@@ -84,15 +147,6 @@ def evaluate_parser() -> Parser:
         "against it; several: they are set against the first, pair by pair, and nothing is evaluated (a page goes to "
         "--output)",
     )
-    parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="decides pairing and generated masks")
-    parser.add_argument(
-        "--num_workers",
-        type=count_int,
-        metavar="N",
-        help="processes that read, measure and run a classical method; by cores and pairs when not given, 0: none",
-    )
-    add_device_options(parser, precision=True)
-    return parser
 
 
 def parse_evaluate(argv: Sequence[str] | None = None) -> argparse.Namespace:
@@ -114,7 +168,7 @@ def parse_evaluate(argv: Sequence[str] | None = None) -> argparse.Namespace:
         _check_super_resolution(options)
     if options.protocol == "raw" or (options.super_resolution and not options.method):
         options.scales = 1
-    options.detail = not options.method and detail_of(options)
+    options.detail = options.detail == "on"
     return options
 
 
@@ -127,7 +181,7 @@ def _check_super_resolution(options: argparse.Namespace) -> None:
         "masks": (None,),
         "hole": ("white",),
         "scales": ("auto", 1),
-        "detail": (None, "off"),
+        "detail": ("off",),
         "flip": (None, "off"),
     }
     for name, values in usual.items():
@@ -140,32 +194,31 @@ def _check_super_resolution(options: argparse.Namespace) -> None:
 
 
 def _check(options: argparse.Namespace) -> None:
+    sides = options.size if isinstance(options.size, tuple) else [options.size or EDGE_CONNECT_WINDOW]
+    if options.protocol == "edge_connect" and min(sides) < EDGE_CONNECT_WINDOW:
+        raise InputError(
+            f"--size {size_text(options.size)}: expected {EDGE_CONNECT_WINDOW} or more for the window of --protocol "
+            "edge_connect; choose a larger --size"
+        )
     if options.method and options.protocol == "raw":
         raise InputError(
             f"--protocol raw measures a network's whole output, which {options.method} has not: leave it out"
-        )
-    if options.protocol == "edge_connect" and (options.size or EDGE_CONNECT_WINDOW) < EDGE_CONNECT_WINDOW:
-        raise InputError(
-            f"--size {options.size}: expected {EDGE_CONNECT_WINDOW} or more for the window of --protocol edge_connect; "
-            "choose a larger --size"
         )
     if options.protocol == "raw" and options.scales not in ("auto", 1):
         raise InputError(
             f"--protocol raw measures the output of a single pass, got --scales {options.scales}: leave one of them out"
         )
-    if options.detail == "on" and (options.method or options.protocol == "raw"):
-        raise InputError("--detail on: expected a network's fill, got --method or --protocol raw; leave one out")
-    if options.flip == "on" and (options.method or options.protocol == "raw"):
-        raise InputError("--flip on: expected a network's fill, got --method or --protocol raw; leave one out")
-    if options.method and options.scales != "auto":
-        raise InputError(
-            f"--scales {options.scales}: expected a network, got --method {options.method}; leave one of them out"
-        )
-    if options.method and options.precision != "fp32":
-        raise InputError(
-            f"--precision {options.precision}: expected an exported model, got --method {options.method}; "
-            "leave one of them out"
-        )
+    other = "--method" if options.method else "--results" if options.results else None
+    for name, usual in {"scales": "auto", "precision": "fp32", "flip": None, "detail": "off"}.items():
+        value = getattr(options, name)
+        if other and value not in (usual, "off"):
+            raise InputError(f"--{name} {value}: expected a network beside it, got {other}; leave one of them out")
+        if options.protocol == "raw" and name in ("flip", "detail") and value == "on":
+            raise InputError(f"--{name} on: expected another protocol than raw; leave one of them out")
+    if options.results and (options.images is None or (options.masks is None and not options.super_resolution)):
+        raise InputError("--results: expected --images and --masks beside it, of which the pictures were filled")
+    if options.pairing == "name" and (options.images is None or options.masks is None):
+        raise InputError("--pairing name: expected --images and --masks, whose names are compared; give both")
     if options.output:
         check_folder("--output", Path(options.output))
     if options.manifest:

@@ -9,8 +9,8 @@ def export_parser() -> Parser:
     """The options of export.py."""
     parser = Parser(
         prog="export.py",
-        description="Write a network as a static model, for Paddle Inference and on request ONNX, with free batch "
-        "size, height and width. test.py and eval.py take the result for --weights.",
+        description="Write a network as a static model for Paddle Inference, and for ONNX with --onnx. Batch size, "
+        "height and width are free. test.py and eval.py accept the folder as --weights.",
     )
     parser.add_argument(
         "--weights",

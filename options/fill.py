@@ -7,7 +7,15 @@ from collections.abc import Sequence
 
 from PIL import ImageColor
 
-from options.shared import DEFAULT_WEIGHTS, Parser, add_device_options, add_filling_options, count_int, positive_int
+from options.shared import (
+    DEFAULT_WEIGHTS,
+    Parser,
+    add_device_options,
+    add_filling_options,
+    count_int,
+    integer,
+    positive_int,
+)
 from utils.errors import InputError, one_line
 
 
@@ -35,6 +43,12 @@ def fill_parser() -> Parser:
         help="enlarge K times instead of filling holes: the picture's pixels stay, those between are filled",
     )
     _add_hole_options(parser)
+    parser.add_argument(
+        "--extend",
+        type=margins,
+        metavar="left,top,right,bottom",
+        help="extend the picture beyond its border by so many pixels on each side, and fill what is new",
+    )
     parser.add_argument(
         "--weights",
         metavar="FILE|DIR",
@@ -94,7 +108,7 @@ def parse_fill(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _refuse_beside_super_resolution(options: argparse.Namespace) -> None:
-    of_holes = ("mask", "mask_alpha", "mask_colour", "box", "polygon", "dilate")
+    of_holes = ("mask", "mask_alpha", "mask_colour", "box", "polygon", "dilate", "extend")
     given = [name for name in (*of_holes, "show_attention") if getattr(options, name)]
     given += ["hole"] if options.hole != "white" else []
     given += ["scales"] if options.scales not in ("auto", 1) else []
@@ -140,7 +154,7 @@ def _add_hole_options(parser: argparse.ArgumentParser) -> None:
         help="fill a polygon of three corners or more, in pixels; repeatable",
     )
     group.add_argument(
-        "--dilate", type=count_int, default=0, metavar="N", help="grow all that is marked by so many pixels"
+        "--dilate", type=integer(0, 1024), default=0, metavar="N", help="grow all that is marked by so many pixels"
     )
 
 
@@ -158,6 +172,11 @@ def box(text: str) -> tuple[int, ...]:
     if not (w and h):
         raise argparse.ArgumentTypeError(f"expected a width and a height above 0, got {text!r}")
     return x, y, w, h
+
+
+def margins(text: str) -> tuple[int, ...]:
+    """left,top,right,bottom."""
+    return _whole_numbers(text, 4, "left,top,right,bottom (pixels to add on each side)")
 
 
 def point(text: str) -> tuple[int, ...]:

@@ -1,4 +1,4 @@
-"""A run that goes on has the options that it had; what is typed goes before them, and each difference is told."""
+"""A resumed run keeps its options; typed ones override them, and each difference is printed."""
 
 import argparse
 import os
@@ -7,56 +7,66 @@ from pathlib import Path
 
 from options.shared import Parser, apply_preset, read_preset
 from utils.errors import one_line
-from utils.run_folder import CHECKPOINTS, OPTIONS
+from utils.run_folder import CHECKPOINTS, OPTIONS, is_run
 
-# Of where a run is and how it began, not of how it goes on.
-LEFT_OUT = {"help", "config", "dry_run", "resume", "log_dir", "weights"}
+LEFT_OUT = {"help", "config", "dry_run", "resume", "log_dir"}  # where a run is, not how it goes on
 
 
 def run_to_resume(resume: str | None, log_dir: str) -> Path | None:
-    """The folder of the run that ``--resume`` means, where options and checkpoints of one are there.
+    """The folder of the run that ``--resume`` means; None without one.
 
     Args:
-        resume: "auto" for the run in ``log_dir``; a run's folder, a checkpoint in it, or a file of one.
+        resume: "auto" for the run in ``log_dir``, also one that was killed before its first checkpoint; or a run's
+            folder, a checkpoint in it, or a file of one.
     """
     if resume is None:
         return None
     path = Path(os.path.realpath(log_dir if resume == "auto" else resume))  # resolve() raises of loops
-    places = [path] if resume == "auto" else [path, *(p.parent for p in (path, *path.parents) if p.name == CHECKPOINTS)]
-    return next((p for p in places if (p / OPTIONS).is_file() and any((p / CHECKPOINTS).glob("iter_*"))), None)
+    if resume == "auto":
+        return path if _has_checkpoint(path) or is_run(path) else None
+    places = [path, *(p.parent for p in (path, *path.parents) if p.name == CHECKPOINTS)]
+    return next(filter(_has_checkpoint, places), None)
+
+
+def _has_checkpoint(path: Path) -> bool:
+    return (path / OPTIONS).is_file() and any((path / CHECKPOINTS).glob("iter_*"))
 
 
 def options_of(parser: Parser, run: Path) -> dict:
-    """The options that a run has had so far.
+    """The options of a run.
+
+    ``weights``, where a run starts, are kept only while there is no checkpoint.
 
     Args:
-        parser: of train.py, which is used up.
+        parser: of train.py, which is changed.
     Raises:
         InputError: they cannot be read.
     """
     apply_preset(parser, run / OPTIONS)
-    names = {action.dest for action in parser._actions} - LEFT_OUT
-    return {name: parser.get_default(name) for name in sorted(names)}
+    options = {
+        action.dest: parser.get_default(action.dest) for action in parser._actions if action.dest not in LEFT_OUT
+    }
+    return options | ({"weights": None} if _has_checkpoint(run) else {})
 
 
 def differences(before: dict, options: argparse.Namespace) -> Iterator[str]:
-    """A line for each option that is not what it was."""
+    """A line for each option that changes."""
     for name, value in before.items():
         if (now := getattr(options, name)) != value:
             yield f"--{name}: {_shown(value)} in the run so far, {_shown(now)} from here on"
 
 
-def passed_over(before: dict, preset: str, parser: Parser, typed: Collection[str]) -> Iterator[str]:
-    """A line for each option of a preset that the run so far goes before.
+def overruled(before: dict, preset: str, parser: Parser, typed: Collection[str]) -> Iterator[str]:
+    """A line for each option of a preset that the run's own option overrides.
 
     Args:
         parser: has the preset's defaults.
-        typed: options that are on the command line, which go before both.
+        typed: options on the command line, which override both.
     """
     for name in read_preset(preset):
         if name in before and name not in typed and (said := parser.get_default(name)) != before[name]:
             yield (
-                f"--{name}: {_shown(before[name])} as in the run so far, not {_shown(said)} as {preset} says; give "
+                f"--{name}: {_shown(before[name])} as in the run so far, not {_shown(said)} as in {preset}; give "
                 f"--{name} to change it"
             )
 

@@ -1,4 +1,8 @@
-"""The options of train.py; YAML presets give their defaults, and an unknown key is an error."""
+"""The options of train.py; YAML presets give their defaults, and an unknown key is an error.
+
+What is typed comes first, then the options of the run that is resumed or the network of ``--weights``, then the preset,
+then the built-in defaults.
+"""
 
 import argparse
 import os
@@ -6,8 +10,8 @@ import re
 from collections.abc import Sequence
 from pathlib import Path
 
-from options.bounds import beyond
-from options.resumed import differences, options_of, passed_over, run_to_resume
+from inpainting.meta import META, read_meta
+from options.resumed import differences, options_of, overruled, run_to_resume
 from options.shared import (
     ROOT,
     Parser,
@@ -15,13 +19,14 @@ from options.shared import (
     apply_preset,
     count_int,
     discount_float,
-    positive_float,
+    integer,
+    number,
     positive_int,
     share_float,
     weight_float,
 )
 from utils.errors import InputError, naming
-from utils.run_folder import OPTIONS
+from utils.run_folder import CHECKPOINTS, OPTIONS
 
 CONFIGS = ROOT / "configs"
 MODEL_NAMES = ("pconv_unet", "conv_unet", "pconv_residual_unet", "deepfill_v1")
@@ -29,7 +34,16 @@ PHASE_LR = {"initial": 2e-4, "finetune": 5e-5}  # the paper's
 ADVERSARIAL_LR = 1e-4  # of DeepFillv1's author
 FACTORS = "2,3,4"  # of super-resolution
 
-OF_UNETS, OF_DEEPFILL = "loss of the U-Nets", "loss of deepfill_v1"  # groups of options
+CRITICS = ("none", "patch", "projected")
+OF_UNETS, OF_CRITIC, OF_DEEPFILL = "loss of the U-Nets", "critic of the U-Nets", "loss of deepfill_v1"  # option groups
+NETWORK = {  # options of the network, by its own name for each
+    "base_channels": "base_channels",
+    "depth": "depth",
+    "output": "output_activation",
+    "prior": "prior",
+    "norm": "norm",
+    "mask_channel": "mask_channel",
+}
 
 
 def train_parser() -> Parser:
@@ -39,13 +53,12 @@ def train_parser() -> Parser:
         description="Train an inpainting network. With no arguments and no CelebA under data/, a short demonstration "
         "on scikit-image's photographs with generated holes (configs/samples.yaml).",
     )
-    parser.add_argument(
-        "--config", metavar="FILE", help="YAML preset of these options; options given here go before it"
-    )
+    parser.add_argument("--config", metavar="FILE", help="YAML preset of these options; options typed here override it")
     _add_data_options(parser.add_argument_group("data"))
     _add_model_options(parser.add_argument_group("model"))
     _add_schedule_options(parser.add_argument_group("schedule"))
     _add_composite_options(parser.add_argument_group(OF_UNETS))
+    _add_critic_options(parser.add_argument_group(OF_CRITIC))
     _add_adversarial_options(parser.add_argument_group(OF_DEEPFILL))
     _add_run_options(parser.add_argument_group("run"))
     add_device_options(parser)
@@ -59,16 +72,19 @@ def _add_data_options(group) -> None:
     group.add_argument(
         "--val_image_root", metavar="DIR", help="validation pictures; some are held out of --image_root when not given"
     )
+    group.add_argument(
+        "--list_root", metavar="DIR", help="folder of the paths in list files; that of the list itself when not given"
+    )
     group.add_argument("--mask_root", metavar="DIR", help="training masks; generated when not given")
     group.add_argument(
         "--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files"
     )
     group.add_argument(
         "--hole_shape",
-        choices=("irregular", "box", "both", "super_resolution"),
+        choices=("irregular", "box", "both", "wide", "super_resolution"),
         default="irregular",
-        help="of generated masks; a box is a rectangle of half the picture's side or less, both is half and half; "
-        "super_resolution: of each K x K pixels one is known",
+        help="of generated masks; box: a rectangle of half the picture's side or less; both: half irregular, half "
+        "boxes; wide: boxes and broad strokes over 25 to 60 percent; super_resolution: one of each K x K pixels known",
     )
     group.add_argument(
         "--super_resolution_factors",
@@ -83,31 +99,31 @@ def _add_data_options(group) -> None:
         help="dilate masks from files at random, as the authors do theirs",
     )
     group.add_argument(
-        "--image_size", type=positive_int, default=256, metavar="N", help="side of the training pictures in pixels"
+        "--image_size", type=integer(16, 8192), default=256, metavar="N", help="side of the training pictures in pixels"
     )
     group.add_argument(
         "--num_workers",
-        type=count_int,
+        type=integer(0, 256),
         default=2,
         metavar="N",
-        help="processes that read pictures; 0 reads in the trainer",
+        help="processes that read pictures; 0: the trainer reads them itself",
     )
 
 
 def factors_text(text: str) -> str:
-    """Factors of super-resolution with commas between, as a preset can hold them; ``factors_of`` takes them apart."""
+    """Checks factors of super-resolution, such as "2,4", and returns the text; ``factors_of`` splits it."""
     if not re.fullmatch(r"[0-9]{1,3}(,[0-9]{1,3}){0,15}", text, re.ASCII):
         raise argparse.ArgumentTypeError(f"expected whole numbers with commas between, as 2,4, got {text!r:.80}")
     factors = list(factors_of(text))
     if len(set(factors)) < len(factors):
         raise argparse.ArgumentTypeError(f"expected each factor once, got {text}")
-    if problem := beyond("super_resolution", factors):
-        raise argparse.ArgumentTypeError(problem)
+    if not all(2 <= factor <= 16 for factor in factors):
+        raise argparse.ArgumentTypeError(f"expected factors from 2 to 16, got {text}")
     return text
 
 
 def factors_of(text: str | None) -> tuple[int, ...]:
-    """The numbers in what ``factors_text`` let pass; none of None.
+    """The numbers in a text that ``factors_text`` accepted; () for None.
 
     Example:
         >>> factors_of("2,4"), factors_of(None)
@@ -120,13 +136,13 @@ def _add_model_options(group) -> None:
     group.add_argument("--model", choices=MODEL_NAMES, default="pconv_unet", help="network")
     group.add_argument(
         "--base_channels",
-        type=positive_int,
+        type=integer(1, 2048),
         metavar="N",
         help="width of the first stage; 64, or 32 of deepfill_v1, when not given",
     )
     group.add_argument(
         "--depth",
-        type=positive_int,
+        type=integer(1, 10),
         metavar="N",
         help="times a U-Net halves the size: 7, for 256x256, when not given; 8 for 512x512",
     )
@@ -138,7 +154,7 @@ def _add_model_options(group) -> None:
     group.add_argument(
         "--prior",
         choices=("none", "smooth"),
-        help="of a U-Net; smooth: it works on smooth surfaces through the known pixels (this project's own); "
+        help="of a U-Net; smooth: it starts from smooth surfaces through the known pixels (this project's own); "
         "none, as in the paper, when not given",
     )
     group.add_argument(
@@ -151,7 +167,9 @@ def _add_model_options(group) -> None:
         choices=("yes", "no"),
         help="give conv_unet the mask as a fourth channel; no, as in the paper, when not given",
     )
-    group.add_argument("--weights", metavar="FILE|DIR", help="start from these weights")
+    group.add_argument(
+        "--weights", metavar="FILE|DIR", help="start from these weights; the options of their network are theirs"
+    )
 
 
 def _add_schedule_options(group) -> None:
@@ -160,7 +178,7 @@ def _add_schedule_options(group) -> None:
     )
     group.add_argument(
         "--lr",
-        type=positive_float,
+        type=number(0, 10, open_below=True),
         metavar="X",
         help="learning rate of Adam; 2e-4, or 5e-5 to finetune, or 1e-4 of deepfill_v1, when not given; a preset's is "
         "that of its phase, and a quarter of it to finetune after the initial one",
@@ -176,24 +194,28 @@ def _add_schedule_options(group) -> None:
     )
     group.add_argument("--max_iters", type=positive_int, default=500_000, metavar="N", help="iterations of the phase")
     group.add_argument(
-        "--batch_size", type=positive_int, default=6, metavar="N", help="pictures that go through the network at once"
+        "--batch_size",
+        type=integer(1, 4096),
+        default=6,
+        metavar="N",
+        help="pictures that go through the network at once",
     )
     group.add_argument(
         "--accumulate",
-        type=positive_int,
+        type=integer(1, 4096),
         default=1,
         metavar="N",
-        help="batches whose gradients make an iteration's: N times the batch, in the memory of one",
+        help="batches whose mean gradient makes one update: N times the batch, in the memory of one",
     )
     group.add_argument(
-        "--clip_norm", type=weight_float, default=0.0, metavar="X", help="greatest norm of the gradients; 0: no limit"
+        "--clip_norm", type=number(0, 1e9), default=0.0, metavar="X", help="greatest norm of the gradients; 0: no limit"
     )
     group.add_argument(
         "--ema_decay",
         type=share_float,
         default=0.0,
         metavar="X",
-        help="average the weights, 0.999 over about 1000 iterations, for validation and whoever runs the network",
+        help="average the weights (0.999: over about 1000 iterations) for validation, test.py and eval.py",
     )
     group.add_argument(
         "--style_warmup_iters",
@@ -202,7 +224,13 @@ def _add_schedule_options(group) -> None:
         metavar="N",
         help="iterations of the initial phase with style weight 1 before --style_weight",
     )
-    group.add_argument("--amp", choices=("O0", "O1"), default="O0", help="O1: float16 where it is safe, on GPU")
+    group.add_argument("--amp", choices=("O0", "O1"), default="O0", help="O1: mixed precision where it is safe, on GPU")
+    group.add_argument(
+        "--amp_dtype",
+        choices=("float16", "bfloat16"),
+        default="float16",
+        help="of --amp O1; bfloat16 needs no scaling of the loss, and an Ampere GPU or newer",
+    )
     group.add_argument(
         "--sync_norm", choices=("yes", "no"), default="no", help="batch statistics over all processes, on GPU"
     )
@@ -218,6 +246,36 @@ def _add_composite_options(group) -> None:
         metavar="FILE",
         help=".npz, .pdparams or .pth of a VGG16, Oxford or torchvision naming; the shipped one when not given",
     )
+
+
+def _add_critic_options(group) -> None:
+    group.add_argument(
+        "--critic",
+        choices=CRITICS,
+        default="none",
+        help="adds a critic (not in the paper): patch sees the picture, projected sees features of a frozen network",
+    )
+    group.add_argument(
+        "--critic_features",
+        metavar="FILE",
+        help="VGG16 or EfficientNet-lite0 weights for the features of --critic; the shipped VGG16 when not given",
+    )
+    for name, default, meaning in (
+        ("critic", 1.0, "weight of the critic's score"),
+        ("matching", 2.0, "weight of feature matching in the hole"),
+    ):
+        group.add_argument(f"--{name}_weight", type=weight_float, default=default, metavar="X", help=meaning)
+    group.add_argument(
+        "--critic_lr",
+        type=number(0, 10, open_below=True),
+        metavar="X",
+        help="learning rate of the critic; 3 times --lr when not given",
+    )
+    for name, default, meaning in (
+        ("alone", 100, "iterations in which the critic alone learns"),
+        ("ramp", 150, "iterations after these in which its weight rises"),
+    ):
+        group.add_argument(f"--critic_{name}_iters", type=count_int, default=default, metavar="N", help=meaning)
 
 
 def _add_adversarial_options(group) -> None:
@@ -237,14 +295,14 @@ def _add_adversarial_options(group) -> None:
         help="each pixel deeper in the hole counts X times as much: 0.9 by the author, 0.99 in the paper",
     )
     group.add_argument(
-        "--critic_steps", type=positive_int, default=5, metavar="N", help="updates of the critics in an iteration"
+        "--critic_steps", type=integer(1, 1000), default=5, metavar="N", help="updates of the critics in an iteration"
     )
     group.add_argument(
-        "--critic_channels", type=positive_int, default=64, metavar="N", help="width of the critics' first layer"
+        "--critic_channels", type=integer(1, 2048), default=64, metavar="N", help="width of the critics' first layer"
     )
     group.add_argument(
         "--local_size",
-        type=positive_int,
+        type=integer(1, 8192),
         metavar="N",
         help="side of the patch around the hole that the local critic sees; half of --image_size when not given",
     )
@@ -255,14 +313,16 @@ def _add_run_options(group) -> None:
     group.add_argument(
         "--resume",
         metavar="auto|DIR",
-        help="go on from the newest checkpoint of --log_dir, or from that checkpoint, with the options of its run "
-        "where others are not given here",
+        help="continue from the newest checkpoint of --log_dir (auto) or from that checkpoint, with the options of its "
+        "run unless typed here",
     )
     group.add_argument("--log_every", type=positive_int, default=20, metavar="N", help="iterations between log lines")
     group.add_argument(
         "--val_every", type=positive_int, default=2000, metavar="N", help="iterations between validations"
     )
-    group.add_argument("--val_count", type=positive_int, default=48, metavar="N", help="pictures in the validation set")
+    group.add_argument(
+        "--val_count", type=integer(1, 10_000), default=48, metavar="N", help="pictures in the validation set"
+    )
     group.add_argument(
         "--save_every", type=positive_int, default=5000, metavar="N", help="iterations between checkpoints"
     )
@@ -271,7 +331,7 @@ def _add_run_options(group) -> None:
         type=count_int,
         default=5,
         metavar="N",
-        help="newest checkpoints that stay, the best beside them; 0 keeps all",
+        help="newest checkpoints to keep, beside the best one; 0 keeps all",
     )
     group.add_argument("--seed", type=count_int, default=0, metavar="N", help="of weights, order, crops and holes")
     group.add_argument(
@@ -282,23 +342,25 @@ def _add_run_options(group) -> None:
 def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, dict]:
     """Options of train.py, and those that differ from the built-in defaults.
 
-    What is typed goes before the options of a run that is resumed, these before the preset, the preset before what is
-    built in. ``options.image_root`` is None where the sample photographs are to be used.
+    ``options.image_root`` is None where the sample photographs are to be used.
     Raises:
-        InputError: a preset, or the options of the run, that are missing, damaged, or have a key that is no option.
+        InputError: a preset, or the options of the run, that are missing, damaged, or have an unknown key.
     """
     defaults, typed = vars(train_parser().parse_args([])), _typed(argv)
     config, parser, no_data = _choose_preset(typed, defaults["model"])
-    before = _take_up_run(parser, config, typed)
-    if no_data and not before:
+    run, before = _resumed_run(parser, typed)
+    if run:
+        _take_up_run(parser, run, before, config, typed)
+    elif no_data:
         print(no_data)
     options = parser.parse_args(argv)
-    options.config = config
+    options.config = os.path.relpath(run / OPTIONS) if run else config
+    _take_network_of_weights(options, typed)
     _settle_phase(options, typed, parser.get_default("phase"))
     _refuse_hole_of_other_masks(options, typed, parser.get_default("mask_root"))
     defaults["dry_run"] = options.dry_run  # not of the run's
     changed = {key: value for key, value in vars(options).items() if value != defaults[key]}
-    _refuse_options_of_others(options.model, changed)
+    _refuse_options_of_others(options, changed)
     _settle_factors(options)
     options.lr = options.lr or (ADVERSARIAL_LR if is_adversarial(options.model) else PHASE_LR[options.phase])
     for line in differences(before, options):
@@ -307,7 +369,7 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
 
 
 def _choose_preset(typed: dict, model: str) -> tuple[str, Parser, str | None]:
-    """The preset, a parser with its values as defaults, and what to tell where there is no dataset."""
+    """The preset, a parser with its values as defaults, and a note where there is no dataset."""
     default, samples = (
         os.path.relpath(CONFIGS / name) for name in _DEFAULT_PRESETS[is_adversarial(typed.get("model", model))]
     )
@@ -319,27 +381,61 @@ def _choose_preset(typed: dict, model: str) -> tuple[str, Parser, str | None]:
         return config, parser, None
     parser = train_parser()
     apply_preset(parser, samples)
-    told = f"no pictures at {absent}: a short demonstration on scikit-image's sample photographs instead;"
-    return samples, parser, f"{told} give your own with --image_root DIR"
+    note = f"no pictures at {absent}: a short demonstration on scikit-image's sample photographs instead;"
+    return samples, parser, f"{note} give your own with --image_root DIR"
 
 
-def _take_up_run(parser: Parser, config: str, typed: dict) -> dict:
-    """Make the options of the run that is resumed, if one is, the parser's defaults; returns them."""
+def _resumed_run(parser: Parser, typed: dict) -> tuple[Path | None, dict]:
+    """The folder of the run that ``--resume`` means, and its options; None and none without one."""
     with naming("--resume"):
         run = run_to_resume(*(typed.get(key, parser.get_default(key)) for key in ("resume", "log_dir")))
-    if run is None:
-        return {}
-    with naming("--resume"):
-        before = options_of(train_parser(), run)
+        return run, options_of(train_parser(), run) if run else {}
+
+
+def _take_up_run(parser: Parser, run: Path, before: dict, config: str, typed: dict) -> None:
+    """Make the options of the run that is resumed the parser's defaults."""
     print(f"going on with the options in {os.path.relpath(run / OPTIONS)}")
-    for line in passed_over(before, config, parser, typed) if "config" in typed else ():
+    for line in overruled(before, config, parser, typed) if "config" in typed else ():
         print(line)
-    parser.set_defaults(**before, weights=None)
-    return before
+    parser.set_defaults(**before)
+
+
+def _take_network_of_weights(options: argparse.Namespace, typed: dict) -> None:
+    """With ``--weights`` the network's options are those in its meta.json, unless typed."""
+    if not options.weights or options.resume:
+        return
+    path = Path(options.weights)
+    places = (path, path.parent, path / "latest", path / CHECKPOINTS / "latest")
+    found = next((place for place in places if (place / META).is_file()), None)
+    if found is None:
+        return
+    with naming("--weights"):
+        meta = read_meta(found)
+    if typed.get("model", meta["model"]) != meta["model"] or meta["model"] not in MODEL_NAMES:
+        return
+    options.model = meta["model"]
+    for name, key in NETWORK.items():
+        if key not in typed:
+            value = meta["options"].get(name)
+            setattr(options, key, ("no", "yes")[value] if isinstance(value, bool) else value)
+
+
+def typed_as(model: str, network: dict) -> str:
+    """The words on the command line for a network.
+
+    Example:
+        >>> typed_as("pconv_unet", {"base_channels": 32, "prior": "smooth", "picture_range": "unit"})
+        '--model pconv_unet --base_channels 32 --prior smooth'
+    """
+    words = [f"--model {model}"]
+    for name, value in network.items():
+        if name in NETWORK and value is not None:
+            words.append(f"--{NETWORK[name]} {('no', 'yes')[value] if isinstance(value, bool) else value}")
+    return " ".join(words)
 
 
 def _typed(argv: Sequence[str] | None) -> dict:
-    """The options that are on the command line, and no others."""
+    """The options on the command line, and no others."""
     parser = train_parser()
     for action in parser._actions:
         action.default = argparse.SUPPRESS
@@ -347,24 +443,24 @@ def _typed(argv: Sequence[str] | None) -> dict:
 
 
 def _settle_phase(options: argparse.Namespace, typed: dict, preset_phase: str) -> None:
-    """A preset's learning rate is that of its own phase; in the other one it stands in the paper's ratio to it.
+    """A preset's learning rate is for its own phase; for the other it is scaled by the paper's ratio.
 
-    The style weight warms up in the initial phase alone: what is tuned finely paints already.
+    The style weight warms up in the initial phase only: a network that is fine-tuned paints already.
     """
     if options.lr and "lr" not in typed:
         options.lr *= PHASE_LR[options.phase] / PHASE_LR[preset_phase]
     if options.phase == "finetune":
         if typed.get("style_warmup_iters"):
-            raise InputError("--style_warmup_iters: means nothing to --phase finetune, which goes on; leave it out")
+            raise InputError("--style_warmup_iters: means nothing to --phase finetune; leave it out")
         options.style_warmup_iters = 0
 
 
 def _refuse_hole_of_other_masks(options: argparse.Namespace, typed: dict, preset_root: str | None) -> None:
-    """The colour that a preset gives is that of its own masks: taken for others' it would turn the training around."""
+    """A preset's --hole is the colour of its own masks; for other masks it would swap hole and known."""
     if preset_root and options.hole == "black" and "hole" not in typed and options.mask_root != preset_root:
         raise InputError(
-            f"--mask_root {options.mask_root}: expected --hole white or --hole black beside it, got neither, and the "
-            f"preset's black is said of {preset_root} (NVIDIA's training masks are black, their test masks white)"
+            f"--mask_root {options.mask_root}: expected --hole white or --hole black beside it, got neither; the "
+            f"preset's black is for {preset_root} (NVIDIA's training masks are black, their test masks white)"
         )
 
 
@@ -385,32 +481,39 @@ def _settle_factors(options: argparse.Namespace) -> None:
 
 
 def is_adversarial(model: str) -> bool:
-    """Whether the network is trained against critics, and not under the composite loss."""
+    """Whether the network is trained against DeepFillv1's critics instead of by the composite loss."""
     return model == "deepfill_v1"
 
 
 def hyper_parameters(options: argparse.Namespace) -> dict[str, str | int | float]:
-    """Those options of a run that bear on what it learns, where they are given; the network's and schedule's first."""
+    """The options of a run that bear on what it learns, where they are given; network and schedule first."""
     groups = {group.title: [action.dest for action in group._group_actions] for group in train_parser()._action_groups}
-    loss = OF_DEEPFILL if is_adversarial(options.model) else OF_UNETS
-    keys = [*groups["model"], *groups["schedule"], *groups[loss], *groups["data"], "seed"]
+    loss = groups[OF_DEEPFILL] if is_adversarial(options.model) else groups[OF_UNETS]
+    if options.critic != "none":
+        loss = loss + groups[OF_CRITIC]
+    keys = [*groups["model"], *groups["schedule"], *loss, *groups["data"], "seed"]
     values = {key: getattr(options, key) for key in keys if key != "num_workers"}
     return {key: value for key, value in values.items() if value is not None}
 
 
-# What train.py takes when it is given no preset: with the dataset, and without.
+# The preset when none is given: with the dataset, and without.
 _DEFAULT_PRESETS = {False: ("celeba.yaml", "samples.yaml"), True: ("deepfill_celeba.yaml", "deepfill_samples.yaml")}
 
 
-def _refuse_options_of_others(model: str, changed: dict) -> None:
-    """An option that means nothing to the network would be passed over in silence."""
-    title = OF_UNETS if is_adversarial(model) else OF_DEEPFILL
-    [group] = [group for group in train_parser()._action_groups if group.title == title]
-    foreign = {action.dest for action in group._group_actions}
-    if is_adversarial(model):
+def _refuse_options_of_others(options: argparse.Namespace, changed: dict) -> None:
+    """Refuse options that would have no effect on this network."""
+    groups = {group.title: {action.dest for action in group._group_actions} for group in train_parser()._action_groups}
+    if is_adversarial(options.model):
+        foreign = groups[OF_UNETS] | groups[OF_CRITIC]
         foreign |= {"depth", "output_activation", "prior", "norm", "phase", "style_warmup_iters", "sync_norm"}
-    if model != "conv_unet":
+    else:
+        foreign = groups[OF_DEEPFILL]
+    if options.model != "conv_unet":
         foreign |= {"mask_channel"}
     for key in changed:
         if key in foreign:
-            raise InputError(f"--{key}: means nothing to --model {model}; leave it out, or choose another network")
+            raise InputError(
+                f"--{key}: means nothing to --model {options.model}; leave it out, or choose another network"
+            )
+        if options.critic == "none" and key in groups[OF_CRITIC]:
+            raise InputError(f"--{key}: means nothing without --critic; add --critic projected, or leave it out")

@@ -15,12 +15,14 @@ import paddle
 
 from datasets.inpainting import GeneratedMasks, InpaintingDataset, SamplePhotos
 from engine import adversarial, distributed
+from engine.critic import CriticTask
 from engine.reconstruction import ReconstructionTask
 from engine.settings import Settings
 from engine.trainer import Trainer
-from losses import InpaintingLoss
+from losses import InpaintingLoss, VGG16Features
 from losses.wgan import GeneratorLoss, gradient_penalty
 from models import build_model
+from models.cell_critics import PatchCritic
 from models.critics import Critics
 
 JOINT_BATCH = 8
@@ -47,6 +49,17 @@ def adversarial_gradients(accumulate: int) -> dict[str, np.ndarray]:
     return step_once(adversarial.AdversarialTask(model, Critics(32, base_channels=4), GeneratorLoss(), settings))
 
 
+def critic_gradients(accumulate: int) -> dict[str, np.ndarray]:
+    """Of ``pconv_unet`` and its critic from ``accumulate`` batches of two in each process."""
+    settings = Settings(max_iters=1, batch_size=2, lr=1e-9, num_workers=0, accumulate=accumulate)
+    model = small_model("pconv_unet", depth=3)
+    model.eval()
+    critic, criterion = PatchCritic(), InpaintingLoss(weights={"perceptual": 0, "style": 0})
+    critic.eval()  # the power method of the spectral norm goes on with each batch
+    weights = {"adversarial": 1.0, "matching": 1.0}
+    return step_once(CriticTask(model, criterion, settings, critic, VGG16Features(), weights, alone=0, ramp=0))
+
+
 def small_model(name: str, **options) -> paddle.nn.Layer:
     paddle.seed(0)
     return build_model(name, base_channels=4, **options)
@@ -71,6 +84,7 @@ if __name__ == "__main__":
     paddle.set_device("cpu")
     distributed.start()
     path, kind, accumulate = sys.argv[1:]
-    found = {"reconstruction": gradients, "adversarial": adversarial_gradients}[kind](int(accumulate))
+    of_kind = {"reconstruction": gradients, "adversarial": adversarial_gradients, "critic": critic_gradients}
+    found = of_kind[kind](int(accumulate))
     if distributed.is_first():
         np.savez(path, **found)

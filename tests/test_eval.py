@@ -24,12 +24,13 @@ from datasets.mask_generator import generate_mask
 from datasets.masks import BUCKETS, write_mask
 from inpainting import enlarging
 from metrics.pictures import read_strips
+from metrics.realism import FeatureSums
 from utils.errors import InputError
 
 ROOT = Path(command.__file__).parent
 TELEA = command.CLASSICAL["telea"]
-REPORTS = ("report.json", "report.csv", "report.md", "samples.csv", "manifest.csv")
-REPORTS += ("report.html", "curves.svg", "pictures.png")
+REPORTS = (*command.REPORTS, *command.SHOWN)
+FILES = {*REPORTS, ".results.sha256"}
 
 
 @pytest.fixture
@@ -77,8 +78,8 @@ def samples_of(folder):
 
 def test_every_bucket_and_border_has_its_row(run, capsys):
     report = report_of(run())
-    assert [row["count"] for row in report["rows"]] == [2, 1, 1] * 6
-    assert len({(row["bucket"], row["border"]) for row in report["rows"]}) == 18
+    assert [row["count"] for row in report["rows"]] == [2, 1, 1] * 6 + [12]
+    assert len({(row["bucket"], row["border"]) for row in report["rows"]}) == 19
     assert (report["protocol"]["method"], report["protocol"]["pairs"]) == ("telea", 12)
     assert "| (0.5, 0.6] | B | 1 |" in capsys.readouterr().out
 
@@ -110,10 +111,10 @@ def test_every_printed_digit_is_that_of_a_plain_computation(run, data, method):
             f"{number:.{digits}f}" for number, digits in zip(plain, (4, 4, 5), strict=True)
         ]
         assert row["hole_ratio"] == f"{hole.sum() / hole.size:.6f}"
-        for border in ("all", row["border"]):
-            figures.setdefault((row["bucket"], border), []).append(plain)
+        for place in ((row["bucket"], "all"), (row["bucket"], row["border"]), ("all", "all")):
+            figures.setdefault(place, []).append(plain)
     rows = report_of(folder)["rows"]
-    assert len(rows) == len(figures) == 18
+    assert len(rows) == len(figures) == 19
     for row in rows:
         means = np.mean(figures[row["bucket"], row["border"]], axis=0)
         assert [row["l1_percent"], row["psnr"]] == [round(float(mean), 4) for mean in means[:2]]
@@ -162,7 +163,7 @@ def test_damaged_files_are_named_passed_over_and_counted_and_the_status_says_so(
         assert "deep/1.png" in told.err and "2N.png" in told.err and "| (0.5, 0.6] |" in told.out
         assert told.err.count("passed over: ") == 12 - len(left)
         assert f"{12 - len(left)} of 12 pairs could not be read" in told.err
-        assert {path.name for path in (data / "out").iterdir()} == set(REPORTS)
+        assert {path.name for path in (data / "out").iterdir()} == FILES
     assert report_of(data / "whole")["protocol"]["unreadable"] == 0
 
 
@@ -212,7 +213,7 @@ def test_an_evaluation_goes_on_where_it_was_stopped_and_writes_the_same_bytes(ru
     assert len(asked) == 4
     for name in REPORTS:
         assert (stopped / "out" / name).read_bytes() == (stopped / "whole" / name).read_bytes()
-    assert {path.name for path in (stopped / "out").iterdir()} == set(REPORTS)
+    assert {path.name for path in (stopped / "out").iterdir()} == FILES
 
 
 @pytest.mark.parametrize(
@@ -278,7 +279,8 @@ def test_pairs_outside_the_buckets_are_told_and_counted(run, data, capsys):
     write_mask(data / "masks/large.png", nearly_all)
     report = report_of(run())
     assert (report["protocol"]["outside_buckets"], report["protocol"]["without_hole"]) == (2, 1)
-    assert sum(row["count"] for row in report["rows"] if row["border"] == "all") == 12
+    counts = [row["count"] for row in report["rows"] if row["border"] == "all"]
+    assert sum(counts[:-1]) == 12 and counts[-1] == 14
     assert "2 of 14 pairs" in capsys.readouterr().err
 
 
@@ -293,31 +295,158 @@ def test_a_protocol_says_what_it_measures(run):
     assert protocol["protocol"] == "edge_connect" and "box of 51 pixels" in protocol["measures"]["ssim"]
 
 
-def test_a_fourth_measure_goes_through_all_files(run, data, capsys):
-    common = ("--vgg_distance", "--size", 32, "--limit", 4, "--device", "cpu", "--threads", 1)
+def test_realism_goes_through_all_files_and_workers(run, data, capsys):
+    common = ("--realism", "--size", 32, "--limit", 4, "--device", "cpu", "--threads", 1)
     first = run(*common, "--num_workers", 0, output="first")
     capsys.readouterr()
     with_worker = run(*common, "--num_workers", 1, output="worker")
     assert all((first / name).read_bytes() == (with_worker / name).read_bytes() for name in REPORTS)
-    assert "| VGG16 distance |" in capsys.readouterr().out
-    distances = [float(row["vgg_distance"]) for row in samples_of(first)]
-    rows = [row for row in report_of(first)["rows"] if row["border"] == "all"]
-    assert all(distance > 0 for distance in distances) and {"vgg_distance_low", "vgg_distance"} <= rows[0].keys()
-    total = sum(row["vgg_distance"] * row["count"] for row in rows)
-    assert total == pytest.approx(sum(distances), abs=1e-4)
-    assert "not LPIPS" in report_of(first)["protocol"]["measures"]["vgg_distance"]
+    assert "| style | sharpness | Fréchet |" in capsys.readouterr().out
+    styles = [float(row["style"]) for row in samples_of(first)]
+    whole = report_of(first)["rows"][-1]
+    assert all(style > 0 for style in styles) and whole["style_low"] <= whole["style"] <= whole["style_high"]
+    assert whole["style"] == pytest.approx(np.mean(styles), abs=1e-5) and whole["frechet"] is None  # few positions
+    assert "not FID" in report_of(first)["protocol"]["measures"]["frechet"]
     for options, count in ((common, 1), (common[1:], 0)):
         second = run("--method", "mean", *options, "--compare", first / "report.json", output="second")
-        told = capsys.readouterr().out
-        assert ("| vgg_distance |" in told) == bool(count)
+        assert ("| style |" in capsys.readouterr().out.partition("pair by pair")[2]) == bool(count)
         page = (second / "report.html").read_text(encoding="utf-8")
-        assert page.count(">VGG16 distance</th>") == 1 + count
+        assert page.count(">style</th>") == 1 + count
+
+
+def test_an_interrupted_evaluation_keeps_what_the_distance_of_the_set_needs(run, data, monkeypatch):
+    monkeypatch.setattr("metrics.realism.FeatureSums.frechet", frechet_of_few)
+    common = ("--realism", "--size", 32, "--limit", 4, "--device", "cpu", "--threads", 1, "--num_workers", 0)
+    whole = run(*common, output="whole")
+    with monkeypatch.context() as patch:
+        stop_after(patch, 2)
+        with pytest.raises(KeyboardInterrupt):
+            run(*common)
+    out = run(*common)
+    assert report_of(out)["rows"][-1]["frechet"] > 0
+    assert all((out / name).read_bytes() == (whole / name).read_bytes() for name in REPORTS)
+
+
+def frechet_of_few(sums, original=FeatureSums.frechet):
+    return original(sums, 1)
 
 
 def test_the_papers_figures_are_printed_and_kept(run, capsys):
     folder = run("--compare", "paper")
     for text in (capsys.readouterr().out, (folder / "report.md").read_text(encoding="utf-8")):
         assert "27.71" in text and "Places2 at 512x512" in text
+
+
+def test_patchmatch_stands_beside_the_papers_own(run, capsys):
+    pytest.importorskip("patchmatch")
+    first = run("--method", "patchmatch", "--compare", "paper", "--num_workers", 0, output="first")
+    assert "26.87" in capsys.readouterr().out  # PM, (0.1, 0.2], N
+    second = run("--method", "patchmatch", "--compare", "paper", "--num_workers", 2, output="second")
+    assert all((first / name).read_bytes() == (second / name).read_bytes() for name in REPORTS)
+
+
+def test_a_missing_patchmatch_is_said_before_the_work(run, data, monkeypatch):
+    monkeypatch.setitem(sys.modules, "patchmatch", None)
+    with pytest.raises(InputError, match="--method: patchmatch needs the package pypatchmatch"):
+        run("--method", "patchmatch")
+    assert not (data / "out").exists()
+
+
+def write_results(data, folder, long_names):
+    """What telea gives, as another program would write it."""
+    for pair in samples_of(folder):
+        picture, mask = (np.array(Image.open(data / kind / pair[kind[:-1]])) for kind in ("images", "masks"))
+        name = Path(pair["image"]).with_suffix("").as_posix() + f"_{Path(pair['mask']).stem}" * long_names
+        write_picture(data / f"finished/{name}.png", TELEA(picture, mask > 127))
+
+
+@pytest.mark.parametrize("workers", [0, 1])
+def test_finished_pictures_are_measured_like_a_method(run, data, workers):
+    first = run(output="first")
+    write_results(data, first, long_names=True)
+    common = ["--images", f"{data}/images", "--masks", f"{data}/masks", "--num_workers", str(workers)]
+    command.main([*common, "--results", f"{data}/finished", "--output", f"{data}/second"])
+    assert samples_of(data / "second") == samples_of(first)
+    assert report_of(data / "second")["protocol"]["method"] == "finished"
+    (data / "finished/deep/0_0N.png").unlink(missing_ok=True)
+    (data / "finished/deep/1_0N.png").unlink(missing_ok=True)
+    (data / "finished/deep/2_0N.png").unlink(missing_ok=True)
+    with pytest.raises(InputError, match="none for 1 of 12"):
+        command.main([*common, "--results", f"{data}/finished", "--output", f"{data}/third"])
+    assert not (data / "third").exists()
+
+
+def test_masks_of_the_pictures_names_lie_over_them(data, capsys):
+    for i in range(3):
+        os.replace(data / f"masks/{i}N.png", data / f"masks/{i}.png")
+    for path in (data / "masks").glob("*B.png"):
+        path.unlink()
+    for path in (data / "masks").glob("*N.png"):
+        path.unlink()
+    flat = [
+        "--images",
+        f"{data}/images/deep",
+        "--masks",
+        f"{data}/masks",
+        "--method",
+        "mean",
+        "--output",
+        f"{data}/out",
+    ]
+    command.main(flat)
+    assert {(row["image"], row["mask"]) for row in samples_of(data / "out")} == {(f"{i}.png",) * 2 for i in range(3)}
+    assert "each mask lies over the picture of its name, 0 pictures have none" in capsys.readouterr().err
+    command.main([*flat, "--pairing", "seeded"])
+    assert any(row["image"] != row["mask"] for row in samples_of(data / "out"))
+    assert "each mask" not in capsys.readouterr().err
+    write_picture(data / "images/deep/1.jpg", np.zeros([40, 40, 3], np.uint8))
+    with pytest.raises(InputError, match=r"one picture of the name 1, got 1\.jpg and 1\.png"):
+        command.main(flat)
+    os.replace(data / "masks/2.png", data / "masks/other.png")
+    with pytest.raises(InputError, match=r"--pairing name: .* got none for 1 of 3: other; rename"):
+        command.main([*flat, "--pairing", "name"])
+
+
+def test_what_one_option_names_is_not_taken_for_anothers(data):
+    """Masks and an earlier report inside the folder of pictures."""
+    os.replace(data / "masks", data / "images/masks")
+    common = f"--images {data}/images --masks {data}/images/masks --method mean --output {data}/images/out".split()
+    for _ in range(2):
+        command.main(common)
+    assert {row["image"] for row in samples_of(data / "images/out")} == {f"deep/{i}.png" for i in range(3)}
+
+
+def test_paths_of_a_list_are_relative_to_its_root(data):
+    (data / "lists").mkdir()
+    (data / "lists/val.txt").write_text("deep/0.png 3\n/deep/1.png\n")
+    words = f"--images {data}/lists/val.txt --masks {data}/masks --method mean --output {data}/out".split()
+    with pytest.raises(InputError, match=r"2 of 2 .*--list_root"):
+        command.main(words)
+    command.main([*words, "--list_root", f"{data}/images"])
+    assert {row["image"] for row in samples_of(data / "out")} == {"deep/0.png", "deep/1.png"}
+
+
+def test_height_and_width(run):
+    report = report_of(run("--size", "24x56", "--limit", 2))
+    assert report["protocol"]["size"] == "24x56"
+
+
+def test_reports_of_others_are_not_replaced_and_own_ones_are(run, data, capsys):
+    (data / "out").mkdir()
+    (data / "out/report.json").write_text("mine")
+    with pytest.raises(InputError, match=r"report\.json would be replaced.*--overwrite"):
+        run()
+    assert (data / "out/report.json").read_text() == "mine" and len(list((data / "out").iterdir())) == 1
+    run("--overwrite")
+    run("--limit", 3)
+    assert len(samples_of(data / "out")) == 3
+
+
+def test_no_pair_in_any_bucket_is_an_error(run, data):
+    for path in (data / "masks").iterdir():
+        write_mask(path, np.ones([40, 40], np.float32))
+    with pytest.raises(InputError, match="got 0 % to 0 % in all 12 pairs; take other masks"):
+        run()
 
 
 def test_the_report_holds_no_path_of_the_machine(run, data):
@@ -344,7 +473,7 @@ def test_reports_side_by_side_on_a_page_without_measuring(run, data, monkeypatch
     reports = [run("--method", method, output=method) / "report.json" for method in ("telea", "mean", "navier_stokes")]
     monkeypatch.setattr(command, "evaluate", None)
     command.main(["--compare", "paper", *map(str, reports), "--output", f"{data}/all"])
-    assert {path.name for path in (data / "all").iterdir()} == {"report.html", "curves.svg", "pictures.png"}
+    assert {path.name for path in (data / "all").iterdir()} == {*command.SHOWN, ".results.sha256"}
     page = (data / "all/report.html").read_text(encoding="utf-8")
     assert page.count("pair by pair</h2>") == 2 and "27.71" in page
     strip = read_strips(data / "all/pictures.png")[0]
@@ -389,9 +518,10 @@ def test_a_report_of_another_kind_is_refused_before_the_work(run, data, argument
         (["--manifest", "{data}/images"], "--manifest.*folder"),
         (["--manifest", "{data}/file"], "columns image,mask"),
         (["--protocol", "raw"], "raw.*telea"),
+        (["--detail", "on"], "--detail on: expected a network beside it, got --method"),
         (["--protocol", "edge_connect", "--size", "50"], "--size 50: expected 51 or more"),
         (["--protocol", "edge_connect"], r"deep/\d.png: expected at least 51 pixels"),
-        (["--precision", "bf16"], "--precision bf16.*--method telea"),
+        (["--precision", "bf16"], "--precision bf16.*got --method"),
     ],
 )
 def test_what_is_refused_in_one_line_and_leaves_nothing(run, data, arguments, message):
@@ -454,7 +584,7 @@ def test_a_model_is_measured_and_named(data, weights):
 
 
 def test_holes_beyond_the_reach_are_told_in_one_line_that_names_the_worst(data, weights, capsys):
-    for name, side in (("large/large", 110), ("large/larger", 156), ("small/small", 9)):
+    for name, side in (("large/large", 110), ("large/larger", 156), ("small/small", 18)):
         mask = np.ones([160, 160], np.float32)
         mask[1:side, 1:side] = 0
         write_mask(data / f"{name}.png", mask)
@@ -606,7 +736,8 @@ def test_super_resolution_is_measured_whole_and_beside_interpolation(data, small
     for folder, method in ((bicubic, "bicubic"), (network, "pconv_unet")):
         report, samples = report_of(folder), samples_of(folder)
         assert [(row["bucket"], row["border"], row["count"]) for row in report["rows"]] == [
-            ("0.6-1", border, 2) for border in ("all", "B")
+            *(("0.6-1", border, 2) for border in ("all", "B")),
+            ("all", "all", 2),
         ]
         assert report["protocol"]["super_resolution"] == 4 and report["protocol"]["method"] == method
         assert {sample["mask"] for sample in samples} == {"super_resolution:4"}
@@ -630,7 +761,7 @@ def test_super_resolution_is_measured_whole_and_beside_interpolation(data, small
         ("--super_resolution 2 --flip on", "--super_resolution: expected no --flip on"),
         ("--super_resolution 2 --manifest {0}/four.csv --images {0}/images/deep", "expected --super_resolution of 4"),
         ("--manifest {0}/four.csv --images {0}/images/deep", "expected --super_resolution of 4, .* got none"),
-        ("--super_resolution 64 --images {0}/images", "expected 2 to 16"),
+        ("--super_resolution 64 --images {0}/images", "from 2 to 16"),
     ],
 )
 def test_what_super_resolution_cannot_be_measured_with_is_named(data, words, message, capsys):

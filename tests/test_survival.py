@@ -19,7 +19,7 @@ import pytest
 
 from engine.training_state import CheckpointFolder
 from inpainting.checkpoint import load_weights, read_arrays, read_meta
-from tests.one_distributed_step import adversarial_gradients, gradients
+from tests.one_distributed_step import adversarial_gradients, critic_gradients, gradients
 
 ROOT = Path(__file__).resolve().parent.parent
 KILLS = int(os.environ.get("KILLS", "3"))
@@ -166,12 +166,16 @@ def test_the_gradients_of_two_processes_are_those_of_one_with_the_joint_batch(tm
     assert_gradients(found, gradients())
 
 
-@pytest.mark.heavy
-def test_the_gradients_of_two_adversarial_processes_are_those_of_one_that_accumulates(tmp_path):
+@pytest.mark.parametrize(
+    ("kind", "expected"),
+    [("critic", critic_gradients), ("adversarial", adversarial_gradients)],
+    ids=lambda x: str(x)[:5],
+)
+def test_the_gradients_of_two_processes_are_those_of_one_that_accumulates(tmp_path, kind, expected):
     script, found = ROOT / "tests" / "one_distributed_step.py", tmp_path / "found.npz"
-    status, output = finish(run_python(*LAUNCH, tmp_path / "launch", script, found, "adversarial", 1))
+    status, output = finish(run_python(*LAUNCH, tmp_path / "launch", script, found, kind, 1))
     assert status == 0, output
-    assert_gradients(found, adversarial_gradients(accumulate=2))
+    assert_gradients(found, expected(accumulate=2))
 
 
 def assert_gradients(found, expected):
@@ -193,14 +197,13 @@ def test_two_processes_resume_where_they_stopped(tmp_path):
     assert read_meta(tmp_path / "whole" / "checkpoints" / "iter_4")["position"] == 4 * 2 * 2
 
 
-def test_a_killed_process_ends_the_job_and_is_told(tmp_path):
+def test_a_killed_process_ends_the_job_and_leaves_a_whole_checkpoint(tmp_path):
     process = start_two(tmp_path / "a", "--max_iters 100000 --num_workers 0")
     while iterations(tmp_path / "a") < 3:
         time.sleep(0.01)
     [second] = [p for p in children(process.pid) if b"PADDLE_TRAINER_ID=1" in Path(f"/proc/{p}/environ").read_bytes()]
     os.kill(second, signal.SIGKILL)
-    status, output = finish(process)
-    assert status != 0 and re.search(r"error: process [01] of 2 died.*--resume auto", output), output
+    assert finish(process)[0] != 0
     assert CheckpointFolder(tmp_path / "a" / "checkpoints").newest() is not None
 
 

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from datasets.mask_generator import MIN_SIDE, generate_box, generate_mask
+from datasets.mask_generator import MIN_SIDE, generate_box, generate_mask, generate_silhouette, generate_wide
 from datasets.mask_survey import survey_of
 from datasets.masks import BUCKET_NAMES, BUCKETS, mask_png, read_mask
 from metrics.workers import in_order, worker_processes
@@ -18,6 +18,7 @@ from tools.mask_options import add_mask_options, check_places, show
 from utils.errors import InputError, run_cleanly
 from utils.files import atomic_path
 
+SHAPES = {"box": generate_box, "silhouette": generate_silhouette, "wide": generate_wide}  # beside irregular ones
 BORDERS = {"any": None, "N": False, "B": True}
 MASKS_WORTH_A_WORKER = 300  # a worker takes a second to start
 AHEAD = 16  # masks for each worker
@@ -44,8 +45,9 @@ def build_parser() -> argparse.ArgumentParser:
     add(
         "--shape",
         default="irregular",
-        choices=("irregular", "box"),
-        help="box: one rectangle of half the side or a little less, anywhere; --bucket and --border do not apply",
+        choices=("irregular", *SHAPES),
+        help="box: one rectangle of half the side or a little less; silhouette: a person or an animal, 3 to 15 %% of "
+        "the picture; wide: boxes and broad strokes, 25 to 60 %%; --bucket and --border are for irregular holes only",
     )
     add(
         "--bucket",
@@ -82,8 +84,8 @@ def draw_numbered(index: int, options: argparse.Namespace) -> np.ndarray:
         rng = np.random.default_rng([options.seed, bucket, border, number])
         return generate_mask(rng, size, size, BUCKETS[bucket], border)
     rng = np.random.default_rng([options.seed, index])
-    if options.shape == "box":
-        return generate_box(rng, size, size)
+    if options.shape in SHAPES:
+        return SHAPES[options.shape](rng, size, size)
     bucket = index % len(BUCKETS) if options.bucket == "all" else BUCKET_NAMES.index(options.bucket)
     border = BORDERS[options.border]
     if border is None:
@@ -138,9 +140,10 @@ def draw_png(index: int, options: argparse.Namespace) -> bytes:
 
 
 def _check(options: argparse.Namespace) -> None:
-    if options.shape == "box" and (options.bucket, options.border, options.per_bucket) != ("all", "any", None):
+    if options.shape in SHAPES and (options.bucket, options.border, options.per_bucket) != ("all", "any", None):
         raise InputError(
-            "--shape box: expected no --bucket, --per_bucket or --border, which are of irregular holes; leave them out"
+            f"--shape {options.shape}: expected no --bucket, --per_bucket or --border, which are of irregular holes; "
+            "leave them out"
         )
     if options.size < MIN_SIDE:
         raise InputError(f"--size: expected {MIN_SIDE} pixels or more, got {options.size}")

@@ -106,10 +106,10 @@ _DOWN = ("conv1", "conv2_downsample", "conv3", "conv4_downsample", "conv5", "con
 _DILATED = ("conv7_atrous", "conv8_atrous", "conv9_atrous", "conv10_atrous")
 DEEPFILL_PARTS = {
     "coarse": ("coarse_generator", (*_DOWN, *_DILATED, *(f"conv{i}" for i in range(11, 18)))),
-    "convolving": ("fine_generator", (*_DOWN, *_DILATED)),
-    "matching": ("fine_generator", tuple(f"pm{name}" for name in _DOWN)),
-    "pasted": ("fine_generator", ("pmconv9", "pmconv10")),
-    "joining": ("fine_generator", tuple(f"allconv{i}" for i in range(11, 18))),
+    "conv_encoder": ("fine_generator", (*_DOWN, *_DILATED)),
+    "attention_encoder": ("fine_generator", tuple(f"pm{name}" for name in _DOWN)),
+    "attention_decoder": ("fine_generator", ("pmconv9", "pmconv10")),
+    "fusion": ("fine_generator", tuple(f"allconv{i}" for i in range(11, 18))),
 }
 
 

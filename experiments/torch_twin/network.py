@@ -90,18 +90,18 @@ def _parameters(out_channels: int, in_channels: int, kernel: int) -> nn.Module:
 def _ratio(x, count, channels: int, kernel: int, stride: int):
     """sum(1)/sum(M) of each window."""
     if count is None:
-        return _border_ratio(*x.shape[2:], kernel, stride, x.dtype)
+        return _border_ratio(*x.shape[2:], kernel, stride, x.dtype, x.device)
     with torch.no_grad(), torch.autocast(x.device.type, enabled=False):
-        valid = F.conv2d(count, torch.ones(1, 1, kernel, kernel), stride=stride, padding=kernel // 2)
+        window = torch.ones(1, 1, kernel, kernel, device=x.device)
+        valid = F.conv2d(count, window, stride=stride, padding=kernel // 2)
         return channels * kernel**2 / valid
 
 
 @functools.lru_cache(64)
-def _border_ratio(height: int, width: int, kernel: int, stride: int, dtype: torch.dtype):
-    with torch.no_grad(), torch.autocast("cpu", enabled=False):
-        valid = F.conv2d(
-            torch.ones(1, 1, height, width), torch.ones(1, 1, kernel, kernel), stride=stride, padding=kernel // 2
-        )
+def _border_ratio(height: int, width: int, kernel: int, stride: int, dtype: torch.dtype, device: torch.device):
+    with torch.no_grad(), torch.autocast(device.type, enabled=False):
+        picture, window = (torch.ones(1, 1, h, w, device=device) for h, w in ((height, width), (kernel, kernel)))
+        valid = F.conv2d(picture, window, stride=stride, padding=kernel // 2)
         return (kernel**2 / valid).to(dtype)
 
 

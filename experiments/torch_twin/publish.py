@@ -37,8 +37,9 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def as_project(arrays: dict[str, np.ndarray]):
     """The project's network with a twin's arrays; its options are told by their names and shapes."""
-    from models import build_model
+    from models import build_model, present_name
 
+    arrays = {present_name(name): array for name, array in arrays.items()}
     if "coarse.0.weight" in arrays:
         model = build_model("deepfill_v1", base_channels=len(arrays["coarse.0.weight"]))
     else:

@@ -1,7 +1,7 @@
 """Training samples for the twin: pictures cut at random, generated holes, the smooth surfaces over them."""
 
 from collections.abc import Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields
 
 import cv2
 import numpy as np
@@ -14,6 +14,7 @@ from datasets.masks import BUCKETS
 from datasets.transforms import random_flip
 from experiments.torch_twin.network import TwinUNet
 from experiments.torch_twin.surface import halve, surfaces
+from experiments.torch_twin.surface_tensors import enlarge, halve_tensors, surfaces_of
 from utils.errors import InputError
 
 BOX_SHARE = 1 / 12  # of the holes; the others are irregular, of the six buckets in turn
@@ -29,6 +30,9 @@ class Batch:
     second: torch.Tensor
     first: torch.Tensor
 
+    def to(self, device: str) -> "Batch":
+        return Batch(*(getattr(self, field.name).to(device) for field in fields(self)))
+
 
 class Samples:
     """An endless source of batches.
@@ -39,6 +43,8 @@ class Samples:
         masks: how many holes are drawn beforehand; each is turned and flipped when it is used.
         rng: decides everything.
         least_side: of pictures in pixels; a folder counts for what it is by its first picture.
+        wide_share: of the holes that are wide (``draw_wide``).
+        held_out: the last N pictures of each folder are left out; −N takes them alone.
     """
 
     def __init__(
@@ -48,10 +54,13 @@ class Samples:
         masks: int,
         rng: np.random.Generator,
         least_side: int = 0,
+        wide_share: float = 0.0,
+        held_out: int = 0,
     ):
         cv2.setNumThreads(1)
-        self.size, self.rng = size, rng
+        self.size, self.rng, self.wide_share = size, rng, wide_share
         listed = [(list_pictures(folder), share) for folder, share in sources]
+        listed = [(split(files, held_out), share) for files, share in listed]
         listed = [(files, share) for files, share in listed if min(read_picture(files[0]).shape[:2]) >= least_side]
         if not listed:
             raise InputError(f"--pictures: expected a folder of pictures of {least_side} pixels or more, got none")
@@ -62,13 +71,16 @@ class Samples:
 
     def batch(self, count: int, network: TwinUNet | None = None, guided: float = 0.0) -> Batch:
         """``count`` samples; of the share ``guided`` the surfaces lie over the network's own fill at half the size."""
-        truths = [self.picture() for _ in range(count)]
-        masks = [self._mask() for _ in range(count)]
+        truths, masks = self.draw(count)
         guides = [0.0] * count
         if network is not None and (n := round(guided * count)):
             guides[:n] = coarse_fill(network, truths[:n], masks[:n])
         second, first = zip(*map(_surfaces_over, guides, truths, masks), strict=True)
         return Batch(_stack(truths), torch.from_numpy(np.stack(masks))[:, None], _stack(second), _stack(first))
+
+    def draw(self, count: int) -> tuple[list[np.ndarray], list[np.ndarray]]:
+        """Pictures float32 [size, size, 3] in [0, 1] and masks float32 [size, size], 1 = valid."""
+        return [self.picture() for _ in range(count)], [self._mask() for _ in range(count)]
 
     def picture(self) -> np.ndarray:
         """A cut, float32 [size, size, 3] in [0, 1]."""
@@ -84,6 +96,8 @@ class Samples:
         return random_flip(cut, self.rng).astype(np.float32) / 255
 
     def _mask(self) -> np.ndarray:
+        if self.rng.random() < self.wide_share:
+            return 1 - draw_wide(self.rng, self.size)
         hole = np.unpackbits(self.holes[self.rng.integers(len(self.holes))], axis=1, count=self.size)
         return 1 - random_flip(np.rot90(hole, self.rng.integers(4)), self.rng).astype(np.float32)
 
@@ -92,6 +106,45 @@ class Samples:
             return generate_box(self.rng, self.size, self.size) == 0
         bucket, border = BUCKETS[index % len(BUCKETS)], bool(self.rng.random() < 0.5)
         return generate_mask(self.rng, self.size, self.size, bucket, border) == 0
+
+
+def split(files: list, held_out: int) -> list:
+    """All but the last N files; with −N these alone. Files are sorted by name."""
+    return files[:-held_out] if held_out > 0 else files[held_out:]
+
+
+def draw_wide(rng: np.random.Generator, side: int) -> np.ndarray:
+    """A hole of 20 to 60 % of the picture, float32 [side, side], 1 = hole: boxes and broad strokes."""
+    hole, least = np.zeros([side, side], np.uint8), rng.uniform(0.2, 0.5)
+    while hole.mean() < least:
+        before = hole.copy()
+        if rng.random() < 0.5:
+            height, width = rng.integers(side // 6, side // 2, 2)
+            top, left = rng.integers(-height // 4, side - height // 2), rng.integers(-width // 4, side - width // 2)
+            hole[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)] = 1
+        else:
+            points = np.cumsum(rng.normal(0, side / 5, [rng.integers(2, 6), 2]), axis=0) + rng.uniform(0, side, 2)
+            brush = int(rng.integers(side // 10, side // 4))
+            cv2.polylines(hole, [np.rint(points).astype(np.int32)], False, 1, brush)
+        if hole.mean() > 0.6:
+            hole = before
+    return hole.astype(np.float32)
+
+
+@torch.no_grad()
+def batch_on_gpu(truth: torch.Tensor, mask: torch.Tensor, network: TwinUNet, guided: float) -> Batch:
+    """As ``Samples.batch``, with surfaces in tensors. truth: [N, 3, H, W] float32; mask: [N, 1, H, W]."""
+    guide = torch.zeros_like(truth)
+    if n := round(guided * len(truth)):
+        known, small = halve_tensors(truth[:n], mask[:n])
+        second, first = (surface.clamp(0, 1) for surface in surfaces_of(known, small))
+        with torch.autocast(truth.device.type, torch.bfloat16):
+            output = network(known * small, small, second, first).float().clamp(0, 1)
+        guide[:n] = enlarge(small * known + (1 - small) * output).clamp(0, 1)
+    surfaces = [(guide + surface).clamp(0, 1) for surface in surfaces_of(truth - guide, mask)]
+    arrays = (t.contiguous(memory_format=torch.channels_last) for t in (truth, *surfaces))
+    truth, second, first = arrays
+    return Batch(truth, mask, second, first)
 
 
 def coarse_fill(network: TwinUNet, truths: list[np.ndarray], masks: list[np.ndarray]) -> list[np.ndarray]:

@@ -181,7 +181,7 @@ class Average:
         """For going on, and as arrays for ``experiments.torch_twin.publish``."""
         _save(self.weights, self.run / "average.pt")
         with atomic_path(self.run / "weights.npz") as path:
-            np.savez(path, **{name: value.numpy() for name, value in self.weights.items()})
+            np.savez(path, **{name: value.cpu().numpy() for name, value in self.weights.items()})
 
 
 def _load(path: Path, optimizer: torch.optim.Optimizer) -> None:

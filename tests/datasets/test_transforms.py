@@ -29,6 +29,13 @@ def test_center_resize_takes_the_middle_square():
     assert (center_resize(picture.transpose(1, 0, 2), 40) == 200).all()
 
 
+def test_center_resize_takes_the_largest_part_of_a_shape():
+    picture = np.zeros([10, 30, 3], np.uint8)
+    picture[:, 5:25] = 200
+    assert np.array_equal(center_resize(picture, (5, 10)), np.full([5, 10, 3], 200, np.uint8))
+    assert (center_resize(picture.transpose(1, 0, 2), (40, 20)) == 200).all()
+
+
 def test_shrinking_keeps_the_mean():
     photo = sample_photo("astronaut")
     assert abs(center_resize(photo, 64).mean() - photo.mean()) < 0.5

@@ -10,12 +10,12 @@ from datasets.inpainting import GeneratedMasks, InpaintingDataset, SamplePhotos
 from engine import adversarial
 from engine.adversarial import AdversarialTask, complete
 from engine.settings import Settings
-from engine.task import NonFiniteLossError, fetched, refuse_non_finite
+from engine.task import fetched, non_finite
 from engine.trainer import Trainer
 from engine.validation import ValidationSet
 from losses.wgan import GeneratorLoss, critic_loss, gradient_penalty
 from models import build_model
-from models.critics import Critics, hole_windows
+from models.critics import Critics, crop_boxes
 
 SIZE = 32
 
@@ -44,19 +44,19 @@ def state(network):
     return {name: t.numpy().copy() for name, t in network.state_dict().items()}
 
 
-def test_critics_are_updated_first_then_the_generator_alone():
+def test_critics_are_updated_first_then_the_generator_alone(monkeypatch):
     task, seen = make_task(), []
-    update = task._update
+    update = adversarial.update
 
-    def watch(network, optimizer, losses, batches):
+    def watch(network, optimizer, loss_of, batches):
         before = {name: state(n) for name, n in task.networks.items()}
-        terms = update(network, optimizer, losses, batches)
+        terms = update(network, optimizer, loss_of, batches)
         after = {name: state(n) for name, n in task.networks.items()}
         changed = [n for n in before if any((before[n][key] != after[n][key]).any() for key in after[n])]
         seen.append((changed, [float(gt.sum()) for gt, _ in batches]))
         return terms
 
-    task._update = watch
+    monkeypatch.setattr(adversarial, "update", watch)
     batches = [batch(seed=i) for i in range(3)]
     terms = task.step(batches)
     assert [changed for changed, _ in seen] == [["critics"], ["critics"], ["generator"]]
@@ -69,11 +69,11 @@ def test_terms_and_losses_are_what_they_are_called(monkeypatch):
     """The critics' loss against its parts, with the points between true and painted pictures given."""
     task, (gt, mask), at = make_task(), batch(), paddle.to_tensor([0.2, 0.7]).reshape([2, 1, 1, 1])
     monkeypatch.setattr(adversarial, "gradient_penalty", lambda *a: gradient_penalty(*a, at=at))
-    loss, terms = task._criticise(gt, mask)
+    loss, terms = task._critic_loss(gt, mask)
     painted = complete(gt, mask, task.model(gt * mask.expand_as(gt), mask))
     np.testing.assert_array_equal((painted * mask).numpy(), (gt * mask).numpy())
     expected = 0.0
-    [top, left, height, width] = hole_windows(mask, SIZE // 2)[0].tolist()
+    [top, left, height, width] = crop_boxes(mask, SIZE // 2)[0].tolist()
     for name, critic, cut in (
         ("global", task.critics.whole, lambda t: t),
         ("local", task.critics.local, lambda t: t[:, :, top : top + height, left : left + width]),
@@ -91,7 +91,7 @@ def test_the_generators_gradient_comes_from_critics_and_pictures():
     for weight in (0.0, 1.0):
         task, (gt, mask) = make_task(), batch()
         task.criterion.weights |= {"adversarial_local": weight, "adversarial_global": weight}
-        task._paint(gt, mask)[0].backward()
+        task._generator_loss(gt, mask)[0].backward()
         gradients.append({name: p.grad.numpy() for name, p in task.model.named_parameters()})
     for name, plain in gradients[0].items():
         assert plain.any() and not np.array_equal(plain, gradients[1][name]), name
@@ -101,7 +101,7 @@ def test_the_critics_learn_to_tell_pictures_apart():
     task, (gt, mask) = make_task(lr=3e-3), batch(4)
     first, last = [], []
     for i in range(40):
-        terms = task._update(task.critics, task.critics_optimizer, task._criticise, [(gt, mask)])
+        terms = adversarial.update(task.critics, task.critics_optimizer, task._critic_loss, [(gt, mask)])
         (first if i < 5 else last if i >= 35 else []).append(terms["wasserstein_global"] + terms["wasserstein_local"])
     assert np.mean(last) > np.mean(first) + 0.05
 
@@ -147,5 +147,4 @@ def adversarial_inpainter(trainer):
 def test_a_loss_that_is_not_finite_names_the_term():
     task, (gt, mask) = make_task(), batch()
     [terms] = fetched([task.step([(gt * float("nan"), mask)] * 3)])
-    with pytest.raises(NonFiniteLossError, match=r"iteration 7: .*wasserstein_local = nan"):
-        refuse_non_finite(terms, 7)
+    assert "wasserstein_local = nan" in non_finite(terms)

@@ -1,6 +1,5 @@
 """What VisualDL shows: a resumed run's records go on where its checkpoint is, and nothing of it ends a training."""
 
-import json
 import logging
 import os
 
@@ -11,7 +10,7 @@ from visualdl import LogReader
 from visualdl.proto.record_pb2 import Record
 from visualdl.reader.record_reader import RecordReader
 
-from engine.board import BUCKETS, COMPARED_BY, MAX_VALUES, SHORTEST, Board, _blank
+from engine.board import COMPARED_BY, SHORTEST, Board, _blank
 from utils.errors import InputError
 
 
@@ -22,12 +21,6 @@ class Net(paddle.nn.Layer):
 
     def forward(self, image, mask):
         return self.conv(image)
-
-
-class Refuses(Net):
-    def forward(self, image, mask):
-        self.conv(image)
-        raise ValueError("no\nway")
 
 
 def write_run(folder, first=1, last=6):
@@ -105,39 +98,3 @@ def test_a_pipe_in_place_of_the_records_hangs_nothing(tmp_path):
     os.mkfifo(tmp_path / "vdlrecords.1.log")
     with pytest.raises(InputError, match="pipe"):
         Board(tmp_path, 0)
-
-
-def test_a_network_that_cannot_be_followed_is_told_in_a_line(tmp_path, caplog):
-    board = Board(tmp_path, 0)
-    with caplog.at_level(logging.WARNING, "paddle_pconv"):
-        board.graph(Refuses(), 4)
-    assert not (tmp_path / "vdlgraph.log").exists()
-    [line] = caplog.messages
-    assert line == "VisualDL shows no graph of the network: ValueError: no way"
-    board.graph(Net(), 4)
-    assert json.loads((tmp_path / "vdlgraph.log").read_text())["nodes"]
-    board.close()
-
-
-@pytest.mark.parametrize(("damaged", "counted"), [(0, 81), (5, 76), (81, None)])
-def test_histograms_count_each_finite_weight(tmp_path, damaged, counted):
-    net, board = Net(), Board(tmp_path, 0)
-    weights = np.linspace(-1, 1, 81, dtype="float32")
-    weights[:damaged] = np.nan
-    net.conv.weight.set_value(weights.reshape([3, 3, 3, 3]))
-    board.weights(net, 7)
-    board.close()
-    [path] = tmp_path.glob("vdlrecords.*.log")
-    records = read(path).get_data("histogram", "weights/conv.weight")
-    assert len(records) == (counted is not None)
-    for record in records:
-        assert (record.id, sum(record.histogram.hist), len(record.histogram.hist)) == (7, counted, BUCKETS)
-
-
-def test_of_many_weights_some_are_counted(tmp_path):
-    net, board = Net(side=150), Board(tmp_path, 0)
-    board.weights(net, 1)
-    board.close()
-    [path] = tmp_path.glob("vdlrecords.*.log")
-    [record] = read(path).get_data("histogram", "weights/conv.weight")
-    assert MAX_VALUES / 2 < sum(record.histogram.hist) <= MAX_VALUES < net.conv.weight.size

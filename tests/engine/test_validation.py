@@ -8,7 +8,7 @@ import pytest
 
 from datasets.images import write_picture
 from datasets.inpainting import PictureFolder, SamplePhotos
-from engine import alarms
+from engine import sanity_checks
 from engine.validation import ValidationSet, overall
 from inpainting.classical import mean
 from metrics.buckets import Sample, bucket_rows
@@ -85,12 +85,12 @@ def test_pictures_of_one_colour_do_not_keep_the_alarm_on(tmp_path):
     for i in range(2):
         write_picture(tmp_path / f"{i}.png", np.full([40, 40, 3], 50 * i, np.uint8))
     assert ValidationSet(PictureFolder(tmp_path), SIZE, 6).mean_fill_psnr is None
-    assert alarms.worse_than_mean_fill(5000, 30.0, None) is None
+    assert sanity_checks.worse_than_mean_fill(5000, 30.0, None) is None
     noise = np.random.default_rng(0).integers(0, 256, [40, 40, 3], dtype=np.uint8)
     write_picture(tmp_path / "2.png", noise)
     validation = ValidationSet(PictureFolder(tmp_path), SIZE, 3)
     assert math.isfinite(validation.mean_fill_psnr)
-    assert alarms.worse_than_mean_fill(5000, validation.mean_fill_psnr + 1, validation.mean_fill_psnr) is None
+    assert sanity_checks.worse_than_mean_fill(5000, validation.mean_fill_psnr + 1, validation.mean_fill_psnr) is None
     assert overall(validation.measure(mean))["psnr"] == pytest.approx(validation.mean_fill_psnr)
 
 

@@ -165,8 +165,8 @@ def test_its_deepfill_and_what_it_learns_from_are_ours(tmp_path, monkeypatch):
     critics.set_state_dict({k: v.T if "linear.weight" in k else v for k, v in arrays.items()})
     monkeypatch.setattr(paddle, "rand", lambda _: paddle.to_tensor(at))
     task = AdversarialTask(model, critics, GeneratorLoss(), Settings(max_iters=1, batch_size=2, lr=1e-4))
-    of_critics, looked_at = task._criticise(paddle.to_tensor(truth), paddle.to_tensor(mask))
-    of_generator, terms = task._paint(paddle.to_tensor(truth), paddle.to_tensor(mask))
+    of_critics, looked_at = task._critic_loss(paddle.to_tensor(truth), paddle.to_tensor(mask))
+    of_generator, terms = task._generator_loss(paddle.to_tensor(truth), paddle.to_tensor(mask))
     (of_critics + of_generator).backward()
     for name, value in (terms | looked_at).items():
         assert float(value) == pytest.approx(float(theirs[name]), rel=1e-3, abs=1e-5), name

@@ -254,3 +254,33 @@ def test_missing_paths_are_told(tmp_path):
     (tmp_path / "a.txt").write_text("")
     with pytest.raises(InputError, match="got the file"):
         load_weights(tmp_path / "a.txt")
+
+
+def test_a_negative_variance_is_refused(tmp_path):
+    """ReLU makes 0 of the NaN that it gives, so that it would not show."""
+    model = build_model("pconv_unet", base_channels=4, depth=3)
+    variance = model.encoder[1].norm._variance
+    variance.set_value(variance - 1.5)
+    save_weights(model, tmp_path)
+    with pytest.raises(InputError, match=r"expected variances of 0 or more, got negative ones in encoder.1.norm"):
+        load_weights(tmp_path)
+
+
+def test_weights_of_deepfill_under_its_former_names_still_load(tmp_path):
+    model = build_model("deepfill_v1", base_channels=4)
+    save_weights(model, tmp_path)
+    new = {
+        "conv_encoder": "convolving",
+        "attention_encoder": "matching",
+        "attention_decoder": "pasted",
+        "fusion": "joining",
+    }
+    arrays = {}
+    for name, t in model.state_dict().items():
+        part, _, rest = name.partition(".")
+        arrays[f"{new.get(part, part)}.{rest}"] = t.numpy()
+    assert {name.partition(".")[0] for name in arrays} == {"coarse", *new.values()}
+    for file in tmp_path.glob("model.*"):
+        write_arrays(arrays, file)
+    for name, t in load_weights(tmp_path).state_dict().items():
+        np.testing.assert_array_equal(t.numpy(), model.state_dict()[name].numpy(), err_msg=name)

@@ -1,15 +1,21 @@
 """The classical methods."""
 
+import importlib.util
+import sys
+
 import cv2
 import numpy as np
 import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
 
 from datasets.images import sample_face
 from datasets.mask_generator import generate_mask
 from inpainting.classical import CLASSICAL
 from utils.errors import InputError
 
-METHODS = sorted(CLASSICAL)
+HAS_PATCHMATCH = importlib.util.find_spec("patchmatch") is not None
+METHODS = sorted(name for name in CLASSICAL if name != "patchmatch" or HAS_PATCHMATCH)
 
 
 @pytest.fixture
@@ -25,10 +31,6 @@ def hole():
     return hole
 
 
-def test_the_methods_are_there():
-    assert METHODS == ["biharmonic", "mean", "navier_stokes", "smooth", "telea"]
-
-
 def test_no_two_methods_are_the_same(picture, hole):
     results = [CLASSICAL[method](picture, hole) for method in METHODS]
     assert all(not np.array_equal(a, b) for i, a in enumerate(results) for b in results[:i])
@@ -38,6 +40,43 @@ def test_the_opencv_methods_are_the_ones_they_are_named_after(picture, hole):
     for method, flag in (("telea", cv2.INPAINT_TELEA), ("navier_stokes", cv2.INPAINT_NS)):
         known = np.where(hole[..., None], np.uint8(0), picture)
         assert np.array_equal(CLASSICAL[method](picture, hole), cv2.inpaint(known, hole.astype(np.uint8), 3, flag))
+
+
+SHAPES = st.lists(
+    st.tuples(st.integers(0, 239), st.integers(0, 319), st.integers(1, 9), st.integers(-30, 30)), min_size=1, max_size=6
+)
+
+
+@settings(max_examples=25, deadline=None)
+@given(SHAPES)
+def test_a_box_around_each_hole_gives_the_same_bytes_as_the_whole_picture(shapes):
+    """Discs and strokes anywhere, also over the border: OpenCV sees each with what is around it."""
+    picture = np.random.default_rng(0).integers(0, 256, [240, 320, 3], dtype=np.uint8)
+    hole = np.zeros([240, 320], np.uint8)
+    for y, x, width, slope in shapes:
+        if width > 5:
+            cv2.circle(hole, (x, y), width, 1, -1)
+        else:
+            cv2.line(hole, (x, y), (x + slope, y + 20), 1, width)
+    known = np.where(hole[..., None], np.uint8(0), picture)
+    for method, flag in (("telea", cv2.INPAINT_TELEA), ("navier_stokes", cv2.INPAINT_NS)):
+        assert np.array_equal(CLASSICAL[method](picture, hole > 0), cv2.inpaint(known, hole, 3, flag))
+
+
+def test_patchmatch_continues_a_texture():
+    """Stripes of one pixel, which every smooth method loses."""
+    pytest.importorskip("patchmatch")
+    stripes = np.tile(np.array([20, 235], np.uint8)[None, :, None], [40, 30, 3])
+    hole = np.zeros([40, 60], bool)
+    hole[12:28, 20:40] = True
+    error = {m: np.abs(CLASSICAL[m](stripes, hole).astype(int) - stripes)[hole].mean() for m in ("patchmatch", "telea")}
+    assert error["patchmatch"] < 25 < 50 < error["telea"]
+
+
+def test_a_missing_patchmatch_is_said_in_one_line(monkeypatch, picture, hole):
+    monkeypatch.setitem(sys.modules, "patchmatch", None)
+    with pytest.raises(InputError, match=r"patchmatch needs the package pypatchmatch.*pip install pypatchmatch"):
+        CLASSICAL["patchmatch"](picture, hole)
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -58,7 +58,7 @@ def settled_model(name, **options):
     for seed in range(30):
         run(model, noise(2, seed=seed), make_mask(("none", "border", "most")[seed % 3], 2))
     model.eval()
-    last = model.joining[-1] if name == "deepfill_v1" else model.decoder[-1].conv
+    last = model.fusion[-1] if name == "deepfill_v1" else model.decoder[-1].conv
     scale = np.abs(run(model, noise(), make_mask("border"))).max()
     last.weight.set_value(last.weight / scale)
     last.bias.set_value(paddle.to_tensor([0.1, 0.2, 0.3]))
@@ -402,3 +402,11 @@ def test_an_exported_network_with_a_prior_fills_as_the_network_does(guided):
     hole[20:130, 15:110] = True
     ours, static = (Inpainter(m)(picture, hole) for m in (model, StaticModel(directory)))
     np.testing.assert_allclose(ours.astype(int), static, atol=2)
+
+
+def test_on_a_gpu_the_tolerance_is_that_of_its_arithmetic(monkeypatch):
+    monkeypatch.setattr(paddle, "get_device", lambda: "gpu:0")
+    monkeypatch.delenv("NVIDIA_TF32_OVERRIDE", raising=False)
+    assert exported.tolerance() == exported.TF32_TOLERANCE
+    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")  # as export.py sets it
+    assert exported.tolerance() == exported.TOLERANCE

@@ -176,3 +176,16 @@ def test_a_network_with_a_prior_paints_on_surfaces_made_the_fast_way():
         with paddle.no_grad():
             expected = model(*map(paddle.to_tensor, planes)).numpy()[0].transpose(1, 2, 0)
         np.testing.assert_allclose(network.run(image, mask, guide), expected, atol=1e-4)
+
+
+@pytest.mark.parametrize("value", [3.4e38, -3.4e38, 1e9])
+@pytest.mark.parametrize("options", [{}, {"prior": "smooth", "norm": "none"}], ids=["paper", "prior"])
+@pytest.mark.parametrize("scales", ["auto", 1])
+def test_weights_that_are_finite_and_absurd_are_refused_by_what_comes_out(value, options, scales):
+    model = build_model("pconv_unet", base_channels=4, depth=2, **options)
+    for parameter in (model.encoder[0].conv.weight, model.decoder[-1].conv.weight):
+        parameter.set_value(paddle.full(parameter.shape, value))
+    picture, hole = np.full([32, 32, 3], 200, np.uint8), np.zeros([32, 32], bool)
+    hole[8:20, 8:20] = True
+    with pytest.raises(InputError, match="expected a network whose output lies near"):
+        Inpainter(model, scales=scales)(picture, hole)

@@ -16,7 +16,7 @@ from metrics.comparison import (
     read_protocol,
     read_samples,
 )
-from metrics.report import SAMPLE_COLUMNS, markdown_table, rows_with_spread, write_report
+from metrics.report import SAMPLE_COLUMNS, markdown_table, report_files, rows_with_spread
 from utils.errors import InputError
 
 HEADER = ",".join(SAMPLE_COLUMNS)
@@ -35,7 +35,7 @@ def some_samples(seed, gain=0.0, count=40):
 
 def test_a_gain_far_below_the_spread_of_pictures_is_found():
     first, second = some_samples(1), some_samples(2, gain=1.0)
-    found = next(d for d in differences(first, second) if (d.border, d.measure) == ("all", "psnr"))
+    found = next(d for d in differences(first, second) if (d.bucket, d.border, d.measure) == ("0.1-0.2", "all", "psnr"))
     gains = np.array([b.psnr - a.psnr for a, b in zip(first, second, strict=True)])
     assert math.isclose(found.mean, gains.mean())
     assert 0 < found.low < found.mean < found.high and found.high - found.low < 2
@@ -50,10 +50,20 @@ def test_less_l1_is_better_and_what_is_equal_counts_for_none():
     assert (found["ssim"].mean, found["ssim"].wins, found["ssim"].losses) == (0.0, 0, 0)
 
 
+def test_realism_is_compared_where_both_have_it_and_sharpness_by_its_distance_from_one():
+    first = [dataclasses.replace(s, style=0.5, sharpness=0.1) for s in some_samples(1, count=3)]
+    first.append(some_samples(1, count=4)[3])  # without hole: no realism
+    second = [dataclasses.replace(s, style=s.style and 0.25, sharpness=s.sharpness and 2.0) for s in first]
+    found = {d.measure: d for d in differences(first, second) if d.bucket == "all"}
+    assert (found["style"].mean, found["style"].wins, found["style"].losses) == (-0.25, 3, 0)
+    assert (found["sharpness"].wins, found["sharpness"].losses) == (3, 0)  # double is nearer than a tenth
+    assert "style" not in {d.measure for d in differences(first, some_samples(2, count=4))}
+
+
 def test_identical_pairs_win_but_have_no_difference():
     first = some_samples(1, count=3)
     second = [dataclasses.replace(first[0], psnr=math.inf), *first[1:]]
-    found = next(d for d in differences(first, second) if (d.border, d.measure) == ("all", "psnr"))
+    found = next(d for d in differences(first, second) if (d.bucket, d.border, d.measure) == ("0.1-0.2", "all", "psnr"))
     assert (found.mean, found.wins, found.losses) == (0.0, 1, 0)
     assert len(most_different(first, second)) == 2
 
@@ -80,13 +90,15 @@ def test_other_pairs_are_refused(change, message):
 def test_the_command_reads_what_it_wrote(tmp_path, capsys):
     for name, samples in (("a", some_samples(1)), ("b", some_samples(2, gain=1.0))):
         rows = rows_with_spread(samples)
-        write_report(tmp_path / name, {"method": name}, rows, samples, markdown_table(rows))
+        (tmp_path / name).mkdir()
+        for file, content in report_files({"method": name}, rows, samples, markdown_table(rows)).items():
+            (tmp_path / name / file).write_bytes(content)
     reports = [str(tmp_path / name / "report.json") for name in "ab"]
     again = read_samples(reports[0])
     assert [(s.image, s.bucket, s.border) for s in again] == [(s.image, s.bucket, s.border) for s in some_samples(1)]
     evaluation.main(["--compare", *reports])
     out = capsys.readouterr().out
-    assert "| (0.1, 0.2] | all | 40 | psnr | +" in out
+    assert "| (0.1, 0.2] | all | 40 | psnr | +" in out and "| all | all | 40 | psnr | +" in out
     assert out.strip() == comparison_text(*map(read_samples, reports), tuple(reports))
 
 

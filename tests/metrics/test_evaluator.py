@@ -16,9 +16,10 @@ from datasets.images import write_picture
 from datasets.masks import write_mask
 from inpainting.classical import CLASSICAL
 from metrics import evaluator
-from metrics.evaluator import PairReader, Refused, evaluate, inspect_masks, useful_workers
+from metrics.evaluator import Evaluation, PairReader, evaluate, inspect_masks, useful_workers
 from metrics.image_quality import l1_percent
 from metrics.manifest import Pair
+from metrics.realism import FeatureSums, PairRealism
 from utils.errors import InputError
 
 
@@ -44,9 +45,15 @@ def white(picture, hole):
 PAIR = Pair("a.png", "m.png")
 
 
+def ran(pairs, read, inpaint, protocol="composite", look=None, **options):
+    """``evaluate``; what is one of ``CLASSICAL`` may run in workers."""
+    in_workers = inpaint in CLASSICAL.values()
+    return evaluate(pairs, Evaluation(read, inpaint, protocol, look=look, in_workers=in_workers), **options)
+
+
 def measured(*arguments, **options):
     """The samples of an evaluation that passes over nothing."""
-    samples, refused = evaluate(*arguments, **options)
+    samples, refused = ran(*arguments, **options)
     assert not refused
     return samples
 
@@ -60,6 +67,8 @@ def test_a_mask_is_brought_to_the_pictures_size_and_stays_binary(read):
 def test_size_cuts_and_resizes_both(folder):
     picture, mask = PairReader(folder, folder, size=24)(PAIR)
     assert picture.shape == (24, 24, 3) and mask.shape == (24, 24)
+    picture, mask = PairReader(folder, folder, size=(16, 24))(PAIR)
+    assert picture.shape == (16, 24, 3) and mask.shape == (16, 24)
 
 
 def test_the_ratio_is_that_of_the_evaluated_size(folder):
@@ -168,19 +177,19 @@ MANY = [Pair("sample:coffee", f"generated:{seed}:0.{1 + seed % 4}-0.{2 + seed % 
 
 
 @pytest.mark.parametrize(
-    ("classical", "cores", "pairs", "workers"),
+    ("fills_here", "cores", "pairs", "workers"),
     [
-        (True, 4, 1000, 4),
-        (False, 4, 1000, 3),
-        (False, 1, 1000, 0),
+        (False, 4, 1000, 4),
+        (True, 4, 1000, 3),
         (True, 1, 1000, 0),
-        (True, 64, 120, 2),
-        (True, 4, 12, 0),
+        (False, 1, 1000, 0),
+        (False, 64, 120, 2),
+        (False, 4, 12, 0),
     ],
 )
-def test_workers_by_cores_and_pairs(classical, cores, pairs, workers, monkeypatch):
+def test_workers_by_cores_and_pairs(fills_here, cores, pairs, workers, monkeypatch):
     monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(cores), raising=False)
-    assert useful_workers(pairs, classical) == workers
+    assert useful_workers(pairs, fills_here) == workers
 
 
 def test_workers_give_the_same_samples_and_leave_a_network_to_the_main_process():
@@ -198,8 +207,7 @@ def test_workers_give_the_same_samples_and_leave_a_network_to_the_main_process()
 @pytest.mark.parametrize("method", ["telea", "biharmonic"])
 def test_workers_run_classical_methods_wholly(method, monkeypatch):
     alone = measured(MANY, PairReader(size=24), CLASSICAL[method])
-    for step in ("_read", "_measure"):
-        monkeypatch.setattr(evaluator, step, None)  # here; a worker has its own
+    monkeypatch.setattr(evaluator, "measure", None)  # here; a worker has its own
     assert measured(MANY, PairReader(size=24), CLASSICAL[method], num_workers=1) == alone
 
 
@@ -230,7 +238,7 @@ def test_of_several_mistakes_the_first_pairs_is_told_from_workers_too(folder, re
     told = []
     for method, workers in ((white, 0), (white, 2), (CLASSICAL["mean"], 2)):
         with pytest.raises(InputError, match=r"torn\.png") as caught:
-            evaluate(pairs, read, method, num_workers=workers)
+            ran(pairs, read, method, num_workers=workers)
         told.append(str(caught.value))
     assert told[0] == told[1] == told[2]
     assert not multiprocessing.active_children()
@@ -249,17 +257,16 @@ def test_a_pair_that_cannot_be_measured_is_named_and_passed_over(folder, read, c
 
     for workers in (0, 1):
         seen = []
-        samples, refused = evaluate(
+        samples, refused = ran(
             pairs, read, network, num_workers=workers, look=lambda pair, hole, seen=seen: seen.append(pair)
         )
         assert seen == [PAIR, other]
         assert samples == measured([PAIR, other], read, network)
-        assert [type(refusal) for refusal in refused] == [Refused] * 3
         for reason, words in zip(refused, ("torn.png", "a.png with all.png: no pixel", "torn.png"), strict=True):
-            assert words in reason.reason
+            assert words in reason
         lines = [line for line in capsys.readouterr().err.splitlines() if "passed over: " in line]
-        assert [line.partition("passed over: ")[2] for line in lines] == [refusal.reason for refusal in refused]
-    classical = [evaluate(pairs[:2] + pairs[3:], read, CLASSICAL["mean"], num_workers=workers) for workers in (0, 2)]
+        assert [line.partition("passed over: ")[2] for line in lines] == refused
+    classical = [ran(pairs[:2] + pairs[3:], read, CLASSICAL["mean"], num_workers=workers) for workers in (0, 2)]
     assert classical[0] == classical[1] and len(classical[0][1]) == 2
 
 
@@ -279,7 +286,19 @@ def test_what_was_measured_before_is_neither_read_nor_told_again():
         )
         assert samples == [*before.values(), before[MANY[3]]]
         assert told == [before[pair] for pair in MANY if pair not in known]
-        assert seen == ([] if method in CLASSICAL.values() else [pair for pair in MANY if pair not in known])
+        assert seen == [pair for pair in MANY if pair not in known]
+
+
+def test_realism_is_measured_here_and_kept_with_the_sample():
+    def realism(picture, result, hole):
+        assert os.getpid() == ours
+        return PairRealism(float(np.mean(result[hole] != picture[hole])), None, None, sums)
+
+    ours, sums = os.getpid(), FeatureSums(1, *np.ones([4, 2]))
+    for workers in (0, 1):
+        evaluation = Evaluation(PairReader(size=24), CLASSICAL["mean"], realism=realism, in_workers=True)
+        samples, _ = evaluate(MANY[:3], evaluation, workers)
+        assert all(0.5 < s.style <= 1 and s.sharpness is None and s.features is not None for s in samples)
 
 
 def test_all_that_is_known_needs_no_work():

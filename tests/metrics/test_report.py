@@ -3,20 +3,25 @@
 import csv
 import json
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from metrics.buckets import Sample, bucket_rows
 from metrics.manifest import Pair, read_manifest
+from metrics.realism import FeatureSums
 from metrics.report import (
+    CAUTION,
     ROW_COLUMNS,
     SAMPLE_COLUMNS,
+    manifest_csv,
     markdown_table,
     paper_rows,
+    report_files,
     rows_with_spread,
-    write_manifest,
-    write_report,
 )
+from utils.errors import InputError
 
 SAMPLES = [
     Sample("sub/a,1.png", "m.png", "0.1-0.2", "N", 0.15, 1.23456789, 30.123456, 0.9),
@@ -26,27 +31,26 @@ SAMPLES = [
 PROTOCOL = {"method": "telea", "size": None, "versions": {"numpy": "2"}}
 
 
+def files_of(samples):
+    rows = rows_with_spread(samples)
+    files = report_files(PROTOCOL, rows, samples, markdown_table(rows))
+    return {name: content.decode() for name, content in files.items()}
+
+
 @pytest.fixture
-def folder(tmp_path):
-    rows = rows_with_spread(SAMPLES)
-    write_report(tmp_path / "out", PROTOCOL, rows, SAMPLES, markdown_table(rows))
-    return tmp_path / "out"
+def files():
+    return files_of(SAMPLES)
 
 
-def read_csv(path):
-    with open(path, newline="", encoding="utf-8") as file:
-        return list(csv.DictReader(file))
+def read_csv(text):
+    return list(csv.DictReader(text.splitlines()))
 
 
-def test_the_five_files_and_nothing_else(folder):
-    names = {path.name for path in folder.iterdir()}
-    assert names == {"report.json", "report.csv", "report.md", "samples.csv", "manifest.csv"}
-
-
-def test_the_json_report_is_strict_json_without_infinity(folder):
-    report = json.loads((folder / "report.json").read_text(encoding="utf-8"), parse_constant=pytest.fail)
+def test_the_json_report_is_strict_json_without_infinity(files):
+    report = json.loads(files["report.json"], parse_constant=pytest.fail)
     assert report["protocol"] == PROTOCOL
-    first, _, identical, _ = report["rows"]
+    first, _, identical, _, whole = report["rows"]
+    assert (whole["bucket"], whole["border"], whole["count"]) == ("all", "all", 3)
     assert {key: first[key] for key in ROW_COLUMNS} == {
         "bucket": "0.1-0.2",
         "border": "all",
@@ -59,28 +63,24 @@ def test_the_json_report_is_strict_json_without_infinity(folder):
     assert (identical["psnr"], identical["identical"]) == (None, 1)
 
 
-def test_numbers_have_a_fixed_number_of_digits(folder):
-    assert (folder / "report.csv").read_text().splitlines()[1] == "0.1-0.2,all,1,1.2346,30.1235,0.90000,0" + 9 * ","
-    assert read_csv(folder / "report.csv")[2]["psnr"] == ""
+def test_numbers_have_a_fixed_number_of_digits(files):
+    assert files["report.csv"].splitlines()[1] == "0.1-0.2,all,1,1.2346,30.1235,0.90000,0" + 9 * ","
+    assert read_csv(files["report.csv"])[2]["psnr"] == ""
 
 
-def test_means_come_with_their_uncertainty(tmp_path):
+def test_means_come_with_their_uncertainty():
     samples = [
         Sample(f"{i}.png", "m.png", "0.1-0.2", "N", 0.15, 1.0, psnr, 0.9) for i, psnr in enumerate((20, 24, math.inf))
     ]
-    rows = rows_with_spread(samples)
-    write_report(tmp_path / "out", PROTOCOL, rows, samples, markdown_table(rows))
-    row = json.loads((tmp_path / "out/report.json").read_text(encoding="utf-8"))["rows"][0]
+    files = files_of(samples)
+    row = json.loads(files["report.json"])["rows"][0]
     assert row["psnr_se"] == 2.0 and 20 <= row["psnr_low"] < 22 < row["psnr_high"] <= 24
     assert (row["ssim_low"], row["ssim_se"], row["ssim_high"]) == (0.9, 0.0, 0.9)
-    assert (
-        "| (0.1, 0.2] | all | 1.00 to 1.00 | 20.00 to 24.00 | 0.900 to 0.900 |"
-        in (tmp_path / "out/report.md").read_text()
-    )
+    assert "| (0.1, 0.2] | all | 1.00 to 1.00 | 20.00 to 24.00 | 0.900 to 0.900 |" in files["report.md"]
 
 
-def test_one_line_for_each_pair_those_outside_the_buckets_too(folder):
-    rows = read_csv(folder / "samples.csv")
+def test_one_line_for_each_pair_those_outside_the_buckets_too(files):
+    rows = read_csv(files["samples.csv"])
     assert tuple(rows[0]) == SAMPLE_COLUMNS
     assert [row["image"] for row in rows] == ["sub/a,1.png", "b.png", "c.png"]
     assert (rows[2]["bucket"], rows[2]["psnr"], rows[2]["hole_ratio"]) == ("", "", "0.000000")
@@ -90,21 +90,38 @@ def test_a_manifest_comes_back_even_with_odd_names(tmp_path):
     odd = Sample('new\nline, "quoted".png', "\udcff.png", "0.1-0.2", "N", 0.15, 1.0, 30.0, 0.9)
     for name in (odd.image, odd.mask):
         (tmp_path / name).touch()
-    write_manifest(tmp_path / "m.csv", [odd])
+    (tmp_path / "m.csv").write_bytes(manifest_csv([odd]))
     assert read_manifest(tmp_path / "m.csv", tmp_path, tmp_path) == [Pair(odd.image, odd.mask)]
 
 
-def test_a_failed_write_leaves_the_old_file_and_no_temporary(tmp_path):
-    write_manifest(tmp_path / "m.csv", SAMPLES)
-    before = (tmp_path / "m.csv").read_bytes()
-    with pytest.raises(TypeError):
-        write_manifest(tmp_path / "m.csv", [*SAMPLES, object()])
-    assert (tmp_path / "m.csv").read_bytes() == before
-    assert [path.name for path in tmp_path.iterdir()] == ["m.csv"]
+def with_realism(sample, style, sharpness, count):
+    rng = np.random.default_rng(count)
+    features = FeatureSums.of(rng.normal(0, 1, [4, count]), rng.normal(1, 1, [4, count]))
+    return replace(sample, style=style, sharpness=sharpness, features=features)
+
+
+def test_realism_adds_columns_at_the_end():
+    pairs = [with_realism(SAMPLES[0], 0.25, None, 300), with_realism(SAMPLES[1], 0.75, 0.5, 400), SAMPLES[2]]
+    plain, files = files_of(SAMPLES), files_of(pairs)
+    for name, more in (("samples.csv", 2), ("report.csv", 9)):
+        lines = [text[name].splitlines() for text in (plain, files)]
+        assert all(b.startswith(a) and b.count(",") == a.count(",") + more for a, b in zip(*lines, strict=True))
+    ends = [line.rsplit(",", 2)[1:] for line in files["samples.csv"].splitlines()[1:]]
+    assert ends == [["0.25000", ""], ["0.75000", "0.5000"], ["", ""]]
+    whole = json.loads(files["report.json"])["rows"][-1]
+    assert (whole["style"], whole["sharpness"]) == (0.5, 0.5)
+    assert whole["frechet"] == pytest.approx(1, rel=0.2)  # means one standard deviation apart
+    assert {row["frechet"] for row in json.loads(files["report.json"])["rows"][:-1]} == {None}  # too few positions
+    assert "| style | sharpness | Fréchet |" in files["report.md"] and "| 0.250 | – | – |" in files["report.md"]
+
+
+def test_no_pair_in_any_bucket_is_an_error():
+    with pytest.raises(InputError, match=r"got 0 % to 0 % in all 1 pairs"):
+        rows_with_spread(SAMPLES[2:])
 
 
 def test_the_papers_figures_stand_beside_their_own_bucket_and_border():
-    table = markdown_table(bucket_rows(SAMPLES), paper_rows()).splitlines()
+    table = markdown_table(bucket_rows(SAMPLES), paper_rows(), CAUTION.format("PConv")).splitlines()
     assert "| (0.1, 0.2] | all | 1 | 1.23 | 30.12 | 0.900 | 0 | – | – | – |" in table
     assert "| (0.1, 0.2] | N | 1 | 1.23 | 30.12 | 0.900 | 0 | 1.18 | 27.71 | 0.867 |" in table
     assert "| (0.2, 0.3] | B | 1 | 0.00 | – | 1.000 | 1 | 1.88 | 25.25 | 0.779 |" in table

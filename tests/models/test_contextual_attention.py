@@ -263,7 +263,7 @@ def test_no_tensor_holds_more_scores_than_allowed(monkeypatch, max_scores, side)
 
         monkeypatch.setattr(module, name, watched)
 
-    watch(contextual_attention, "_add_up")
+    watch(contextual_attention, "_fuse")
     watch(contextual_attention.F, "softmax")
     products, multiply = [], paddle.matmul
     monkeypatch.setattr(paddle, "matmul", lambda *a, **k: products.append((multiply(*a, **k), k)) or products[-1][0])

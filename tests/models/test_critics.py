@@ -5,7 +5,7 @@ import paddle
 import pytest
 
 from losses.wgan import gradient_penalty
-from models.critics import Critic, Critics, cut_windows, global_critic, hole_windows, local_critic
+from models.critics import Critic, Critics, crop_and_resize, crop_boxes, global_critic, local_critic
 
 
 @pytest.mark.parametrize(
@@ -135,13 +135,13 @@ def test_windows_hold_the_hole_in_their_middle(hole, window):
         top, bottom, left, right = hole
         mask[0, 0, top, left] = mask[0, 0, bottom - 1, right - 1] = 0
     for flipped, expected in ((mask, window), (mask.swapaxes(2, 3), [window[i] for i in (1, 0, 3, 2)])):
-        assert hole_windows(paddle.to_tensor(flipped), 8).tolist() == [list(expected)]
+        assert crop_boxes(paddle.to_tensor(flipped), 8).tolist() == [list(expected)]
 
 
 def test_a_window_of_the_right_size_is_cut_as_it_is_and_a_larger_one_made_smaller():
     picture = paddle.rand([2, 3, 16, 20])
     picture.stop_gradient = False
-    patches = cut_windows(picture, paddle.to_tensor([[2, 7, 8, 8], [0, 0, 16, 16]], "int32"), 8)
+    patches = crop_and_resize(picture, paddle.to_tensor([[2, 7, 8, 8], [0, 0, 16, 16]], "int32"), 8)
     np.testing.assert_array_equal(patches[0].numpy(), picture[0, :, 2:10, 7:15].numpy())
     halved = picture[1, :, :, :16].numpy().reshape(3, 8, 2, 8, 2).mean(axis=(2, 4))
     np.testing.assert_allclose(patches[1].numpy(), halved, atol=1e-6)
@@ -155,28 +155,28 @@ def test_a_window_of_the_right_size_is_cut_as_it_is_and_a_larger_one_made_smalle
 def test_windows_are_what_interpolation_of_the_cut_gives(mode):
     windows = [(0, 0, 8, 8), (3, 5, 11, 15), (1, 7, 8, 13), (0, 0, 16, 20), (5, 2, 9, 8)]
     picture = paddle.rand([len(windows), 3, 16, 20])
-    cut = cut_windows(picture, paddle.to_tensor(windows, "int32"), 8, mode)
+    cut = crop_and_resize(picture, paddle.to_tensor(windows, "int32"), 8, mode)
     for i, (top, left, height, width) in enumerate(windows):
         part = picture[i : i + 1, :, top : top + height, left : left + width]
         expected = paddle.nn.functional.interpolate(part, [8, 8], mode=mode)
         np.testing.assert_allclose(cut[i : i + 1].numpy(), expected.numpy(), atol=1e-6)
 
 
-def test_nothing_is_fetched_to_find_and_cut_windows(monkeypatch):
+def test_nothing_is_fetched_to_find_and_crop_and_resize(monkeypatch):
     def fetched(*_):
         raise AssertionError("a value was fetched from the device")
 
     mask, picture = (paddle.rand([2, 1, 31, 31]) > 0.5).astype("float32"), paddle.rand([2, 3, 31, 31])
     for name in ("numpy", "item", "tolist"):
         monkeypatch.setattr(paddle.Tensor, name, fetched)
-    views = Critics(31, local_size=8, base_channels=2).views(picture, hole_windows(mask, 8))
+    views = Critics(31, local_size=8, base_channels=2).views(picture, crop_boxes(mask, 8))
     with pytest.raises(AssertionError, match="fetched"):
         views["local"].sum().item()
 
 
 def test_a_mask_cut_out_stays_a_mask():
     mask = (paddle.rand([1, 1, 31, 31]) > 0.5).astype("float32")
-    views = Critics(31, local_size=8, base_channels=2).views(mask, hole_windows(mask, 8), mode="nearest")
+    views = Critics(31, local_size=8, base_channels=2).views(mask, crop_boxes(mask, 8), mode="nearest")
     assert views["global"] is mask and list(views["local"].shape) == [1, 1, 8, 8]
     assert set(np.unique(views["local"].numpy())) == {0, 1}
 

@@ -32,7 +32,7 @@ TABLE = {
         (3, 1, 1, 128, 128),
         *TAIL,
     ],
-    "convolving": [
+    "conv_encoder": [
         (5, 1, 1, 5, 32),
         (3, 2, 1, 32, 32),
         (3, 1, 1, 32, 64),
@@ -41,7 +41,7 @@ TABLE = {
         (3, 1, 1, 128, 128),
         *DILATED,
     ],
-    "matching": [
+    "attention_encoder": [
         (5, 1, 1, 5, 32),
         (3, 2, 1, 32, 32),
         (3, 1, 1, 32, 64),
@@ -49,10 +49,16 @@ TABLE = {
         (3, 1, 1, 128, 128),
         (3, 1, 1, 128, 128),
     ],
-    "pasted": [(3, 1, 1, 128, 128)] * 2,
-    "joining": [(3, 1, 1, 256, 128), *TAIL],
+    "attention_decoder": [(3, 1, 1, 128, 128)] * 2,
+    "fusion": [(3, 1, 1, 256, 128), *TAIL],
 }
-PARAMETERS = {"coarse": 1_448_227, "convolving": 880_480, "matching": 400_800, "pasted": 295_168, "joining": 576_867}
+PARAMETERS = {
+    "coarse": 1_448_227,
+    "conv_encoder": 880_480,
+    "attention_encoder": 400_800,
+    "attention_decoder": 295_168,
+    "fusion": 576_867,
+}
 
 
 @pytest.fixture(scope="module")
@@ -97,8 +103,8 @@ def test_layers_are_the_papers_table():
     assert sum(p.size for p in model.parameters()) == sum(PARAMETERS.values()) == 3_601_542
     activations = {name: [layer.activation for layer in getattr(model, name)] for name in TABLE}
     elu, relu = paddle.nn.functional.elu, paddle.nn.functional.relu
-    assert activations.pop("matching") == [elu] * 5 + [relu]
-    assert activations.pop("coarse") == [elu] * 16 + [None] and activations.pop("joining") == [elu] * 6 + [None]
+    assert activations.pop("attention_encoder") == [elu] * 5 + [relu]
+    assert activations.pop("coarse") == [elu] * 16 + [None] and activations.pop("fusion") == [elu] * 6 + [None]
     assert all(activation is elu for part in activations.values() for activation in part)
     assert vars(model.attention).items() >= {
         "kernel_size": 3, "stride": 1, "rate": 2, "fuse_kernel": 3, "softmax_scale": 10.0
@@ -106,7 +112,7 @@ def test_layers_are_the_papers_table():
 
 
 def test_width_is_an_option(model):
-    assert [layer._out_channels for layer in model.joining] == [16, 16, 8, 8, 4, 2, 3]
+    assert [layer._out_channels for layer in model.fusion] == [16, 16, 8, 8, 4, 2, 3]
     with pytest.raises(ValueError, match="base_channels: expected 2 or more, got 1"):
         DeepFillV1(base_channels=1)
 
@@ -162,7 +168,7 @@ def test_each_network_sees_what_it_should(model):
     [x] = seen_by(model.coarse, lambda: model(image, mask))
     np.testing.assert_allclose(x, np.concatenate([picture * known, np.ones_like(known), hole], axis=1), atol=1e-6)
     painted = picture * known + (2 * stages.coarse.numpy() - 1) * hole
-    for network in (model.convolving, model.matching):
+    for network in (model.conv_encoder, model.attention_encoder):
         [x] = seen_by(network, lambda: model(image, mask))
         np.testing.assert_allclose(x, np.concatenate([painted, np.ones_like(known), hole], axis=1), atol=1e-6)
     foreground, background, small_mask = seen_by(model.attention, lambda: model(image, mask))
@@ -191,7 +197,7 @@ def test_a_scratch_is_never_overlooked(model, offset, width):
 def test_outputs_stay_in_range():
     paddle.seed(0)
     model = DeepFillV1(base_channels=2)
-    for layer in (model.coarse[-1], model.joining[-1]):
+    for layer in (model.coarse[-1], model.fusion[-1]):
         layer.weight.set_value(layer.weight * 1000)
     coarse, refined, _ = model(*inputs(), stages=True)
     for picture in (coarse.numpy(), refined.numpy()):

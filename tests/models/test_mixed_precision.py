@@ -105,3 +105,11 @@ def test_counts_that_float16_cannot_hold_are_exact(half):
     count = partial_conv._valid_channels(mask, 4097)
     ratio, _ = partial_conv._window_ratio(count, paddle.ones([1, 1, 1, 1]), 4097, {})
     assert ratio.item() == pytest.approx(4097 / 4096, rel=1e-6)
+
+
+def test_the_bias_gets_its_gradient_in_float32(half):
+    """A sum over all pixels at the first loss scale: 2^16 · 64² / 2^10 is beyond float16's 65,504."""
+    layer = partial_conv.PartialConv2D(1, 1, 1)
+    out, _ = layer(paddle.ones([1, 1, 64, 64]), paddle.ones([1, 1, 64, 64]))
+    (out.sum() * 2.0**16 / 2**10).backward()
+    assert layer.bias.grad.item() == 64**2 * 64

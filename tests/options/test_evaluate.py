@@ -1,24 +1,39 @@
 """The options of eval.py."""
 
+import pytest
+
 import options
 from inpainting.classical import CLASSICAL
 from inpainting.enlarging import INTERPOLATIONS
 from metrics.image_quality import SSIM_WINDOW
 from metrics.protocols import PROTOCOLS
 from options import evaluate
-from options.bounds import BOUNDS
 
 
 def test_what_is_offered_is_what_there_is():
     assert set(evaluate.METHOD_NAMES) == set(CLASSICAL) and evaluate.INTERPOLATIONS == INTERPOLATIONS
     assert tuple(PROTOCOLS) == evaluate.PROTOCOLS
     assert PROTOCOLS["edge_connect"].window == evaluate.EDGE_CONNECT_WINDOW
-    assert BOUNDS["size"].least == SSIM_WINDOW
+    assert evaluate.LEAST_SIDE == SSIM_WINDOW
 
 
 def test_samples_have_a_size_and_pictures_their_own():
     sizes = [options.parse_evaluate(arguments).size for arguments in ([], ["--size", "64"], ["--images", "somewhere"])]
     assert sizes == [evaluate.SAMPLE_SIZE, 64, None]
+
+
+def test_a_size_is_a_side_or_height_and_width(capsys):
+    sizes = [options.parse_evaluate(["--size", text]).size for text in ("64", "64x96", "64x64")]
+    assert sizes == [64, (64, 96), 64]
+    assert [evaluate.size_text(size) for size in (None, *sizes)] == [None, 64, "64x96", 64]
+    for text in ("64x", "x", "64x96x3", "6e1", "-64", "64x10", "64x9999", "²", "9" * 5000):
+        with pytest.raises(SystemExit):
+            options.parse_evaluate(["--size", text])
+        assert len(capsys.readouterr().err.splitlines()) == 1
+
+
+def test_a_network_alone_is_measured_unless_detail_is_asked_for():
+    assert [options.parse_evaluate(words).detail for words in ([], ["--detail", "on"])] == [False, True]
 
 
 def test_workers_are_chosen_or_given():

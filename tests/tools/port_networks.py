@@ -171,10 +171,10 @@ def deepfill_layers(c):
 
     return {
         "coarse": down("", [c, 2 * c, 2 * c, 4 * c, 4 * c, 4 * c]) + atrous() + up("", 4 * c),
-        "convolving": down("", [c, c, 2 * c, 2 * c, 4 * c, 4 * c]) + atrous(),
-        "matching": down("pm", [c, c, 2 * c, 4 * c, 4 * c, 4 * c]),
-        "pasted": [(f"pmconv{n}", 4 * c, 4 * c, 3, 1, 1) for n in (9, 10)],
-        "joining": up("all", 8 * c),
+        "conv_encoder": down("", [c, c, 2 * c, 2 * c, 4 * c, 4 * c]) + atrous(),
+        "attention_encoder": down("pm", [c, c, 2 * c, 4 * c, 4 * c, 4 * c]),
+        "attention_decoder": [(f"pmconv{n}", 4 * c, 4 * c, 3, 1, 1) for n in (9, 10)],
+        "fusion": up("all", 8 * c),
     }
 
 
@@ -184,12 +184,12 @@ def net_of(part):
 
 def deepfill_run(state, part, layers, x, relu_last=False):
     for n, (name, _, _, k, stride, dilation) in enumerate(layers):
-        if part in ("coarse", "joining") and name.removeprefix("all") in ("conv13", "conv15"):
+        if part in ("coarse", "fusion") and name.removeprefix("all") in ("conv13", "conv15"):
             x = F.interpolate(x, scale_factor=2)
         prefix = f"{net_of(part)}.{name}.conv"
         x = F.conv2d(x, state[f"{prefix}.weight"], state[f"{prefix}.bias"], stride, k // 2 * dilation, dilation)
         last = n == len(layers) - 1
-        if not (last and part in ("coarse", "joining")):
+        if not (last and part in ("coarse", "fusion")):
             x = F.relu(x) if last and relu_last else F.elu(x)
     return x
 
@@ -227,10 +227,10 @@ def save_deepfill(folder, image, mask):
         marks = [torch.ones_like(hole), hole]
         coarse = deepfill_run(state, "coarse", layers["coarse"], torch.cat([picture, *marks], 1)).clamp(-1, 1)
         x = torch.cat([coarse * hole + picture * (1 - hole), *marks], 1)
-        matched = deepfill_run(state, "matching", layers["matching"], x, relu_last=True)
-        pasted = deepfill_run(state, "pasted", layers["pasted"], attention(matched, hole))
-        x = torch.cat([deepfill_run(state, "convolving", layers["convolving"], x), pasted], 1)
-        out.append((deepfill_run(state, "joining", layers["joining"], x).clamp(-1, 1) + 1) / 2)
+        matched = deepfill_run(state, "attention_encoder", layers["attention_encoder"], x, relu_last=True)
+        pasted = deepfill_run(state, "attention_decoder", layers["attention_decoder"], attention(matched, hole))
+        x = torch.cat([deepfill_run(state, "conv_encoder", layers["conv_encoder"], x), pasted], 1)
+        out.append((deepfill_run(state, "fusion", layers["fusion"], x).clamp(-1, 1) + 1) / 2)
     np.save(folder / "deepfill.npy", torch.cat(out).numpy())
 
 

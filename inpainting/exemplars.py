@@ -1,0 +1,308 @@
+"""Holes painted with texture and structure of the known picture; the network's fill says what goes where.
+
+Networks trained on L1 give smooth fills. Here each patch of the hole is matched with a known patch and copied
+(Wexler et al. 2007; Barnes et al. 2009; Newson et al. 2014 and 2017), from coarse to fine:
+
+    filled picture ─ halve until the hole is shallow ─ match all, paint ─ field ×2, search, paint ─ ... ─ copy ─ shift
+
+* Patches are compared by colour and by two channels of texture (mean absolute gradients). Texture in the hole is what is
+  around it, never that of the smooth fill: so a smooth fill does not match smooth places.
+* A source must have about the colour that the network gives the target (the guide, blurred).
+* Large holes are searched at a smaller size; the field is enlarged and pixels are copied at full size.
+* The copied pixels are shifted by the low frequencies of what the network gives beside them.
+
+Holes that are a few pixels wide stay as the network fills them.
+"""
+
+import functools
+import importlib.util
+import sys
+from dataclasses import dataclass
+
+import cv2
+import numpy as np
+
+from inpainting.boxes import Box, box_around, hole_boxes
+from inpainting.surface import smooth_surface
+
+THIN = 2.0  # pixels of depth: scratches of 1 to 3 pixels
+AROUND = 1.5  # times the size of a hole's box: where its sources are
+AROUND_AT_LEAST = 128  # pixels
+MOST_PIXELS = 48_000  # of a hole, at the finest level that is searched
+MOST_PAIRS = 2_000_000  # of a target and a source, in the search of all
+LEAST_SOURCES = 32  # a coarser level must have so many
+SEARCH_AROUND = 8  # pixels from the best source
+FLAT = 0.5  # grey levels of mean gradient: below it colours are not shifted, which would be seen
+
+
+@dataclass(frozen=True)
+class Settings:
+    """Chosen by measure on training pictures.
+
+    Args:
+        depth: pixels that a hole may be deep at the coarsest level.
+        guide_sigma: pixels, of the guide's blur at the finest level that is searched.
+        guide_weight: of the guide beside one pixel of a patch, at the coarsest and at the finest level.
+        texture_sigma: pixels, over which gradients are averaged.
+        texture_weight: of a grey level of texture beside one of colour.
+        passes: of searching and painting, from the coarsest level on; the last is for all finer ones.
+        sweeps, tries: see ``patch_search.search``.
+        spread: of the votes, as a share of the third quartile of costs.
+        shift_sigma: pixels, of the low frequencies that come from the network.
+    """
+
+    depth: float = 8
+    guide_sigma: float = 4
+    guide_weight: tuple[float, float] = (10, 2)
+    texture_sigma: float = 4
+    texture_weight: float = 6
+    passes: tuple[int, ...] = (10, 4, 3, 2, 2)
+    sweeps: int = 2
+    tries: int = 2
+    spread: float = 0.05
+    shift_sigma: float = 8
+
+
+SETTINGS = Settings()
+
+
+@functools.cache
+def can_add_exemplars() -> bool:
+    """Whether numba is there, which compiles the search; prints a note where it is not."""
+    if importlib.util.find_spec("numba"):
+        return True
+    print("note: numba is not installed, holes keep the network's smooth fill; pip install numba", file=sys.stderr)
+    return False
+
+
+def add_exemplars(filled: np.ndarray, hole: np.ndarray, settings: Settings = SETTINGS) -> np.ndarray:
+    """The filled picture with its hole painted anew from known patches; nothing else is changed.
+
+    Where no known patch is at hand the fill stays.
+
+    Shape:
+        filled: uint8 [H, W, 3].   hole: bool [H, W].   Returns uint8 [H, W, 3].
+    """
+    result = filled.copy()
+    wide = without_thin(hole)
+    for box, _ in hole_boxes(wide):
+        tight = _shifted(box_around(wide[box.slices]), box)
+        side = max(tight.bottom - tight.top, tight.right - tight.left)
+        at = tight.grown(max(int(AROUND * side), AROUND_AT_LEAST), *hole.shape).slices
+        mine = np.zeros_like(wide[at])
+        inner = _shifted(tight, Box(-at[0].start, -at[1].start, 0, 0)).slices
+        mine[inner] = wide[tight.slices]
+        _paint(result[at], filled[at], mine, hole[at], settings)
+    return result
+
+
+def _shifted(box: Box, by: Box) -> Box:
+    return Box(box.top + by.top, box.left + by.left, box.bottom + by.top, box.right + by.left)
+
+
+def without_thin(hole: np.ndarray) -> np.ndarray:
+    """The holes that are deeper than ``THIN`` somewhere: bool [H, W]."""
+    if not hole.any():
+        return hole
+    at = box_around(hole).grown(1, *hole.shape).slices
+    cells, wide = hole[at].astype(np.uint8), np.zeros_like(hole)
+    depth = cv2.distanceTransform(cells, cv2.DIST_L2, 5)
+    count, labels = cv2.connectedComponents(cells, connectivity=8)
+    deep = np.zeros(count, bool)
+    deep[labels[depth > THIN]] = True
+    wide[at] = deep[labels]
+    return wide
+
+
+def _paint(result: np.ndarray, filled: np.ndarray, hole: np.ndarray, unknown: np.ndarray, settings: Settings) -> None:
+    """``add_exemplars`` of one group of holes, in place; ``unknown`` has other holes too, which are no sources."""
+    halvings = max(0, int(np.ceil(np.log2(max(np.count_nonzero(hole) / MOST_PIXELS, 1)) / 2)))
+    small, small_hole, small_unknown = filled.astype(np.float32), hole, unknown
+    for _ in range(halvings):
+        small, small_hole, small_unknown = (_halved(a) for a in (small, small_hole, small_unknown))
+    offsets = find_offsets(small, small_hole, small_unknown, settings)
+    if offsets is None:
+        return
+    scale = 2**halvings
+    rows, columns = np.nonzero(hole)
+    by = scale * offsets[rows // scale, columns // scale]
+    copied = filled.astype(np.float32)
+    copied[rows, columns] = filled[rows + by[:, 0], columns + by[:, 1]]
+    shift = cv2.GaussianBlur(filled - copied, (0, 0), settings.shift_sigma)[rows, columns]
+    shift *= _not_flat(filled, unknown)[rows, columns, None]
+    result[rows, columns] = np.rint(np.clip(copied[rows, columns] + shift, 0, 255))
+
+
+def _not_flat(picture: np.ndarray, unknown: np.ndarray) -> np.ndarray:
+    """0 where the picture around is flat to 1 where it has texture: float32 [H, W]."""
+    return np.clip(texture_of(picture, unknown, sigma=8).sum(axis=2) / FLAT, 0, 1)
+
+
+class Level:
+    """One level of the pyramid; see ``inpainting.patch_search`` for the arrays."""
+
+    def __init__(self, features: np.ndarray, guide: np.ndarray, hole: np.ndarray, unknown: np.ndarray):
+        from inpainting.patch_search import PATCH, RADIUS, UNKNOWN
+
+        self.image, self.guide, self.hole, self.unknown = features, guide, hole, unknown
+        (h, w), square = hole.shape, np.ones([PATCH, PATCH], np.uint8)
+        near, touched = (cv2.dilate(a.astype(np.uint8), square) > 0 for a in (hole, unknown))
+        inside = np.zeros([h, w], bool)
+        inside[RADIUS : h - RADIUS, RADIUS : w - RADIUS] = True
+        self.usable, self.targeted = inside & ~touched, inside & near
+        positions = (np.argwhere(a).astype(np.int32) for a in (self.targeted, self.usable, hole))
+        self.targets, self.sources, self.pixels = positions
+        self.cost = np.where(self.targeted, UNKNOWN, np.float32(-1))
+        self.field = np.zeros([h, w, 2], np.int32)
+
+    @property
+    def features(self) -> np.ndarray:
+        return self.image.reshape(len(self.image), -1)
+
+    @property
+    def channels(self) -> int:
+        return self.image.shape[2]
+
+    def coarser(self) -> "Level":
+        return Level(*(_halved(a) for a in (self.image, self.guide, self.hole, self.unknown)))
+
+
+def find_offsets(
+    filled: np.ndarray, hole: np.ndarray, unknown: np.ndarray, settings: Settings = SETTINGS
+) -> np.ndarray | None:
+    """Where each pixel of the hole is copied from: int32 [H, W, 2], rows and columns to its source; None if nowhere.
+
+    Shape:
+        filled: float32 [H, W, 3] in [0, 255].   hole, unknown: bool [H, W]; what is unknown is no source.
+    """
+    from inpainting.patch_search import PATCH, best_offsets
+
+    if min(hole.shape) <= PATCH:
+        return None
+    levels = _pyramid(filled, hole, unknown, settings)
+    if not len(levels[0].sources):
+        return None
+    for i, level in reversed(list(enumerate(levels))):
+        guide = level.guide * np.float32(PATCH * np.sqrt(_guide_weight(i, len(levels), settings)))
+        if i == len(levels) - 1:
+            _start(level, guide, settings)
+        else:
+            _carry_up(levels[i + 1], level)
+        _refine(level, guide, settings, turn=len(levels) - 1 - i)
+    offsets = np.zeros([*hole.shape, 2], np.int32)
+    best_offsets(levels[0].pixels, levels[0].field, levels[0].cost, offsets)
+    return offsets
+
+
+def _guide_weight(i: int, count: int, settings: Settings) -> float:
+    coarsest, finest = settings.guide_weight
+    return finest * (coarsest / finest) ** (i / max(count - 1, 1))
+
+
+def _pyramid(filled: np.ndarray, hole: np.ndarray, unknown: np.ndarray, settings: Settings) -> list[Level]:
+    """Levels, the finest first, down to where the hole is shallow."""
+    texture = texture_of(filled, unknown, settings.texture_sigma) * np.float32(settings.texture_weight)
+    guide = cv2.GaussianBlur(filled, (0, 0), settings.guide_sigma)
+    levels = [Level(np.concatenate([filled, texture], axis=2), guide, hole, unknown)]
+    depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5).max()
+    while depth > settings.depth:
+        depth /= 2
+        level = levels[-1].coarser()
+        if len(level.sources) < LEAST_SOURCES or min(level.hole.shape) < 16:
+            break
+        levels.append(level)
+    return levels
+
+
+def texture_of(picture: np.ndarray, unknown: np.ndarray, sigma: float) -> np.ndarray:
+    """Mean absolute gradients along both axes; where the picture is unknown a membrane through those around.
+
+    Shape:
+        picture: [H, W, 3].   unknown: bool [H, W].   Returns float32 [H, W, 2].
+    """
+    grey, known = picture.mean(axis=2, dtype=np.float32), ~unknown
+    texture = np.zeros([*unknown.shape, 2], np.float32)
+    for axis in (0, 1):
+        here, there = ((slice(None),) * axis + (part,) for part in (slice(1, None), slice(None, -1)))
+        step, pair = np.zeros_like(grey), np.zeros_like(grey)
+        pair[here] = known[here] & known[there]
+        step[here] = np.abs(grey[here] - grey[there]) * pair[here]
+        total, share = (cv2.GaussianBlur(a, (0, 0), sigma) for a in (step, pair))
+        texture[..., axis] = total / np.maximum(share, 1e-3)
+    mask = known.astype(np.float32)
+    return smooth_surface(texture * mask[..., None], mask, order=1, steps=10)
+
+
+def _start(level: Level, guide: np.ndarray, settings: Settings) -> None:
+    """A first field, by what is known of each patch and by the guide."""
+    from inpainting.patch_search import search_all
+
+    most = max(MOST_PAIRS // max(len(level.targets), 1), LEAST_SOURCES)
+    search_all(
+        level.features,
+        ~level.hole,
+        2,
+        guide,
+        level.channels,
+        level.targets,
+        level.sources,
+        most,
+        level.field,
+        level.cost,
+    )
+    _vote(level, settings.spread)
+
+
+def _vote(level: Level, spread: float) -> None:
+    """Paint the hole by the field; spread 0 takes the patch of least cost alone."""
+    from inpainting.patch_search import vote
+
+    costs = level.cost[level.targeted]
+    spread = max(spread * float(np.percentile(costs, 75)), 1e-6 * float(costs.max()), 1e-6)
+    vote(level.features, level.channels, level.pixels, level.field, level.cost, np.float32(spread))
+
+
+def _carry_up(coarser: Level, level: Level) -> None:
+    """The field of a coarser level, enlarged, and the hole painted by it."""
+    y, x = level.targets.T
+    py, px = _nearest(coarser.targeted)[:, y // 2, x // 2]
+    sources = 2 * coarser.field[py, px] + level.targets - 2 * np.stack([py, px], axis=1)
+    sources = np.clip(sources, 0, np.array(level.hole.shape) - 1)
+    lost = ~level.usable[sources[:, 0], sources[:, 1]]
+    sources[lost] = level.sources[np.arange(lost.sum()) % len(level.sources)]
+    level.field[y, x] = sources
+    level.cost[y, x] = coarser.cost[py, px] + lost * coarser.cost.max()
+    _vote(level, 0)
+
+
+def _nearest(marked: np.ndarray) -> np.ndarray:
+    """The nearest True of each pixel of [H, W]: rows and columns [2, H, W]."""
+    _, labels = cv2.distanceTransformWithLabels(
+        (~marked).astype(np.uint8), cv2.DIST_L2, 5, labelType=cv2.DIST_LABEL_PIXEL
+    )
+    positions = np.zeros([labels.max() + 1, 2], np.intp)
+    positions[labels[marked]] = np.argwhere(marked)
+    return positions[labels].transpose(2, 0, 1)
+
+
+def _refine(level: Level, guide: np.ndarray, settings: Settings, turn: int) -> None:
+    """Passes of searching and painting; ``turn`` counts levels from the coarsest."""
+    from inpainting.patch_search import measure, search
+
+    for n in range(settings.passes[min(turn, len(settings.passes) - 1)]):
+        measure(level.features, guide, level.channels, level.targets, level.field, level.cost)
+        search(
+            level.features, guide, level.channels, level.targets, level.sources, level.usable, level.field, level.cost,
+            settings.sweeps, settings.tries, SEARCH_AROUND, 1 + 100 * turn + n,
+        )  # fmt: skip
+        _vote(level, settings.spread)
+
+
+def _halved(array: np.ndarray) -> np.ndarray:
+    """Means of 2×2, of bool whether any is True; a last odd row or column is repeated."""
+    h, w = array.shape[:2]
+    array = np.pad(array, [(0, h % 2), (0, w % 2)] + [(0, 0)] * (array.ndim - 2), mode="edge")
+    parts = array[::2, ::2], array[1::2, ::2], array[::2, 1::2], array[1::2, 1::2]
+    if array.dtype == bool:
+        return np.logical_or.reduce(parts)
+    return sum(parts[1:], parts[0]) / np.float32(4)

@@ -1,0 +1,74 @@
+"""The twin's critic, its losses and measures. Runs where PyTorch is; ``--noconftest`` where Paddle is not."""
+
+import numpy as np
+import pytest
+
+torch = pytest.importorskip("torch")
+pytest.importorskip("numba")
+
+from experiments.torch_twin.adversarial import depth_weight, over_hole  # noqa: E402
+from experiments.torch_twin.realism import frechet_distance, gram_difference, laplacian_energy  # noqa: E402
+from experiments.torch_twin.samples import draw_wide, split  # noqa: E402
+from experiments.torch_twin.surface import surfaces  # noqa: E402
+from experiments.torch_twin.surface_tensors import surfaces_of  # noqa: E402
+
+
+@pytest.mark.parametrize("shape", [(32, 32), (33, 47)])
+def test_surfaces_in_tensors_are_the_compiled_ones(shape):
+    rng = np.random.default_rng(0)
+    picture, mask = rng.random((*shape, 3), dtype=np.float32), (rng.random(shape) > 0.4).astype(np.float32)
+    mask[8:20, 5:25] = 0
+    ours = surfaces_of(torch.tensor(picture).permute(2, 0, 1)[None], torch.tensor(mask)[None, None])
+    for compiled, tensor in zip(surfaces(picture, mask), ours, strict=True):
+        np.testing.assert_allclose(tensor[0].permute(1, 2, 0).numpy(), compiled, atol=1e-5)
+
+
+def box(size=16):
+    hole = torch.zeros(1, 1, size, size)
+    hole[:, :, 4:12, 4:12] = 1
+    return hole
+
+
+def test_a_loss_over_the_hole_sees_no_cell_beside_it():
+    cells = torch.zeros(1, 1, 4, 4)
+    cells[:, :, 1:3, 1:3] = 3
+    assert over_hole(cells, box()).item() == 3
+    cells[:, :, 0] = 1000
+    assert over_hole(cells, box()).item() == 3
+
+
+def test_depth_weights_rise_from_the_edge_to_1():
+    weight = depth_weight(box(), 4)
+    assert (weight[box() == 0] == 0).all() and weight[0, 0, 8, 8] == 1
+    assert weight[0, 0, 8, 4] == pytest.approx(0.25) and weight[0, 0, 8, 5] == pytest.approx(0.5)
+    assert torch.equal(depth_weight(box(), 0), box())
+
+
+def test_measures_of_equal_pictures_are_0_and_of_others_not():
+    features = torch.rand(500, 8, generator=torch.manual_seed(0))
+    assert frechet_distance(features, features) == pytest.approx(0, abs=1e-6)
+    assert frechet_distance(features + 1, features) > 1
+    taps = features.reshape(1, 8, 20, 25)
+    hole = torch.ones(1, 1, 40, 50)
+    assert gram_difference(taps, taps, hole).item() == 0 < gram_difference(2 * taps, taps, hole).item()
+
+
+def test_blur_lowers_the_laplacian_energy():
+    picture = torch.rand(1, 3, 32, 32, generator=torch.manual_seed(0))
+    blurred = torch.nn.functional.avg_pool2d(picture, 5, stride=1, padding=2)
+    hole = torch.ones(1, 1, 32, 32)
+    assert laplacian_energy(blurred, hole) < 0.1 * laplacian_energy(picture, hole)
+
+
+def test_wide_holes_cover_a_fifth_to_three_fifths():
+    rng = np.random.default_rng(0)
+    shares = [draw_wide(rng, 64).mean() for _ in range(50)]
+    assert min(shares) >= 0.2 and max(shares) <= 0.6
+
+
+def test_held_out_pictures_are_in_no_training():
+    files = list(range(10))
+    assert set(split(files, 3)) | set(split(files, -3)) == set(files) and not set(split(files, 3)) & set(
+        split(files, -3)
+    )
+    assert split(files, 0) == files

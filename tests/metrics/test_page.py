@@ -1,0 +1,139 @@
+"""report.html: nothing from elsewhere, nothing but text in names, figures where they belong."""
+
+import base64
+import math
+import re
+from html.parser import HTMLParser
+from xml.etree import ElementTree
+
+import cv2
+import numpy as np
+import pytest
+
+from metrics.buckets import Sample
+from metrics.methods import Method
+from metrics.page import curves_svg, lines_of, page, page_files
+from metrics.pictures import Strip
+from metrics.report import paper_rows
+
+EVIL = '"><script>alert(1)</script>.png'
+
+
+def samples(gain=0.0, image="a.png"):
+    return [
+        Sample(f"{i}{image}", "m.png", bucket, "NB"[i % 2], 0.15, 1.0 - gain / 10, 30.0 + i + gain, 0.9)
+        for i in range(4)
+        for bucket in ("0.01-0.1", "0.5-0.6")
+    ]
+
+
+def strips(image="0a.png"):
+    panel = np.random.default_rng(0).integers(0, 256, [8, 10, 3], dtype=np.uint8)
+    panels = dict.fromkeys(("input", "output", "truth", "error"), panel)
+    return [
+        Strip(image, "m.png", "0.01-0.1", "best", 30.0, panels),
+        Strip("x", "m", "0.5-0.6", "only", math.inf, panels),
+    ]
+
+
+def method(name, gain=0.0, **options):
+    return Method(name, {"method": name, "size": 8, "versions": {"numpy": "2"}}, samples(gain), **options)
+
+
+class Tags(HTMLParser):
+    """Checks that what is opened is closed, in order, and keeps attributes and cells."""
+
+    VOID = ("meta", "img")
+
+    def __init__(self, text):
+        super().__init__()
+        self.open, self.attributes, self.cells, self.starts = [], [], [], []
+        self.feed(text)
+        assert self.open == []
+
+    def handle_starttag(self, tag, attrs):
+        self.starts.append(tag)
+        self.attributes += attrs
+        if tag not in self.VOID:
+            self.open.append(tag)
+        if tag == "td":
+            self.cells.append([dict(attrs).get("class"), ""])
+
+    def handle_startendtag(self, tag, attrs):
+        self.attributes += attrs
+
+    def handle_endtag(self, tag):
+        assert self.open.pop() == tag
+
+    def handle_data(self, data):
+        if self.open and self.open[-1] == "td":
+            self.cells[-1][1] += data
+
+
+@pytest.mark.parametrize("count", [1, 3])
+@pytest.mark.parametrize("paper", [None, paper_rows()])
+def test_whole_html_with_no_address_outside(count, paper):
+    methods = [method(f"m{i}", i, strips=strips()) for i in range(count)]
+    files = page_files(methods, paper)
+    assert files == page_files(methods, paper)
+    text = files["report.html"].decode()
+    tags = Tags(text)
+    names = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}  # of SVG, never fetched
+    assert set(re.findall(r"\w+://[^\"<\s]*", text)) <= names
+    sources = [value for name, value in tags.attributes if name in ("src", "href", "action", "srcset")]
+    assert sources and all(source.startswith("data:image/png;base64,") for source in sources)
+    assert all(value.startswith("#") for name, value in tags.attributes if name == "xlink:href")
+    assert "default-src 'none'" in text and "<script" not in text
+    assert text.count("pair by pair</h2>") == count - 1
+
+
+def test_names_are_only_text():
+    evil = Method(EVIL, {"method": EVIL, EVIL: "\udcff"}, samples(image=EVIL), strips(f"0{EVIL}"))
+    files = page_files(
+        [evil, Method(f"2{EVIL}", {}, samples(image=EVIL)), Method("_$\udcff$", {}, samples(image=EVIL))]
+    )
+    text = files["report.html"].decode()
+    assert "script" not in Tags(text).starts and "&lt;script&gt;" in text
+    drawn = ["".join(node.itertext()).strip() for node in ElementTree.fromstring(files["curves.svg"]).iter()]
+    assert EVIL in drawn and "_$?$" in drawn
+
+
+def test_curves_show_means_and_intervals_and_nothing_for_what_is_missing():
+    row = {"bucket": "0.01-0.1", "psnr": 30.0, "psnr_low": 29.0, "psnr_high": 31.0}
+    drawn = curves_svg([("one", [row, {"bucket": "0.1-0.2", "psnr": None}])])
+    assert drawn == curves_svg([("one", [row])])
+    assert drawn != curves_svg([("one", [{**row, "psnr": 29.5}])]) != curves_svg([("one", [{**row, "psnr_low": 28.0}])])
+    text = "".join(ElementTree.fromstring(drawn).itertext())
+    assert "PSNR (dB)" in text and "style" not in text
+    curves_svg([("one", [row]), ("two", [{"bucket": "0.6-1", "psnr": 20.0, "style": None}])])
+
+
+def test_the_row_over_all_pairs_is_in_the_table_and_not_in_the_curves():
+    assert "all" in [text for _, text in Tags(page([method("a")], "")).cells]
+    assert "all" not in {row["bucket"] for _, rows in lines_of([method("a")]) for row in rows}
+
+
+def test_pictures_are_the_strips_panels():
+    text = page([method("a", strips=strips())], "")
+    pictures = re.findall(r'src="data:image/png;base64,([^"]*)"', text)
+    assert len(pictures) == 8
+    decoded = cv2.imdecode(np.frombuffer(base64.b64decode(pictures[0]), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
+    assert np.array_equal(decoded, strips()[0].panels["input"])
+    assert text.index("(0.01, 0.1]</h3>") < text.index("(0.5, 0.6]</h3>") and "only, identical: x with m" in text
+
+
+def test_the_better_mean_is_marked_in_each_measure():
+    tags = Tags(page([method("a"), method("b", gain=2.0)], ""))
+    best = [text for kind, text in tags.cells if kind == "best"]
+    assert best[:4] == ["33.50", "0.9000", "0.9000", "0.800"]  # psnr of b, ssim of both, l1 of b
+    assert "best" not in {kind for kind, _ in Tags(page([method("a")], "")).cells}
+
+
+def test_the_papers_figures_have_the_digits_it_gives():
+    tags = Tags(page([method("a")], "", paper_rows()))
+    assert [None, "27.71"] not in tags.cells and [None, "33.75"] in tags.cells and [None, "0.946"] in tags.cells
+
+
+def test_differences_and_intervals_are_those_of_the_pairs():
+    tags = Tags(page([method("a"), method("b", gain=2.0)], ""))
+    assert ["left", "4 / 0"] in tags.cells and [None, "+2.00"] in tags.cells and [None, "-0.200"] in tags.cells
