@@ -1,49 +1,38 @@
 """A web page on which photographs are filled, and the same as an HTTP API: ``python app.py --help``."""
 
+import asyncio
 import importlib.util
 import ipaddress
 import sys
-import tempfile
 from collections.abc import Sequence
-from pathlib import Path
 
-from options import app_parser, setup_device
+from options import app_parser
 from utils.errors import InputError, run_cleanly
 
-ROOT = Path(__file__).resolve().parent
+PACKAGES = ("starlette", "uvicorn", "python_multipart")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = app_parser().parse_args(argv)
-    if importlib.util.find_spec("gradio") is None:
-        raise InputError("expected gradio, which is not installed: pip install -r requirements-app.txt")
-    setup_device(options.device, options.threads)
-    from web.choices import find_models
+    if missing := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
+        raise InputError(f"expected {missing[0]}, which is not installed: pip install -r requirements-app.txt")
     from web.limits import Limits
-    from web.server import build_app, listen, serve
+    from web.server import Server, listen
+    from web.store import own_folder
     from web.worker import Worker
 
-    models = find_models(ROOT, options.weights)
     limits = Limits(options.max_megapixels, options.max_megabytes, options.max_seconds)
-    with (
-        listen(options.host, options.port) as listening,
-        tempfile.TemporaryDirectory(prefix="pconv_app_", ignore_cleanup_errors=True) as folder,
-    ):
-        worker = Worker(models, Path(folder).resolve(), limits)
-        app = build_app(worker)
-        tell(options.host, listening.getsockname()[1], models)
-        try:
-            serve(app, listening)
-        finally:
-            worker.close()
+    with listen(options.host, options.port) as listening, own_folder() as folder:
+        worker = Worker(options.weights, limits, options.device, options.threads)
+        server = Server(worker, folder, {options.host, *options.allow_host})
+        port = listening.getsockname()[1]
+        asyncio.run(server.run_on(listening, lambda: print_address(options.host, port, worker.models)))
 
 
-def tell(host: str, port: int, models: dict[str, Path]) -> None:
+def print_address(host: str, port: int, models: Sequence[str]) -> None:
     """Where the page is, and who can see it."""
-    print(
-        f"http://{f'[{host}]' if ':' in host else host}:{port}  (models: {', '.join(models)}; Ctrl-C ends it)",
-        flush=True,
-    )
+    shown = f"[{host}]" if ":" in host else host
+    print(f"http://{shown}:{port}  (models: {', '.join(models)}; Ctrl-C ends it)", flush=True)
     if not is_loopback(host):
         print("note: whoever can reach this machine can use the page; nothing asks for a password", file=sys.stderr)
 

@@ -44,6 +44,12 @@ def fill_parser() -> Parser:
     )
     _add_hole_options(parser)
     parser.add_argument(
+        "--extend",
+        type=margins,
+        metavar="left,top,right,bottom",
+        help="extend the picture beyond its border by so many pixels on each side, and fill what is new",
+    )
+    parser.add_argument(
         "--weights",
         metavar="FILE|DIR",
         default=os.path.relpath(DEFAULT_WEIGHTS),
@@ -102,7 +108,7 @@ def parse_fill(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _refuse_beside_super_resolution(options: argparse.Namespace) -> None:
-    of_holes = ("mask", "mask_alpha", "mask_colour", "box", "polygon", "dilate")
+    of_holes = ("mask", "mask_alpha", "mask_colour", "box", "polygon", "dilate", "extend")
     given = [name for name in (*of_holes, "show_attention") if getattr(options, name)]
     given += ["hole"] if options.hole != "white" else []
     given += ["scales"] if options.scales not in ("auto", 1) else []
@@ -166,6 +172,11 @@ def box(text: str) -> tuple[int, ...]:
     if not (w and h):
         raise argparse.ArgumentTypeError(f"expected a width and a height above 0, got {text!r}")
     return x, y, w, h
+
+
+def margins(text: str) -> tuple[int, ...]:
+    """left,top,right,bottom."""
+    return _whole_numbers(text, 4, "left,top,right,bottom (pixels to add on each side)")
 
 
 def point(text: str) -> tuple[int, ...]:

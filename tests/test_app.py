@@ -17,7 +17,7 @@ def test_it_listens_for_this_machine_alone_and_shares_with_nobody():
         app_parser().parse_args(["--share"])
 
 
-def test_without_gradio_it_says_what_to_install(monkeypatch):
+def test_without_its_packages_it_says_what_to_install(monkeypatch):
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"requirements-app\.txt"):
         app.main([])
@@ -31,7 +31,7 @@ def test_wrong_options_are_told(arguments, capsys):
 
 
 def test_a_port_that_is_taken_and_a_strange_host_are_told():
-    pytest.importorskip("gradio")
+    pytest.importorskip("uvicorn")
     from web.server import listen
 
     with socket.create_server(("127.0.0.1", 0)) as taken, pytest.raises(OSError, match="in use"):

@@ -1,1 +1,1 @@
-"""The web page and its HTTP API (``app.py``). ``page``, ``api`` and ``server`` need requirements-app.txt."""
+"""The web page and its HTTP API (``app.py``); needs requirements-app.txt."""

@@ -6,7 +6,6 @@ from pathlib import Path
 from inpainting.checkpoint import META, weights_directory
 from utils.errors import InputError
 from utils.run_folder import CHECKPOINTS
-from web.texts import Told
 
 
 def find_models(root: Path, own: str | os.PathLike | None = None) -> dict[str, Path]:
@@ -47,15 +46,3 @@ def _name_of(directory: Path, root: Path) -> str:
         return directory.name
     run = directory.parent.parent if directory.parent.name == CHECKPOINTS else directory
     return f"logs/{run.name}" if run.parent == root / "logs" else run.name
-
-
-def chosen(models: dict[str, Path], name: str | None) -> tuple[str, Path]:
-    """A model by its name, the default for None; nothing else of the disk can be meant by a name.
-
-    Raises:
-        Told: no such name.
-    """
-    name = next(iter(models)) if name is None else name
-    if name not in models:
-        raise Told("no_model", names=", ".join(models), name=str(name)[:40])
-    return name, models[name]

@@ -1,18 +1,40 @@
-"""What a client may ask of the server: sizes and times, stated on the page and held to before the work."""
+"""Every limit of the page and its HTTP API, in one place. Those that app.py sets are in ``Limits``."""
 
-import contextlib
-import os
 from dataclasses import dataclass
 
-from PIL import Image
-
-from datasets.images import FORMATS
-from utils.files import open_regular
 from web.texts import Told
 
-KEPT = 3600  # seconds that files of clients stay
-WAITING = 32  # clients at most, beside the one that is served
-DECODERS = 2  # photographs that are decoded for the page at a time
+# Requests
+MOST_FIELDS = 256  # of a form
+MOST_TEXT = 64 << 10  # bytes of all texts in a form
+MOST_CORNERS = 10_000  # of all polygons in a form
+ROOM_FOR_FORMS = 1 << 20  # bytes of a request beside its files
+FILES_A_REQUEST = 2  # photograph and mask
+
+# Places
+WAITING = 32  # orders at most, beside the one that is worked on
+CONNECTIONS = 500  # in all
+CONNECTIONS_OF_ONE = 100  # of one address
+
+# Seconds
+READING = 15  # of decoding a photograph and its mask; 40 megapixels take 3
+STARTING = 180  # of the worker, until the first model is loaded
+IDLE = 15  # of a connection without a request, and between two parts of a request's body
+BODY = 300  # of a whole body
+UNREAD = 60  # of an answer that its client does not read
+LINGER = 2  # of reading on what is refused, so that the client sees the answer
+KEPT = 3600  # of a client's files since their last use
+SWEEP = 60  # between two removals of what is older
+
+# What the browser shows
+VIEW_PIXELS = 8_000_000
+VIEW_SIDE = 4096  # pixels, as every browser's canvas takes
+EXACT_VIEW = 1_000_000  # up to so many pixels the view is PNG, above JPEG
+
+KEPT_BYTES = 4 << 30  # of all clients' files together, with what is being received
+EACH_BYTES = 4 << 20  # that each photograph counts at least, which bounds their number
+INCOMING_OF_ONE = 512 << 20  # bytes that one address may be sending at a time
+STEPS = 500  # fills of one photograph
 
 
 @dataclass(frozen=True)
@@ -20,9 +42,9 @@ class Limits:
     """What one request may take.
 
     Args:
-        megapixels: of a photograph or a mask.
-        megabytes: of a file, and of a whole request.
-        seconds: of filling.
+        megapixels: of a photograph, also after it was extended, and of a mask.
+        megabytes: of a file.
+        seconds: of decoding and filling together.
     """
 
     megapixels: float = 40
@@ -31,27 +53,29 @@ class Limits:
 
     @property
     def bytes(self) -> int:
+        """Of a file."""
         return int(self.megabytes * 2**20)
 
-    def check(self, path: str | os.PathLike) -> None:
-        """Refuse a picture file that is too large; of what is inside, nothing is decoded. Others are left to readers.
+    @property
+    def request_bytes(self) -> int:
+        """Of a whole request."""
+        return FILES_A_REQUEST * self.bytes + ROOM_FOR_FORMS
+
+    def check_pixels(self, width: int, height: int) -> None:
+        """Refuse too large a picture.
 
         Raises:
-            Told: too many bytes or pixels.
+            Told: more than ``megapixels``.
         """
-        if os.path.getsize(path) > self.bytes:
-            raise Told("many_bytes", most=f"{self.megabytes:g}")
-        width, height = picture_size(path)
         if width * height > self.megapixels * 1e6:
             got = f"{width * height / 1e6:.1f}"
             raise Told("many_pixels", most=f"{self.megapixels:g}", got=got, width=width, height=height)
 
+    def check_bytes(self, count: int) -> None:
+        """Refuse too large a file.
 
-def picture_size(path: str | os.PathLike) -> tuple[int, int]:
-    """Width and height that a file's head claims; zeros for what is no picture."""
-    with contextlib.suppress(Exception), open_regular(path, "a picture") as file:  # damaged bytes raise nearly any type
-        try:
-            return Image.open(file, formats=FORMATS).size
-        except Image.DecompressionBombError:
-            return 2**20, 2**20  # beyond every limit
-    return 0, 0
+        Raises:
+            Told: more than ``megabytes``.
+        """
+        if count > self.bytes:
+            raise Told("many_bytes", most=f"{self.megabytes:g}")

@@ -1,79 +1,79 @@
-"""Page and API put together as one application, and served."""
+"""The application put together, and served until the process is ended."""
 
-import os
+import asyncio
+import contextlib
+import signal
 import socket
+import threading
+from collections.abc import Callable, Collection, Iterator
+from pathlib import Path
 
-# Before gradio is imported, which reads them then.
-os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"
-os.environ["HF_HUB_OFFLINE"] = "1"
-
-import gradio as gr
 import uvicorn
-from fastapi import FastAPI
-from starlette.types import ASGIApp, Message, Receive, Scope, Send
+from starlette.routing import Router
 
 from utils.errors import InputError
-from web.api import ROOM_FOR_FORMS, LimitBody, add_api
-from web.forms import FILES
-from web.page import CSS, build_page
+from web.guard import Connection, Guard
+from web.limits import SWEEP
+from web.routes import Routes
+from web.store import Store
 from web.worker import Worker
 
-POLICY = (  # what a browser may load: from this server alone; Gradio's own scripts need the unsafe ones
-    "default-src 'self'; script-src 'self' 'unsafe-inline' 'unsafe-eval' blob:; style-src 'self' 'unsafe-inline'; "
-    "img-src 'self' data: blob:; font-src 'self' data:; worker-src 'self' blob:; connect-src 'self' data: blob:"
-)
-HEADERS = (
-    (b"content-security-policy", POLICY.encode()),
-    (b"referrer-policy", b"no-referrer"),
-    (b"x-content-type-options", b"nosniff"),
-)
-FONT = ("system-ui", "-apple-system", "Segoe UI", "Noto Sans", "PingFang SC", "Microsoft YaHei", "sans-serif")
 
+class Server(uvicorn.Server):
+    """Serves until a signal comes; work in progress is then ended at once."""
 
-def build_app(worker: Worker) -> FastAPI:
-    """The application: ``/`` is the page, ``/api`` the API. Files of clients lie in ``worker.folder``."""
-    os.environ["GRADIO_TEMP_DIR"] = str(worker.folder)
-    app = FastAPI(docs_url=None, redoc_url=None, openapi_url=None)  # the documentation would load scripts from outside
-    add_api(app, worker)
-    page, i18n = build_page(worker)
-    theme = gr.themes.Default(font=FONT, font_mono=("ui-monospace", "monospace"))
-    gr.mount_gradio_app(
-        app,
-        page,
-        path="/",
-        footer_links=[],
-        run_history=False,
-        max_file_size=worker.limits.bytes,
-        ssr_mode=False,
-        show_error=True,
-        enable_monitoring=False,
-        pwa=False,
-        mcp_server=False,
-        i18n=i18n,
-        theme=theme,
-        css=CSS,
-    )
-    page.has_launched = True  # Gradio looks at where files lie only in what it has launched itself
-    app.add_middleware(
-        LimitBody, most=len(FILES) * worker.limits.bytes + ROOM_FOR_FORMS, megabytes=worker.limits.megabytes
-    )
-    app.add_middleware(OwnHeaders)
-    return app
+    def __init__(self, worker: Worker, folder: Path, allowed: Collection[str] = ()):
+        self.worker, self.store = worker, Store(folder)
+        app = Guard(Router(Routes(worker, self.store).all()), self.store, worker.limits, allowed)
+        config = uvicorn.Config(
+            app,
+            http=Connection,
+            ws="none",
+            lifespan="off",
+            log_level="critical",  # mistakes are answered, and bugs printed, by the guard
+            proxy_headers=False,  # else whoever names another address gets its places
+            server_header=False,
+            timeout_graceful_shutdown=2,
+        )
+        super().__init__(config)
 
+    @contextlib.contextmanager
+    def capture_signals(self) -> Iterator[None]:
+        """As uvicorn does; SIGHUP ends it, too, unless someone has taken it (nohup)."""
+        hangup = getattr(signal, "SIGHUP", None)
+        is_ours = hangup and threading.current_thread() is threading.main_thread()
+        if not is_ours or signal.getsignal(hangup) is signal.SIG_IGN:
+            with super().capture_signals():
+                yield
+            return
+        before = signal.signal(hangup, self.handle_exit)
+        with super().capture_signals():
+            yield
+            signal.signal(hangup, before)
 
-class OwnHeaders:
-    """Adds ``HEADERS`` to every answer."""
+    async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
+        await self.worker.close()
+        await super().shutdown(sockets)
 
-    def __init__(self, app: ASGIApp):
-        self.app = app
+    async def run_on(self, listening: socket.socket, when_ready: Callable[[], None] = lambda: None) -> None:
+        """Start the worker, then serve.
 
-    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        async def with_headers(message: Message) -> None:
-            if message["type"] == "http.response.start":
-                message = {**message, "headers": [*message.get("headers", []), *HEADERS]}
-            await send(message)
+        Raises:
+            InputError: the worker cannot be started.
+        """
+        try:
+            await self.worker.start()
+            when_ready()
+            sweeping = asyncio.create_task(self._sweep())
+            await self.serve([listening])
+            sweeping.cancel()
+        finally:
+            await self.worker.close()
 
-        await self.app(scope, receive, with_headers if scope["type"] == "http" else send)
+    async def _sweep(self) -> None:
+        while True:
+            await asyncio.sleep(SWEEP)
+            self.store.sweep()
 
 
 def listen(host: str, port: int) -> socket.socket:
@@ -90,13 +90,8 @@ def listen(host: str, port: int) -> socket.socket:
     listening.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
     try:
         listening.bind(address)
+        listening.listen(128)
     except OSError:
         listening.close()
         raise
     return listening
-
-
-def serve(app: FastAPI, listening: socket.socket) -> None:
-    """Serve until the process is ended."""
-    config = uvicorn.Config(app, log_level="warning", timeout_graceful_shutdown=5)
-    uvicorn.Server(config).run(sockets=[listening])

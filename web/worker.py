@@ -1,279 +1,274 @@
-"""The one worker of the server: photographs are filled one after another, and each client gets its own.
+"""The worker as the server sees it: a queue with fair places, one process, and a deadline for each order."""
 
-Nothing of a client is kept here between requests: what it needs comes with each, as files in a folder of the server,
-and what it gets is a new file under a name that nobody can guess. ``sweep`` removes what is older than ``KEPT``.
-"""
-
+import asyncio
 import contextlib
+import json
 import os
-import re
-import secrets
-import threading
+import sys
 import time
-from collections import OrderedDict
-from collections.abc import Callable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
-from dataclasses import dataclass
+import traceback
+from collections import OrderedDict, deque
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
 from pathlib import Path
 
-import numpy as np
-
-from datasets.holes import Marks, find_hole, fit_hole, grow_hole
-from datasets.masks import BUCKETS
-from datasets.photographs import (
-    Encoding,
-    Photograph,
-    read_photograph,
-    refuse_what_does_not_fit,
-    result_encoding,
-    write_photograph,
-)
-from inpainting import Inpainter
-from inpainting.photographs import fill_photograph
-from utils.errors import InputError, is_out_of_memory, one_line
-from utils.files import remove
-from web.choices import chosen
-from web.limits import KEPT, WAITING, Limits
+from utils.errors import InputError
+from web.limits import READING, STARTING, WAITING, Limits
+from web.orders import Order
 from web.texts import Told
 
-MODELS_IN_MEMORY = 2
-NOTHING = Marks()
-DETAIL = None  # as test.py: on, unless the weights say off
+ROOT = Path(__file__).resolve().parent.parent
+COMMAND = (sys.executable, "-m", "web.process")
 
 
-@dataclass(frozen=True, eq=False)
-class Order:
-    """What a client wants.
-
-    Args:
-        picture: file of the photograph, called as its owner calls it.
-        marks: where to fill; ``dilate`` grows strokes as well.
-        strokes: bool [h, w] of the photograph's aspect ratio, True = painted.
-        model: a name, the default for None.
-        wanted, lossless: as in ``result_encoding``.
-        folder: for the result; one of its own when not given.
-    """
-
-    picture: Path | None
-    marks: Marks = NOTHING
-    strokes: np.ndarray | None = None
-    model: str | None = None
-    wanted: str | None = None
-    lossless: bool = False
-    folder: Path | None = None
-
-
-@dataclass(frozen=True, eq=False)
-class Filled:
-    """What a client gets.
+@dataclass(eq=False)
+class Ticket:
+    """An order in the queue or at work.
 
     Args:
-        path: of the result.
-        before: the photograph.
-        hole: bool [H, W].
-        after: the photograph, filled.
-        seconds: from reading to writing.
-        notes: lines about what was done to the photograph, in English.
+        client: address that it came from.
+        started: when the work began, by time.monotonic.
+        expected: seconds from then on.
     """
 
-    path: Path
-    before: Photograph
-    hole: np.ndarray
-    after: Photograph
-    encoding: Encoding
-    model: str
-    seconds: float
-    notes: tuple[str, ...] = ()
+    order: Order
+    client: str
+    future: asyncio.Future
+    started: float | None = None
+    expected: float = 2.0
 
     @property
-    def share(self) -> float:
-        """Of the photograph, the hole's."""
-        return float(self.hole.mean())
-
-    @property
-    def is_large(self) -> bool:
-        """Whether the hole is so large that the mask may have been read the wrong way round."""
-        return self.share > BUCKETS[-1][1]
+    def progress(self) -> float:
+        """An estimate from earlier fills, 0 to 0.95."""
+        return 0.0 if self.started is None else min((time.monotonic() - self.started) / self.expected, 0.95)
 
 
-class LimitedInpainter(Inpainter):
-    """An inpainter that gives up when its time is over: it looks at the clock each time that the network is to run."""
+class Places:
+    """Tickets that wait; the addresses they came from take turns.
 
-    deadline = float("inf")  # of time.monotonic
+    When all places are taken, whoever has most of them loses the last one to an address with fewer.
 
-    def _paint(self, image, mask, guide):
-        if time.monotonic() > self.deadline:
-            raise TimeoutError
-        return super()._paint(image, mask, guide)
+    Args:
+        most: places in all.
+    """
+
+    def __init__(self, most: int = WAITING):
+        self.most = most
+        self._queues: OrderedDict[str, deque[Ticket]] = OrderedDict()
+
+    def __len__(self) -> int:
+        return sum(map(len, self._queues.values()))
+
+    def add(self, ticket: Ticket) -> None:
+        """Raises Told when there is no place."""
+        own = self._queues.get(ticket.client, ())
+        if len(self) >= self.most:
+            greediest = max(self._queues.values(), key=len, default=())
+            if len(greediest) <= len(own) + 1:
+                raise Told("busy", most=self.most)
+            lost = greediest.pop()
+            if not lost.future.done():
+                lost.future.set_exception(Told("busy", most=self.most))
+        self._queues.setdefault(ticket.client, deque()).append(ticket)
+
+    def take(self) -> Ticket:
+        """The next one; its address goes behind the others."""
+        client, tickets = self._queues.popitem(last=False)
+        ticket = tickets.popleft()
+        if tickets:
+            self._queues[client] = tickets
+        return ticket
+
+    def drop(self, ticket: Ticket) -> None:
+        """Give a place back."""
+        tickets = self._queues.get(ticket.client, deque())
+        if ticket in tickets:
+            tickets.remove(ticket)
+        if not tickets:
+            self._queues.pop(ticket.client, None)
+
+    def place(self, ticket: Ticket) -> int:
+        """1 for the next one; 0 for one that does not wait."""
+        tickets = self._queues.get(ticket.client, ())
+        if ticket not in tickets:
+            return 0
+        ahead, is_before = tickets.index(ticket), True
+        place = ahead + 1
+        for client, others in self._queues.items():
+            if client == ticket.client:
+                is_before = False
+            else:
+                place += min(len(others), ahead + is_before)
+        return place
 
 
 class Worker:
-    """Fills photographs in a single thread.
+    """Does orders one after another in a process of its own.
 
     Args:
-        models: as ``find_models`` gives them.
-        folder: for results; what is in it is the server's alone, and old files there are removed.
-        load: makes an inpainter of a weights directory.
+        weights: a model that comes first, as in ``find_models``.
+        device, threads: as in ``setup_device``.
+        command: starts the process.
     """
 
     def __init__(
         self,
-        models: dict[str, Path],
-        folder: Path,
+        weights: str | None = None,
         limits: Limits = Limits(),  # noqa: B008  frozen
-        load: Callable[[Path], Inpainter] | None = None,
+        device: str = "auto",
+        threads: int | None = None,
+        command: Sequence[str] = COMMAND,
+        reading: float = READING,
     ):
-        self.models, self.folder, self.limits = models, folder, limits
-        self._load = load or (lambda directory: LimitedInpainter.from_checkpoint(directory, detail=DETAIL))
-        self._loaded: OrderedDict[str, Inpainter] = OrderedDict()
-        self._places = threading.BoundedSemaphore(WAITING + 1)
-        self._thread = ThreadPoolExecutor(1, thread_name_prefix="fill")
+        self.limits, self.reading, self._command = limits, reading, command
+        self.models: list[str] = []  # names; known once it is started
+        self._settings = {"weights": weights, "limits": asdict(limits), "device": device, "threads": threads}
+        self._places, self._wanted = Places(), asyncio.Event()
+        self._process: asyncio.subprocess.Process | None = None
+        self._task: asyncio.Task | None = None
+        self._current: Ticket | None = None
+        self._is_closed = False
 
-    def submit(self, order: Order) -> "Future[Filled]":
-        """The order put behind the others.
-
-        Raises:
-            Told: too many are waiting. The future raises what ``fill`` does.
-        """
-        if not self._places.acquire(blocking=False):
-            raise Told("busy", most=WAITING)
-        future = self._thread.submit(self.fill, order)
-        future.add_done_callback(lambda _: self._places.release())
-        return future
-
-    def close(self) -> None:
-        self._thread.shutdown(wait=False, cancel_futures=True)
-
-    def fill(self, order: Order) -> Filled:
-        """Do an order.
+    async def start(self) -> None:
+        """Start the process and wait until the first model is loaded.
 
         Raises:
-            Told: whatever is wrong with it.
+            InputError: it cannot be started, or the model cannot be used.
         """
-        sweep(self.folder)
-        start = time.monotonic()
+        await self._launch()
+        self._task = asyncio.create_task(self._run())
+
+    async def close(self) -> None:
+        """End the process; whoever waits is told."""
+        self._is_closed = True
+        waiting = [self._places.take() for _ in range(len(self._places))]
+        for ticket in [*waiting, *([self._current] if self._current else [])]:
+            if not ticket.future.done():
+                ticket.future.set_exception(Told("ending"))
+        if self._task:
+            self._task.cancel()
+            await asyncio.wait([self._task])
+        await self._kill()
+
+    def submit(self, order: Order, client: str) -> Ticket:
+        """The order, behind those that wait; its future gives what ``web.process.Filler.do`` returns.
+
+        Raises:
+            Told: too many are waiting.
+        """
+        if self._is_closed:
+            raise Told("ending")
+        ticket = Ticket(order, client, asyncio.get_running_loop().create_future())
+        self._places.add(ticket)
+        self._wanted.set()
+        return ticket
+
+    async def result(self, ticket: Ticket) -> dict:
+        """Wait for a ticket. Cancelled, it gives the ticket's place back, or ends the work on it."""
         try:
-            return self._fill(order, start)
-        except Told:
-            raise
-        except InputError as error:
-            raise Told("bad_value", reason=error) from None
-        except TimeoutError:
-            raise Told("slow", seconds=f"{self.limits.seconds:g}") from None
-        except Exception as error:
-            if is_out_of_memory(error):
-                raise Told("memory") from None
-            raise
+            return await ticket.future
+        finally:
+            ticket.future.cancel()
+            self._places.drop(ticket)
 
-    def _fill(self, order: Order, start: float) -> Filled:
-        name, directory = chosen(self.models, order.model)
-        photograph = open_photograph(order.picture, self.limits)
-        with _told_as("bad_value"):
-            encoding = result_encoding(photograph.encoding, order.wanted, order.lossless)
-        hole, notes = hole_of(order, photograph, self.limits)
-        if order.marks.opens_transparency:
-            photograph = photograph.opaque()
-        path = (order.folder or self.folder / secrets.token_hex(16)) / (result_stem(order.picture) + encoding.suffix)
-        with _told_as("bad_result", path):
-            refuse_what_does_not_fit(path, photograph, encoding)
-        inpainter = self._inpainter(name, directory)
-        inpainter.deadline = start + self.limits.seconds
-        filled = fill_photograph(inpainter, photograph, hole)
-        with _told_as("bad_result", path):
-            notes = (*photograph.notes, *notes, *write_photograph(path, filled, encoding))
-        return Filled(path, photograph, hole, filled, encoding, name, time.monotonic() - start, notes)
+    def place(self, ticket: Ticket) -> int:
+        """How many are served before it, with it; 0 at work."""
+        return self._places.place(ticket)
 
-    def _inpainter(self, name: str, directory: Path) -> Inpainter:
-        """A model from memory, where the latest ``MODELS_IN_MEMORY`` are, or from its files."""
-        if name not in self._loaded:
-            with _told_as("bad_model", directory, name=name):
-                self._loaded[name] = self._load(directory)
-        self._loaded.move_to_end(name)
-        while len(self._loaded) > MODELS_IN_MEMORY:
-            self._loaded.popitem(last=False)
-        return self._loaded[name]
+    async def _run(self) -> None:
+        while True:
+            await self._wanted.wait()
+            if not len(self._places):
+                self._wanted.clear()
+                continue
+            self._current = self._places.take()
+            try:
+                await self._serve(self._current)
+            finally:
+                self._current = None
 
+    async def _serve(self, ticket: Ticket) -> None:
+        """Work on a ticket until it is done, its client goes away, or its time is over."""
+        if ticket.future.done():
+            return
+        talk = asyncio.create_task(self._talk(ticket))
+        try:
+            await asyncio.wait([talk, ticket.future], return_when=asyncio.FIRST_COMPLETED)
+        finally:
+            talk.cancel()
+            with contextlib.suppress(asyncio.CancelledError):
+                await asyncio.wait([talk])
+        if talk.cancelled():
+            await self._relaunch()
+        elif error := talk.exception():
+            if not isinstance(error, Told):
+                traceback.print_exception(error)
+            if not ticket.future.done():
+                ticket.future.set_exception(error if isinstance(error, Told) else Told("bug"))
+            if not isinstance(error, Told) or error.key in ("slow", "died"):
+                await self._relaunch()
+        elif not ticket.future.done():
+            ticket.future.set_result(talk.result())
 
-def open_photograph(path: Path | None, limits: Limits) -> Photograph:
-    """A client's photograph.
+    async def _talk(self, ticket: Ticket) -> dict:
+        if self._process is None or self._process.returncode is not None:
+            await self._launch()
+        ticket.started = time.monotonic()
+        await self._send(asdict(ticket.order))
+        seconds = min(self.reading, self.limits.seconds)
+        while True:
+            reply = await self._reply(ticket.started, seconds)
+            if "done" in reply:
+                return reply["done"]
+            if "told" in reply:
+                key, values = reply["told"]
+                raise Told(key, **values)
+            if "bug" in reply:
+                raise Told("bug")
+            seconds = self.limits.seconds
+            ticket.expected = reply["expected"] + time.monotonic() - ticket.started
 
-    Raises:
-        Told: none, no longer there, too large, or not one that can be read.
-    """
-    if path is None:
-        raise Told("no_picture")
-    if not path.is_file():
-        raise Told("gone")
-    limits.check(path)
-    with _told_as("unreadable", path):
-        return read_photograph(path)
+    async def _reply(self, started: float, seconds: float) -> dict:
+        """The next line of the process, at most ``seconds`` after ``started``."""
+        left = started + seconds - time.monotonic()
+        try:
+            line = await asyncio.wait_for(self._process.stdout.readline(), left)
+        except asyncio.TimeoutError:
+            raise Told("slow", seconds=f"{seconds:g}") from None
+        if not line:
+            raise Told("died")
+        return json.loads(line)
 
+    async def _send(self, line: dict) -> None:
+        with contextlib.suppress(ConnectionError):  # it died: told when its answer is read
+            self._process.stdin.write(json.dumps(line).encode() + b"\n")
+            await self._process.stdin.drain()
 
-def hole_of(order: Order, photograph: Photograph, limits: Limits) -> tuple[np.ndarray, list[str]]:
-    """Where an order wants a photograph filled, bool [H, W], and lines about what was done to get it.
+    async def _launch(self) -> None:
+        paths = [str(ROOT), *filter(None, [os.environ.get("PYTHONPATH")])]
+        self._process = await asyncio.create_subprocess_exec(
+            *self._command,
+            stdin=asyncio.subprocess.PIPE,
+            stdout=asyncio.subprocess.PIPE,
+            env=os.environ | {"PYTHONPATH": os.pathsep.join(paths)},
+            limit=1 << 20,
+        )
+        await self._send(self._settings | {"warm_up": not self.models})
+        reply = await self._reply(time.monotonic(), STARTING)
+        if "failed" in reply:
+            await self._kill()
+            raise InputError(reply["failed"])
+        self.models = reply["models"]
 
-    Raises:
-        Told: nowhere, everywhere, or a mask that cannot be used.
-    """
-    marks, hole, notes = order.marks, np.zeros(photograph.size, bool), []
-    if marks.file is not None:
-        limits.check(marks.file)
-    with _told_as("bad_mask", marks.file, order.picture):
-        if not marks.is_empty:
-            hole, notes = find_hole(photograph, marks)
-        if order.strokes is not None and order.strokes.any():
-            painted, _ = fit_hole(order.strokes, photograph)
-            hole = hole | grow_hole(painted, marks.dilate)
-    if not hole.any():
-        raise Told("no_hole")
-    if hole.all() or (photograph.alpha is not None and (hole | (photograph.alpha == 0)).all()):
-        raise Told("all_hole")
-    return hole, [_without_folders(line, marks.file, order.picture) for line in notes]
+    async def _relaunch(self) -> None:
+        """Start anew at once, so that the next client does not wait for it; a failure is told to that client."""
+        await self._kill()
+        with contextlib.suppress(InputError, OSError):
+            await self._launch()
 
-
-@contextlib.contextmanager
-def _told_as(key: str, *paths: Path | None, **values: object) -> Iterator[None]:
-    """What is wrong with files is told in the client's language, without where they are on the server."""
-    try:
-        yield
-    except Told:
-        raise
-    except InputError as error:
-        raise Told(key, reason=_without_folders(str(error), *paths), **values) from None
-
-
-def _without_folders(line: str, *paths: Path | None) -> str:
-    for path in paths:
-        if path is not None:
-            line = line.replace(str(path), path.name)
-    return line
-
-
-def result_stem(picture: Path) -> str:
-    """A result's name without suffix: the photograph's, as far as every system can write it.
-
-    Example:
-        >>> result_stem(Path("up/holiday.2024:1.JPG")), result_stem(Path("..."))
-        ('holiday.2024_1', 'photograph')
-    """
-    stem = re.sub(r'[<>:"/\\\\|?*]', "_", one_line(picture.stem))[:60].strip(". ")
-    return stem.encode(errors="ignore").decode() or "photograph"
-
-
-def stay(path: Path, folder: Path) -> None:
-    """Count a client's file, which lies in a folder of its own, as new, since it is used again.
-
-    Raises:
-        Told: it is not there; or not in ``folder``, where all files of clients are.
-    """
-    if path.parent.parent.resolve() != folder.resolve() or not path.is_file():
-        raise Told("gone")
-    os.utime(path.parent)
-
-
-def sweep(folder: Path, kept: float = KEPT) -> None:
-    """Remove what has lain in a folder for longer than ``kept`` seconds."""
-    for path in folder.glob("*"):
-        with contextlib.suppress(OSError):  # another may have removed it
-            if time.time() - path.lstat().st_mtime > kept:
-                remove(path)
+    async def _kill(self) -> None:
+        if self._process and self._process.returncode is None:
+            with contextlib.suppress(ProcessLookupError):
+                self._process.kill()
+            await self._process.wait()
+        self._process = None

@@ -1,64 +1,146 @@
-"""A worker with a stand-in for the network, which fills with the negative of what is there."""
+"""A server whose worker process has a stand-in for the network, and its clients."""
 
+import asyncio
+import io
+import socket
+import sys
 import threading
 import time
+from pathlib import Path
 
 import numpy as np
 import pytest
+import requests
+from PIL import Image
 
-from datasets.images import write_picture
-from web.limits import Limits
-from web.worker import Worker
-
-
-class Negative:
-    """Called as an ``Inpainter`` is."""
-
-    deadline = float("inf")
-
-    def __call__(self, picture, hole):
-        return np.where(hole[..., None], 255 - picture, picture)
+STAND_IN = (sys.executable, str(Path(__file__).with_name("stand_in.py")))
 
 
-@pytest.fixture
-def worker(tmp_path):
-    folder = tmp_path / "clients"
-    folder.mkdir()
-    worker = Worker({"general": tmp_path, "other": tmp_path}, folder, Limits(0.01, 0.1, 60), lambda path: Negative())
-    yield worker
-    worker.close()
+class Client:
+    """Asks a server on this machine."""
 
+    def __init__(self, address, folder, server):
+        self.address, self.folder, self.server = address, folder, server
 
-@pytest.fixture
-def picture(worker):
-    """A client's photograph on the server, 40 high and 60 wide."""
-    path = worker.folder / "sent" / "holiday.png"
-    write_picture(path, np.random.default_rng(0).integers(0, 256, [40, 60, 3], np.uint8))
-    return path
+    def __call__(self, method, path, **options):
+        return requests.request(method, self.address + path, timeout=60, **options)
 
+    def fill(self, pixels=None, name="photo.png", headers=None, **fields):
+        """``POST /api/fill``."""
+        content = png(flat(7) if pixels is None else pixels)
+        data = {"box": "10,5,20,8", **fields}
+        return self("POST", "/api/fill", files={"picture": (name, content)}, data=data, headers=headers)
 
-@pytest.fixture
-def strokes():
-    """Of half its size."""
-    strokes = np.zeros([20, 30], bool)
-    strokes[5:9, 10:20] = True
-    return strokes
+    def open(self, content, name="photo.png", **options):
+        """A photograph uploaded and read: the answer."""
+        answer = self("POST", f"/photographs?name={name}", data=content, **options)
+        if answer.status_code != 200:
+            return answer
+        return self("POST", f"/photographs/{answer.json()['id']}/open", **options)
 
-
-@pytest.fixture
-def address(worker):
-    """Of a server with that worker, on a port of this machine."""
-    pytest.importorskip("gradio")
-    import uvicorn
-
-    from web.server import build_app, listen
-
-    with listen("127.0.0.1", 0) as listening:
-        server = uvicorn.Server(uvicorn.Config(build_app(worker), log_level="warning"))
-        thread = threading.Thread(target=server.run, kwargs={"sockets": [listening]})
-        thread.start()
-        while not server.started and thread.is_alive():
+    def keeps_nothing(self):
+        """Whether no file is left, at the latest a moment after the answer."""
+        for _ in range(40):
+            if not any(path.is_file() for path in self.folder.rglob("*")):
+                return True
             time.sleep(0.05)
-        yield "http://{}:{}".format(*listening.getsockname())
-        server.should_exit = True
-        thread.join()
+        return False
+
+
+def run_server(folder, limits, reading=20):
+    """A client of a new server, and what ends it."""
+    from web.server import Server, listen
+    from web.worker import Worker
+
+    ready, servers = threading.Event(), []
+    listening = listen("127.0.0.1", 0)
+
+    async def run():
+        worker = Worker(None, limits, command=STAND_IN, reading=reading)
+        servers.append(Server(worker, folder, ["fill.example"]))
+        await servers[0].run_on(listening, ready.set)
+
+    thread = threading.Thread(target=lambda: asyncio.run(run()))
+    thread.start()
+    assert ready.wait(60)
+
+    def end():
+        servers[0].should_exit = True
+        thread.join(20)
+
+    return Client("http://{}:{}".format(*listening.getsockname()), folder, servers[0]), end
+
+
+@pytest.fixture(scope="session")
+def shared_client(tmp_path_factory):
+    pytest.importorskip("uvicorn")
+    from web.limits import Limits
+
+    client, end = run_server(tmp_path_factory.mktemp("clients"), Limits(0.05, 0.1, 4), reading=2)
+    yield client
+    end()
+
+
+@pytest.fixture
+def client(shared_client):
+    """Whatever a test leaves behind is removed."""
+    yield shared_client
+    store = shared_client.server.store
+    for document in list(store.documents.values()):
+        store.remove(document)
+
+
+def png(pixels, format="png", **settings):
+    file = io.BytesIO()
+    Image.fromarray(pixels).save(file, format, **settings)
+    return file.getvalue()
+
+
+def flat(level):
+    return np.full([40, 60, 3], level, np.uint8)
+
+
+def first_pixel(colour):
+    """A picture on which the stand-in does what the colour says."""
+    pixels = flat(7)
+    pixels[0, 0] = colour
+    return pixels
+
+
+def noise(height=40, width=60, seed=0):
+    return np.random.default_rng(seed).integers(0, 256, [height, width, 3], np.uint8)
+
+
+def mask_of(height, width, *boxes):
+    """PNG with the boxes (top, bottom, left, right) white."""
+    mask = np.zeros([height, width], np.uint8)
+    for top, bottom, left, right in boxes:
+        mask[top:bottom, left:right] = 255
+    return png(mask)
+
+
+def opened(content):
+    return Image.open(io.BytesIO(content))
+
+
+def pixels_of(content):
+    return np.array(opened(content))
+
+
+FORM = {"Content-Type": "multipart/form-data; boundary=x"}
+
+
+def raw_request(address, path, body, length=None):
+    """A connection on which a request was sent, its answer still to come."""
+    raw = socket.create_connection(address.rpartition("/")[2].split(":"), timeout=60)
+    length = len(body) if length is None else length
+    kind = FORM["Content-Type"]
+    head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\nContent-Type: {kind}\r\n\r\n"
+    raw.sendall(head.encode() + body)
+    return raw
+
+
+def form(pixels):
+    parts = b'--x\r\nContent-Disposition: form-data; name="box"\r\n\r\n1,1,5,5\r\n'
+    parts += b'--x\r\nContent-Disposition: form-data; name="picture"; filename="a.png"\r\n\r\n'
+    return parts + png(pixels) + b"\r\n--x--\r\n"

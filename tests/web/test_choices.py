@@ -5,8 +5,7 @@ import shutil
 import pytest
 
 from utils.errors import InputError
-from web.choices import chosen, find_models
-from web.texts import Told
+from web.choices import find_models
 
 
 @pytest.fixture
@@ -39,11 +38,3 @@ def test_no_model_is_a_mistake_of_the_user(tmp_path, root):
         find_models(tmp_path / "empty")
     with pytest.raises(InputError, match="no such path"):
         find_models(root, root / "nowhere")
-
-
-@pytest.mark.parametrize("name", ["", "weights/general", "../elsewhere/mine", "elsewhere/mine", "/", "GENERAL"])
-def test_nothing_else_of_the_disk_can_be_named(root, name):
-    models = find_models(root)
-    assert chosen(models, None) == chosen(models, "general") == ("general", root / "weights/general")
-    with pytest.raises(Told, match="expected a model among general, apple, logs/Run"[1:]):
-        chosen(models, name)

@@ -1,188 +1,168 @@
-"""One worker: what is known stays, each client gets its own, and what is wrong is told in words."""
+"""Places are fair, and the worker process does what it is asked, in process and by itself."""
 
-import contextlib
+import asyncio
+import json
 import os
-import threading
 import time
-from dataclasses import replace
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from datasets.holes import Marks
 from datasets.images import read_picture, write_picture
-from web import worker as module
-from web.limits import WAITING
+from tests.web.conftest import flat, noise
+from utils.errors import InputError
+from web.limits import Limits
+from web.orders import Order, file_name
+from web.process import Filler, answer, check_file
 from web.texts import Told
-from web.worker import LimitedInpainter, Order, hole_of, open_photograph, stay, sweep
+from web.worker import Places, Ticket, Worker
 
 
-def test_strokes_are_filled_and_all_else_is_kept_bit_for_bit(worker, picture, strokes):
-    filled = worker.fill(Order(picture, strokes=strokes))
-    before, after = read_picture(picture), read_picture(filled.path)
-    hole = strokes.repeat(2, axis=0).repeat(2, axis=1)
-    assert np.array_equal(filled.hole, hole) and filled.share == hole.mean() and not filled.is_large
-    assert np.array_equal(after[~hole], before[~hole]) and np.array_equal(after[hole], 255 - before[hole])
-    assert filled.path.name == "holiday.png" and filled.model == "general" and filled.encoding.format == "png"
+def tickets(*clients):
+    loop = asyncio.new_event_loop()
+    return [Ticket(Order(None), client, loop.create_future()) for client in clients]
 
 
-def test_strokes_and_a_mask_are_filled_together_and_grown_alike(worker, picture, strokes, tmp_path):
-    mask = np.zeros([40, 60], np.uint8)
-    mask[30:34, 2:6] = 255
+def test_addresses_take_turns():
+    places, waiting = Places(), tickets(*"AAAB", "C", "B")
+    for ticket in waiting:
+        places.add(ticket)
+    expected = [places.place(ticket) for ticket in waiting]
+    order = [places.take() for _ in waiting]
+    assert [ticket.client for ticket in order] == list("ABCABA")
+    assert expected == [order.index(ticket) + 1 for ticket in waiting]
+    assert places.place(waiting[0]) == 0 and len(places) == 0
+
+
+def test_whoever_has_most_places_loses_one_when_all_are_taken():
+    places, waiting = Places(4), tickets("A", "A", "A", "A", "B", "B", "C", "B")
+    for ticket in waiting[:7]:
+        places.add(ticket)
+    assert [ticket.future.done() for ticket in waiting] == [False, True, True, True] + [False] * 4
+    assert waiting[3].future.exception().key == "busy"
+    with pytest.raises(Told, match="waiting at most"):
+        places.add(waiting[7])
+    places.drop(waiting[4])
+    places.drop(waiting[4])
+    places.add(waiting[7])
+    assert [places.take().client for _ in range(4)] == ["A", "B", "C", "B"]
+
+
+@pytest.fixture
+def filler(tmp_path):
+    fill = lambda picture, hole: np.where(hole[..., None], 255 - picture, picture)  # noqa: E731
+    return Filler(
+        {"general": tmp_path, "other": tmp_path},
+        Limits(0.01, 0.1, 60),
+        lambda path: {None: fill, True: fill, False: fill},
+    )
+
+
+@pytest.fixture
+def picture(tmp_path):
+    write_picture(tmp_path / "photo.png", noise())
+    return str(tmp_path / "photo.png")
+
+
+def test_strokes_and_a_mask_of_half_the_size_are_grown_alike(filler, picture, tmp_path):
+    mask = np.zeros([20, 30], np.uint8)
+    mask[5:9, 10:20] = 255
     write_picture(tmp_path / "mask.png", mask)
-    order = Order(picture, Marks(tmp_path / "mask.png", dilate=2), strokes)
-    hole, _ = hole_of(order, open_photograph(picture, worker.limits), worker.limits)
-    assert hole[28, 4] and hole[9, 20] and not hole[27, 4] and not hole[7, 20]
-
-
-def test_a_jpeg_comes_back_as_one_unless_lossless(worker, tmp_path, strokes):
-    path = worker.folder / "sent" / "photo.jpg"
-    write_picture(path, np.zeros([20, 30, 3], np.uint8))
-    names = [worker.fill(Order(path, strokes=strokes, lossless=on)).path.name for on in (False, True)]
-    assert names == ["photo.jpg", "photo.png"]
+    done = filler.do(Order(picture, mask=str(tmp_path / "mask.png"), dilate=2, fills=True, result=str(tmp_path / "r")))
+    changed = (read_picture(done["result"]) != noise()).any(axis=2)
+    assert changed[8:20, 20:40].all() and not changed[:8].any() and not changed[:, :18].any()
+    assert done["share"] == pytest.approx(changed.mean(), abs=0.02)
 
 
 def wrong_orders(picture, tmp_path):
-    everywhere = np.ones([40, 60], bool)
-    some = everywhere.copy()
-    some[0] = False
-    text, tall, grey = tmp_path / "text.png", tmp_path / "tall.png", tmp_path / "grey.png"
+    text, tall, grey, large, clear = (tmp_path / f"{name}.png" for name in ("text", "tall", "grey", "large", "clear"))
     text.write_text("no picture")
     write_picture(tall, np.eye(60, 40, dtype=np.uint8) * 255)
     write_picture(grey, np.full([40, 60], 128, np.uint8))
-    large = tmp_path / "large.png"
     Image.new("1", [200, 200]).save(large)
-    clear = tmp_path / "clear.png"
     Image.new("RGBA", [60, 40], (9, 9, 9, 40)).save(clear)
-    return {
-        "no_picture": Order(None, strokes=some),
-        "gone": Order(tmp_path / "none.png", strokes=some),
-        "unreadable": Order(text, strokes=some),
-        "many_pixels": Order(large, strokes=some),
-        "no_hole": Order(picture, strokes=~everywhere),
-        "all_hole": Order(picture, strokes=everywhere),
-        "bad_mask": Order(picture, Marks(tall)),
-        "bad_mask 2": Order(picture, Marks(grey)),
-        "bad_mask 3": Order(picture, Marks(alpha=True)),
-        "many_pixels 2": Order(picture, Marks(large)),
-        "no_model": Order(picture, strokes=some, model="../general"),
-        "bad_result": Order(clear, strokes=some, wanted="jpeg"),
-        "bad_value": Order(picture, strokes=some, wanted="jpeg", lossless=True),
-    }
+    box = {"boxes": [(1, 1, 5, 5)], "fills": True, "result": str(tmp_path / "result")}
+    return [
+        ("no_picture", Order(None, **box)),
+        ("gone", Order(str(tmp_path / "none.png"), **box)),
+        ("gone", Order(picture, steps=[str(tmp_path / "none.npz")], **box)),
+        ("unreadable", Order(str(text), **box)),
+        ("many_pixels", Order(str(large), **box)),
+        ("many_pixels", Order(picture, mask=str(large), **box)),
+        ("many_pixels", Order(picture, extend=(500, 0, 0, 0), **box)),
+        ("no_hole", Order(picture, fills=True)),
+        ("all_hole", Order(picture, **{**box, "boxes": [(0, 0, 60, 40)]})),
+        ("bad_mask", Order(picture, mask=str(tall), **box)),
+        ("bad_mask", Order(picture, mask=str(text), **box)),
+        ("bad_mask", Order(picture, alpha=True, **box)),
+        ("no_model", Order(picture, model="../general", **box)),
+        ("bad_result", Order(str(clear), format="jpeg", **box)),
+        ("bad_result", Order(picture, format="jpeg", lossless=True, **box)),
+    ]
 
 
-def test_what_is_wrong_is_told_in_both_languages_without_paths_of_the_server(worker, picture, tmp_path):
-    for key, order in wrong_orders(picture, tmp_path).items():
+def test_what_is_wrong_is_told_in_both_languages_without_the_servers_folders(filler, picture, tmp_path):
+    for key, order in wrong_orders(picture, tmp_path):
         with pytest.raises(Told) as told:
-            worker.fill(order)
-        assert told.value.key == key.split()[0], (key, told.value)
+            filler.do(order)
+        assert told.value.key == key, (order, told.value)
         for language in ("en", "zh"):
             assert str(tmp_path) not in told.value.in_language(language)
-    assert not list(worker.folder.glob("*/*result*"))
+    assert not (tmp_path / "result").exists()
 
 
-def test_a_damaged_model_and_too_little_memory_are_told(worker, picture, strokes, monkeypatch):
-    def fail(error):
-        def load(directory):
-            raise error
+def test_every_error_has_an_answer(filler, picture, monkeypatch, capsys):
+    def answered(error):
+        monkeypatch.setattr(filler, "_load", lambda directory: (_ for _ in ()).throw(error))
+        filler._loaded.clear()
+        return answer(
+            filler, json.dumps({"picture": picture, "boxes": [[1, 1, 4, 4]], "fills": True}), lambda line: None
+        )
 
-        monkeypatch.setattr(worker, "_load", load)
-        with pytest.raises(Told) as told:
-            worker.fill(Order(picture, strokes=strokes))
-        return told.value.key
-
-    assert fail(module.InputError("damaged")) == "bad_model"
-    assert fail(MemoryError()) == "memory"
-
-
-def test_a_bug_is_no_mistake_of_the_user(worker, picture, strokes, monkeypatch):
-    monkeypatch.setattr(worker, "_load", lambda directory: lambda picture, hole: 1 / 0)
-    with pytest.raises((ZeroDivisionError, AttributeError)):
-        worker.fill(Order(picture, strokes=strokes))
+    assert answered(InputError("damaged"))["told"][0] == "bad_model"
+    assert answered(MemoryError())["told"][0] == "memory"
+    assert answered(OSError(28, "full"))["told"][0] == "full"
+    assert answered(KeyError("secret")) == {"bug": True} and "secret" in capsys.readouterr().err
 
 
-def test_a_fill_that_takes_too_long_is_given_up(worker, picture, strokes, monkeypatch, small_weights):
-    monkeypatch.setattr(worker, "_load", LimitedInpainter.from_checkpoint)
-    worker.models["general"] = small_weights
-    assert worker.fill(Order(picture, strokes=strokes)).share > 0
-    worker.limits = replace(worker.limits, seconds=0)
-    with pytest.raises(Told, match="Given up after 0 s"):
-        worker.fill(Order(picture, strokes=strokes))
-
-
-def test_twenty_clients_at_once_get_their_own_one_after_another(worker, strokes, monkeypatch):
-    at_work, most = [], []
-    original = worker.fill
-
-    def fill(order):
-        at_work.append(order)
-        most.append(len(at_work))
-        try:
-            return original(order)
-        finally:
-            at_work.remove(order)
-
-    monkeypatch.setattr(worker, "fill", fill)
-    futures, paths = {}, []
-    for i in range(20):
-        paths.append(worker.folder / f"client{i}" / "photo.png")
-        write_picture(paths[-1], np.full([40, 60, 3], i, np.uint8))
-
-    def ask(i):
-        futures[i] = worker.submit(Order(paths[i], strokes=strokes))
-
-    threads = [threading.Thread(target=ask, args=[i]) for i in range(20)]
-    for thread in threads:
-        thread.start()
-    for thread in threads:
-        thread.join()
-    results = {i: read_picture(future.result().path) for i, future in futures.items()}
-    assert all(set(np.unique(results[i])) == {i, 255 - i} for i in range(20))
-    assert len({future.result().path.parent for future in futures.values()}) == 20
-    assert max(most) == 1
-
-
-def test_too_many_waiting_are_told_and_places_come_back(worker, picture, strokes, monkeypatch):
-    gate = threading.Event()
-    monkeypatch.setattr(worker, "fill", lambda order: gate.wait(60))
-    futures = [worker.submit(Order(picture)) for _ in range(WAITING + 1)]
-    with pytest.raises(Told, match="waiting at most"):
-        worker.submit(Order(picture))
-    gate.set()
-    assert all(future.result() for future in futures)
-    for _ in range(600):  # the last place comes back just after its result
-        with contextlib.suppress(Told):
-            assert worker.submit(Order(picture)).result()
-            return
-        time.sleep(0.1)
-    raise AssertionError("no place came back")
-
-
-def test_models_in_memory_are_few_and_the_latest(worker, picture, strokes, monkeypatch):
-    loaded = []
-    original = worker._load
-    monkeypatch.setattr(worker, "_load", lambda directory: loaded.append(1) or original(directory))
-    worker.models["third"] = worker.models["general"]
+def test_models_in_memory_are_few_and_the_latest(filler, picture):
+    loaded, load = [], filler._load
+    filler._load = lambda directory: loaded.append(1) or load(directory)
+    filler.models["third"] = filler.models["general"]
     for name in ("general", "other", "general", "third", "general", "other"):
-        assert worker.fill(Order(picture, strokes=strokes, model=name)).model == name
-    assert len(loaded) == 4 and list(worker._loaded) == ["general", "other"]
+        assert filler.do(Order(picture, model=name, boxes=[(1, 1, 3, 3)], fills=True))["model"] == name
+    assert len(loaded) == 4
 
 
-def test_old_files_are_removed_and_those_in_use_stay(worker, picture):
-    old = worker.folder / "old" / "photo.png"
-    write_picture(old, np.zeros([4, 4, 3], np.uint8))
-    for folder in (old.parent, picture.parent):
-        os.utime(folder, (1, 1))
-    stay(picture, worker.folder)
-    sweep(worker.folder)
-    assert picture.is_file() and not old.parent.exists()
-    sweep(worker.folder / "not there")
+def test_a_large_photograph_is_shown_smaller(filler, tmp_path, monkeypatch):
+    monkeypatch.setattr("web.process.VIEW_PIXELS", 600)
+    monkeypatch.setattr("web.process.EXACT_VIEW", 300)
+    write_picture(tmp_path / "photo.png", flat(9))
+    done = filler.do(Order(str(tmp_path / "photo.png"), view=str(tmp_path / "view_0")))
+    assert done["view"] == "view_0.jpg" and (done["width"], done["height"]) == (60, 40)
+    assert Image.open(tmp_path / "view_0.jpg").size == (30, 20)
 
 
-def test_only_a_clients_own_files_are_used(worker, tmp_path, picture):
-    outside = tmp_path / "secret" / "photo.png"
-    write_picture(outside, np.zeros([4, 4, 3], np.uint8))
-    for path in (outside, worker.folder / "sent/../../secret/photo.png", worker.folder / "sent" / "none.png"):
-        with pytest.raises(Told, match="no longer"):
-            stay(path, worker.folder)
+@pytest.mark.parametrize(
+    "name",
+    ["../../../etc/x.png", "/etc/x.png", "..", "a/b\\c:\0\n.p/ng", "", "\ud800.png", "x" * 999, ".png", "a.png. "],
+)
+def test_a_files_name_leads_nowhere(tmp_path, name):
+    found = file_name(name)
+    assert os.path.basename(found) == found and found not in ("", ".", "..") and len(found) < 80
+    (tmp_path / found).write_text("")
+
+
+def test_bytes_are_refused_before_anything_is_read(tmp_path):
+    (tmp_path / "file.png").write_bytes(bytes(2**20 + 1))
+    with pytest.raises(Told, match="1 MB at most"):
+        check_file(tmp_path / "file.png", Limits(megabytes=1))
+
+
+def test_a_worker_that_cannot_start_says_why(tmp_path):
+    worker = Worker(str(tmp_path / "nowhere"))
+    start = time.monotonic()
+    with pytest.raises(InputError, match="nowhere"):
+        asyncio.run(worker.start())
+    assert time.monotonic() - start < 60

@@ -1,0 +1,181 @@
+"""What the worker is asked to do, and how a form of the HTTP API asks for it: its fields are test.py's options."""
+
+import argparse
+import re
+import shutil
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import BinaryIO, NamedTuple
+
+from datasets.holes import Marks
+from datasets.photographs import SUFFIXES
+from options.fill import box, colour, margins, point
+from options.shared import integer
+from utils.errors import one_line
+from web.limits import MOST_CORNERS, MOST_TEXT
+from web.texts import Told
+
+
+@dataclass(frozen=True)
+class Order:
+    """Something to be done with a photograph: plain values, which go to the worker as JSON.
+
+    Args:
+        picture: file of the photograph.
+        steps: files of what was filled in it before, in this order.
+        mask, white, alpha, colour, boxes, polygons, dilate: as in ``datasets.holes.Marks``.
+        extend: pixels to add, left, top, right, bottom.
+        fills: whether something is to be filled; else the photograph is only read.
+        model: a name, the default for None.
+        detail: as in ``Inpainter.from_checkpoint``.
+        format, lossless: as in ``result_encoding``.
+        step: file for what is filled, to be one of ``steps`` later.
+        view: file for the browser to show, without suffix.
+        result: folder for the finished file.
+        name: of the photograph, as its owner calls it.
+    """
+
+    picture: str | None
+    steps: Sequence[str] = ()
+    mask: str | None = None
+    white: bool = True
+    alpha: bool = False
+    colour: Sequence[int] | None = None
+    boxes: Sequence[Sequence[int]] = ()
+    polygons: Sequence[Sequence[Sequence[int]]] = ()
+    dilate: int = 0
+    extend: Sequence[int] = (0, 0, 0, 0)
+    fills: bool = False
+    model: str | None = None
+    detail: bool | None = None
+    format: str | None = None
+    lossless: bool = False
+    step: str | None = None
+    view: str | None = None
+    result: str | None = None
+    name: str = field(default="photograph")
+
+    @property
+    def marks(self) -> Marks:
+        """Where to fill."""
+        return Marks(
+            file=self.mask and Path(self.mask),
+            white=self.white,
+            alpha=self.alpha,
+            colour=self.colour and tuple(self.colour),
+            boxes=[tuple(box) for box in self.boxes],
+            polygons=[[tuple(point) for point in polygon] for polygon in self.polygons],
+            dilate=self.dilate,
+        )
+
+
+class Upload(NamedTuple):
+    """A file in a form: its name as the client has it, and its bytes."""
+
+    name: str
+    file: BinaryIO
+
+
+def read_form(form: Mapping[str, Sequence[str | Upload]], folder: Path) -> Order:
+    """What a form asks for; its files are written into ``folder``.
+
+    Raises:
+        Told: an unknown field, or a value that cannot be understood.
+    """
+    if unknown := [name for name in form if name not in (*FILES, *FIELDS)]:
+        names = ", ".join((*FILES, *FIELDS))
+        raise Told("bad_value", reason=f"no such field: {one_line(unknown[0], 40)}; there are {names}")
+    if sum(len(text) for texts in form.values() for text in texts if isinstance(text, str)) > MOST_TEXT:
+        raise Told("many_fields", most=MOST_TEXT >> 10, what="KiB")
+    values = {name: [read_field(name, text) for text in form[name]] for name in FIELDS if name in form}
+    for name in values:
+        if len(values[name]) > 1 and name not in ("box", "polygon"):
+            raise Told("bad_value", reason=f"{name}: expected it once, got it {len(values[name])} times")
+    once = {name: found[0] for name, found in values.items() if found}
+    polygons = values.get("polygon", [])
+    if sum(map(len, polygons)) > MOST_CORNERS:
+        raise Told("many_fields", most=MOST_CORNERS, what="corners")
+    mask, picture = (_saved(form, name, folder) for name in ("mask", "picture"))
+    return Order(
+        picture=picture,
+        mask=mask,
+        white=once.get("hole") != "black",
+        alpha=once.get("mask_alpha", False),
+        colour=once.get("mask_colour"),
+        boxes=values.get("box", []),
+        polygons=polygons,
+        fills=True,
+        result=str(folder / "result"),
+        name=Path(picture or "photograph").name,
+        **{name: once[name] for name in ("dilate", "extend", "model", "detail", "format", "lossless") if name in once},
+    )
+
+
+def read_field(name: str, text: object) -> object:
+    """A field's value, read as test.py reads the option of its name.
+
+    Raises:
+        Told: it cannot be understood.
+    """
+    try:
+        if not isinstance(text, str):
+            raise argparse.ArgumentTypeError("expected text, got a file")
+        return FIELDS[name](text)
+    except argparse.ArgumentTypeError as error:
+        raise Told("bad_value", reason=f"{name}: {error}") from None
+
+
+def file_name(given: str) -> str:
+    """A client's file name as every system can write it; it leads nowhere.
+
+    Example:
+        >>> file_name("up/holiday.2024:1.JPG"), file_name("...")
+        ('holiday.2024_1.JPG', 'photograph')
+    """
+    path = Path(one_line(re.split(r"[/\\\\]", given)[-1]))
+    stem = re.sub(r'[<>:"/\\\\|?*]', "_", path.stem)[:60].strip(". ").encode(errors="ignore").decode()
+    return (stem or "photograph") + re.sub("[^.A-Za-z0-9]", "", path.suffix)[:8].rstrip(".")
+
+
+def _saved(form: Mapping[str, Sequence[str | Upload]], name: str, folder: Path) -> str | None:
+    """A file of the form under its owner's name, in a folder of its own."""
+    files = form.get(name, [])
+    if not files or files == [""]:
+        return None
+    if len(files) > 1 or not isinstance(files[0], Upload):
+        raise Told("bad_value", reason=f"{name}: expected one file, got something else; with curl: -F {name}=@FILE")
+    path = folder / name / file_name(files[0].name or name)
+    path.parent.mkdir(parents=True)
+    with open(path, "wb") as file:
+        shutil.copyfileobj(files[0].file, file)
+    return str(path)
+
+
+def _one_of(*words: str) -> Callable[[str], str]:
+    def read(text: str) -> str:
+        if text not in words:
+            raise argparse.ArgumentTypeError(f"expected one of {', '.join(words)}, got {one_line(text, 40)!r}")
+        return text
+
+    return read
+
+
+def _yes(text: str) -> bool:
+    return _one_of("1", "0", "true", "false", "yes", "no", "on", "off")(text.lower()) in ("1", "true", "yes", "on")
+
+
+FILES = ("picture", "mask")
+FIELDS: dict[str, Callable[[str], object]] = {
+    "hole": _one_of("white", "black"),
+    "mask_alpha": _yes,
+    "mask_colour": colour,
+    "box": box,
+    "polygon": lambda text: [point(corner) for corner in text.split()],
+    "dilate": integer(0, 1024),
+    "extend": margins,
+    "model": str,
+    "detail": _yes,
+    "format": _one_of(*SUFFIXES),
+    "lossless": _yes,
+}
