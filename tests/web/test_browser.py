@@ -112,7 +112,7 @@ def blocks():
 
 def test_two_objects_undo_redo_before_after_extend_and_download(visit):
     page = visit()
-    before = upload(page, blocks(), "holiday.png")
+    before = upload(page, blocks(), "假期 2.png")
     page.evaluate(
         "document.querySelector('#size').value = 10; document.querySelector('#size').dispatchEvent(new Event('input'))"
     )
@@ -145,7 +145,7 @@ def test_two_objects_undo_redo_before_after_extend_and_download(visit):
 
     name, after = downloaded(page)
     changed = (after != before).any(axis=2)
-    assert name == "holiday.png" and after.shape == before.shape and 0.002 < changed.mean() < 0.2
+    assert name == "假期 2.png" and after.shape == before.shape and 0.002 < changed.mean() < 0.2
     assert np.array_equal(after[changed], 255 - before[changed]) and changed[25, 25] and changed[65, 85]
 
     page.fill("#extend_left", "30")

@@ -103,16 +103,17 @@ function open(source) {
   });
 }
 
-async function fill(extend) {
+function fill(extend) {
   board.finishPolygon();
-  if (!current() || job) return;
+  if (!current()) return;
   const { photo, marks } = current();
-  const mask = await maskFile(board.mask);
-  if (!mask && !extend) return tell(say("nothing_painted"), true);
   const options = { model: $("model").value, dilate: $("grow").value || 0 };
   if ($("detail").value) options.detail = $("detail").value;
   if (extend) options.extend = extend;
-  await during(async (signal) => {
+  return during(async (signal) => {
+    tell(say("working"));
+    const mask = await maskFile(board.mask);
+    if (!mask && !extend) throw new Error(say("nothing_painted"));
     watch(photo.id);
     const filled = await server.fill(photo, mask?.blob, options, signal);
     if (mask && !extend) last = { photo, marks };
