@@ -35,16 +35,15 @@ def biharmonic(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """The smoothest surface through the valid pixels (Damelin and Hoang 2018), scikit-image's.
 
     One sparse system over all hole pixels: about a second for a 512 × 512 picture with 40 % of hole on one core,
-    ten times what the two OpenCV methods take. Splitting it into regions gives the same surface and is not faster on
-    irregular holes, which hang together.
+    ten times what the two OpenCV methods take.
     """
     return _filled(picture, hole, lambda known: np.rint(255 * inpaint_biharmonic(known, hole, channel_axis=2)))
 
 
 def smooth(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """The thin plate that a network on a smooth prior starts from, with its 30 steps (``inpainting.surface``).
+    """The thin plate that networks with a smooth prior start from, 30 steps (``inpainting.surface``).
 
-    The same surface as ``biharmonic`` where those steps reach it, in less than a tenth of the time.
+    Nearly the surface of ``biharmonic``, in less than a tenth of the time.
     """
 
     def fill(known: np.ndarray) -> np.ndarray:
@@ -55,7 +54,7 @@ def smooth(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
 
 
 def mean(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """Each channel's mean over the valid pixels: the floor that any method has to pass.
+    """Each channel's mean over the valid pixels: any method should do better.
 
     Example:
         >>> picture = np.array([[[10, 20, 30], [0, 0, 0]]], "uint8")

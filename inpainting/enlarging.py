@@ -1,8 +1,8 @@
-"""A small picture made larger: its pixels put where ``datasets.super_resolution`` says, the hole between them filled.
+"""Super-resolution by inpainting: a small picture's pixels on the grid of a large one, the hole between them filled.
 
-Interpolation, which needs no training, goes through the same places, so that every method is given the same and leaves
-the known pixels as they are. A library's resizing does not: for an even factor it puts the small picture half a pixel
-off.
+The grid is that of ``datasets.super_resolution``. Interpolation, the baseline without training, uses the same grid, so
+every method gets the same input and keeps the known pixels. Resizing by a library does not: for an even factor it
+shifts the small picture by half a pixel.
 """
 
 import functools
@@ -18,7 +18,7 @@ from inpainting.classical import Fill
 from inpainting.views import LONGEST
 from utils.errors import InputError
 
-BYTES_A_PIXEL = 40  # of the large picture: itself, mask and hole, and in float32 what is shown and what is painted
+BYTES_A_PIXEL = 40  # of the large picture: itself, mask, hole, and two pictures in float32
 
 
 def cubic(t: np.ndarray) -> np.ndarray:
@@ -38,7 +38,7 @@ INTERPOLATIONS = ("nearest", *KERNELS)
 
 
 def interpolate(small: np.ndarray, factor: int, name: str) -> np.ndarray:
-    """The small picture enlarged by ``INTERPOLATIONS[...]``; beyond its border its outermost pixels go on.
+    """The small picture enlarged by one of ``INTERPOLATIONS``; its border pixels are repeated outwards.
 
     Shape:
         small: uint8 [h, w] or [h, w, C]. Returns uint8 of K·h and K·w; at ``lattice`` the small picture's own pixels.
@@ -69,12 +69,12 @@ def _interpolated(picture: np.ndarray, hole: np.ndarray, name: str, factor: int)
 
 
 def filling(name: str, factor: int) -> Fill:
-    """An interpolation as a method that fills holes, those of ``lattice`` alone."""
+    """An interpolation as a method that fills holes; only those of ``lattice``."""
     return functools.partial(_interpolated, name=name, factor=factor)
 
 
 def spread_photograph(photograph: Photograph, factor: int) -> tuple[Photograph, np.ndarray]:
-    """A small photograph in the places of a large one, transparency enlarged, and the hole between.
+    """A small photograph on the grid of a large one, its transparency enlarged, and the hole between.
 
     Shape:
         Returns the photograph, pixels [K·h, K·w, 3] with 0 in the hole, and the hole, bool [K·h, K·w].
@@ -94,9 +94,9 @@ def spread_photograph(photograph: Photograph, factor: int) -> tuple[Photograph, 
 
 
 def compared(small: np.ndarray, factor: int, result: np.ndarray) -> np.ndarray:
-    """Each pixel as a square, bicubic interpolation and the result side by side, for viewing.
+    """Nearest, bicubic and the result side by side, for viewing.
 
-    Of larger pictures the middle, ``LONGEST`` pixels a side: shrunk they would all look alike.
+    Of large pictures only the middle, ``LONGEST`` pixels a side: shrunk they would look alike.
 
     Shape:
         small: uint8 [h, w, 3].   result: uint8 [K·h, K·w, 3]. Returns uint8 [H, 3·W, 3].

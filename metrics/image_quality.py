@@ -3,7 +3,7 @@
     l1 % = 100 · mean|a − b| / 255        PSNR = 10 · log10(255² / mean (a − b)²) dB
 
 SSIM is that of Wang et al. 2004: a Gaussian window of sigma 1.5 cut at 11 × 11 pixels, covariances over N (not N − 1),
-per channel, then averaged. The hole is not looked at apart: all three are taken over the whole picture.
+per channel, then averaged. All three are over the whole picture, not only the hole.
 """
 
 import numpy as np

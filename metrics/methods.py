@@ -1,4 +1,4 @@
-"""Evaluations that are set side by side: read from their reports, named, brought to the same pairs."""
+"""Evaluations for a comparison: read from their reports, named, restricted to the same pairs."""
 
 import json
 import math
@@ -19,7 +19,7 @@ from utils.files import read_text
 
 @dataclass(frozen=True)
 class Method:
-    """An evaluation on the page: its name there, its protocol block, its samples and what it shows."""
+    """An evaluation on the page: its name, its protocol block, samples, the pictures it shows and its rows."""
 
     name: str
     protocol: dict
@@ -101,7 +101,7 @@ def _of(method: Method, samples: Sequence[Sample]) -> Method:
 
 
 def set_beside(earlier: Method, report: str, this: Method, output: str) -> list[Method]:
-    """Both under names that tell them apart, the earlier one without pairs that could not be measured now."""
+    """Both under different names, the earlier one without the pairs that could not be measured now."""
     names = names_of([report, Path(output) / Path(report).name])
     measured = {(sample.image, sample.mask) for sample in this.samples}
     samples = [sample for sample in earlier.samples if (sample.image, sample.mask) in measured]

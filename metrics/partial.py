@@ -1,8 +1,8 @@
-"""What an evaluation has measured so far, on disk, so that one that was stopped can go on.
+"""The samples measured so far, on disk, so that an interrupted evaluation can go on.
 
-Beside the report-to-be lies one line of JSON for each pair, behind a line that says of which evaluation they are: lines
-of another are not taken. Numbers come back bit for bit, so that the report is that of an unbroken run. A line that a
-kill cut off is measured again, and so is a pair of which a file has changed.
+The first line of the file identifies the evaluation, each line after it is one pair as JSON; lines of another
+evaluation are ignored. Numbers are restored bit for bit, so the report equals that of an uninterrupted run. A line that
+a kill cut off is measured again, and so is a pair whose files changed.
 """
 
 import contextlib
@@ -25,12 +25,12 @@ MAX_LINE = 1 << 20  # bytes
 
 
 class PartialSamples:
-    """The samples measured so far of one evaluation; a context whose good end removes the file.
+    """The samples measured so far of one evaluation; a context that removes the file when it ends without an error.
 
     Args:
-        folder: that of the report; made with the first sample, so that an evaluation without any leaves nothing.
-        evaluation: all that decides a pair's figures, in plain values.
-        stamp: tells a pair's files from what they were before, in plain values (sizes, times).
+        folder: that of the report; made with the first sample.
+        evaluation: all that decides a pair's figures, as JSON can hold it.
+        stamp: sizes and times of a pair's files, to see whether they changed.
     """
 
     def __init__(self, folder: Path, evaluation: dict, stamp: Callable[[Pair], list]):
@@ -58,7 +58,7 @@ class PartialSamples:
             self.path.unlink(missing_ok=True)
 
     def _begin(self) -> None:
-        """The file anew without what was not taken, whole; from here on lines are added."""
+        """Write the file again with the lines that were taken, and open it to add more."""
         with atomic_path(self.path) as temporary:
             temporary.write_text("".join(map(_line, [self._header, *self._taken])), encoding="utf-8")
         self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115  it is closed where the context ends
@@ -97,8 +97,7 @@ def _line(entry: dict) -> str:
 
 
 def _entries(path: Path) -> Iterator[dict]:
-    """The lines that are whole; behind the first that is not, none."""
-    # RecursionError: nested as deep as no line of ours. A line is cut where none of ours ends.
+    """The whole lines; reading ends at the first that is not valid."""
     with contextlib.suppress(InputError, ValueError, RecursionError), open_regular(path) as file:
         while line := file.readline(MAX_LINE):
             yield json.loads(line)

@@ -2,8 +2,8 @@
 
     input (hole white) | output | truth | error
 
-They stand together in pictures.png. What is where is in the file's own text, so that a comparison of reports can take
-the panels out again without the pictures, the masks or the method.
+They are in one file, pictures.png. Its PNG text lists where each panel is, so that a comparison of reports can read the
+panels without the pictures, the masks or the method.
 """
 
 import io

@@ -1,7 +1,7 @@
 """What is measured of a filled picture, under the names that tables are published with.
 
-Each protocol gives l1_percent, psnr in dB and ssim of two 8-bit pictures and the hole between them. What the three mean
-differs so much that figures of two protocols say nothing of each other. Sources: docs/evaluation.md.
+Each protocol gives l1_percent, psnr in dB and ssim of two 8-bit pictures and their hole. Each defines them differently,
+so figures of two protocols cannot be compared. Sources: docs/evaluation.md.
 """
 
 import math

@@ -1,7 +1,6 @@
-"""How far a mean over pairs can be trusted: standard errors, and intervals by resampling the pairs.
+"""Uncertainty of a mean over pairs: standard errors, and intervals by resampling the pairs.
 
-An interval says what other pairs of the same kind would give, with the same method; that pictures and masks were drawn
-once for all pairs is not in it.
+An interval says what other pairs of the same kind would give with the same method.
 """
 
 import math

@@ -1,8 +1,8 @@
-"""Processes that work beside the main one, and never outlive it.
+"""Worker processes that never outlive the main one.
 
-The main process may have threads (OpenMP's, Paddle's), so that workers are spawned, not forked: they import what their
-tasks need and nothing else. Each works with one thread, leaves Ctrl-C to the main process, and ends at once when that
-lets go of the pipe between them, which happens also when it is killed.
+Workers are spawned, not forked, because the main process may have threads (OpenMP's, Paddle's); they import only what
+their tasks need. Each has one thread and ignores Ctrl-C, which the main process handles. A worker ends when the pipe to
+the main process closes, also when that is killed.
 """
 
 import contextlib
@@ -53,7 +53,7 @@ def worker_processes(count: int) -> Iterator[Callable[..., Future]]:
     pool = ProcessPoolExecutor(count, context, _begin, (held,))
 
     def submit(function: Callable[..., Result], *arguments) -> "Future[Result]":
-        with _as_workers_shall_start():  # workers are started here, when there are not yet enough
+        with _worker_environment():  # workers are started here, when there are not yet enough
             return pool.submit(function, *arguments)
 
     try:
@@ -107,8 +107,8 @@ def _end_with_the_main_process(held: Connection) -> None:
 
 
 @contextlib.contextmanager
-def _as_workers_shall_start() -> Iterator[None]:
-    """What a started process inherits: ``_ENVIRONMENT``, and SIGINT held back until it ignores it by itself."""
+def _worker_environment() -> Iterator[None]:
+    """What a new process inherits: ``_ENVIRONMENT``, and SIGINT blocked until the process ignores it by itself."""
     before = {name: os.environ.get(name) for name in _ENVIRONMENT}
     os.environ.update(_ENVIRONMENT)
     try:
@@ -124,10 +124,10 @@ def _as_workers_shall_start() -> Iterator[None]:
 
 @contextlib.contextmanager
 def _interrupts_later() -> Iterator[None]:
-    """Hold Ctrl-C back to the end of the block.
+    """Delay Ctrl-C to the end of the block.
 
-    In the midst of a start it would leave a process waiting for the rest of its orders. Blocking the signal is not
-    enough, since another thread may take it for this one; without blocking, the new process would not inherit that.
+    During a start it would leave a process that waits for the rest of its input. Blocking the signal is not enough,
+    since another thread may receive it; but only a blocked signal is inherited by the new process.
     """
     if threading.current_thread() is not threading.main_thread():  # which Ctrl-C never interrupts
         yield

@@ -51,6 +51,22 @@ def evaluate_parser() -> Parser:
         description="Measure inpainting: L1, PSNR, SSIM and realism by mask area, holes at the border apart. "
         "With no arguments the shipped model fills generated holes in sample photos.",
     )
+    _add_pair_options(parser)
+    _add_method_options(parser)
+    add_filling_options(parser, detail="off")
+    _add_measure_options(parser)
+    _add_report_options(parser)
+    parser.add_argument(
+        "--num_workers",
+        type=integer(0, 256),
+        metavar="N",
+        help="processes that read, measure and run a classical method; by cores and pairs when not given, 0: none",
+    )
+    add_device_options(parser, precision=True)
+    return parser
+
+
+def _add_pair_options(parser: Parser) -> None:
     parser.add_argument(
         "--images", metavar="DIR", help="pictures: folder, list file or picture; sample photos when not given"
     )
@@ -63,22 +79,9 @@ def evaluate_parser() -> Parser:
     parser.add_argument(
         "--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files"
     )
-    method = parser.add_mutually_exclusive_group()
-    method.add_argument("--weights", metavar="FILE|DIR", help="a trained model; weights/general when not given")
-    method.add_argument(
-        "--method",
-        choices=(*METHOD_NAMES, *INTERPOLATIONS),
-        help="a classical method instead of a model; the last three with --super_resolution",
-    )
-    method.add_argument(
-        "--results",
-        metavar="DIR",
-        help="pictures that another program filled, instead of a model: named IMAGE_MASK.*, or IMAGE.* where each "
-        "picture has one mask",
-    )
     parser.add_argument(
         "--super_resolution",
-        type=positive_int,
+        type=integer(2, 16),
         metavar="K",
         help="instead of masks: of each K x K pixels one is known, the others are filled",
     )
@@ -92,6 +95,33 @@ def evaluate_parser() -> Parser:
         "--limit", type=positive_int, metavar="N", help="only N pairs, evenly spaced over the sorted masks"
     )
     parser.add_argument(
+        "--pairing",
+        choices=("name", "seeded"),
+        help="name: each mask lies over the picture of its name; seeded: --seed decides; when not given, name where "
+        "all match",
+    )
+    parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="decides pairing and generated masks")
+    parser.add_argument("--manifest", metavar="FILE", help="CSV file of pairs: used when it exists, else written")
+
+
+def _add_method_options(parser: Parser) -> None:
+    method = parser.add_mutually_exclusive_group()
+    method.add_argument("--weights", metavar="FILE|DIR", help="a trained model; weights/general when not given")
+    method.add_argument(
+        "--method",
+        choices=(*METHOD_NAMES, *INTERPOLATIONS),
+        help="a classical method instead of a model; the last three with --super_resolution",
+    )
+    method.add_argument(
+        "--results",
+        metavar="DIR",
+        help="pictures that another program filled, instead of a model: named IMAGE_MASK.*, or IMAGE.* where each "
+        "picture has one mask",
+    )
+
+
+def _add_measure_options(parser: Parser) -> None:
+    parser.add_argument(
         "--protocol",
         choices=PROTOCOLS,
         default="composite",
@@ -102,14 +132,9 @@ def evaluate_parser() -> Parser:
         action="store_true",
         help="also measure how real the fill looks: style, sharpness and Fréchet distance in the hole; seconds a pair",
     )
-    add_filling_options(parser, detail="off")
-    parser.add_argument("--manifest", metavar="FILE", help="CSV file of pairs: used when it exists, else written")
-    parser.add_argument(
-        "--pairing",
-        choices=("name", "seeded"),
-        help="name: each mask lies over the picture of its name; seeded: --seed decides; name where all match, when "
-        "not given",
-    )
+
+
+def _add_report_options(parser: Parser) -> None:
     parser.add_argument(
         "--output", metavar="DIR", help=f"folder of the report; {OUTPUT} when not given and pairs are measured"
     )
@@ -122,15 +147,6 @@ def evaluate_parser() -> Parser:
         "against it; several: they are set against the first, pair by pair, and nothing is evaluated (a page goes to "
         "--output)",
     )
-    parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="decides pairing and generated masks")
-    parser.add_argument(
-        "--num_workers",
-        type=integer(0, 256),
-        metavar="N",
-        help="processes that read, measure and run a classical method; by cores and pairs when not given, 0: none",
-    )
-    add_device_options(parser, precision=True)
-    return parser
 
 
 def parse_evaluate(argv: Sequence[str] | None = None) -> argparse.Namespace:

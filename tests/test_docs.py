@@ -13,7 +13,6 @@ import yaml
 
 import options
 from tools import ablate, benchmark, check_masks, convert_weights, doctor, generate_masks, masks_from_video
-from tools.fuzz import __main__ as fuzz
 
 ROOT = Path(__file__).resolve().parent.parent
 READMES = [path.relative_to(ROOT).as_posix() for path in (*ROOT.glob("README*.md"), ROOT / "weights/README.md")]
@@ -36,7 +35,6 @@ PARSERS = {
     ("-m", "tools.check_masks"): check_masks.build_parser().parse_args,
     ("-m", "tools.convert_weights"): convert_weights.build_parser().parse_args,
     ("-m", "tools.doctor"): doctor.build_parser().parse_args,
-    ("-m", "tools.fuzz"): fuzz.build_parser().parse_args,
     ("-m", "tools.benchmark"): benchmark.build_parser().parse_args,
 }
 

@@ -26,7 +26,7 @@ def test_ctrl_c_waits_until_a_process_is_started_whichever_thread_it_comes_to():
     other = threading.Thread(target=time.sleep, args=(1,))
     other.start()
     steps = []
-    with pytest.raises(KeyboardInterrupt), workers._as_workers_shall_start():
+    with pytest.raises(KeyboardInterrupt), workers._worker_environment():
         signal.pthread_kill(other.ident, signal.SIGINT)
         time.sleep(0.05)
         steps.append("to the other thread")

@@ -11,7 +11,7 @@ from hypothesis import strategies as st
 
 from models import PartialConv2D, PartialUpConv2D
 from models.deepfill import UpConv
-from tools.reference import reference_partial_conv, reference_up_conv
+from tests.reference import reference_partial_conv, reference_up_conv
 
 GEOMETRIES = [  # kernel, stride, padding, dilation
     (3, 1, 1, 1),

@@ -7,7 +7,7 @@ import pytest
 
 from models import build_model
 from tools import benchmark
-from tools.contenders import Contender, Work, multiply_adds
+from tools.benchmark import Contender, Work, multiply_adds
 from utils.errors import InputError
 
 

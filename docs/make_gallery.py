@@ -1,4 +1,4 @@
-"""Make docs/gallery.md and its pictures anew: ``python -m tools.gallery``.
+"""Make docs/gallery.md and its pictures anew: ``python -m docs.make_gallery``.
 
 Each entry's picture and mask are made from scikit-image's photographs and written to ``--work``, then filled by the
 command that the page shows; so the page shows what its commands give, with the weights as they are. What the words say
@@ -236,9 +236,9 @@ ENTRIES: tuple[Entry, ...] = (
 
 HEAD = """# Gallery: what comes out, good and bad
 
-`python -m tools.gallery` makes this page anew: it writes the pictures and masks to `logs/gallery`, runs the commands
-below, and measures. All pictures are photographs that come with scikit-image, in the public domain or under CC0:
-astronaut and hubble_deep_field (NASA), chelsea (Stefan van der Walt), coffee (Rachel Michetti), retina (Mikael
+`python -m docs.make_gallery` makes this page anew: it writes the pictures and masks to `logs/gallery`, runs the
+commands below, and measures. All pictures are photographs that come with scikit-image, in the public domain or under
+CC0: astronaut and hubble_deep_field (NASA), chelsea (Stefan van der Walt), coffee (Rachel Michetti), retina (Mikael
 Häggström), rocket (SpaceX).
 
 From left to right: the picture with its hole white, the result, the truth; where an object is removed there is no
@@ -247,7 +247,7 @@ truth, and the picture stands first. dB are PSNR over the whole picture; the sha
 
 
 def build_parser() -> Parser:
-    parser = Parser(prog="python -m tools.gallery", description="Make docs/gallery.md and its pictures anew.")
+    parser = Parser(prog="python -m docs.make_gallery", description="Make docs/gallery.md and its pictures anew.")
     parser.add_argument("--work", metavar="DIR", default="logs/gallery", help="folder for pictures, masks and results")
     parser.add_argument("--output", metavar="DIR", default="docs", help="folder of gallery.md and of images/gallery")
     return parser

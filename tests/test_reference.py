@@ -9,9 +9,9 @@ import paddle
 import pytest
 
 from models import build_model
-from tools.reference import ReferencePConvUNet
+from tests.reference import ReferencePConvUNet
 
-ROOT = Path(__file__).resolve().parent.parent.parent
+ROOT = Path(__file__).resolve().parent.parent
 SMALL = {"base_channels": 4, "depth": 3}
 
 
@@ -47,7 +47,7 @@ def test_the_usual_way_in_pytorch_is_the_same_network(tmp_path):
     np.savez(tmp_path / "inputs.npz", image=image.numpy(), mask=mask.numpy())
     code = (
         "import sys, numpy as np, torch\n"
-        "from tools.reference_torch import TorchPConvUNet\n"
+        "from tests.reference_torch import TorchPConvUNet\n"
         "folder = sys.argv[1]\n"
         "network = TorchPConvUNet(np.load(folder + '/weights.npz'), 3).eval()\n"
         "image, mask = (torch.tensor(np.load(folder + '/inputs.npz')[name]) for name in ('image', 'mask'))\n"
