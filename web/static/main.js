@@ -7,7 +7,7 @@ import { say, switchLanguage, translate } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
 const POLL = 400; // ms
-const SHORT = 250; // ms: Tab pressed for less moves the focus
+const SHORT = 350; // ms: Tab pressed for less moves the focus
 
 let history = []; // {photo, marks}, the latest last; photo as in server.js, marks as in mask.js
 let now = -1; // of history
