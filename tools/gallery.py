@@ -165,8 +165,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "caption",
         "600 px: a caption painted over a photograph",
-        "The hole is found by its colour. Edges continue under the letters; some of the spoon's reflections are "
-        "lost.",
+        "The hole is found by its colour. Edges continue under the letters; some of the spoon's reflections are lost.",
         drawn("coffee", caption),
         marks="--mask_colour magenta",
         painted=True,
