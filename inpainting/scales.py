@@ -59,7 +59,7 @@ class Group:
     Args:
         masks: uint8 [h, w] of the box at each scale, 1 = known, full size first.
         level: of the coarsest scale, at which filling starts.
-        painted: the finer scales at which a network that takes a coarse prediction paints again; at the others fills are
+        painted: the finer scales at which a network that takes a coarse prediction paints again; at others fills are
             joined.
     """
 
