@@ -159,13 +159,13 @@ class Inpainter:
     def _mask_network(self):
         return mask_network(self.model)
 
-    def _paint(self, image: np.ndarray, mask: np.ndarray, guide: np.ndarray | None) -> np.ndarray:
+    def _paint(self, image: np.ndarray, mask: np.ndarray, coarse: np.ndarray | None) -> np.ndarray:
         planes = [image.transpose(2, 0, 1)[None], mask[None, None]]
         if not self._paints_on_surfaces:
-            planes += [] if guide is None else [guide.transpose(2, 0, 1)[None]]
+            planes += [] if coarse is None else [coarse.transpose(2, 0, 1)[None]]
             return _refuse_absurd(run(self.model, *planes)[0].transpose(1, 2, 0))
         # Made by OpenCV in a fifth of the model's own time.
-        planes.append(surfaces_over(image, mask, guide).transpose(2, 0, 1)[None])
+        planes.append(surfaces_over(image, mask, coarse).transpose(2, 0, 1)[None])
         with paddle.no_grad():
             return _refuse_absurd(self.model.paint(*map(paddle.to_tensor, planes)).numpy()[0].transpose(1, 2, 0))
 
@@ -184,17 +184,17 @@ class Inpainter:
 
     @property
     def _multiple(self) -> int:
-        """Of which the network halves sides without a rest; of deepfill_v1 eight."""
+        """Input sides must be multiples of this; 8 for deepfill_v1."""
         return 2 ** getattr(self.model, "model_options", {}).get("depth", 3)
 
     def _network(self, flip: bool, multiple: int | None = None) -> Network:
         """The model as filling by scales asks for it, its inputs' sides brought to multiples."""
         multiple = multiple or self._multiple
 
-        def paint(image, mask, guide):
+        def paint(image, mask, coarse):
             h, w = mask.shape
-            image, mask, guide = (_mirrored(a, multiple) for a in (image, mask.astype(np.float32), guide))
-            return self._paint(image, mask, guide)[:h, :w]
+            image, mask, coarse = (_mirrored(a, multiple) for a in (image, mask.astype(np.float32), coarse))
+            return self._paint(image, mask, coarse)[:h, :w]
 
         def paint_twice(*arrays):
             straight = paint(*arrays)
@@ -250,7 +250,7 @@ def _refuse_absurd(output: np.ndarray) -> np.ndarray:
 
 
 def run(model: nn.Layer | StaticModel, *inputs: np.ndarray) -> np.ndarray:
-    """A network's output for image, mask and perhaps a guide, whichever way it runs; shapes as for the network."""
+    """A network's output for image, mask and perhaps a coarse prediction; shapes as for the network."""
     if isinstance(model, StaticModel):
         return model(*inputs)
     with paddle.no_grad():
