@@ -38,6 +38,8 @@ class Inpainter:
             ``inpainting.exemplars``), and holes in flat colour with that colour.
         flip: paint each hole twice, once mirrored from left to right, and take the mean (the self-ensemble of Timofte
             et al. 2016), at twice the network's cost; when None, for a network on a smooth prior filling by scales.
+        start_depth: with scales "auto", deeper holes (pixels) are filled from coarse to fine; None is as in
+            ``inpainting.scales``.
     Shape:
         picture: uint8 [H, W, 3] RGB, any H and W.   hole: [H, W], bool or {0, 1}; True = to be filled.
         Returns uint8 [H, W, 3]; pixels outside the hole come back bit for bit.
@@ -58,10 +60,11 @@ class Inpainter:
         scales: str | int = AUTO,
         detail: bool = False,
         flip: bool | None = None,
+        start_depth: float | None = None,
     ):
         if scales != AUTO and not (isinstance(scales, int) and scales > 0):
             raise InputError(f"scales: expected {AUTO} or a whole number above 0, got {scales!r}")
-        self.model, self.scales, self.detail = model, scales, detail
+        self.model, self.scales, self.detail, self.start_depth = model, scales, detail, start_depth
         self.flip = self._has_prior and scales != 1 if flip is None else flip
         if isinstance(model, nn.Layer):
             model.eval()
@@ -79,19 +82,21 @@ class Inpainter:
 
         Args:
             precision: "bf16" for an exported model on a CPU that computes in it (see ``StaticModel``).
-            detail: None is True, unless the weights' meta.json says ``"detail": "off"``.
+            detail, flip: None is what the weights' meta.json says; ``detail`` is True where it says nothing.
         """
         directory = weights_directory(path, exported=True)
-        if detail is None:
-            detail = read_meta(directory).get("detail") != "off"
+        meta = read_meta(directory)
+        detail = meta.get("detail") != "off" if detail is None else detail
+        flip = meta["flip"] == "on" if flip is None and "flip" in meta else flip
+        filling = scales, detail, flip, meta.get("start_depth")
         if is_exported(directory):
-            return cls(StaticModel(directory, precision=precision), scales, detail, flip)
+            return cls(StaticModel(directory, precision=precision), *filling)
         if precision != "fp32":
             raise InputError(
                 f"--precision {precision}: expected an exported model, got the weights {path}; "
                 f"python export.py --weights {path} --output DIR, then --weights DIR"
             )
-        return cls(load_weights(directory), scales, detail, flip)
+        return cls(load_weights(directory), *filling)
 
     def __call__(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         filled = self._filled(picture, hole)
@@ -201,7 +206,12 @@ class Inpainter:
             flipped = paint(*(None if a is None else a[:, ::-1] for a in arrays))
             return (straight + flipped[:, ::-1]) / 2
 
-        return Network(paint_twice if flip else paint, self._has_prior, lambda mask: reached(self._mask_network, mask))
+        return Network(
+            paint_twice if flip else paint,
+            self._has_prior,
+            lambda mask: reached(self._mask_network, mask),
+            self.start_depth,
+        )
 
 
 def attention_picture(picture: np.ndarray, hole: np.ndarray, offsets: np.ndarray) -> np.ndarray:

@@ -45,11 +45,13 @@ class Network:
         run: (image [H, W, 3] float32, 0 in holes; mask [H, W]; coarse [H, W, 3] or None) to [H, W, 3] float32.
         takes_coarse: whether it uses a coarse prediction.
         reached: mask [H, W] to where the network paints, bool [H, W].
+        start_depth: pixels; the deepest hole that it fills without a coarse prediction.
     """
 
     run: Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
     takes_coarse: bool
     reached: Callable[[np.ndarray], np.ndarray]
+    start_depth: float | None = None
 
 
 @dataclass(frozen=True)
@@ -99,7 +101,7 @@ def fill_in_one_pass(network: Network, picture: np.ndarray, hole: np.ndarray) ->
 
 def plan(network: Network, hole: np.ndarray, scales: int | None = None) -> list[Group]:
     """Which holes are filled together, and from which scale on."""
-    groups, deepest = [], DEPTH_OVER_PRIOR if network.takes_coarse else DEPTH
+    groups, deepest = [], network.start_depth or (DEPTH_OVER_PRIOR if network.takes_coarse else DEPTH)
     for box, depth in hole_boxes(hole):
         masks = _halved_masks(1 - hole[box.slices].astype(np.uint8))
         level = int(np.ceil(np.log2(max(depth / deepest, 1)))) if scales is None else scales - 1
