@@ -26,6 +26,9 @@ OF_A_RUN = {
     "inputs": ["image", "mask"],
     "versions": {"paddle": "3.3.1", "numpy": "2.4.6"},
     "about": "faces",
+    "detail": "off",
+    "flip": "on",
+    "start_depth": 12.5,
     "something new": [{}],
 }
 
