@@ -54,10 +54,10 @@ class Settings:
 
     depth: float = 8
     guide_sigma: float = 4
-    guide_weight: tuple[float, float] = (10, 2)
+    guide_weight: tuple[float, float] = (20, 4)
     texture_sigma: float = 4
-    texture_weight: float = 6
-    passes: tuple[int, ...] = (10, 4, 3, 2, 2)
+    texture_weight: float = 12
+    passes: tuple[int, ...] = (14, 8, 5, 3, 2)
     sweeps: int = 2
     tries: int = 2
     spread: float = 0.05
