@@ -1,7 +1,7 @@
 """Fill the holes of a picture or a folder of pictures: ``python test.py --help``.
 
-Pictures keep their size, format, transparency, profile and EXIF; in lossless formats pixels outside the hole come back
-bit for bit. A failure is told in one line; in a folder the other pictures are still filled.
+Pictures keep their size, format, transparency, profile and metadata; in lossless formats pixels outside the hole come
+back bit for bit. A failure is one line; in a folder the other pictures are still filled.
 """
 
 import argparse
@@ -37,7 +37,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def list_jobs(options: argparse.Namespace) -> list[Job]:
-    """The pictures to fill, each with where, as far as that can be told without reading them."""
+    """The pictures to fill and where, without reading them."""
     marks = Marks(
         file=options.mask and Path(options.mask),
         white=options.hole == "white",
@@ -58,12 +58,12 @@ def list_jobs(options: argparse.Namespace) -> list[Job]:
 
 
 def not_photographs(options: argparse.Namespace) -> list[str | None]:
-    """What may lie inside ``--input`` and is not to be filled."""
+    """Paths that may lie inside ``--input`` and are not to be filled."""
     return [options.mask, options.output]
 
 
 def check_results_folder(output: Path) -> None:
-    """Refuse, before the first picture, a folder that cannot be written, or that was meant to be a picture."""
+    """Refuse a folder that cannot be written, or a picture's name."""
     if output.suffix.lower() in SUFFIXES and not output.is_dir():
         raise InputError(
             f"--output: expected a folder, got a picture's name, {output}; results take the pictures' names"
@@ -72,7 +72,7 @@ def check_results_folder(output: Path) -> None:
 
 
 def load(options: argparse.Namespace):
-    """The inpainter, on the device that is asked for."""
+    """The inpainter on the chosen device."""
     setup_device(options.device, options.threads)
     from inpainting import Inpainter
     from inpainting.checkpoint import read_meta, weights_directory
@@ -93,7 +93,7 @@ def load(options: argparse.Namespace):
 
 
 def fill_all(jobs: list[Job], inpainter, results: Results, options: argparse.Namespace) -> None:
-    """Fill one after another; those that failed are listed in the end, also where that comes early."""
+    """Fill one picture after another; failures are listed at the end, also after Ctrl-C."""
     failures = []
     try:
         for job in tqdm(jobs, unit="picture", desc="fill"):
@@ -114,7 +114,7 @@ def fill_all(jobs: list[Job], inpainter, results: Results, options: argparse.Nam
 
 
 def attempt(job: Job, inpainter, results: Results, options: argparse.Namespace) -> str | None:
-    """Fill one picture and write the results; the line that says why not, if not."""
+    """Fill one picture and write the results; returns an error message, or None."""
     try:
         if options.super_resolution:
             enlarge(job, inpainter, results, options.super_resolution, options.grid)
@@ -122,7 +122,7 @@ def attempt(job: Job, inpainter, results: Results, options: argparse.Namespace) 
             fill(job, inpainter, results, options)
     except InputError as error:
         return str(error) if job.source in str(error) else f"{job.source}: {error}"
-    except OSError as error:  # a name that is too long where the results are, a folder without permission
+    except OSError as error:  # for instance a name that is too long, or a folder without permission
         if error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EPIPE):
             raise
         return f"{job.source}: {describe_os_error(error)}"
@@ -157,12 +157,12 @@ def fill(job: Job, inpainter, results: Results, options: argparse.Namespace) -> 
     if show_attention:
         with results.new(f"{job.name}_attention.png") as path:
             write_picture(path, views["attention"])
-    with results.new(job.file) as path:  # last, so that what is there is all there (--skip_existing)
+    with results.new(job.file) as path:  # last, so that --skip_existing finds complete results only
         tell(job, "note", *write_photograph(path, result, job.encoding))
 
 
 def enlarge(job: Job, inpainter, results: Results, factor: int, grid: bool) -> None:
-    """``fill`` for super-resolution: the photograph's pixels in the places of a larger one, the hole between filled."""
+    """``fill`` for super-resolution: the pixels are placed on a larger grid, and those between are filled."""
     from inpainting.enlarging import BYTES_A_PIXEL, compared, spread_photograph
     from inpainting.memory import refuse_beyond_memory
     from inpainting.photographs import fill_photograph
@@ -186,7 +186,7 @@ def enlarge(job: Job, inpainter, results: Results, factor: int, grid: bool) -> N
 
 
 def refuse_nothing_known(job: Job, photograph, hole) -> None:
-    """Refuse a hole beside which nothing can be seen."""
+    """Refuse a hole without visible pixels outside it."""
     expected = f"{job.source}: expected some known pixels outside the hole, got"
     if hole.all():
         polarity = "; if the mask was meant the other way round, change --hole" if job.marks.is_mask_file else ""
@@ -196,7 +196,7 @@ def refuse_nothing_known(job: Job, photograph, hole) -> None:
 
 
 def warnings(job: Job, inpainter, photograph, hole) -> list[str]:
-    """Notes on a hole that may not be what was meant."""
+    """Warnings about a hole that may not be meant so."""
     from inpainting.reach import reach_warning
 
     found = [polarity_warning(float(hole.mean())) if job.marks.is_mask_file else None]
@@ -217,14 +217,14 @@ def tell(job: Job, kind: str, *lines: str) -> None:
 
 
 def result_files(job: Job, options: argparse.Namespace) -> list[str]:
-    """The names of all that ``fill`` writes for a picture."""
+    """The names of all files that ``fill`` writes for a picture."""
     is_drawn = job.is_generated and not options.super_resolution
     kinds = {"_mask": is_drawn, "_grid": options.grid, "_attention": options.show_attention}
     return [job.file, *(f"{job.name}{kind}.png" for kind, is_written in kinds.items() if is_written)]
 
 
 def files_read(options: argparse.Namespace) -> list[Path]:
-    """All pictures and masks that are given, also masks of other pictures."""
+    """All pictures and masks that are given, which no result may replace."""
     others = not_photographs(options)
     pictures = list_pictures(options.input, others, options.list_root) if options.input is not None else []
     return pictures + (list_pictures(options.mask) if options.mask is not None else [])

@@ -1,10 +1,9 @@
-"""EXIF blocks of pictures whose pixels were turned upright and changed.
+"""EXIF blocks of pictures that were turned upright and filled.
 
-Two things in a block would then be wrong: the orientation, which viewers would apply again, and the thumbnail, which
-shows what was taken out of the picture. They are changed in place and every other byte stays, since makers' notes point
-to places in the block that only their makers know (Pillow's ``Image.Exif`` moves what it writes, and cameras' notes
-would be lost). Layout: a TIFF header and chained directories of 12-byte entries
-(CIPA DC-008, Exif 2.32, section 4.5 and 4.6).
+Two things in a block are then wrong: the orientation, which viewers would apply again, and previews, which show the old
+picture. They are changed in place, and all other bytes stay: cameras' notes contain offsets into the block, which
+Pillow's ``Image.Exif`` would break by writing the block anew. Layout: a TIFF header and chained directories of 12-byte
+entries (CIPA DC-008, Exif 2.32, section 4.5 and 4.6).
 """
 
 import contextlib
@@ -17,12 +16,12 @@ from PIL import Image
 
 PREFIX = b"Exif\0\0"
 ORIENTATION = 0x0112
-# Tags of a thumbnail's own directory: where its bytes lie and how many they are, as JPEG or uncompressed.
+# Tags of the thumbnail's directory: offset and length of its bytes, as JPEG or uncompressed.
 THUMBNAIL_PARTS = ((0x0201, 0x0202), (0x0111, 0x0117))
 _SIZES = {3: "H", 4: "I"}  # short and long
 CAMERA, PLACE = 0x8769, 0x8825  # directories of the camera's settings and of the place
-# How a TIFF file stores its pixels, previews, layers, and what datasets.metadata and the profile take along; in
-# another file these would be wrong. All others describe the picture.
+# Tags that say how a TIFF file stores pixels, previews and layers, or that are written elsewhere (profile, XMP, IPTC).
+# All other tags describe the picture.
 STORAGE = {*range(254, 260), 262, 263, 264, 265, 266, *range(273, 282), 284, 290, 291, 292, 293, 317, *range(320, 326)}
 STORAGE |= {330, 332, 333, 334, 336, 338, 339, 340, 341, 342, 343, 344, 345, 346, 347, *range(512, 522)}
 STORAGE |= {529, 530, 531, 532, 559, 700, 33723, 34377, 34675, 37724, 50341, ORIENTATION}
@@ -37,12 +36,12 @@ class _Entry(NamedTuple):
 
 
 def upright(block: bytes) -> bytes | None:
-    """The block with its orientation set to 1, its thumbnail unlinked, and pictures in it blanked; all else as it was.
+    """The block with orientation 1 and without its thumbnail and previews; all other bytes unchanged.
 
     Args:
         block: with or without the leading ``PREFIX``; the result has it.
     Returns:
-        None for a block that cannot be understood.
+        None for a damaged block.
     """
     content = bytearray(block.removeprefix(PREFIX))
     order = {b"II*\0": "<", b"MM\0*": ">"}.get(bytes(content[:4]))
@@ -68,7 +67,7 @@ def _make_upright(content: bytearray, order: str) -> None:
 
 
 def _directory(content: bytearray, order: str, start: int) -> tuple[list[_Entry], int]:
-    """A directory's entries, and where the link to the next one lies."""
+    """The entries of a directory, and the offset of the link to the next one."""
     [count] = struct.unpack_from(order + "H", content, start)
     places = range(start + 2, start + 2 + 12 * count, 12)
     entries = [_Entry(*struct.unpack_from(order + "HHI", content, place), place + 8) for place in places]
@@ -87,7 +86,7 @@ def _blank_thumbnail(content: bytearray, order: str, start: int) -> None:
 
 
 def _numbers(content: bytearray, order: str, entry: _Entry) -> Iterator[int]:
-    """The shorts or longs of an entry, which lie in it where they have room."""
+    """The values of an entry of shorts or longs; they are stored in it if they fit."""
     code = _SIZES.get(entry.kind)
     if code is None:
         return iter(())
@@ -97,10 +96,7 @@ def _numbers(content: bytearray, order: str, entry: _Entry) -> Iterator[int]:
 
 
 def described(exif: Image.Exif) -> bytes | None:
-    """A new block of what ``exif`` says of the picture (all but ``STORAGE``), None where that is nothing.
-
-    A tag that Pillow cannot write again is left out.
-    """
+    """A new block of all tags but ``STORAGE``; None if there are none. Tags that Pillow cannot write are left out."""
     kept = Image.Exif()
     for tag in sorted(set(exif) - STORAGE):
         one = Image.Exif()

@@ -1,4 +1,4 @@
-"""Frames of a video file or of a folder, one after another: uint8 [H, W, 3] RGB, all of one size."""
+"""Frames of a video file or of a folder, in order: uint8 [H, W, 3] RGB, all of one size."""
 
 import contextlib
 import os
@@ -15,24 +15,23 @@ from utils.files import kind_of, open_regular
 
 _VIDEO = "a video that OpenCV can decode (MP4, AVI, MKV, WebM ...), a folder of frames or a text file that lists them"
 
-# OpenCV looks at these when it first opens a video. Level -8: FFmpeg says nothing. Lists that name addresses are not
-# followed to them.
+# Read by OpenCV when it first opens a video. Level -8 silences FFmpeg; playlists cannot make it open addresses.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "protocol_whitelist;file")
 
 
 class Frames:
-    """The frames of ``source``, in order, read as they are asked for.
+    """The frames of ``source``, in order, read on demand.
 
     Args:
         source: a video; a folder whose pictures, sorted by name, are the frames; or a ``.txt`` file with one path a
             line.
     Attributes:
-        name: the source's own, without its folder.
-        told: how many frames there are, as far as the file tells; 0: it does not.
+        name: file or folder name of the source.
+        told: number of frames as stated by the file; 0 if it does not say.
     Raises:
-        InputError: when made: nothing there, or nothing that can be decoded. While read: a frame of another size, or
-            one that cannot be read.
+        InputError: no such file, or one that cannot be decoded; while reading, a frame that is unreadable or of
+            another size.
     Example:
         >>> import tempfile; from datasets.images import write_picture
         >>> with tempfile.TemporaryDirectory() as folder:
@@ -75,7 +74,7 @@ class Frames:
 
 
 def _in_order(paths: list[Path]) -> list[Path]:
-    """By the numbers in their names: 9.png before 10.png."""
+    """Sorted by the numbers in their names: 9.png before 10.png."""
     return sorted(paths, key=lambda path: [int(n) if n.isdigit() else n for n in re.split("([0-9]+)", path.as_posix())])
 
 
@@ -83,7 +82,7 @@ def _in_order(paths: list[Path]) -> list[Path]:
 def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
     open_regular(path, _VIDEO).close()
     with _without_remarks():
-        try:  # by its whole path, which no one takes for an address, nor for the pattern of a series of pictures
+        try:  # an absolute path is not taken for an address or for the pattern of a series of pictures
             video = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
         except (UnicodeError, cv2.error):
             raise InputError(f"{path}: expected {_VIDEO}, got a name that OpenCV cannot open; rename it") from None
@@ -103,7 +102,7 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
 
 @contextlib.contextmanager
 def _without_remarks() -> Iterator[None]:
-    """OpenCV would write its own lines on a file that is no video."""
+    """Silences OpenCV's log, which would print lines about a file that is not a video."""
     log = cv2.utils.logging
     before = log.getLogLevel()
     log.setLogLevel(log.LOG_LEVEL_SILENT)

@@ -1,8 +1,7 @@
-"""Where a photograph is to be filled: hole bool [H, W], True = to be filled, from whatever a user has at hand.
+"""Where a photograph is to be filled: hole bool [H, W], True = to be filled.
 
-A mask file, a picture's transparency, a colour painted into a picture, boxes, polygons. All are in pixels of the
-picture upright, x to the right and y down from the top left corner. A mask of a data set is stricter: it is a
-black-and-white file of the picture's size (``datasets.masks``).
+It comes from a mask file, a picture's transparency, a colour painted into a picture, boxes or polygons. Coordinates are
+pixels of the upright picture, x to the right and y down from the top left corner.
 """
 
 import os
@@ -19,13 +18,14 @@ from datasets.masks import LOSSY_FORMATS, grow_into, hole_from_levels, outline, 
 from datasets.photographs import Photograph, read_photograph
 from utils.errors import InputError, one_line
 
-COLOUR_TOLERANCE = 32  # of 255 in each channel; JPEG leaves colours this close inside what was painted
-# A pixel with more than so much paint belongs to the hole: anywhere that is connected, or within FRINGE of that.
-MUCH_PAINT, LEAST_PAINT = 0.35, 0.2
-MOSTLY_PAINT, THIN_TOLERANCE = 0.5, 112
-FRINGE, SURROUNDINGS = 3, 15  # px
-SOFT_COLOUR_OUTLINE = 0.25  # of the outline has at least LEAST_PAINT where the brush was soft or the file is lossy
-ASPECT_TOLERANCE = (1, 0.02)  # of a side of the mask: pixels, as rounding leaves, and share
+COLOUR_TOLERANCE = 32  # of 255 in each channel; JPEG changes colours inside broad strokes by less
+# With a soft brush, or in a lossy file: pixels of mostly paint near the colour are painted, and all with much paint
+# that are connected to them; then rings around these, with LEAST_PAINT more than the next on average.
+MOSTLY_PAINT, THIN_TOLERANCE, MUCH_PAINT, LEAST_PAINT = 0.5, 112, 0.35, 0.01
+WIDEST_FRINGE, SURROUNDINGS = 6, 15  # px
+SOFT_OUTLINE = 0.25  # of the outline has more than SOME_PAINT where the brush was soft or the file is lossy
+SOME_PAINT = 0.2
+ASPECT_TOLERANCE = (1, 0.02)  # of a side of the mask: pixels and share
 
 Box = tuple[int, int, int, int]  # x, y, width, height
 Polygon = Sequence[tuple[int, int]]  # corners (x, y), three or more
@@ -33,15 +33,15 @@ Polygon = Sequence[tuple[int, int]]  # corners (x, y), three or more
 
 @dataclass(frozen=True)
 class Marks:
-    """What a user says of where to fill; what is marked in several ways is filled in all of them.
+    """Where a user wants a picture filled; the hole is the union of all that is marked.
 
     Args:
-        file: a mask; or, with ``alpha`` or ``colour``, a copy of the picture that is marked that way.
+        file: a mask; or, with ``alpha`` or ``colour``, a marked copy of the picture.
         white: whether white is the hole in a mask file; else black.
-        alpha: where ``file``, or without one the picture itself, is not fully opaque.
-        colour: where ``file``, or without one the picture itself, is painted in this colour, (R, G, B).
+        alpha: fill where ``file`` (without one, the picture) is not fully opaque.
+        colour: fill where ``file`` (without one, the picture) is painted in this colour, (R, G, B).
         boxes, polygons: in pixels.
-        dilate: pixels by which all of it is grown in the end.
+        dilate: pixels by which the hole is grown at the end.
     """
 
     file: Path | None = None
@@ -54,7 +54,7 @@ class Marks:
 
     @property
     def is_empty(self) -> bool:
-        """Whether nothing is said."""
+        """Whether nothing is marked."""
         return not (self.file or self.alpha or self.colour or self.boxes or self.polygons)
 
     @property
@@ -64,7 +64,7 @@ class Marks:
 
     @property
     def opens_transparency(self) -> bool:
-        """Whether all that is transparent in the picture itself is filled."""
+        """Whether the picture's own transparency is filled."""
         return self.alpha and self.file is None
 
 
@@ -72,8 +72,8 @@ def find_hole(photograph: Photograph, marks: Marks) -> tuple[np.ndarray, list[st
     """The hole that is marked in a photograph, and notes about how it was found.
 
     Raises:
-        InputError: a mask that cannot be read as one or has another aspect ratio; a colour or transparency that is
-            not there; a box or polygon beside the picture.
+        InputError: not a mask, or one of another aspect ratio; no pixel of the colour, or no transparent one; a box or
+            polygon outside the picture.
     """
     hole, notes = np.zeros(photograph.size, bool), []
     if marks.file or marks.alpha or marks.colour:
@@ -104,8 +104,7 @@ def _marked(photograph: Photograph, marks: Marks) -> tuple[np.ndarray, list[str]
 def read_hole(path: str | os.PathLike, white: bool = True) -> np.ndarray:
     """A mask file of any common kind: grey of 8 or 16 bits, RGB, palette, 1 bit; bool [H, W].
 
-    Where it is transparent it counts as not painted on. Grey belongs to the hole where it touches it
-    (``datasets.masks.hole_from_levels``).
+    Transparent pixels are not hole. Grey that touches the hole belongs to it (``datasets.masks.hole_from_levels``).
 
     Args:
         white: whether white is the hole, else black.
@@ -127,7 +126,7 @@ def _read_hole(path: str | os.PathLike, white: bool) -> tuple[np.ndarray, list[s
 
 
 def _unpainted_filled(image: Image.Image, colour: str) -> Image.Image:
-    """Mode L or RGB, ``colour`` where the picture is transparent."""
+    """Mode L or RGB, with transparent pixels in ``colour``."""
     if image.mode.startswith("I"):
         return Image.fromarray((np.asarray(image).astype(np.int64).clip(0, 65535) // 257).astype(np.uint8))
     if not image.has_transparency_data:
@@ -153,12 +152,11 @@ def alpha_hole(photograph: Photograph, name: object = "the picture") -> np.ndarr
 def colour_hole(pixels: np.ndarray, colour: tuple[int, int, int], name: object = "the picture") -> np.ndarray:
     """Where a picture, uint8 [H, W, 3], is painted in a colour: bool [H, W].
 
-    That is where each channel is within ``COLOUR_TOLERANCE`` of it, and, unless the brush was hard, the pixels around
-    that are a mixture of this colour and the picture: the edge of a soft brush, or what JPEG's coarser grid of colours
-    made of a thin line.
+    These are pixels within ``COLOUR_TOLERANCE`` of it in each channel. If the brush was soft or the file is a JPEG
+    (whose colours have a coarser grid), pixels that mix the colour with the picture around them belong to it, too.
 
     Raises:
-        InputError: nowhere.
+        InputError: there are no such pixels.
     """
     seeds = _of_colour(pixels, colour)
     if not seeds.any():
@@ -169,12 +167,22 @@ def colour_hole(pixels: np.ndarray, colour: tuple[int, int, int], name: object =
     if (pixels[seeds] == pixels[seeds][0]).all():  # a hard brush in a lossless file
         return seeds
     share = _share_of_paint(pixels, colour, seeds)
-    if np.mean(share[outline(seeds)] > LEAST_PAINT) <= SOFT_COLOUR_OUTLINE:
+    if np.mean(share[outline(seeds)] > SOME_PAINT) <= SOFT_OUTLINE:
         return seeds
     seeds |= _of_colour(pixels, colour, THIN_TOLERANCE) & (share > MOSTLY_PAINT)
-    painted = grow_into(seeds, share > MUCH_PAINT)
-    near = cv2.dilate(painted.astype(np.uint8), np.ones([2 * FRINGE + 1] * 2, np.uint8)) > 0
-    return grow_into(painted, near & (share > LEAST_PAINT))
+    return _with_fringe(grow_into(seeds, share > MUCH_PAINT), share)
+
+
+def _with_fringe(hole: np.ndarray, share: np.ndarray) -> np.ndarray:
+    """Adds rings of pixels around the hole as long as a ring has more paint in it than the next one."""
+    ring = outline(hole)
+    for _ in range(WIDEST_FRINGE):
+        wider = hole | ring
+        beyond = outline(wider)
+        if not beyond.any() or share[ring].mean() - share[beyond].mean() < LEAST_PAINT:
+            break
+        hole, ring = wider, beyond
+    return hole
 
 
 def _of_colour(pixels: np.ndarray, colour: tuple[int, int, int], tolerance: int = COLOUR_TOLERANCE) -> np.ndarray:
@@ -183,9 +191,9 @@ def _of_colour(pixels: np.ndarray, colour: tuple[int, int, int], tolerance: int 
 
 
 def _share_of_paint(pixels: np.ndarray, colour: tuple[int, int, int], seeds: np.ndarray) -> np.ndarray:
-    """How much of each pixel is paint, 0 to 1 and beyond by chance; the rest is the mean of the picture around it."""
+    """The share of paint in each pixel, about 0 to 1, if the rest is the local mean of the picture."""
     paint = np.array(colour, np.float32)
-    known = cv2.dilate(seeds.astype(np.uint8), np.ones([2 * FRINGE + 1] * 2, np.uint8)) == 0
+    known = cv2.dilate(seeds.astype(np.uint8), np.ones([2 * WIDEST_FRINGE + 1] * 2, np.uint8)) == 0
     weight = known.astype(np.float32)[..., None]
     window = (2 * SURROUNDINGS + 1,) * 2
     count = cv2.boxFilter(weight, -1, window, normalize=False)[..., None]
@@ -197,10 +205,10 @@ def _share_of_paint(pixels: np.ndarray, colour: tuple[int, int, int], seeds: np.
 
 
 def box_hole(box: Box, height: int, width: int) -> np.ndarray:
-    """The pixels of a box (x, y, width, height), as far as they are in the picture.
+    """The pixels of a box (x, y, width, height) that are in the picture.
 
     Raises:
-        InputError: none of them is.
+        InputError: none.
     """
     x, y, w, h = box
     hole = np.zeros([height, width], bool)
@@ -209,10 +217,10 @@ def box_hole(box: Box, height: int, width: int) -> np.ndarray:
 
 
 def polygon_hole(polygon: Polygon, height: int, width: int) -> np.ndarray:
-    """The pixels inside a polygon and on its outline, as far as they are in the picture.
+    """The pixels inside a polygon and on its outline that are in the picture.
 
     Raises:
-        InputError: none of them is, or fewer than three corners.
+        InputError: none, or fewer than three corners.
     """
     if len(polygon) < 3:
         raise InputError(f"--polygon: expected three corners or more, got {len(polygon)}; add some")
@@ -232,7 +240,7 @@ def _refuse_beside(hole: np.ndarray, option: str) -> np.ndarray:
 
 
 def grow_hole(hole: np.ndarray, by: int) -> np.ndarray:
-    """All pixels within ``by`` pixels of a hole, and the hole."""
+    """The hole and all pixels within ``by`` pixels of it."""
     if by == 0 or not hole.any():
         return hole
     distance = cv2.distanceTransform((~hole).astype(np.uint8), cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
@@ -240,10 +248,9 @@ def grow_hole(hole: np.ndarray, by: int) -> np.ndarray:
 
 
 def fit_hole(hole: np.ndarray, photograph: Photograph, name: str = "the mask") -> tuple[np.ndarray, list[str]]:
-    """A hole brought to a photograph's size, and a note where it had another.
+    """A hole resized to a photograph's size, and a note if it had another.
 
-    The nearest pixel is taken where it grows; where it shrinks, a pixel is hole if any part of it was, so that thin
-    lines stay whole.
+    Enlarged by nearest neighbour; shrunk so that a pixel is hole if any part of it was, which keeps thin lines whole.
 
     Raises:
         InputError: another aspect ratio.
@@ -266,7 +273,7 @@ def fit_hole(hole: np.ndarray, photograph: Photograph, name: str = "the mask") -
 
 
 def _is_alike(size: tuple[int, int], other: tuple[int, int]) -> bool:
-    """Whether two sizes have one aspect ratio but for rounding."""
+    """Whether two sizes have the same aspect ratio, up to rounding."""
     pixels, share = ASPECT_TOLERANCE
     (h, w), (height, width) = size, other
     return abs(h * width - w * height) <= min(pixels * max(width, height), share * h * width)

@@ -1,4 +1,4 @@
-"""Pictures at files: found, read, written. uint8 [H, W, 3] RGB here, float32 [3, H, W] in [0, 1] for the network."""
+"""Picture files: found, read, written. uint8 [H, W, 3] RGB here, float32 [3, H, W] in [0, 1] for the network."""
 
 import contextlib
 import logging
@@ -22,13 +22,13 @@ log = logging.getLogger("paddle_pconv")
 SUFFIXES = (".jpg", ".jpeg", ".png", ".bmp", ".webp", ".tif", ".tiff")
 UNSURE_SUFFIXES = ("", ".jfif", ".jpe")  # in a folder, pictures if their first bytes are a picture's
 SIGNS = {b"\xff\xd8\xff": "jpeg", b"\x89PNG": "png", b"II*\0": "tiff", b"MM\0*": "tiff", b"BM": "bmp"}
-# Of pictures that are not read: a folder with such in it is told of them.
+# Pictures that are not read; a folder's listing counts them in a note.
 OTHER_SUFFIXES = (".gif", ".heic", ".heif", ".avif", ".jxl", ".jp2", ".tga", ".ppm", ".pgm", ".psd")
-# Whatever the name says, a file is opened as one of these: of what Pillow knows besides, some starts other programs.
+# Files are opened as one of these only: some other formats of Pillow start other programs.
 FORMATS = ("JPEG", "PNG", "BMP", "WEBP", "TIFF")
-MAX_PIXELS = 150_000_000  # what the largest cameras give; a file of a few kilobytes can claim a thousand times as much
+MAX_PIXELS = 150_000_000  # as of the largest cameras; a file of a few kilobytes can claim far more
 
-MAX_TEXT = 64 << 20  # bytes of text or profile in a PNG, unpacked; Pillow stops at 1 MiB, and real profiles are larger
+MAX_TEXT = 64 << 20  # bytes of text or profile in a PNG, unpacked; Pillow's limit of 1 MiB is too small
 PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = MAX_TEXT
 
 # Colour photographs inside every scikit-image wheel. The two sides are disjoint in content, not only in name.
@@ -48,8 +48,8 @@ def list_pictures(
     Args:
         source: a folder (searched at every depth, sorted by relative path, hidden files left out); or a text file with
             one path per line (``_list_lines``); or a picture, whatever its name.
-        leave_out: files and folders that are something else (masks, results); what is in them is left out where they
-            lie inside a folder ``source``, with a note of how many. None is passed over.
+        leave_out: files and folders that are something else (masks, results). Where they lie inside a folder
+            ``source``, they are left out, with a note of how many. None is ignored.
         list_root: the folder that paths in a list file are relative to; the list's own if not given.
     Raises:
         InputError: nothing there, no picture in it, or a listed path that is missing or not a picture.
@@ -60,11 +60,15 @@ def list_pictures(
     if kind != "file":
         problem = "does not exist" if kind is None else f"is a {kind}"
         raise InputError(f"expected a folder, a list file or a picture, but {source} {problem}: check the path")
+    if source.suffix.lower() in OTHER_SUFFIXES and not is_picture(source):
+        raise InputError(
+            f"{source}: expected a picture ({' '.join(SUFFIXES)}), got {source.suffix}: convert it, to PNG for instance"
+        )
     return [source] if is_picture(source) else _list_lines(source, Path(list_root or source.parent))
 
 
 def is_picture(path: Path) -> bool:
-    """Whether a file is a picture by its suffix, or by its first bytes where the suffix is none of ours."""
+    """Whether a file is a picture, by its suffix or, with any other suffix, by its first bytes."""
     if path.suffix.lower() in SUFFIXES:
         return True
     try:
@@ -75,7 +79,7 @@ def is_picture(path: Path) -> bool:
 
 
 def format_of(head: bytes) -> str | None:
-    """The format that a file's first 16 bytes are of, one of ``SIGNS``' values."""
+    """The picture format by a file's first 16 bytes; None if it is none of ours."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
     if head[:2] == b"BM" and head[6:10] != bytes(4):  # a text that begins so
@@ -110,7 +114,7 @@ def _is_listed(path: Path) -> bool:
 
 
 def _inside(folder: Path, others: Iterable[str | os.PathLike | None]) -> set[Path]:
-    """Those of the others that lie inside a folder, relative to it."""
+    """The paths that lie inside a folder, relative to it."""
     root, found = Path(os.path.realpath(folder)), set()
     for other in (Path(os.path.abspath(other)) for other in others if other is not None):
         link = Path(os.path.realpath(other.parent), other.name)
@@ -128,7 +132,7 @@ def _tell_once(line: str) -> None:
 
 
 def _passed_over(paths: Iterable[Path]) -> str:
-    """In words, what of a folder looks like pictures and is not read; nothing of that kind: no word."""
+    """Counts of pictures of other formats and of linked folders, in words; empty if there are none."""
     kinds = Counter(
         "linked folders" if path.is_symlink() and path.is_dir() else path.suffix.lower()
         for path in paths
@@ -138,10 +142,9 @@ def _passed_over(paths: Iterable[Path]) -> str:
 
 
 def _list_lines(list_file: Path, root: Path) -> list[Path]:
-    """The pictures that a list names, a path a line; blank lines and ``#`` comments are skipped.
+    """The pictures of a list, one path a line; blank lines and ``#`` comments are skipped.
 
-    As data sets have them, a path may begin with a slash that means ``root`` (Places365), and a label may stand behind
-    it, after a space, tab or comma.
+    As in data sets, a leading slash may mean ``root`` (Places365), and a label may follow after a space, tab or comma.
     """
     expected = f"a picture ({' '.join(SUFFIXES)}) or a text file that lists pictures"
     lines = [line.strip() for line in read_text(list_file, expected).splitlines()]
@@ -183,10 +186,10 @@ def open_picture(path: str | os.PathLike) -> Image.Image:
 
 @contextlib.contextmanager
 def decoded(path: str | os.PathLike, deep_grey: bool = False) -> Iterator[Image.Image]:
-    """A picture decoded whole, as it is stored; what goes wrong with it inside the block is told in one line.
+    """A picture decoded whole, as it is stored; errors inside the block become an InputError.
 
     Args:
-        deep_grey: take grey of 16 bits as well.
+        deep_grey: accept grey of 16 bits, too.
     Raises:
         InputError: unreadable, corrupt, truncated or enormous; more than 8 bits per channel.
     """
@@ -201,7 +204,7 @@ def decoded(path: str | os.PathLike, deep_grey: bool = False) -> Iterator[Image.
         raise
     except Image.DecompressionBombError:
         raise InputError(f"cannot read {path}: it has more pixels than {_MOST}: shrink it first") from None
-    except Exception as error:  # a decoder fed with damaged bytes raises nearly any type
+    except Exception as error:  # damaged files raise nearly any type
         if is_out_of_memory(error):
             raise InputError(f"cannot read {path}: {LITTLE_MEMORY}") from None
         if isinstance(error, OSError) and error.errno is not None:
@@ -213,7 +216,7 @@ _MOST = f"the {MAX_PIXELS // 10**6} million that are read"
 
 
 def _identified(file: BinaryIO) -> Image.Image:
-    """A picture of which only the head was read."""
+    """Opens a picture; only its header is read."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", Image.DecompressionBombWarning)  # Pillow's own limit is about half of ours
         return Image.open(file, formats=FORMATS)
@@ -233,7 +236,7 @@ def _reason(error: Exception) -> str:
 
 
 def _refuse_deep(image: Image.Image, path: str | os.PathLike) -> None:
-    # Pillow silently cuts 16-bit colour to 8 bits; only the raw mode of its tiles tells. BGR;16 is 5-6-5 bits a pixel.
+    # Pillow silently cuts 16-bit colour to 8 bits; the raw mode of its tiles shows it. BGR;16 is 5-6-5 bits a pixel.
     raw_modes = " ".join(str(tile) for tile in getattr(image, "tile", ()))
     if image.mode[0] in "IF" or re.search(r"(?<!BGR);(12|16|32)", raw_modes):
         raise InputError(f"expected 8 bits per channel, got more in {path}: save it as an 8-bit picture")
@@ -318,5 +321,5 @@ def sample_photo(name: str) -> np.ndarray:
 
 
 def sample_face() -> np.ndarray:
-    """A face cut close as in aligned datasets: uint8 [128, 128, 3], from the photograph "astronaut" (NASA)."""
+    """A closely cropped face as in aligned datasets: uint8 [128, 128, 3], from the photograph "astronaut" (NASA)."""
     return np.ascontiguousarray(sample_photo("astronaut")[56:184, 162:290])

@@ -1,8 +1,8 @@
-"""Training samples as an endless stream that any run can enter anywhere.
+"""Training samples as an endless stream that a run can enter at any position.
 
 The sample at position p is a pure function of (seed, p), whatever the number of workers, processes or restarts: the
 order of the n pictures in epoch p // n is drawn from (seed, epoch); crop, flip and holes are drawn from (seed, p). A
-resumed run asks for the positions that come next and sees what it would have seen.
+resumed run continues at the next position with the same samples as an uninterrupted one.
 """
 
 import logging
@@ -38,13 +38,13 @@ class PictureSource(Protocol):
 
 
 class MaskSource(Protocol):
-    """Masks at random: float32 [size, size], 1 = valid."""
+    """Random masks: float32 [size, size], 1 = valid."""
 
     def draw(self, rng: np.random.Generator, size: int) -> np.ndarray: ...
 
 
 class PictureFolder:
-    """The pictures of a folder or list file, read when asked for; arguments as of ``list_pictures``."""
+    """The pictures of a folder or list file, read on demand; arguments as in ``list_pictures``."""
 
     def __init__(
         self,
@@ -81,7 +81,7 @@ class Subset:
 
 
 def hold_out(source: PictureSource, count: int) -> tuple[Subset, Subset]:
-    """Split a source: all but ``count`` pictures for training, and those, evenly spaced, for validation.
+    """Split a source into pictures for training and ``count`` evenly spaced ones for validation.
 
     Raises:
         InputError: fewer than two pictures. Of few pictures at most half are held out.
@@ -115,10 +115,10 @@ class SamplePhotos:
 
 
 class MaskFolder:
-    """Mask files, each draw a random one, varied as the authors do unless ``augment`` is off.
+    """Random mask files, augmented as by the authors unless ``augment`` is off.
 
-    A varied hole below 1 % or above 60 % of the picture, outside every bucket, is drawn anew; after ten draws the last
-    file is taken as it is. A file that cannot be read is reported once (in each process) and the next one taken.
+    If the augmented hole is below 1 % or above 60 % of the picture, another mask is drawn; after ten draws the last
+    file is taken without augmentation. An unreadable file is reported once (in each process) and replaced by the next.
 
     Args:
         root: folder or list file.
@@ -126,8 +126,8 @@ class MaskFolder:
         hole: the colour of the hole in the files, "white" or "black".
         dilate: also dilate the holes; see ``augment_mask``.
     Raises:
-        ZeroOneMaskError: a file, of some spread over the set, was saved as 0 and 1.
-        InputError: on drawing, when not one file can be read.
+        ZeroOneMaskError: a mask was saved as 0 and 1; some, spread over the set, are checked at the start.
+        InputError: on drawing, if no file can be read.
     """
 
     def __init__(
@@ -156,7 +156,7 @@ class MaskFolder:
         for step in range(len(self.paths)):
             path = self.paths[(index + step) % len(self.paths)]
             try:
-                # The authors' training masks are grey at their edges: no check, read_mask thresholds them.
+                # The authors' training masks are grey at their edges, so they are only thresholded.
                 return read_mask(path, self.hole, check=False)
             except InputError as error:
                 if path not in self._reported:
@@ -171,11 +171,11 @@ class MaskFolder:
             except ZeroOneMaskError:
                 raise
             except InputError:
-                continue  # told when it is drawn
+                continue  # reported when it is drawn
 
 
 class GeneratedMasks:
-    """Drawn masks.
+    """Generated masks.
 
     Args:
         buckets: of irregular ones, each as likely as the others.
@@ -206,7 +206,7 @@ class GeneratedMasks:
 
 
 class InpaintingDataset(paddle.io.Dataset):
-    """Pairs of picture and mask by position in the stream, from 0 on without end.
+    """Pairs of picture and mask by position in the endless stream.
 
     Args:
         pictures, masks: where they come from.
@@ -214,12 +214,12 @@ class InpaintingDataset(paddle.io.Dataset):
         seed: of everything random.
         length: what ``len`` answers, for loaders that walk the dataset itself; the number of pictures by default.
         augment: random crop and flip of the pictures; False takes the square in the middle.
-        shrink: False cuts squares out at the pictures' own resolution, where they are large enough.
+        shrink: False crops squares at the pictures' own resolution if they are large enough.
     Shape:
         Item: gt uint8 [3, S, S] RGB, mask uint8 [1, S, S], 1 = valid; ``engine.readers`` makes float32 of them.
     Raises:
-        InputError: on access, when not one picture can be read. One alone is reported once (in each process) to the
-            logger ``paddle_pconv`` and the next in the epoch's order takes its place.
+        InputError: on access, if no picture can be read. An unreadable picture is reported once (in each process) and
+            replaced by the next in the epoch's order.
     """
 
     def __init__(
@@ -244,7 +244,7 @@ class InpaintingDataset(paddle.io.Dataset):
 
     @property
     def bytes_per_sample(self) -> int:
-        """Of a picture and its mask, as they come from here."""
+        """Bytes of a picture and its mask."""
         return (3 + 1) * self.image_size**2
 
     def __getitem__(self, position: int) -> tuple[np.ndarray, np.ndarray]:
@@ -280,19 +280,19 @@ class InpaintingDataset(paddle.io.Dataset):
 
 
 class StreamBatchSampler(paddle.io.BatchSampler):
-    """Positions of a run's batches: batch i of rank r among w takes first + (i·w + r)·batch_size and those that follow.
+    """Positions of a run's batches: batch i of rank r of w starts at first + (i·w + r)·batch_size.
 
     Args:
         batch_size: of one process.
         batches: how many, for each process.
-        first: where in the stream to begin; of a resumed run, the number of samples already seen.
+        first: first position in the stream; for a resumed run, the number of samples already seen.
     Example:
         >>> list(StreamBatchSampler(batch_size=2, batches=2, first=4, rank=1, world=2))
         [[6, 7], [10, 11]]
     """
 
     def __init__(self, batch_size: int, batches: int, first: int = 0, rank: int = 0, world: int = 1):
-        # The parent's constructor wants a dataset to count; a stream has none.
+        # The parent's constructor needs a dataset with a length.
         self.batch_size, self.batches, self.first = batch_size, batches, first
         self.rank, self.world = rank, world
         self.drop_last = False

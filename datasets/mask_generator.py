@@ -148,10 +148,10 @@ def _with_wide_part(rng: np.random.Generator, mask: np.ndarray) -> np.ndarray:
 def _person(rng: np.random.Generator) -> list[tuple[np.ndarray, float]]:
     """Limbs as lines (x, y) with a width; 1 is about the side of a square of the shape's area."""
     hip, neck = np.array([0, 0.25]), np.array([rng.normal(0, 0.1), -0.6])
-    head = neck + (rng.normal(0, 0.08), -0.25)
-    limbs = [(np.stack([hip, neck]), rng.uniform(0.4, 0.6)), (np.stack([head, head + (0.01, 0.08)]), 0.36)]
-    limbs += [(_limb(rng, hip + (side * 0.12, 0), math.pi / 2 - side * 0.2, 0.65), 0.24) for side in (-1, 1)]
-    limbs += [(_limb(rng, neck + (side * 0.2, 0.12), math.pi / 2 - side * 0.6, 0.4), 0.17) for side in (-1, 1)]
+    head = neck + _xy(rng.normal(0, 0.08), -0.25)
+    limbs = [(np.stack([hip, neck]), rng.uniform(0.4, 0.6)), (np.stack([head, head + _xy(0.01, 0.08)]), 0.36)]
+    limbs += [(_limb(rng, hip + _xy(side * 0.12, 0), math.pi / 2 - side * 0.2, 0.65), 0.24) for side in (-1, 1)]
+    limbs += [(_limb(rng, neck + _xy(side * 0.2, 0.12), math.pi / 2 - side * 0.6, 0.4), 0.17) for side in (-1, 1)]
     return limbs
 
 
@@ -159,13 +159,17 @@ def _animal(rng: np.random.Generator) -> list[tuple[np.ndarray, float]]:
     """As ``_person``: a body lying down, a neck with a head, four legs and a tail."""
     facing = rng.choice([-1, 1])
     rump, chest = np.array([-0.45 * facing, 0]), np.array([0.45 * facing, rng.normal(0, 0.08)])
-    head = chest + (0.35 * facing, rng.uniform(-0.5, 0.1))
+    head = chest + _xy(0.35 * facing, rng.uniform(-0.5, 0.1))
     limbs = [(np.stack([rump, chest]), rng.uniform(0.45, 0.65)), (np.stack([chest, head]), 0.25)]
-    limbs.append((np.stack([head, head + (0.16 * facing, 0.06)]), 0.26))
+    limbs.append((np.stack([head, head + _xy(0.16 * facing, 0.06)]), 0.26))
     for root, shift in ((rump, -0.1), (rump, 0.12), (chest, -0.1), (chest, 0.12)):
-        limbs.append((_limb(rng, root + (shift, 0.15), math.pi / 2, 0.35), 0.14))
-    limbs.append((_limb(rng, rump - (0.15 * facing, 0.1), math.pi / 2 + facing * 0.9, 0.25), 0.08))
+        limbs.append((_limb(rng, root + _xy(shift, 0.15), math.pi / 2, 0.35), 0.14))
+    limbs.append((_limb(rng, rump - _xy(0.15 * facing, 0.1), math.pi / 2 + facing * 0.9, 0.25), 0.08))
     return limbs
+
+
+def _xy(x: float, y: float) -> np.ndarray:
+    return np.array([x, y])
 
 
 def _limb(rng: np.random.Generator, start: np.ndarray, angle: float, length: float) -> np.ndarray:

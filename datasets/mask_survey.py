@@ -1,6 +1,6 @@
-"""What a set of masks is like, by hole area and border, beside the published test masks; and all of it in one picture.
+"""Statistics of a set of masks by hole area and border, compared with the published test masks, and a contact sheet.
 
-``Survey`` is told of one mask after another and keeps no more than a few small ones of each row.
+``Survey`` takes one mask after another and keeps only a few thumbnails of each row.
 """
 
 from collections import defaultdict

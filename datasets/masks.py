@@ -17,11 +17,11 @@ from utils.errors import InputError
 BUCKETS: tuple[tuple[float, float], ...] = ((0.01, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, 0.5), (0.5, 0.6))
 
 WHITE_THRESHOLD = 0.6  # of 255; the threshold that the authors advise for their masks
-GREY_FROM, GREY_FROM_LOSSY = (
-    0.1,
-    0.25,
-)  # of 255; JPEG of quality 75 stays below 0.16 around a hard edge, of 50 below 0.4
+GREY_FROM = 0.03  # of 255
+# JPEG of quality 75 stays below 0.16 around a hard edge, of 50 below 0.4.
+GREY_FROM_LOSSY = 0.25
 SOFT_OUTLINE = 0.1  # of the outline; up to 0.06 is above GREY_FROM_LOSSY in hard masks of quality 30, 0.23 in soft ones
+MARKED = 0.1  # of 255; fainter pixels are not judged
 MAX_GREY_SHARE = 0.05
 MAX_BROAD_GREY = 0.5  # of what is marked
 LOSSY_FORMATS = ("JPEG", "MPO", "WEBP")
@@ -31,7 +31,7 @@ BORDER_MARGIN = (50, 512)  # the authors' off-border holes keep 50 of 512 px
 
 
 class ZeroOneMaskError(InputError):
-    """A mask file that holds 0 and 1 in place of 0 and 255, and would be all black."""
+    """A mask file of 0 and 1 instead of 0 and 255, which would be all black."""
 
 
 def bucket_name(bucket: tuple[float, float]) -> str:
@@ -45,7 +45,7 @@ def bucket_name(bucket: tuple[float, float]) -> str:
 
 
 BUCKET_NAMES: tuple[str, ...] = tuple(bucket_name(bucket) for bucket in BUCKETS)
-SPARSE = bucket_name((BUCKETS[-1][1], 1.0))  # where super-resolution's masks are counted, and no others
+SPARSE = bucket_name((BUCKETS[-1][1], 1.0))  # for super-resolution's masks only
 ROW_NAMES = (*BUCKET_NAMES, SPARSE)  # of tables
 
 
@@ -65,7 +65,7 @@ def hole_ratio(mask: np.ndarray) -> float:
 
 
 def border_margins(height: int, width: int) -> tuple[int, int]:
-    """Rows and columns at each side that an off-border mask leaves free, 50/512 of the side rounded down."""
+    """Rows and columns at each side without hole in an off-border mask: 50/512 of the side, rounded down."""
     part, whole = BORDER_MARGIN
     return part * height // whole, part * width // whole
 
@@ -79,14 +79,14 @@ def border_kind(mask: np.ndarray) -> str:
 
 
 def polarity_warning(ratio: float) -> str | None:
-    """One line for a hole above 60 % of the picture, most often a mask read the wrong way round; else None."""
+    """A warning for a hole above 60 % of the picture, most often of a mask with the wrong polarity; else None."""
     if ratio <= BUCKETS[-1][1]:
         return None
     return f"the hole covers {ratio:.0%} of the picture: if the mask was meant the other way round, change --hole"
 
 
 def emptiness_warning(mean_ratio: float) -> str | None:
-    """One line for holes below 0.5 % of the picture on average, of which nothing can be learnt; else None."""
+    """A warning for holes below 0.5 % of the picture on average, too small for training; else None."""
     if mean_ratio >= LEAST_MEAN_HOLE:
         return None
     return (
@@ -120,9 +120,9 @@ def hole_from_levels(levels: np.ndarray, hole: str, path: object, lossy: bool = 
     """The hole bool [H, W] in grey levels uint8 [H, W], and notes on grey pixels.
 
     Pixels of 60 % and above are hole, and so is all grey that is connected to them (hysteresis, as in Canny 1986), so
-    that the soft edge of a brush does not stay in the picture. Grey starts at 10 %. In a JPEG or WebP file, where a
-    hard edge has some grey around it, it starts at 25 %, and counts only where it is found along more than a tenth of
-    the hole's outline. Percentages are of white, of black with ``hole`` black.
+    that the soft edge of a brush does not stay in the picture. Grey starts at 3 %. In a JPEG or WebP file, where a hard
+    edge has some grey around it, it starts at 25 %, and counts only where it is found along more than a tenth of the
+    hole's outline. Percentages are of white, of black with ``hole`` black.
 
     Args:
         path: for messages.
@@ -134,10 +134,11 @@ def hole_from_levels(levels: np.ndarray, hole: str, path: object, lossy: bool = 
     """
     strong = _strong(levels, hole, path)
     strength = levels if hole == "white" else 255 - levels
-    grey = (strength > 255 * (GREY_FROM_LOSSY if lossy else GREY_FROM)) & ~strong
-    _refuse_broad_grey(strength, path)
+    faint = (strength > 255 * GREY_FROM) & ~strong
+    grey = (strength > 255 * GREY_FROM_LOSSY) & ~strong if lossy else faint
+    _refuse_broad_grey(strength, strong, path)
     found = grow_into(strong, grey)
-    apart = np.count_nonzero(grey & ~found)
+    apart = np.count_nonzero((strength > 255 * (GREY_FROM_LOSSY if lossy else MARKED)) & ~found)
     if apart > MAX_GREY_SHARE * np.count_nonzero(grey | strong):
         raise InputError(
             f"expected a black-and-white mask, got {apart} grey pixels that touch no {hole} ones in {path}: paint what "
@@ -145,6 +146,8 @@ def hole_from_levels(levels: np.ndarray, hole: str, path: object, lossy: bool = 
         )
     if lossy and np.mean(grey[outline(strong)]) <= SOFT_OUTLINE:
         return strong, []
+    if lossy:
+        found |= outline(found) & faint
     notes = [(np.count_nonzero(found & ~strong), "touch the hole and are filled with it")]
     notes.append((apart, "touch no hole and are not filled"))
     return found, [f"{path}: {count} grey pixels {what}" for count, what in notes if count]
@@ -183,7 +186,7 @@ def write_mask(path: str | os.PathLike, mask: np.ndarray, hole: str = "white") -
 
 
 def mask_png(mask: np.ndarray, hole: str = "white") -> bytes:
-    """The bytes that ``write_mask`` gives a PNG file, for another process to write.
+    """A PNG file's bytes, as ``write_mask`` writes them.
 
     Raises:
         InputError: an unknown ``hole``.
@@ -200,7 +203,7 @@ def _levels(mask: np.ndarray, hole: str) -> np.ndarray:
 
 
 def resize_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:
-    """The nearest pixel by pixel centres, so that {0, 1} stays {0, 1}; [H, W] to [height, width]."""
+    """Nearest neighbour by pixel centres, so that {0, 1} stays {0, 1}; [H, W] to [height, width]."""
     rows = (2 * np.arange(height) + 1) * mask.shape[0] // (2 * height)
     columns = (2 * np.arange(width) + 1) * mask.shape[1] // (2 * width)
     return mask[rows[:, None], columns]
@@ -212,10 +215,10 @@ def _check_hole_colour(hole: str) -> None:
 
 
 def refuse_colour(rgb: np.ndarray, path: object, hole: str = "white") -> None:
-    """Refuse uint8 [H, W, 3] with colour in more than 5 % of what is marked; the noise of JPEG is no colour."""
-    red, green, blue = np.moveaxis(rgb, 2, 0)  # one after another: ptp over the last axis takes twenty times as long
+    """Refuse uint8 [H, W, 3] with colour in more than 5 % of the marked pixels; JPEG noise does not count."""
+    red, green, blue = np.moveaxis(rgb, 2, 0)  # np.ptp over the last axis takes twenty times as long
     most, least = np.maximum(np.maximum(red, green), blue), np.minimum(np.minimum(red, green), blue)
-    marked = most > 255 * GREY_FROM if hole == "white" else least < 255 * (1 - GREY_FROM)
+    marked = most > 255 * MARKED if hole == "white" else least < 255 * (1 - MARKED)
     share = np.count_nonzero((most - least > MAX_CHANNEL_SPREAD) & marked) / max(1, np.count_nonzero(marked))
     if share > MAX_GREY_SHARE:
         other = "black" if hole == "white" else "white"
@@ -225,15 +228,17 @@ def refuse_colour(rgb: np.ndarray, path: object, hole: str = "white") -> None:
         )
 
 
-def _refuse_broad_grey(strength: np.ndarray, path: object) -> None:
-    """Refuse photographs and objects painted grey; the edge of a brush is a few pixels wide."""
-    grey = (strength > 255 * GREY_FROM) & (strength < 255 * (1 - GREY_FROM))
-    if not grey.any():
-        return
-    broad = np.count_nonzero(cv2.erode(grey.astype(np.uint8), np.ones([3, 3], np.uint8)))
-    marked = np.count_nonzero(strength > 255 * GREY_FROM)
-    if broad > MAX_GREY_SHARE * grey.size or broad > MAX_BROAD_GREY * marked:
+def _refuse_broad_grey(strength: np.ndarray, strong: np.ndarray, path: object) -> None:
+    """Refuse photographs and objects painted in grey; a brush's soft edge is only a few pixels wide."""
+    grey = (strength > 255 * MARKED) & (strength < 255 * (1 - MARKED))
+    marked = np.count_nonzero(strength > 255 * MARKED)
+    if _broad(grey) > MAX_GREY_SHARE * grey.size or _broad(grey & ~strong) > MAX_BROAD_GREY * marked:
         raise InputError(
-            f"expected a black-and-white mask, got {np.count_nonzero(grey) / grey.size:.2g} of all pixels grey in "
-            f"{path}: threshold it and save it as PNG (is it a photograph?)"
+            f"expected a black-and-white mask, got {np.mean(grey):.1%} grey pixels in {path}: "
+            "threshold it and save it as PNG (is it a photograph?)"
         )
+
+
+def _broad(grey: np.ndarray) -> int:
+    """Pixels with only grey around them."""
+    return np.count_nonzero(cv2.erode(grey.astype(np.uint8), np.ones([3, 3], np.uint8))) if grey.any() else 0

@@ -1,11 +1,10 @@
-"""Photographs of users: read with all that belongs to them, and written back with it.
+"""Users' photographs, read and written with their transparency, profile, metadata, resolution and format.
 
-A data set's pictures are pixels and nothing else (``datasets.images``). A photograph also has transparency, a colour
-profile, EXIF, a resolution, and a format that it should come back in. What cannot be kept is said in its ``notes``, or
-by ``write_photograph``; what would come back wrong is refused with the remedy.
+A data set's pictures are only pixels (``datasets.images``). What cannot be kept is named in ``Photograph.notes`` or by
+``write_photograph``; what would come back wrong is refused.
 
-Lossless files (``Encoding.lossless``) give back every pixel bit for bit. A JPEG is written with the quantisation tables
-and the subsampling that it was read with, which changes known pixels by no more than the rounding of its transform.
+Lossless files (``Encoding.lossless``) give back every pixel bit for bit. A JPEG is written with its own quantisation
+tables and subsampling, so known pixels change by no more than the rounding of its transform.
 """
 
 import contextlib
@@ -60,20 +59,20 @@ class Encoding:
 
 @dataclass(frozen=True, eq=False)
 class Photograph:
-    """A picture upright, and what belongs to it.
+    """An upright picture and what belongs to it.
 
     Args:
-        pixels: uint8 [H, W, 3] RGB; of a grey picture three equal channels.
-        alpha: uint8 [H, W], 255 = opaque; None where all of it is.
-        grey: whether the file has one channel of light, and is to be written so.
+        pixels: uint8 [H, W, 3] RGB; a grey picture has three equal channels.
+        alpha: uint8 [H, W], 255 = opaque; None if all of it is opaque.
+        grey: whether the file is grey, and is to be written so.
         icc: colour profile.
         exif: as ``datasets.exif.upright`` gives it.
         dpi: across and down, pixels per inch.
         metadata: what else the file says of the picture.
-        encoding: of the file that it was read from.
-        jpeg: what Pillow is told to write it as it was, if it was a JPEG.
-        stored_size: width and height of the file, before it was turned upright.
-        notes: lines about what was changed in reading.
+        encoding: of the file.
+        jpeg: settings for Pillow to write a JPEG as it was.
+        stored_size: width and height in the file, before it was turned upright.
+        notes: what was changed or left out in reading.
     """
 
     pixels: np.ndarray
@@ -101,7 +100,7 @@ class Photograph:
 
 
 def encoding_of(path: str | os.PathLike) -> Encoding:
-    """How a file holds its picture, by its first bytes whatever its name says; by its name where they say nothing."""
+    """The encoding by a file's first bytes, or by its suffix if they are none of ours."""
     found = None
     with contextlib.suppress(InputError, OSError), open_regular(path, "a picture") as file:
         found = format_of(file.read(16))
@@ -112,7 +111,7 @@ def encoding_of(path: str | os.PathLike) -> Encoding:
 
 
 def _is_lossless_webp(file: io.BufferedIOBase) -> bool:
-    """Whether the first picture in a WebP file, behind what else there may be, is a lossless one."""
+    """Whether the first picture in a WebP file is lossless."""
     file.seek(12)
     while len(head := file.read(8)) == 8:
         kind, size = struct.unpack("<4sI", head)
@@ -123,10 +122,10 @@ def _is_lossless_webp(file: io.BufferedIOBase) -> bool:
 
 
 def result_encoding(given: Encoding, wanted: str | None = None, lossless: bool = False) -> Encoding:
-    """How to write what was read as ``given``: alike, unless a format is wanted or pixels bit for bit.
+    """How to write a result: as it was read, unless another format or lossless pixels are wanted.
 
     Args:
-        wanted: one of ``SUFFIXES``; None for the one it was read in, PNG where that is lossy and ``lossless`` is set.
+        wanted: one of ``SUFFIXES``; None for the given one, or PNG if that is lossy and ``lossless`` is set.
     Raises:
         InputError: a lossless JPEG.
     Example:
@@ -141,7 +140,7 @@ def result_encoding(given: Encoding, wanted: str | None = None, lossless: bool =
 
 
 def read_photograph(path: str | os.PathLike) -> Photograph:
-    """A picture file upright, with its transparency, profile, EXIF and resolution.
+    """A picture file, turned upright, with all that belongs to it.
 
     Grey, palette and CMYK pictures become RGB in memory; CMYK by its profile, and is written as sRGB.
 
@@ -193,14 +192,14 @@ def _note_of_frames(image: Image.Image) -> Iterator[str]:
 
 
 def _exif_block(image: Image.Image, encoding: Encoding) -> tuple[bytes | None, list[str]]:
-    """The block to go with the picture, and a line where it was lost."""
+    """The EXIF block for the result, and a note if it is damaged."""
     try:
         exif = image.getexif()
         if encoding.format == "tiff":
             return exif_blocks.described(exif), []
         given = image.info.get("exif") or (exif.tobytes() if len(exif) else None)
         block = given and exif_blocks.upright(given)
-    except Exception:  # a reader fed with damaged bytes raises nearly any type
+    except Exception:  # damaged files raise nearly any type
         given, block = True, None
     return block, ["its EXIF block is damaged and is left out"] if given and not block else []
 
@@ -234,7 +233,7 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
 
 
 def _cmyk_to_rgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, str]:
-    """Colours as the profile has them, and the line that says so."""
+    """RGB by the profile, and a note."""
     told = "it is CMYK and is written as sRGB: its known pixels are those of the conversion"
     if icc is None:
         return image.convert("RGB"), f"{told}, which had no profile to go by"
@@ -246,7 +245,7 @@ def _cmyk_to_rgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, st
 
 
 def write_photograph(path: str | os.PathLike, photograph: Photograph, encoding: Encoding) -> list[str]:
-    """Write a photograph whole or not at all, and say in lines what the format could not keep.
+    """Write a photograph whole or not at all; returns notes of what the format cannot hold.
 
     Raises:
         InputError: transparency, size or EXIF that the format cannot hold.
@@ -255,7 +254,7 @@ def write_photograph(path: str | os.PathLike, photograph: Photograph, encoding: 
     image = _as_image(photograph)
     if encoding.format == "webp" and photograph.grey:
         image = image.convert("RGBA" if image.mode == "LA" else "RGB")
-    with atomic_path(path) as temporary, _told(path):
+    with atomic_path(path) as temporary, _encoder_errors(path):
         settings, notes = _settings(photograph, encoding, image.mode)
         image.save(temporary, format=encoding.format, **settings)
     return notes
@@ -270,7 +269,7 @@ def _as_image(photograph: Photograph) -> Image.Image:
 
 
 def refuse_what_does_not_fit(path: str | os.PathLike, photograph: Photograph, encoding: Encoding) -> None:
-    """Refuse, ahead of the work, what ``write_photograph`` would.
+    """Refuse before the filling what ``write_photograph`` would refuse.
 
     Raises:
         InputError: as there.
@@ -286,7 +285,7 @@ def refuse_what_does_not_fit(path: str | os.PathLike, photograph: Photograph, en
 
 
 def _settings(photograph: Photograph, encoding: Encoding, mode: str) -> tuple[dict[str, object], list[str]]:
-    """What Pillow is told, and notes about what is left out."""
+    """Settings for Pillow, and notes of what is left out."""
     exif, icc = photograph.exif, photograph.icc
     extras, without_place = settings_of(photograph.metadata, encoding.format)
     settings, notes = _SETTINGS[encoding.format] | extras, []
@@ -308,7 +307,7 @@ def _settings(photograph: Photograph, encoding: Encoding, mode: str) -> tuple[di
     if encoding.format == "webp" and encoding.lossless:
         settings |= {"lossless": True, "quality": 50, "method": 2}  # effort: a third of the usual time, the same size
     if encoding.format == "tiff" and (exif := _for_tiff(exif, photograph.metadata)):
-        settings.pop("compression")  # libtiff, which compresses, writes no directories of EXIF
+        settings.pop("compression")  # libtiff, which is needed for compression, writes no EXIF
     extras = {"exif": exif, "icc_profile": icc, "dpi": photograph.dpi}
     return settings | {key: value for key, value in extras.items() if value}, notes
 
@@ -339,15 +338,15 @@ def _described(block: bytes) -> bytes | None:
 
 @contextlib.contextmanager
 def _without_warnings() -> Iterator[None]:
-    """Pillow warns of odd EXIF in several lines, and goes on."""
+    """Silences Pillow's warnings about odd EXIF."""
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", UserWarning)
         yield
 
 
 @contextlib.contextmanager
-def _told(path: str | os.PathLike) -> Iterator[None]:
-    """What an encoder makes of odd EXIF or profiles, in one line."""
+def _encoder_errors(path: str | os.PathLike) -> Iterator[None]:
+    """Turns an encoder's errors about odd EXIF or profiles into an InputError."""
     try:
         with _without_warnings():
             yield

@@ -1,8 +1,8 @@
-"""NVIDIA's 12,000 published test masks: which number means what, and what tells them from others.
+"""NVIDIA's 12,000 published test masks: their numbering, and how they are recognised.
 
-Six area buckets of 2,000 in order, of each the first thousand off the border (the paper's rows N), the second at it
-(B): 512 x 512 px, white = hole. None of them is here, only figures that were measured on 4,800 of them, the first 400
-of each thousand.
+Six area buckets of 2,000 in order; in each, the first thousand stay off the border (the paper's rows N), the second
+thousand may touch it (B). 512 x 512 px, white = hole. The masks are not part of this project; the figures here were
+measured on 4,800 of them, the first 400 of each thousand.
 
 Source: Liu et al. 2018, arXiv:1804.07723, section 4.1; the numbers' meaning was checked on those 4,800.
 """
@@ -70,7 +70,7 @@ def row_of(number: int) -> tuple[str, str]:
 
 
 def number_of(name: str) -> int | None:
-    """The number that a file's name is, as the published ones are called: 00000.png to 11999.png; None of others.
+    """The number in a published mask's file name, 00000.png to 11999.png; None for other names.
 
     Example:
         >>> number_of("N/00400.png"), number_of("12000.png"), number_of("mask_1.png")
@@ -82,5 +82,5 @@ def number_of(name: str) -> int | None:
 
 
 def digest(hole: np.ndarray) -> str:
-    """What tells the pixels of a hole bool [H, W] from others, whatever file they came in."""
+    """A hash of a hole bool [H, W], independent of the file format."""
     return hashlib.sha256(np.packbits(hole).tobytes()).hexdigest()[:16]

@@ -1,8 +1,8 @@
 """Super-resolution as inpainting: a large picture of which only every K-th pixel is known.
 
-For a factor K, pixel (x, y) of the small picture stands at (K·x + ⌊K/2⌋, K·y + ⌊K/2⌋) of the large one; these positions
-are valid in the mask, all others are hole (Liu et al. 2018, arXiv:1804.07723, section 5). The same rule read backwards
-makes a small picture of a large one: pixels are taken, not averaged.
+For a factor K, pixel (x, y) of the small picture is at (K·x + ⌊K/2⌋, K·y + ⌊K/2⌋) of the large one; these positions
+are valid in the mask, all others are hole (Liu et al. 2018, arXiv:1804.07723, section 5). The reverse
+rule makes a small picture from a large one by taking every K-th pixel, without averaging.
 """
 
 import re
@@ -28,10 +28,10 @@ def lattice(height: int, width: int, factor: int) -> np.ndarray:
 
 
 def cut(picture: np.ndarray, factor: int) -> np.ndarray:
-    """The picture without what is left of it, below and to the right, beside whole squares of factor x factor pixels.
+    """The picture cropped below and to the right to multiples of the factor.
 
     Raises:
-        InputError: it has not one.
+        InputError: it is smaller than the factor.
     """
     height, width = (side - side % factor for side in picture.shape[:2])
     if not (height and width):
@@ -60,7 +60,7 @@ def spread(small: np.ndarray, factor: int) -> np.ndarray:
 
 
 def mask_name(factor: int) -> str:
-    """Of the mask in a manifest."""
+    """The mask's name in a manifest."""
     return f"{MASK}{factor}"
 
 

@@ -1,8 +1,7 @@
 """Arrays by name in files: ``.pdparams`` (a pickle, as ``paddle.save`` writes it), ``.safetensors``, ``.npz``, and what
 ``torch.save`` writes (``.pth``, ``.pt``, ``.ckpt``, ``.bin``, ``.tar``).
 
-Nothing in any of them is run, and none takes more memory than it has bytes: what a file says of itself (shapes,
-lengths, types) is checked against what is there before anything is made of it.
+No code in a file is run, and shapes, lengths and types are checked against the file's size before arrays are made.
 """
 
 import errno
@@ -24,13 +23,13 @@ SAFETENSORS = ".safetensors"
 SUFFIXES = (".pdparams", SAFETENSORS, ".npz", *TORCH_SUFFIXES)
 MAX_BYTES = 8 << 30  # the largest network here, with Adam's two moments, has less than a quarter of it
 MAX_ARRAYS = 100_000
-MAX_COMPRESSION = 20  # weights hardly compress; a file made to fill the memory does so a thousandfold
+MAX_COMPRESSION = 20  # weights hardly compress; a zip bomb does so a thousandfold
 
-_PARAMETER_NAMES = "StructuredToParameterName@@"  # Paddle's note of them
+_PARAMETER_NAMES = "StructuredToParameterName@@"  # Paddle's own entry
 
 
 def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """Arrays by name, of finite numbers that float32 holds, with nothing in the file run.
+    """Arrays by name, of finite numbers in float32's range; never runs code from the file.
 
     Raises:
         InputError: no such file, truncated, damaged, or holding anything else.
@@ -48,7 +47,7 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
 
 
 def read_state(path: str | os.PathLike) -> dict:
-    """Arrays and plain values by name, with nothing in the file run; Paddle's note of parameter names is left out.
+    """Arrays and plain values by name, never running code from the file; without Paddle's entry of parameter names.
 
     Raises:
         InputError: no such file, truncated, damaged, or hostile.
@@ -95,7 +94,7 @@ def refuse_bad_numbers(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]
 
 
 def write_arrays(arrays: Mapping[str, np.ndarray | paddle.Tensor], path: Path) -> None:
-    """Write arrays or tensors by name, the file whole or not at all; the format by its suffix."""
+    """Write arrays or tensors by name, whole or not at all; the suffix decides the format."""
     with atomic_path(path) as temporary:
         if path.suffix != SAFETENSORS:
             paddle.save(arrays, str(temporary))
@@ -106,7 +105,7 @@ def write_arrays(arrays: Mapping[str, np.ndarray | paddle.Tensor], path: Path) -
 
 
 def _reader(path: str | os.PathLike) -> Callable[[BinaryIO, int], Any]:
-    """Of an open file and its size, by its suffix."""
+    """The reader for a suffix; it takes an open file and its size."""
     readers = {".npz": _read_npz, SAFETENSORS: _read_safetensors} | dict.fromkeys(TORCH_SUFFIXES, load_torch)
     return readers.get(Path(path).suffix, load_pickle)
 

@@ -1,5 +1,6 @@
 """Where holes are: boxes around those that are filled together, and what is around them."""
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 
 import cv2
@@ -54,6 +55,15 @@ def hole_boxes(hole: np.ndarray) -> list[tuple[Box, float]]:
     boxes = np.stack([y - margin, x - margin, y + h + margin, x + w + margin], axis=1)
     boxes = boxes.clip(0, np.array([hole.shape * 2]).ravel())
     return [(Box(*map(int, box)), float(d)) for box, d in zip(*_merged(boxes, deepest[1:], hole.shape), strict=True)]
+
+
+def tiles(mask: np.ndarray, side: int) -> Iterator[Box]:
+    """Squares of a grid that hold a hole."""
+    h, w = mask.shape
+    for top, left in np.ndindex(-(-h // side), -(-w // side)):
+        box = Box(top * side, left * side, min((top + 1) * side, h), min((left + 1) * side, w))
+        if not mask[box.slices].all():
+            yield box
 
 
 def _merged(boxes: np.ndarray, depths: np.ndarray, size: tuple[int, int]) -> tuple[np.ndarray, np.ndarray]:

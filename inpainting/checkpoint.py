@@ -1,10 +1,10 @@
 """Weights on disk.
 
 A weights directory holds the arrays by name, as ``model.safetensors`` (what ``save_weights`` writes) or as
-``model.pdparams`` (what ``paddle.save`` writes), and ``meta.json`` (which network, its options, how it came about). A
+``model.pdparams`` (what ``paddle.save`` writes), and ``meta.json`` (network, options, training). A
 training checkpoint (``engine.training_state``) is one too, and may hold ``model_ema.pdparams``, the weights averaged
-over the last iterations: whoever runs the network takes those. Files are read by ``inpainting.array_files`` and
-``inpainting.meta``, which run nothing in them; no network is made before the arrays are known to be its own.
+over the last iterations, which are used for inference. Reading a file never
+runs code from it (``inpainting.array_files``), and a network is built only after the arrays' shapes were checked.
 """
 
 import json
@@ -55,11 +55,11 @@ __all__ = [
 def save_weights(
     model: nn.Layer, directory: str | os.PathLike, dtype: str = "float32", file_name: str = SAFE_PARAMS, **meta
 ) -> None:
-    """Write a network made by ``build_model`` as a weights directory; each file is whole or not there.
+    """Write a network made by ``build_model`` as a weights directory; each file is written whole or not at all.
 
     Args:
-        dtype: of floating-point arrays on disk; "float16" halves the file. Running statistics stay as they are: a
-            variance may be more than float16 can hold, or so little that it would lose its digits.
+        dtype: of floating-point arrays on disk; "float16" halves the file. Running statistics stay float32,
+            since variances may exceed the range of float16.
         file_name: ``SAFE_PARAMS`` or ``PARAMS``, which decides the format.
         meta: further entries of meta.json (iter, seed, ...).
     Raises:
@@ -70,7 +70,7 @@ def save_weights(
     if (directory / other).exists():
         raise InputError(f"{directory}: expected a folder without {other}, which would be read as well; move it away")
     arrays = {name: t.numpy() for name, t in model.state_dict().items()}
-    with np.errstate(over="ignore"):  # told below
+    with np.errstate(over="ignore"):  # reported below
         stored = {name: a.astype(dtype) if _shrinks(name, a, statistics) else a for name, a in arrays.items()}
     if lost := [name for name, a in stored.items() if np.isinf(a).any() and np.isfinite(arrays[name]).all()]:
         raise InputError(
@@ -82,7 +82,7 @@ def save_weights(
 
 
 def _shrinks(name: str, array: np.ndarray, statistics: set[str]) -> bool:
-    """Whether an array may be stored in another type."""
+    """Whether an array may be stored in half precision."""
     return array.dtype.kind == "f" and name not in statistics
 
 
@@ -94,9 +94,10 @@ def write_meta(model: nn.Layer, directory: Path, **meta) -> None:
 
 
 def load_weights(path: str | os.PathLike) -> nn.Layer:
-    """Make the network that a weights directory (or the weights file in it) describes, in evaluation mode.
+    """Build the network of a weights directory (or of the file in it), in evaluation mode.
 
-    Averaged weights are taken where there are any. Never runs code from the file.
+    Averaged weights are preferred. Never runs code from the file.
+
     Raises:
         InputError: nothing there, a damaged or hostile file, an unknown network, or arrays that are not this network's.
     """
@@ -120,10 +121,10 @@ def load_weights(path: str | os.PathLike) -> nn.Layer:
 
 
 def weights_directory(path: str | os.PathLike, exported: bool = False) -> Path:
-    """The directory that ``path`` means: itself, a run's newest checkpoint below it, or a weights file's folder.
+    """The weights directory of a path: itself, the newest checkpoint of a run, or the folder of a weights file.
 
     Args:
-        exported: whether a static model's directory will do as well.
+        exported: whether an exported model is accepted.
     """
     path, names = Path(path), (SAFE_PARAMS, PARAMS, *((EXPORTED_PARAMS,) if exported else ()))
     expected = f"expected a directory with {SAFE_PARAMS} or {PARAMS} and {META} in it"
@@ -144,10 +145,10 @@ def weights_directory(path: str | os.PathLike, exported: bool = False) -> Path:
 
 
 def weights_file(directory: Path) -> Path:
-    """The file with the parameters to run: averaged ones where there are any; of a static model, its own.
+    """The file with the parameters for inference: averaged ones, if there are any.
 
     Raises:
-        InputError: there are two, and no telling which is meant.
+        InputError: there are two.
     """
     if all((directory / name).is_file() for name in (PARAMS, SAFE_PARAMS)):
         raise InputError(f"{directory}: expected {SAFE_PARAMS} or {PARAMS}, got both; move one of them away")
@@ -156,7 +157,7 @@ def weights_file(directory: Path) -> Path:
 
 
 def is_exported(directory: Path) -> bool:
-    """Whether a weights directory holds a static model and no weights to build a network from."""
+    """Whether a directory holds an exported model instead of weights."""
     return weights_file(directory).name == EXPORTED_PARAMS
 
 
@@ -179,7 +180,7 @@ def other_network(model: nn.Layer, directory: Path) -> str | None:
 
 
 def read_arrays_of(model: nn.Layer, path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """The arrays of a weights file, float32, each known to be one of the network's.
+    """The arrays of a weights file as float32, with names and shapes of the network.
 
     Raises:
         InputError: as ``read_arrays``, or arrays of another network.
@@ -209,7 +210,7 @@ def _refuse_other_shapes(
 
 
 def _as_parameters(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays as float32, which all parameters are."""
+    """The arrays as float32."""
     if wrong := [name for name, a in arrays.items() if a.dtype.kind != "f"]:
         raise InputError(
             f"{path}: expected floating-point weights, got {arrays[wrong[0]].dtype} in {wrong[0]}; "
@@ -221,5 +222,5 @@ def _as_parameters(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) ->
 
 
 def library_versions() -> dict[str, str]:
-    """What a file that is being written should say it was made with."""
+    """Versions to record in meta.json."""
     return {"paddle": paddle.__version__, "numpy": np.__version__}

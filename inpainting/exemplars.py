@@ -3,13 +3,13 @@
 Networks trained on L1 give smooth fills. Here each patch of the hole is matched with a known patch and copied
 (Wexler et al. 2007; Barnes et al. 2009; Newson et al. 2014 and 2017), from coarse to fine:
 
-    filled picture ─ halve until the hole is shallow ─ match all, paint ─ field ×2, search, paint ─ ... ─ copy ─ shift
+    filled picture ─ halve until the hole is shallow ─ match, paint ─ field ×2, search, paint ─ ... ─ copy, join
 
-* Patches are compared by colour and by two channels of texture (mean absolute gradients). Texture in the hole is what is
-  around it, never that of the smooth fill: so a smooth fill does not match smooth places.
+* Patches are compared by colour and by two channels of texture (mean absolute gradients). The texture in the hole is
+  that around it, never that of the smooth fill, which would match smooth places.
 * A source must have about the colour that the network gives the target (the guide, blurred).
 * Large holes are searched at a smaller size; the field is enlarged and pixels are copied at full size.
-* The copied pixels are shifted by the low frequencies of what the network gives beside them.
+* Low frequencies are the network's, but where the ground is flat; at its edge the hole is joined to the picture.
 
 Holes that are a few pixels wide stay as the network fills them.
 """
@@ -22,17 +22,18 @@ from dataclasses import dataclass
 import cv2
 import numpy as np
 
-from inpainting.boxes import Box, box_around, hole_boxes
-from inpainting.surface import smooth_surface
+from inpainting.boxes import Box, box_around, hole_boxes, tiles
+from inpainting.surface import relax, smooth_surface
 
 THIN = 2.0  # pixels of depth: scratches of 1 to 3 pixels
 AROUND = 1.5  # times the size of a hole's box: where its sources are
 AROUND_AT_LEAST = 128  # pixels
-MOST_PIXELS = 48_000  # of a hole, at the finest level that is searched
+MOST_PIXELS = 100_000  # of a hole, at the finest level that is searched
 MOST_PAIRS = 2_000_000  # of a target and a source, in the search of all
 LEAST_SOURCES = 32  # a coarser level must have so many
 SEARCH_AROUND = 8  # pixels from the best source
-FLAT = 0.5  # grey levels of mean gradient: below it colours are not shifted, which would be seen
+JOIN_TILE = 512  # pixels
+FLAT, FLAT_SIGMA = 0.5, 1.5  # grey levels of mean gradient, and pixels: on flat ground a shift of colour would be seen
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class Settings:
     tries: int = 2
     spread: float = 0.05
     shift_sigma: float = 8
+    join_steps: int = 16
 
 
 SETTINGS = Settings()
@@ -75,16 +77,20 @@ def can_add_exemplars() -> bool:
     return False
 
 
-def add_exemplars(filled: np.ndarray, hole: np.ndarray, settings: Settings = SETTINGS) -> np.ndarray:
+def add_exemplars(
+    filled: np.ndarray, hole: np.ndarray, settings: Settings = SETTINGS, beside: np.ndarray | None = None
+) -> np.ndarray:
     """The filled picture with its hole painted anew from known patches; nothing else is changed.
 
     Where no known patch is at hand the fill stays.
 
+    Args:
+        beside: other pixels that were filled, and so are no sources: bool [H, W].
     Shape:
         filled: uint8 [H, W, 3].   hole: bool [H, W].   Returns uint8 [H, W, 3].
     """
     result = filled.copy()
-    wide = without_thin(hole)
+    wide, unknown = without_thin(hole), hole if beside is None else hole | beside
     for box, _ in hole_boxes(wide):
         tight = _shifted(box_around(wide[box.slices]), box)
         side = max(tight.bottom - tight.top, tight.right - tight.left)
@@ -92,7 +98,7 @@ def add_exemplars(filled: np.ndarray, hole: np.ndarray, settings: Settings = SET
         mine = np.zeros_like(wide[at])
         inner = _shifted(tight, Box(-at[0].start, -at[1].start, 0, 0)).slices
         mine[inner] = wide[tight.slices]
-        _paint(result[at], filled[at], mine, hole[at], settings)
+        _paint(result[at], filled[at], mine, unknown[at], settings)
     return result
 
 
@@ -123,19 +129,61 @@ def _paint(result: np.ndarray, filled: np.ndarray, hole: np.ndarray, unknown: np
     offsets = find_offsets(small, small_hole, small_unknown, settings)
     if offsets is None:
         return
-    scale = 2**halvings
-    rows, columns = np.nonzero(hole)
-    by = scale * offsets[rows // scale, columns // scale]
+    rim = _grown(hole) & ~(unknown & ~hole)
+    rows, columns = np.nonzero(rim)
     copied = filled.astype(np.float32)
-    copied[rows, columns] = filled[rows + by[:, 0], columns + by[:, 1]]
-    shift = cv2.GaussianBlur(filled - copied, (0, 0), settings.shift_sigma)[rows, columns]
-    shift *= _not_flat(filled, unknown)[rows, columns, None]
-    result[rows, columns] = np.rint(np.clip(copied[rows, columns] + shift, 0, 255))
+    copied[rows, columns] = _copied(filled, rows, columns, offsets, 2**halvings)
+    painted = copied[hole] + _shift(filled, copied, hole, settings)[hole]
+    result[hole] = np.rint(np.clip(painted, 0, 255))
 
 
-def _not_flat(picture: np.ndarray, unknown: np.ndarray) -> np.ndarray:
-    """0 where the picture around is flat to 1 where it has texture: float32 [H, W]."""
-    return np.clip(texture_of(picture, unknown, sigma=8).sum(axis=2) / FLAT, 0, 1)
+def _grown(hole: np.ndarray) -> np.ndarray:
+    """The hole and the pixels beside it."""
+    return cv2.dilate(hole.astype(np.uint8), np.ones([3, 3], np.uint8)) > 0
+
+
+def _shift(filled: np.ndarray, copied: np.ndarray, hole: np.ndarray, settings: Settings) -> np.ndarray:
+    """What is added to copied pixels: the low frequencies of the fill, joined at the edge to what is known there.
+
+    The join is a membrane through the differences beside the hole (Pérez et al. 2003, Poisson image editing), which
+    a few steps carry a few pixels inside.
+
+    Shape:
+        filled: uint8 [H, W, 3].   copied: float32 [H, W, 3], also in the pixels beside the hole.
+        Returns float32 [H, W, 3].
+    """
+    difference = filled - copied
+    shift = cv2.GaussianBlur(difference * hole[..., None], (0, 0), settings.shift_sigma)
+    texture = sum(_mean_gradient(copied, None, axis, FLAT_SIGMA) for axis in (0, 1))
+    shift *= np.clip(texture / FLAT, 0, 1)[..., None]
+    known = (~hole).astype(np.float32)
+    shift = np.where(hole[..., None], shift, difference)
+    joined = np.zeros_like(shift)
+    for tile in tiles(known, JOIN_TILE):
+        outer = tile.grown(settings.join_steps + 2, *hole.shape)
+        part = relax(shift[outer.slices].copy(), known[outer.slices], order=1, steps=settings.join_steps)
+        joined[tile.slices] = part[_shifted(tile, Box(-outer.top, -outer.left, -outer.top, -outer.left)).slices]
+    return joined
+
+
+def _copied(picture: np.ndarray, rows: np.ndarray, columns: np.ndarray, offsets: np.ndarray, scale: int) -> np.ndarray:
+    """Pixels [n, 3] float32 of the picture by offsets at 1/scale of its size: of the four around each, by nearness."""
+    height, width = picture.shape[:2]
+    if scale == 1:
+        by = offsets[rows, columns]
+        return picture[rows + by[:, 0], columns + by[:, 1]].astype(np.float32)
+    weights = np.full([len(rows), 1], 1e-6, np.float32)  # where there is no offset a pixel stays
+    total = weights * picture[rows, columns]
+    last = np.array(offsets.shape[:2]) - 1
+    (top, below), (left, right) = (np.divmod((2 * at + 1) / (2 * scale) - 0.5, 1) for at in (rows, columns))
+    for y, x in np.ndindex(2, 2):
+        near = np.clip(top + y, 0, last[0]).astype(int), np.clip(left + x, 0, last[1]).astype(int)
+        by = scale * offsets[near]
+        weight = (np.abs(1 - y - below) * np.abs(1 - x - right) * by.any(axis=1)).astype(np.float32)[:, None]
+        source = np.clip(rows + by[:, 0], 0, height - 1), np.clip(columns + by[:, 1], 0, width - 1)
+        total += weight * picture[source]
+        weights += weight
+    return total / weights
 
 
 class Level:
@@ -190,7 +238,8 @@ def find_offsets(
             _carry_up(levels[i + 1], level)
         _refine(level, guide, settings, turn=len(levels) - 1 - i)
     offsets = np.zeros([*hole.shape, 2], np.int32)
-    best_offsets(levels[0].pixels, levels[0].field, levels[0].cost, offsets)
+    rim = np.argwhere(_grown(hole)).astype(np.int32)
+    best_offsets(rim, levels[0].field, levels[0].cost, offsets)
     return offsets
 
 
@@ -220,17 +269,20 @@ def texture_of(picture: np.ndarray, unknown: np.ndarray, sigma: float) -> np.nda
     Shape:
         picture: [H, W, 3].   unknown: bool [H, W].   Returns float32 [H, W, 2].
     """
-    grey, known = picture.mean(axis=2, dtype=np.float32), ~unknown
-    texture = np.zeros([*unknown.shape, 2], np.float32)
-    for axis in (0, 1):
-        here, there = ((slice(None),) * axis + (part,) for part in (slice(1, None), slice(None, -1)))
-        step, pair = np.zeros_like(grey), np.zeros_like(grey)
-        pair[here] = known[here] & known[there]
-        step[here] = np.abs(grey[here] - grey[there]) * pair[here]
-        total, share = (cv2.GaussianBlur(a, (0, 0), sigma) for a in (step, pair))
-        texture[..., axis] = total / np.maximum(share, 1e-3)
-    mask = known.astype(np.float32)
+    texture = np.stack([_mean_gradient(picture, ~unknown, axis, sigma) for axis in (0, 1)], axis=2)
+    mask = 1 - unknown.astype(np.float32)
     return smooth_surface(texture * mask[..., None], mask, order=1, steps=10)
+
+
+def _mean_gradient(picture: np.ndarray, known: np.ndarray | None, axis: int, sigma: float) -> np.ndarray:
+    """Mean absolute gradient of known pixels over ``sigma`` pixels: float32 [H, W]."""
+    grey = picture.mean(axis=2, dtype=np.float32)
+    here, there = ((slice(None),) * axis + (part,) for part in (slice(1, None), slice(None, -1)))
+    step, pair = np.zeros_like(grey), np.zeros_like(grey)
+    pair[here] = 1 if known is None else known[here] & known[there]
+    step[here] = np.abs(grey[here] - grey[there]) * pair[here]
+    total, share = (cv2.GaussianBlur(a, (0, 0), sigma) for a in (step, pair))
+    return total / np.maximum(share, 1e-3)
 
 
 def _start(level: Level, guide: np.ndarray, settings: Settings) -> None:

@@ -11,8 +11,9 @@ from datasets.images import to_float, to_uint8
 from inpainting.checkpoint import is_exported, load_weights, weights_directory
 from inpainting.exemplars import add_exemplars, can_add_exemplars
 from inpainting.exported import StaticModel
-from inpainting.meta import read_meta
+from inpainting.flat import fill_flat
 from inpainting.memory import pass_bytes, refuse_beyond_memory, telling_of_memory
+from inpainting.meta import read_meta
 from inpainting.reach import mask_network, reached, unreached_share
 from inpainting.scales import Network, fill_by_scales, fill_in_one_pass
 from inpainting.surface import surfaces_over
@@ -34,7 +35,7 @@ class Inpainter:
             size and at a cost that follows the hole (see ``inpainting.scales``); 1 is the paper's single pass over
             the whole picture at its own size; N starts at 1/2^(N - 1) of the size.
         detail: paint the hole with texture and structure of the known picture, guided by the network's fill (see
-            ``inpainting.exemplars``); None for weights whose meta.json does not say ``"detail": "off"``.
+            ``inpainting.exemplars``), and holes in flat colour with that colour.
         flip: paint each hole twice, once mirrored from left to right, and take the mean (the self-ensemble of Timofte
             et al. 2016), at twice the network's cost; when None, for a network on a smooth prior filling by scales.
     Shape:
@@ -60,7 +61,7 @@ class Inpainter:
     ):
         if scales != AUTO and not (isinstance(scales, int) and scales > 0):
             raise InputError(f"scales: expected {AUTO} or a whole number above 0, got {scales!r}")
-        self.model, self.scales, self.detail = model, scales, detail and can_add_exemplars()
+        self.model, self.scales, self.detail = model, scales, detail
         self.flip = self._has_prior and scales != 1 if flip is None else flip
         if isinstance(model, nn.Layer):
             model.eval()
@@ -78,6 +79,7 @@ class Inpainter:
 
         Args:
             precision: "bf16" for an exported model on a CPU that computes in it (see ``StaticModel``).
+            detail: None is True, unless the weights' meta.json says ``"detail": "off"``.
         """
         directory = weights_directory(path, exported=True)
         if detail is None:
@@ -93,7 +95,11 @@ class Inpainter:
 
     def __call__(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         filled = self._filled(picture, hole)
-        return add_exemplars(filled, hole.astype(bool)) if self.detail else filled
+        return self._with_detail(filled, hole.astype(bool)) if self.detail else filled
+
+    def _with_detail(self, filled: np.ndarray, hole: np.ndarray) -> np.ndarray:
+        flat = fill_flat(filled, hole)
+        return add_exemplars(filled, hole & ~flat, beside=flat) if can_add_exemplars() else filled
 
     def _filled(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         if self.scales == 1:

@@ -1,4 +1,4 @@
-"""Which photographs are filled, where, and what their results are called; nothing is read here but first bytes."""
+"""Which photographs are filled, where, and the names of the results; only first bytes of files are read here."""
 
 import os
 from collections import Counter
@@ -29,13 +29,13 @@ class Job:
     """One photograph to fill.
 
     Args:
-        name: of what is written beside the result, with something behind it.
+        name: stem of further files beside the result (``NAME_grid.png``).
         file: the result's name.
-        source: the photograph, as a person knows it.
+        source: the photograph's path or name, for messages.
         encoding: how the result is written.
         read: reads it.
-        marks: where it is to be filled; where they say nothing, the hole is generated.
-        seed: of a generated hole; None where there is to be none.
+        marks: where it is to be filled; if empty, the hole is generated.
+        seed: of a generated hole; None for none.
     """
 
     name: str
@@ -48,7 +48,7 @@ class Job:
 
     @property
     def is_generated(self) -> bool:
-        """Whether the hole is."""
+        """Whether the hole is generated."""
         return self.marks.is_empty and self.seed is not None
 
     def hole(self, photograph: Photograph) -> tuple[np.ndarray, list[str]]:
@@ -61,7 +61,7 @@ class Job:
 
 
 def sample_jobs(wanted: str | None = None, lossless: bool = False) -> list[Job]:
-    """scikit-image's photographs, which are filled when none are given; arguments as in ``result_encoding``."""
+    """scikit-image's photographs, the default input; arguments as in ``result_encoding``."""
     encoding = result_encoding(Encoding(), wanted, lossless)
     return [
         Job(name, name + encoding.suffix, name, encoding, lambda read=read: Photograph(read()))
@@ -82,8 +82,8 @@ def photograph_jobs(
         wanted, lossless: as in ``result_encoding``.
         leave_out, list_root: as in ``list_pictures``.
 
-    A result has the photograph's path below the folder. Where its suffix is not one of the format that is written, it
-    has another; and so have, behind their own, those that would then have the same name.
+    A result has the photograph's path below the folder, with the suffix of the written format. If two results would
+    have the same name, the new suffix is appended to the old one.
     """
     paths = list_pictures(source, leave_out, list_root)
     jobs = []
@@ -96,9 +96,9 @@ def photograph_jobs(
 
 
 def _names(paths: list[Path], source: str | os.PathLike) -> tuple[list[Path], list[str]]:
-    """Paths below the folder, and names: the same without suffix unless two would be alike.
+    """Paths below the folder, and names: the paths without suffix, unless two would be equal.
 
-    Of a list file the pictures' names do, where these differ.
+    For a list file, the file names if they differ.
     """
     if Path(source).is_dir():
         relative = [path.relative_to(source) for path in paths]
@@ -113,11 +113,10 @@ def _names(paths: list[Path], source: str | os.PathLike) -> tuple[list[Path], li
 
 
 def with_marks(jobs: list[Job], marks: Marks, seed: int | None = 0) -> list[Job]:
-    """The jobs, each with where it is to be filled.
+    """The jobs with their marks.
 
     Args:
-        marks: its ``file`` may be a folder with a file of each photograph's name; where it says nothing, holes are
-            generated.
+        marks: its ``file`` may be a folder with a mask of each photograph's name; if empty, holes are generated.
         seed: of generated holes; None for none.
     Raises:
         InputError: photographs' masks are missing, or one has two.
@@ -130,7 +129,7 @@ def with_marks(jobs: list[Job], marks: Marks, seed: int | None = 0) -> list[Job]
 
 
 def _mask_files(jobs: list[Job], source: Path) -> list[Path]:
-    """Of each photograph: the one file, or the file of its name in a folder."""
+    """The mask of each photograph: the one file, or the file of its name in a folder."""
     masks = list_pictures(source, [job.source for job in jobs])
     if source.is_dir():
         return pair_by_name([job.name for job in jobs], masks, source)

@@ -4,9 +4,9 @@ A field gives each target (the centre of a patch that touches the hole) the cent
 
     cost(p, q) = Σ_patch |f(p + i) − f(q + i)|² + |g(p) − g(q)|²
 
-f: features (colour and texture) as they stand now; g: the guide, blurred colours of the picture with the network's fill.
+f: features (colour and texture) as they stand; g: the guide, blurred colours of the picture with the network's fill.
 Each search takes turns of propagation and random tries (Barnes et al. 2009, PatchMatch); after it the hole is painted
-anew from the field (Wexler et al. 2007). One thread and one sequence of random numbers: the same bytes at every run.
+anew from the field (Wexler et al. 2007). One thread, one sequence of random numbers: the same bytes at every run.
 
 Shapes, in all functions:
     features: float32 [H, W·C], channels of a pixel side by side; ``channels`` is C.   guide: float32 [H, W, 3].
@@ -121,8 +121,10 @@ def measure(features, guide, channels, targets, field, cost):
 
 @compiled
 def _candidate(turn, tries, reach, step, y, x, best, field, cost, sources, state):
-    """The source that a target tries next: its neighbours', ``tries`` near the best one, then any. (row, column, state);
-    row −1 for none."""
+    """The source that a target tries next: its neighbours', ``tries`` near the best one, then any.
+
+    Returns row, column, state; row −1 for none.
+    """
     height, width = cost.shape
     if turn < 2:
         ny, nx = (y, x - step) if turn == 0 else (y - step, x)
@@ -198,7 +200,8 @@ def vote(features, channels, pixels, field, cost, spread):
 
 @compiled
 def best_offsets(pixels, field, cost, offsets):
-    """Of each hole pixel the offset to its source by the patch of least cost: int32 [H, W, 2], in place."""
+    """Of each pixel, in or beside the hole, the offset by the patch of least cost: int32 [H, W, 2], in place."""
     for y, x in pixels:
         cy, cx, _ = _best_patch(y, x, cost)
-        offsets[y, x, 0], offsets[y, x, 1] = field[cy, cx, 0] - cy, field[cy, cx, 1] - cx
+        if cy >= 0:
+            offsets[y, x, 0], offsets[y, x, 1] = field[cy, cx, 0] - cy, field[cy, cx, 1] - cx

@@ -1,9 +1,8 @@
-"""The files that filling pictures leaves in a folder, which take the place of nothing that is not their own.
+"""The folder of results, in which no file of the user is overwritten.
 
-Which files there will be is planned before the first picture. One that stands in the way is replaced only where it was
-written here before and is as it was written: the folder keeps a list of the SHA-256 of its results (``LEDGER``, as
-``sha256sum`` writes it). Anything else wants to be told (``overwrite``), and pictures and masks that are read are never
-written over.
+All file names are checked before the first picture. An existing file is replaced only if it is an unchanged result of
+an earlier run: the folder keeps a list of the SHA-256 of its results (``LEDGER``, as ``sha256sum`` writes it). Other
+files need ``overwrite``, and input pictures and masks are never replaced.
 """
 
 import contextlib
@@ -21,8 +20,8 @@ class Results:
     """A folder of results.
 
     Args:
-        folder: made with the first of them.
-        overwrite: whether files of others may be replaced, too.
+        folder: made with the first result.
+        overwrite: whether other files may be replaced, too.
     """
 
     def __init__(self, folder: str | os.PathLike, overwrite: bool = False):
@@ -30,13 +29,13 @@ class Results:
         self._known = self._read_ledger()
 
     def plan(self, files: Iterable[tuple[str, str]], read: Iterable[Path]) -> None:
-        """Refuse, before there is a first, what would be lost.
+        """Check all results before the first is written.
 
         Args:
-            files: names of results, each with the picture that it is of, as a person knows it.
-            read: pictures and masks.
+            files: names of results, each with its picture's path or name.
+            read: input pictures and masks.
         Raises:
-            InputError: two results of one name, one in place of what is read, of a folder, or of a file of others'.
+            InputError: two results of one name, or one that would replace an input, a folder, or another file.
         """
         names = _distinct(files)
         sources = {_identity(path): path for path in read}
@@ -48,11 +47,11 @@ class Results:
                 )
         self._refuse_folders(names)
         if not self.overwrite:
-            self._refuse_files_of_others(names)
+            self._refuse_other_files(names)
 
     @contextlib.contextmanager
     def new(self, name: str) -> Iterator[Path]:
-        """The path to write a result to; it is in its place, and in the list, when the block ends well."""
+        """A temporary path for a result, which is renamed and added to the list at the end of the block."""
         with atomic_path(self.folder / name) as temporary:
             yield temporary
             self._note(sha256_of(temporary), name)
@@ -65,7 +64,7 @@ class Results:
                     "another folder for the results"
                 )
 
-    def _refuse_files_of_others(self, names: Iterable[str]) -> None:
+    def _refuse_other_files(self, names: Iterable[str]) -> None:
         found = [name for name in names if os.path.lexists(self.folder / name) and not self._is_own(name)]
         if found:
             more = f" and {len(found) - 1} more" if len(found) > 1 else ""
@@ -79,7 +78,7 @@ class Results:
         return path.is_file() and not path.is_symlink() and (sha256_of(path), name) in self._known
 
     def _read_ledger(self) -> set[tuple[str, str]]:
-        """Without a list that can be read nothing is known as one's own."""
+        """Digest and name of earlier results; none without a readable list."""
         try:
             lines = read_text(self.folder / LEDGER, "a list of results", errors="surrogateescape").split("\n")
         except InputError:
@@ -87,7 +86,7 @@ class Results:
         return {(line[:64], line[66:]) for line in lines if line[64:66] == "  "}
 
     def _note(self, digest: str, name: str) -> None:
-        """Ahead of the file itself: killed between the two, the list has a line too many, which does no harm."""
+        """Called before the file is renamed; if killed in between, an unused line in the list does no harm."""
         if (digest, name) in self._known:
             return
         self._known.add((digest, name))
@@ -96,7 +95,7 @@ class Results:
 
 
 def _distinct(files: Iterable[tuple[str, str]]) -> Collection[str]:
-    """The names, where no two are the same and none is another's folder."""
+    """The names; InputError if two are equal or one is another's folder."""
     owners: dict[str, str] = {}
     for name, picture in files:
         if name in owners:
@@ -112,7 +111,7 @@ def _distinct(files: Iterable[tuple[str, str]]) -> Collection[str]:
 
 
 def _identity(path: Path) -> tuple:
-    """Alike for two names of one file."""
+    """Equal for two names of one file."""
     try:
         found = os.stat(path)
     except (OSError, ValueError):

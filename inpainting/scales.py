@@ -23,7 +23,7 @@ from dataclasses import dataclass, replace
 import cv2
 import numpy as np
 
-from inpainting.boxes import Box, hole_boxes
+from inpainting.boxes import Box, hole_boxes, tiles
 from inpainting.surface import enlarge, halve_sums, relax, smooth_surface
 
 DEPTH = 16  # pixels; of the published masks at 128 pixels, 9 of 10 holes of up to half a picture are no deeper
@@ -211,12 +211,12 @@ def _first_fill(network: Network, image: np.ndarray, mask: np.ndarray) -> np.nda
 
 def _paint(network: Network, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The network's output, in tiles where it is large: [H, W, 3] float32, 0 in tiles without a hole."""
-    tiles = _network_tiles(mask)
-    if len(tiles) == 1:
-        [(_, outer)] = tiles
+    parts = _network_tiles(mask)
+    if len(parts) == 1:
+        [(_, outer)] = parts
         return _placed(network.run(image[outer.slices], mask[outer.slices], None), outer, image.shape)
     total, weights = np.zeros_like(image), np.zeros(mask.shape, np.float32)
-    for tile, outer in tiles:
+    for tile, outer in parts:
         weight = _fade(tile, outer)
         total[outer.slices] += network.run(image[outer.slices], mask[outer.slices], None) * weight[..., None]
         weights[outer.slices] += weight
@@ -242,7 +242,7 @@ def _tiles_near(mask: np.ndarray) -> list[tuple[Box, Box]]:
     if h * w <= AT_ONCE**2:
         return _network_tiles(mask)
     edge = np.where(_depth(mask) > NEAR, np.uint8(1), mask)
-    return [(tile, tile.grown(MARGIN, h, w)) for tile in _tiles(edge, TILE)]
+    return [(tile, tile.grown(MARGIN, h, w)) for tile in tiles(edge, TILE)]
 
 
 def _pixels_near(mask: np.ndarray) -> int:
@@ -255,16 +255,7 @@ def _network_tiles(mask: np.ndarray) -> list[tuple[Box, Box]]:
     if h * w <= AT_ONCE**2:
         whole = Box(0, 0, h, w)
         return [] if (mask > 0).all() else [(whole, whole)]
-    return [(tile, tile.grown(MARGIN, h, w)) for tile in _tiles(mask, TILE)]
-
-
-def _tiles(mask: np.ndarray, side: int) -> Iterator[Box]:
-    """Squares of a grid that hold a hole."""
-    h, w = mask.shape
-    for top, left in np.ndindex(-(-h // side), -(-w // side)):
-        box = Box(top * side, left * side, min((top + 1) * side, h), min((left + 1) * side, w))
-        if not mask[box.slices].all():
-            yield box
+    return [(tile, tile.grown(MARGIN, h, w)) for tile in tiles(mask, TILE)]
 
 
 def _fade(tile: Box, outer: Box) -> np.ndarray:
@@ -296,7 +287,7 @@ def _joined_tiles(coarse: np.ndarray, image_at: Callable, mask: np.ndarray) -> I
         image_at: the picture at this scale at given slices, [h, w, 3] float32, 0 in holes.
     """
     h, w = mask.shape
-    for tile in _tiles(mask, JOIN_TILE):
+    for tile in tiles(mask, JOIN_TILE):
         outer = tile.grown(JOIN_STEPS + 2, h, w)  # even
         at = outer.slices
         guide, known = _enlarged_part(coarse, outer), mask[at].astype(np.float32)

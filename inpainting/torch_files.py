@@ -1,8 +1,8 @@
-"""Arrays out of what ``torch.save`` writes, without PyTorch and with nothing in the file run.
+"""Arrays from files of ``torch.save``, without PyTorch and without running code from the file.
 
 Both of its formats are read. Since PyTorch 1.6 a file is a zip archive, uncompressed: ``NAME/data.pkl`` is a pickle,
-and ``NAME/data/KEY`` the bytes of one storage each. Before that it is pickles one behind the other (a magic number, a
-version, what machine it was, the content, the storages' keys), then each storage: how many numbers it has, and they.
+and ``NAME/data/KEY`` the bytes of one storage each. Before that it is a series of pickles (a magic number, a
+version, the machine, the content, the storages' keys), then the length and numbers of each storage.
 
 In the pickle a tensor is a storage (a "persistent" reference: type, key, count), an offset, a shape and strides. They
 are read as in ``inpainting.pickled``. A tensor that would reach beyond its storage is refused, and so are tensors that
@@ -32,7 +32,8 @@ _ZIP = b"PK\x03\x04"
 def load_torch(file: BinaryIO, size: int) -> Any:
     """What ``torch.save`` wrote: dictionaries, lists, tuples, plain values, and arrays of numbers.
 
-    bfloat16, which NumPy has not, comes as float32.
+    bfloat16, which NumPy lacks, becomes float32.
+
     Args:
         size: of the file, in bytes.
     Raises:
@@ -59,7 +60,7 @@ def _load_zip(file: BinaryIO, size: int) -> Any:
 
 
 def _order_of(archive: zipfile.ZipFile, name: str) -> str:
-    """Of the storages' numbers, which newer files tell."""
+    """The byte order, which newer files state."""
     if name not in archive.namelist():
         return "<"
     return {b"little": "<", b"big": ">"}[archive.read(name)]
@@ -87,7 +88,7 @@ def _exactly(stream: io.BytesIO, count: int) -> bytes:
 
 
 class _Storage(NamedTuple):
-    """Numbers in a line, which tensors are views of; their bytes are fetched by the key."""
+    """A flat array of numbers, of which tensors are views."""
 
     numbers: str
     key: str
@@ -104,7 +105,7 @@ class _Storages:
     Args:
         fetch: the bytes of a storage by its key.
         order: of bytes, "<" or ">".
-        room: bytes that all tensors together may have.
+        room: bytes that all tensors together may take.
     """
 
     def __init__(self, fetch: Callable[[str], bytes], order: str, room: int):
@@ -123,7 +124,7 @@ class _Storages:
         return storage
 
     def numbers_of(self, storage: _Storage) -> np.ndarray:
-        """All of a storage, in a line."""
+        """All numbers of a storage, float32 for bfloat16."""
         if storage.key not in self.fetched:
             numbers = "u2" if storage.numbers == "bf16" else storage.numbers
             flat = array_of(self.order + numbers, [storage.count], self.fetch(storage.key))
@@ -133,14 +134,14 @@ class _Storages:
         return self.fetched[storage.key]
 
     def lay_out(self, count: int) -> None:
-        """Take so many bytes of the room."""
+        """Count bytes of tensors; InputError if there are too many."""
         self.room -= count
         if self.room < 0:
             raise InputError("its tensors are far more than it has bytes")
 
 
 class _Tensor(Array):
-    """A view of a storage, laid out when it is asked for: in the older format its bytes come after it."""
+    """A view of a storage; made on demand, since in the older format the numbers follow later."""
 
     __slots__ = ("offset", "shape", "storage", "storages", "strides")
 

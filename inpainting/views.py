@@ -1,15 +1,15 @@
-"""A filled picture beside what it was made of, for viewing."""
+"""Pictures for viewing: input, mask, output and result side by side."""
 
 import cv2
 import numpy as np
 
-LONGEST = 1024  # pixels of a side: a single pass of the network over more takes memory that few machines have
+LONGEST = 1024  # pixels of a side; limits the memory of a single pass of the network
 
 
 def for_viewing(
     pixels: np.ndarray, hole: np.ndarray, result: np.ndarray, longest: int = LONGEST
 ) -> tuple[np.ndarray, np.ndarray, np.ndarray]:
-    """Picture, hole and result, shrunk to ``longest`` pixels a side where they are larger; any hole pixel makes one.
+    """Picture, hole and result, shrunk to at most ``longest`` pixels a side; a pixel with any hole in it is hole.
 
     Shape:
         pixels, result: uint8 [H, W, 3].   hole: bool [H, W].

@@ -130,8 +130,8 @@ def add_filling_options(parser: argparse.ArgumentParser, detail: str | None = No
     parser.add_argument(
         "--flip",
         choices=("on", "off"),
-        help="test-time augmentation: on fills each hole a second time, mirrored, and takes the mean, at twice the time; "
-        "when not given, on for a network on a smooth prior unless --scales is 1",
+        help="test-time augmentation: on fills each hole a second time, mirrored, and takes the mean, at twice the "
+        "time; when not given, on for a network on a smooth prior unless --scales is 1",
     )
 
 

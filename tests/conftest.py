@@ -1,8 +1,11 @@
 """Shared by the tests: small pictures, masks and weights on disk."""
 
+import contextlib
 import inspect
+import os
 import signal
 import zlib  # noqa: F401  before Paddle, see models/__init__.py
+from pathlib import Path
 
 import cv2
 import numpy as np
@@ -18,8 +21,29 @@ collect_ignore = ["tools/port_networks.py"]  # no test: it runs in an environmen
 settings.register_profile("same", derandomize=True, deadline=None, database=None)
 settings.load_profile("same")
 
-# A shell starts what runs in its background with Ctrl-C ignored, and so would be every process that the tests start.
+# Ignored signals (Ctrl-C in a shell's background, SIGHUP under nohup) would be ignored by all processes that the tests
+# start; those with a handler are reset in them.
 signal.signal(signal.SIGINT, signal.default_int_handler)
+if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_IGN:
+    signal.signal(signal.SIGHUP, lambda *_: None)
+
+
+def _children():
+    """Process numbers of this process's own children; none where the system does not list them."""
+    lists = Path("/proc/self/task").glob("*/children")
+    return {int(number) for path in lists for number in path.read_text().split()}
+
+
+@pytest.fixture(autouse=True)
+def no_process_outlives_its_test():
+    """Kill what a test started and, having failed, did not end; with its process group where it has one."""
+    before = _children()
+    yield
+    for child in _children() - before:
+        with contextlib.suppress(OSError):
+            if b"multiprocessing" in Path(f"/proc/{child}/cmdline").read_bytes():  # Python's own, shared by all tests
+                continue
+            os.killpg(child, signal.SIGKILL) if os.getpgid(child) == child else os.kill(child, signal.SIGKILL)
 
 
 def small_options(name, **options):

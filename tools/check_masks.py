@@ -1,7 +1,7 @@
-"""Whether a folder is the published test set, and what differs: ``python -m tools.check_masks data/irregular_masks``.
+"""Tell whether a folder is the published test set: ``python -m tools.check_masks data/irregular_masks``.
 
-Of a set with other names it tells what it is like. The status is 0 for the published set, for a part of it in which
-nothing differs, and for other sets whose masks can all be read; else 1.
+For other sets it prints statistics. The exit status is 0 for the published set or an unchanged part of it, and for
+other sets whose masks can all be read; else 1.
 """
 
 import sys
@@ -26,7 +26,7 @@ NAMED = 3  # files that a line names, at most
 
 @dataclass
 class Findings:
-    """What was found in a folder: names of files by what is true of them."""
+    """What was found in a folder."""
 
     survey: Survey = field(default_factory=Survey)
     numbers: Counter = field(default_factory=Counter)
@@ -86,7 +86,7 @@ def inspect(names: Sequence[str], root: Path, hole: str) -> Findings:
     """Read every mask once.
 
     Raises:
-        InputError: not one can be read; the first one's.
+        InputError: none can be read; of the first one.
     """
     found, first = Findings(), None
     for name in tqdm(names, unit="mask"):
@@ -101,7 +101,7 @@ def inspect(names: Sequence[str], root: Path, hole: str) -> Findings:
 
 
 def describe(found: Findings, hole: str) -> str:
-    """How many of what size and polarity, in one line."""
+    """Number, sizes and mean hole of the masks, in one line."""
     sizes = ", ".join(f"{count} of {width}x{height}" for (width, height), count in found.sizes.most_common(NAMED))
     more = f" and {len(found.sizes) - NAMED} other sizes" if len(found.sizes) > NAMED else ""
     mean = sum(found.ratios) / len(found.ratios)
@@ -110,7 +110,7 @@ def describe(found: Findings, hole: str) -> str:
 
 
 def judge(found: Findings, hole: str) -> tuple[str, list[str]]:
-    """What the folder is, and in a line each what differs from that."""
+    """A verdict, and a line for each difference."""
     differing = [f"{len(found.unreadable)} cannot be read: {_some(found.unreadable)}"] if found.unreadable else []
     if len(found.numbers) <= len(found.unnumbered):
         warning = polarity_warning(sum(found.ratios) / len(found.ratios))
@@ -132,7 +132,7 @@ def judge(found: Findings, hole: str) -> tuple[str, list[str]]:
 
 
 def differences(found: Findings, hole: str) -> list[str]:
-    """What numbered masks cannot be if they are the published ones."""
+    """Differences of numbered masks from the published ones."""
     twice = [f"{number:05d}" for number, count in found.numbers.items() if count > 1]
     other = "black" if hole == "white" else "white"
     facts = [

@@ -1,10 +1,10 @@
-"""Make a weights directory out of a training checkpoint, to publish it, or out of another project's weights.
+"""Make a weights directory from a training checkpoint, or from another project's weights.
 
 ``python -m tools.convert_weights --weights logs/Celeba --output weights/mine --dtype float16 --about "CelebA, 256 px"``
-leaves the optimiser's state behind, and half the size if wanted.
+leaves out the optimiser's state, and halves the size with float16.
 
-``python -m tools.convert_weights --weights 1000000.pth --output weights/port`` takes what PyTorch wrote, without
-PyTorch and with nothing in it run; ``tools.ports`` knows the layouts. Of a VGG16 it makes a file for ``--vgg_weights``.
+``python -m tools.convert_weights --weights 1000000.pth --output weights/port`` reads files of PyTorch
+without PyTorch; layouts are in ``tools.ports``. A VGG16 becomes a file for ``--vgg_weights``.
 
 ``--average`` mixes the weights with those that they were fine-tuned from: a point on the line between the two networks
 keeps most of the accuracy of the one and of the sharpness of the other (Wang et al. 2018, arXiv:1809.00219).
@@ -52,7 +52,7 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def _is_foreign(path: Path) -> bool:
-    """Whether a path leads to a file of arrays that is none of a weights directory's."""
+    """Whether a path is a file of arrays that does not belong to a weights directory."""
     from inpainting.array_files import SUFFIXES
     from inpainting.checkpoint import EMA_PARAMS, PARAMS, SAFE_PARAMS
 
@@ -60,7 +60,7 @@ def _is_foreign(path: Path) -> bool:
 
 
 def _convert_port(path: Path, output: Path, options: argparse.Namespace) -> None:
-    """Write the network that another project's file is weights of, or the taps of a VGG16."""
+    """Convert another project's network, or the first layers of a VGG16."""
     from inpainting.array_files import read_state, refuse_bad_numbers
     from inpainting.checkpoint import save_weights, weights_file
     from models import build_model

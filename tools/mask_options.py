@@ -1,4 +1,4 @@
-"""What the tools that write masks share: options, where they may write, the sheet of what they wrote."""
+"""Shared by the tools for masks: options, checks of output paths, contact sheet."""
 
 import argparse
 from pathlib import Path
@@ -28,7 +28,7 @@ def add_sheet_option(parser: argparse.ArgumentParser) -> None:
 
 
 def check_places(options: argparse.Namespace) -> None:
-    """Refuse a folder that is in use or cannot be written, and a sheet that is there or cannot be.
+    """Refuse a folder that is not empty or cannot be written, and a contact sheet that exists.
 
     Raises:
         InputError: naming the option.
@@ -50,7 +50,7 @@ def check_sheet(options: argparse.Namespace) -> None:
 
 
 def show(survey: Survey, options: argparse.Namespace) -> None:
-    """Draw the sheet, if it was asked for."""
+    """Write the contact sheet, if wanted."""
     if options.contact_sheet:
         write_picture(options.contact_sheet, survey.sheet())
         print(f"{options.contact_sheet} shows the first of each kind")

@@ -1,8 +1,7 @@
-"""Masks made the paper's way: ``python -m tools.masks_from_video walk.mp4 --output data/video_masks``.
+"""Masks from videos, as in the paper: ``python -m tools.masks_from_video walk.mp4 --output data/video_masks``.
 
-Where something moves between two frames of a video, one of them shows what the other does not. That is the raw mask
-(``datasets.occlusion``); each is then dilated, turned, shifted and cropped at random, as often as is asked for, and
-sorted by its hole's area and whether it comes near the border.
+The raw mask is what only one of two frames shows (``datasets.occlusion``). It is then dilated, rotated, shifted and
+cropped at random, and sorted by hole area and distance from the border.
 """
 
 import csv
@@ -108,7 +107,7 @@ def _taken(survey: Survey, mask: np.ndarray, most: int | None) -> tuple[str, str
 
 
 def draw(frames: Iterator[np.ndarray], options) -> Iterator[Drawn]:
-    """The masks of each pair in turn; those of a pair do not depend on which other pairs there are."""
+    """The masks of each pair of frames; they do not depend on other pairs."""
     waiting: dict[int, np.ndarray] = {}
     for number, frame in enumerate(frames):
         grey = None
@@ -123,7 +122,7 @@ def draw(frames: Iterator[np.ndarray], options) -> Iterator[Drawn]:
 
 
 def vary(raw: np.ndarray, frame: int, options) -> Iterator[Drawn]:
-    """What is made of a raw mask [side, side]."""
+    """The variations of a raw mask [side, side]."""
     if options.variations == 0:
         yield Drawn(resize_mask(raw, options.size, options.size), frame, 0)
     for variation in range(options.variations):
@@ -133,7 +132,7 @@ def vary(raw: np.ndarray, frame: int, options) -> Iterator[Drawn]:
 
 
 def clear_margin(mask: np.ndarray) -> np.ndarray:
-    """Without its hole in the margin of 50/512 along the border, where the published masks of rows N are cut straight.
+    """The mask without hole in the margin of 50/512 along the border, as the published masks of rows N.
 
     Example:
         >>> clear_margin(np.zeros([512, 512], np.float32))[48:52, 256].tolist()
@@ -148,7 +147,7 @@ def clear_margin(mask: np.ndarray) -> np.ndarray:
 
 
 def _cut(frame: np.ndarray, size: int) -> np.ndarray:
-    """The square in the middle, no larger than ``size``: flow gains nothing from pixels that were made up."""
+    """The square in the middle, at most ``size`` pixels a side; it is not enlarged."""
     side = min(size, *frame.shape[:2])
     if side < LEAST_SIDE:
         raise InputError(f"expected frames of {LEAST_SIDE} pixels or more on each side, got {side}; give larger ones")
@@ -156,7 +155,7 @@ def _cut(frame: np.ndarray, size: int) -> np.ndarray:
 
 
 class _Counted:
-    """Frames, and how many of them were read."""
+    """Frames that count how many were read."""
 
     def __init__(self, frames: Frames):
         self.frames, self.read = frames, 0

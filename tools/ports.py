@@ -1,4 +1,4 @@
-"""Weights of other projects' networks as weights of this one's: which layout they have, and what it takes.
+"""Weights of other projects' networks, converted for the networks of this project.
 
 Every layout here computes the same as ``pconv_unet`` or ``deepfill_v1`` after changes that are exact for a network in
 evaluation mode (docs/ports.md has a line for each):
@@ -29,7 +29,7 @@ NORM = {"weight": "weight", "bias": "bias", "running_mean": "_mean", "running_va
 
 
 class Names(NamedTuple):
-    """Of a stage's arrays, {} the stage's number from 1, at the picture's size."""
+    """Names of a stage's arrays; {} is the stage's number, from 1 at full resolution."""
 
     weight: str
     bias: str
@@ -40,7 +40,7 @@ class Layout(NamedTuple):
     """A port's names and conventions.
 
     ones: endings of filters that only count valid pixels.   by_sum: divides by sum(M) alone.
-    picture_range: of ``pconv_unet``; None where the names do not tell.   bgr: pictures in blue, green, red.
+    picture_range: of ``pconv_unet``; None if the names do not show it.   bgr: pictures in blue, green, red.
     """
 
     title: str
@@ -53,7 +53,7 @@ class Layout(NamedTuple):
 
 
 class Port(NamedTuple):
-    """A network of this project by name and options, its arrays, and what they were."""
+    """A converted network: name, options and arrays here, and the title of its layout."""
 
     model: str
     options: dict
@@ -114,9 +114,10 @@ DEEPFILL_PARTS = {
 
 
 def unwrapped(path: Path, content: Mapping) -> dict[str, np.ndarray]:
-    """The arrays of a checkpoint: itself, or what stands under one of ``WRAPPERS``; parallel training's prefix is off.
+    """The arrays of a checkpoint, at the top or under one of ``WRAPPERS``, without the prefix of parallel training.
 
-    Of several networks' arrays only the generator's are taken, if it is called so.
+    If there is a network called generator, only its arrays are taken.
+
     Raises:
         InputError: no arrays there.
     """
@@ -142,7 +143,7 @@ def recognised(path: Path, arrays: Arrays, picture_range: str | None = None) -> 
     Args:
         picture_range: overrides the layout's.
     Raises:
-        InputError: an unknown layout, or one that does not tell its ``picture_range`` where none is given.
+        InputError: an unknown layout, or one that needs ``picture_range``.
     """
     if "coarse_generator.conv1.conv.weight" in arrays:
         port = _deepfill(path, arrays, picture_range)
@@ -173,7 +174,7 @@ def _some(names) -> str:
 
 
 class _Taker:
-    """Arrays of a port, each taken once; what is left at the end is unknown."""
+    """Arrays of a port, each taken once; any that are left at the end are unknown."""
 
     def __init__(self, path: Path, arrays: Arrays, title: str):
         self.path, self.title, self.left = path, title, dict(arrays)
@@ -260,7 +261,7 @@ def _reverse_colours(made: dict[str, np.ndarray], depth: int) -> None:
 
 
 def _refuse_other_counts(taker: _Taker, layout: Layout) -> None:
-    """Filters that count valid pixels must be ones, and add nothing."""
+    """Filters that count valid pixels must be ones; they are left out."""
     for name in list(taker.left):
         ending = re.sub(r"bias$", "weight", name)
         if layout.ones and ending.endswith(layout.ones):
@@ -288,10 +289,10 @@ VGG = ("features.0.weight", "conv1_1.weight")
 
 
 def vgg16_taps(path: Path, arrays: Arrays) -> dict[str, np.ndarray]:
-    """Of a VGG16 in torchvision's, Paddle's or Oxford's naming the convolutions up to pool3.
+    """The convolutions up to pool3 of a VGG16, in torchvision's, Paddle's or Oxford's naming.
 
     Raises:
-        InputError: they are not all there, or another network's.
+        InputError: some are missing, or it is another network.
     """
     from losses.vgg import CHANNELS, TORCHVISION_INDEX, VGG16Features
 

@@ -97,6 +97,7 @@ class Filler:
             tell({"stage": "fill", "expected": 0.5 + self._pace * int(hole.sum())})
             photograph = self._filled(self.model(name)[order.detail], photograph, hole)
             if order.step:
+                notes = []  # of the page's own mask
                 write_step(Path(order.step), photograph, hole, order.extend)
         written, more = write_wanted(order, photograph, encoding)
         notes = [*(original.notes if order.result or not order.fills else ()), *notes, *more]

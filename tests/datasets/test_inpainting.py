@@ -146,7 +146,7 @@ def test_a_folder_with_a_mask_of_0_and_1_is_refused_at_once(tmp_path):
 
 def test_a_look_at_a_large_folder_is_short_and_spread(tmp_path, monkeypatch):
     looked_at = []
-    monkeypatch.setattr(inpainting, "list_pictures", lambda root: [tmp_path / str(i) for i in range(1000)])
+    monkeypatch.setattr(inpainting, "list_pictures", lambda *_: [tmp_path / str(i) for i in range(1000)])
     monkeypatch.setattr(inpainting, "read_mask", lambda path, *_, **__: looked_at.append(int(path.name)))
     MaskFolder(tmp_path)
     assert len(looked_at) <= inpainting.MASKS_LOOKED_AT and looked_at[0] == 0 and looked_at[-1] > 950

@@ -5,7 +5,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from datasets.mask_generator import generate_box, generate_mask
+from datasets.mask_generator import SILHOUETTE, WIDE, generate_box, generate_mask, generate_silhouette, generate_wide
 from datasets.masks import BUCKETS, border_kind, bucket_name, bucket_of, hole_ratio
 
 
@@ -71,3 +71,14 @@ def test_boxes_are_one_rectangle_of_the_authors_sides(height, width):
         seen |= {len(rows), len(columns)}
     half = min(height, width) // 2
     assert (min(seen), max(seen)) == (half - half // 4, half)
+
+
+@pytest.mark.parametrize(("draw", "share"), [(generate_silhouette, SILHOUETTE), (generate_wide, WIDE)])
+@pytest.mark.parametrize(("height", "width"), [(16, 16), (40, 90), (512, 512)])
+def test_silhouettes_and_wide_holes_keep_their_share(draw, share, height, width):
+    for seed in range(20):
+        mask = draw(np.random.default_rng(seed), height, width)
+        assert mask.shape == (height, width) and mask.dtype == np.float32 and set(np.unique(mask)) == {0, 1}
+        assert share[0] <= hole_ratio(mask) <= share[1]
+    again, other = (draw(np.random.default_rng(seed), height, width) for seed in (19, 20))
+    assert np.array_equal(mask, again) and not np.array_equal(mask, other)

@@ -65,9 +65,14 @@ def test_boxes(tmp_path):
     for path in run(tmp_path / "masks", "--count", "5", "--shape", "box"):
         hole = read_mask(path) == 0
         assert hole.sum() == hole.any(axis=1).sum() * hole.any(axis=0).sum()
+
+
+@pytest.mark.parametrize("shape", ["box", "silhouette", "wide"])
+def test_shapes_without_buckets(tmp_path, shape):
+    assert len(run(tmp_path / "masks", "--count", "3", "--shape", shape)) == 3
     for more in (["--count", "1", "--border", "N"], ["--per_bucket", "1"]):
-        with pytest.raises(InputError, match="--shape box: expected no --bucket"):
-            run(tmp_path / "others", "--shape", "box", *more)
+        with pytest.raises(InputError, match=f"--shape {shape}: expected no --bucket"):
+            run(tmp_path / "others", "--shape", shape, *more)
 
 
 def test_a_folder_in_use_is_left_alone(tmp_path):

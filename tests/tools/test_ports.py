@@ -9,7 +9,6 @@ from pathlib import Path
 import numpy as np
 import paddle
 import pytest
-from safetensors.numpy import load
 
 from inpainting.array_files import read_arrays
 from inpainting.checkpoint import load_weights
@@ -19,7 +18,6 @@ from losses.vgg import CHANNELS, TORCHVISION_INDEX
 from models import build_model
 from tests.inpainting.torch_by_hand import old_format, torch_zip, write_torch
 from tools import convert_weights, ports
-from tools.fuzz.readers import KINDS
 from utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -279,10 +277,15 @@ def test_options_that_go_with_the_others_weights_only(small_weights, tmp_path):
 @pytest.mark.parametrize("shape", [[], [1], [5], [3, 1], [0, 2, 7, 7], [2, 0]])
 def test_arrays_of_another_shape_are_refused_in_one_line(shape):
     """Each array of each layout, of DeepFillv1's the first."""
-    for file in KINDS["port"].seeds():
-        arrays = load(file)
-        for name in list(arrays)[:14] if "features.0.weight" not in arrays else ():
+    files = [a_port(port, depth=2) for port in PORTS[:-1]] + [a_deepfill()[1]]
+    for arrays in files:
+        for name in [name for name in arrays if "num_batches" not in name and not _counts(name)][:14]:
             wrong = {**arrays, name: np.ones(shape, np.float32)}
             with pytest.raises(InputError, match="expected") as caught:
                 ports.recognised(Path("a.safetensors"), wrong, "signed")
             assert "\n" not in str(caught.value)
+
+
+def _counts(name):
+    """Whether an array is a filter that only counts valid pixels, which is passed over."""
+    return any(name.endswith(ending) for layout in ports.LAYOUTS for ending in layout.ones)

@@ -47,7 +47,7 @@ export class Board {
   }
 
   paint(marks) {
-    const context = this.mask.getContext("2d", { willReadFrequently: true });
+    const context = this.mask.getContext("2d");
     context.clearRect(0, 0, this.mask.width, this.mask.height);
     for (const mark of marks) drawMark(context, mark);
     this.draw();

@@ -7,7 +7,7 @@ import { say, switchLanguage, translate } from "./texts.js";
 
 const $ = (id) => document.getElementById(id);
 const POLL = 400; // ms
-const SHORT = 250; // ms: Tab pressed for less moves the focus
+const SHORT = 350; // ms: Tab pressed for less moves the focus
 
 let history = []; // {photo, marks}, the latest last; photo as in server.js, marks as in mask.js
 let now = -1; // of history
@@ -103,16 +103,17 @@ function open(source) {
   });
 }
 
-async function fill(extend) {
+function fill(extend) {
   board.finishPolygon();
-  if (!current() || job) return;
+  if (!current()) return;
   const { photo, marks } = current();
-  const mask = await maskFile(board.mask);
-  if (!mask && !extend) return tell(say("nothing_painted"), true);
   const options = { model: $("model").value, dilate: $("grow").value || 0 };
   if ($("detail").value) options.detail = $("detail").value;
   if (extend) options.extend = extend;
-  await during(async (signal) => {
+  return during(async (signal) => {
+    tell(say("working"));
+    const mask = await maskFile(board.mask);
+    if (!mask && !extend) throw new Error(say("nothing_painted"));
     watch(photo.id);
     const filled = await server.fill(photo, mask?.blob, options, signal);
     if (mask && !extend) last = { photo, marks };

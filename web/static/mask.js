@@ -37,7 +37,10 @@ function drawStroke(context, points, size) {
 /** The mask as PNG, white where it is painted, and the painted share; null where nothing is. */
 export async function maskFile(canvas) {
   const { width, height } = canvas;
-  const pixels = canvas.getContext("2d").getImageData(0, 0, width, height);
+  const file = Object.assign(document.createElement("canvas"), { width, height });
+  const context = file.getContext("2d", { willReadFrequently: true }); // the canvas itself stays on the graphics card
+  context.drawImage(canvas, 0, 0);
+  const pixels = context.getImageData(0, 0, width, height);
   const words = new Uint32Array(pixels.data.buffer);
   let painted = 0;
   for (let i = 0; i < words.length; i++) {
@@ -46,8 +49,7 @@ export async function maskFile(canvas) {
     words[i] = isPainted ? 0xffffffff : 0xff000000;
   }
   if (!painted) return null;
-  const file = Object.assign(document.createElement("canvas"), { width, height });
-  file.getContext("2d").putImageData(pixels, 0, 0);
+  context.putImageData(pixels, 0, 0);
   const blob = await new Promise((done) => file.toBlob(done, "image/png"));
   return { blob, share: painted / words.length };
 }

@@ -1,0 +1,155 @@
+"""Commands as a shell runs them: mistakes in one line, no harm to files; encodings, pipes, signals, memory."""
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
+
+import numpy as np
+import paddle
+import pytest
+
+from datasets.images import write_picture
+from inpainting.checkpoint import save_weights
+from models import build_model
+
+ROOT = Path(__file__).resolve().parents[2]
+GIB = 1 << 30
+SECONDS = 120
+CYRILLIC = "папка"
+TINY = (
+    "--image_size 32 --base_channels 4 --depth 3 --batch_size 2 --val_count 2 --num_workers 0 --threads 1 "
+    "--perceptual_weight 0 --style_weight 0 --max_iters 1"
+)
+
+
+@pytest.fixture(scope="module")
+def user(tmp_path_factory):
+    """What a user has: pictures, masks, weights, and other files."""
+    folder = tmp_path_factory.mktemp("user")
+    for i in range(4):
+        mask = np.zeros([40, 48], np.uint8)
+        mask[8:24, 10 + i : 34] = 255
+        write_picture(
+            folder / "pictures" / f"{i}.png", np.random.default_rng(i).integers(0, 256, [40, 48, 3], np.uint8)
+        )
+        write_picture(folder / "masks" / f"{i}.png", mask)
+    write_picture(folder / CYRILLIC / "картинка.png", np.zeros([40, 48, 3], np.uint8))
+    save_weights(build_model("pconv_unet", base_channels=4, depth=3), folder / "weights")
+    (folder / "thesis").mkdir()
+    (folder / "thesis/thesis.txt").write_text("the work of three years")
+    (folder / "damaged.png").write_bytes((folder / "pictures/0.png").read_bytes()[:900])
+    (folder / "bad.yaml").write_text("lr: !!python/object/apply:os.abort []\n")
+    shutil.copytree(folder / "weights", folder / "cut")
+    (folder / "cut/model.safetensors").write_bytes((folder / "weights/model.safetensors").read_bytes()[:5000])
+    return folder
+
+
+def start(words, folder, memory=None, **settings):
+    """``script arguments`` or ``-m module arguments`` in a process group of its own."""
+    program, *arguments = words.split()
+    program = [str(ROOT / program)] if program != "-m" else ["-m"]
+    ours = {"PYTHONPATH": str(ROOT), "OMP_NUM_THREADS": "1", "GLOG_minloglevel": "3"}  # no messages of missing cuDNN
+    return subprocess.Popen(
+        [sys.executable, *program, *arguments],
+        cwd=folder,
+        env={**os.environ, **ours, **settings.pop("env", {})},
+        start_new_session=True,
+        preexec_fn=(lambda: resource.setrlimit(resource.RLIMIT_AS, (memory, memory))) if memory else None,
+        **{"stdin": subprocess.DEVNULL, "stdout": subprocess.PIPE, "stderr": subprocess.PIPE, **settings},
+    )
+
+
+def finish(process):
+    """Status, and both outputs as text."""
+    out, err = process.communicate(timeout=SECONDS)
+    return process.returncode, (out or b"").decode(errors="replace"), (err or b"").decode(errors="replace")
+
+
+def lines_of(err):
+    """Without progress bars."""
+    return [
+        line for line in err.replace("\r", "\n").splitlines() if line.strip() and "%|" not in line and "?it" not in line
+    ]
+
+
+def contents(folder):
+    return {path: path.read_bytes() for path in folder.rglob("*") if path.is_file()}
+
+
+FILL = "test.py --weights {user}/weights --threads 1 --input {user}/pictures/0.png"
+MISTAKES = {
+    "train.py --outptu x": "--outptu",
+    "train.py --lr minus": "--lr",
+    "train.py --config {user}/bad.yaml": "bad.yaml",
+    f"train.py {TINY} --image_root nothing": "--image_root",
+    f"train.py {TINY} --image_root {{user}}/pictures --log_dir {{user}}/thesis": "thesis",
+    "test.py --input nothing": "--input",
+    "test.py --input {user}/pictures --mask {user}/masks --weights {user}/cut": "truncated or damaged",
+    "test.py --weights {user}/weights --input {user}/damaged.png": "damaged.png",
+    f"{FILL} --output {{user}}/pictures": "would overwrite the input",
+    f"{FILL} --mask {{user}}/pictures/1.png": "black-and-white",
+    "eval.py --method magic": "--method",
+    "eval.py --method telea --images nothing": "--images",
+    "export.py --weights {user}/thesis --output out": "--weights",
+    "-m tools.convert_weights --weights {user}/cut --output out": "--weights",
+    "-m tools.masks_from_video {user}/damaged.png --output out": "damaged.png",
+}
+
+
+@pytest.mark.parametrize("words", MISTAKES)
+def test_a_mistake_is_one_line_and_harms_nothing(words, user, tmp_path):
+    before = contents(user)
+    status, out, err = finish(start(words.replace("{user}", str(user)), tmp_path))
+    *notes, last = lines_of(err)
+    assert status in (1, 2) and last.startswith("error: ") and MISTAKES[words] in last, err
+    assert len(notes) <= 1 and "Traceback" not in out + err and all(line.isprintable() for line in notes)
+    assert contents(user) == before and not list(tmp_path.rglob("*.png"))
+
+
+@pytest.mark.parametrize("settings", [{"PYTHONIOENCODING": "ascii"}, {"LC_ALL": "C", "PYTHONUTF8": "0", "LANG": "C"}])
+def test_a_folder_that_the_terminal_has_no_letters_for(user, tmp_path, settings):
+    words = f"test.py --weights {user}/weights --threads 1 --input {user}/{CYRILLIC} --box 3,3,9,9 --output {CYRILLIC}"
+    status, _, err = finish(start(words, tmp_path, env=settings))
+    assert (status, lines_of(err)) == (0, [])
+    assert [path.name for path in (tmp_path / CYRILLIC).glob("*.png")] == ["картинка.png"]
+
+
+def test_a_reader_that_goes_away_is_no_error(user, tmp_path):
+    reading, writing = os.pipe()
+    os.close(reading)
+    process = start(f"eval.py --method mean --images {user}/pictures --num_workers 0", tmp_path, stdout=writing)
+    os.close(writing)
+    status, _, err = finish(process)
+    assert status in (0, 128 + signal.SIGPIPE) and "Traceback" not in err and "Exception" not in err, err
+
+
+@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+def test_a_signal_ends_the_filling_of_pictures_in_one_line(user, tmp_path, signum):
+    (tmp_path / "many").mkdir()
+    for i in range(3000):
+        os.link(user / "pictures/0.png", tmp_path / f"many/{i}.png")
+    words = f"test.py --weights {user}/weights --threads 1 --input many --box 3,3,9,9 --output out"
+    process, out, end = start(words, tmp_path), tmp_path / "out", time.monotonic() + SECONDS
+    while len(list(out.glob("*.png")) if out.exists() else []) < 2 and time.monotonic() < end:
+        time.sleep(0.02)
+    process.send_signal(signum)
+    status, _, err = finish(process)
+    assert status == 128 + signum and len(lines_of(err)) == 1 and "Traceback" not in err, err
+    assert not list(out.glob(".*pconv_tmp*"))
+
+
+@pytest.mark.skipif(paddle.is_compiled_with_cuda(), reason="Paddle for GPU is larger than that by itself")
+def test_a_picture_that_memory_cannot_hold_is_told_and_the_others_filled(user, tmp_path):
+    """With addresses for little more than the libraries."""
+    shutil.copytree(user / "pictures", tmp_path / "set")
+    write_picture(tmp_path / "set/large.png", np.random.default_rng(0).integers(0, 255, [3000, 3000, 3], np.uint8))
+    words = f"test.py --weights {user}/weights --threads 1 --input set --box 3,3,9,9 --scales 1 --output out"
+    status, out, err = finish(start(words, tmp_path, memory=int(2.2 * GIB)))
+    assert status in (1, 2) and "Traceback" not in out + err, err
+    assert any("memory" in line and "3000x3000" in line for line in lines_of(err)), err
+    assert sorted(p.stem for p in (tmp_path / "out").glob("[0-9].png")) == ["0", "1", "2", "3"]

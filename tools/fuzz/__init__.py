@@ -1,1 +1,0 @@
-"""Readers given files that were changed at random: ``python -m tools.fuzz``."""
