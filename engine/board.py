@@ -41,7 +41,7 @@ class Board:
         self._writer = LogWriter(logdir=str(directory), file_name=records[-1].name if records else "")
 
     def hyper_parameters(self, options: dict[str, str | int | float]) -> None:
-        """The run's options; a line instead where a name is no text, as in a locale without its letters."""
+        """The run's options; a warning instead if a file name cannot be encoded."""
         options = {key: int(value) if isinstance(value, bool) else value for key, value in options.items()}
         try:
             self._writer.add_hparams(options, COMPARED_BY)
@@ -73,9 +73,9 @@ class Board:
 
 
 def _keep_records(path: Path, last_iter: int) -> None:
-    """Blank records behind ``last_iter`` and those of the options, which are told anew; cut off what is no record.
+    """Blank the records behind ``last_iter`` and those of the options, which are written anew; cut off broken ones.
 
-    Every other record stays where it is: a server of VisualDL that is at work goes on reading from where it was.
+    All other records stay where they are, because a running VisualDL server continues to read from its position.
     """
     refuse_folder_or_pipe(path)
     with open(path, "r+b") as file:
@@ -88,7 +88,7 @@ def _keep_records(path: Path, last_iter: int) -> None:
 
 
 def _whole_records(file: BinaryIO, path: Path) -> Iterator[bytes]:
-    """Each record's bytes, with the file behind them, up to the first that is cut short, as by a kill, or damaged."""
+    """Each record's bytes, up to the first one that is damaged or cut short by a kill."""
     end = path.stat().st_size
     while left := end - file.tell():
         start, data = file.tell(), None
@@ -102,10 +102,7 @@ def _whole_records(file: BinaryIO, path: Path) -> Iterator[bytes]:
 
 
 def _blank(length: int) -> bytes:
-    """A record of that many bytes which shows nothing: one that names the run, without a name, filled up with zeros.
-
-    The zeros are of a field that VisualDL does not know, and so passes over.
-    """
+    """A record of that many bytes that shows nothing: an empty run name, padded by a field unknown to VisualDL."""
     for tag in ("", "-", "--"):  # not every number of zeros can be written behind one of these
         record = Record(values=[Record.Value(tag=tag, meta_data=Record.MetaData())]).SerializeToString()
         for digits in range(1, 6):

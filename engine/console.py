@@ -1,4 +1,4 @@
-"""The terminal of a training, which may go away while the training goes on: closed, or a pipe such as ``| head``."""
+"""Printing that survives its reader: a training goes on when its terminal is closed or its pipe ends (``| head``)."""
 
 import contextlib
 import errno
@@ -11,7 +11,7 @@ _GONE = (errno.EPIPE, errno.EIO, errno.ENXIO)  # nobody reads from the pipe; the
 
 
 class SteadyStream:
-    """A text stream that drops what is written once nobody reads it any more, where another would raise."""
+    """A text stream that drops what is written once nobody reads it, instead of raising."""
 
     def __init__(self, stream: TextIO):
         self._stream = stream
@@ -29,10 +29,10 @@ class SteadyStream:
         except OSError as error:
             if error.errno not in _GONE:
                 raise
-            self._lead_nowhere()
+            self._redirect_to_null()
 
-    def _lead_nowhere(self) -> None:
-        """What the stream still holds back, and what others write there, is dropped as well."""
+    def _redirect_to_null(self) -> None:
+        """Drop what is still in the buffer, and what others write to the same file descriptor."""
         nowhere = os.open(os.devnull, os.O_WRONLY)
         os.dup2(nowhere, self._stream.fileno())
         os.close(nowhere)
@@ -43,7 +43,7 @@ class SteadyStream:
 
 @contextlib.contextmanager
 def steady_console() -> Iterator[None]:
-    """While it lasts, print and progress bars go on where the terminal is gone."""
+    """Inside the block, print and progress bars do not fail when the terminal is gone."""
     out, err = SteadyStream(sys.stdout), SteadyStream(sys.stderr)
     with contextlib.redirect_stdout(out), contextlib.redirect_stderr(err):
         try:

@@ -1,4 +1,4 @@
-"""Weights averaged over the last iterations, which paint better than those of any one of them."""
+"""Weights averaged over the last iterations, which give better fills than the weights of any one iteration."""
 
 import contextlib
 from collections.abc import Iterator, Mapping
@@ -12,11 +12,11 @@ class WeightAverage:
     """Exponential moving average of a network's parameters and running statistics.
 
     average ← d · average + (1 − d) · weights, with d = min(decay, (1 + n) / (10 + n)) at the n-th update, so that the
-    first weights, which know nothing, are soon forgotten.
+    untrained first weights soon lose their share.
 
     Args:
         decay: in (0, 1); 0.999 averages over about the last thousand iterations.
-        updates: how many there were before, of a resumed run.
+        updates: number before, in a resumed run.
     Example:
         >>> layer = nn.Linear(2, 2)
         >>> average = WeightAverage(layer, decay=0.9)
@@ -39,7 +39,7 @@ class WeightAverage:
 
     @contextlib.contextmanager
     def applied(self) -> Iterator[None]:
-        """While it lasts the network holds the average."""
+        """Inside the block the network holds the average."""
         present = {name: t.detach().clone() for name, t in self._tensors()}
         self._fill(self.average)
         try:

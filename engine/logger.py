@@ -41,13 +41,13 @@ def columns(terms: Sequence[str]) -> tuple[str, ...]:
 
 
 class RunLogger:
-    """Writes a run's folder; a resumed run goes on in the same files.
+    """Writes a run's folder; a resumed run continues the same files.
 
     Args:
         directory: logs/<name>.
         terms: names of the loss terms, in the order of the log.
-        last_iter, start_iter: where the run ends, and how many iterations are done. Rows of metrics.csv behind them,
-            from a run that went further than its last checkpoint, are dropped.
+        last_iter, start_iter: where the run ends, and how many iterations are done. Later rows of metrics.csv, from a
+            run that went further than its last checkpoint, are dropped.
     """
 
     def __init__(self, directory: Path, last_iter: int, terms: Sequence[str], start_iter: int = 0):
@@ -177,14 +177,14 @@ class _LogFile(logging.FileHandler):
 
 
 def _keep_rows(path: Path, columns: Sequence[str], last_iter: int) -> None:
-    """Drop the rows behind ``last_iter``; of a damaged file keep what can be read, and the file as it was beside it."""
+    """Drop the rows after ``last_iter``; of a damaged file keep the readable rows, and a copy beside it."""
     if not path.exists():
         return
     rows, whole = _readable_rows(path)
     if not whole:
         aside = path.with_name(f"{path.stem}_damaged{path.suffix}")
         os.replace(path, aside)
-        log.warning(f"{path} was damaged: {len(rows)} rows of it are kept; as it was it is {aside}")
+        log.warning(f"{path} was damaged: {len(rows)} rows are kept; the damaged file is now {aside}")
     with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
@@ -192,7 +192,7 @@ def _keep_rows(path: Path, columns: Sequence[str], last_iter: int) -> None:
 
 
 def _readable_rows(path: Path) -> tuple[list[dict], bool]:
-    """The rows whose cells are numbers, and whether these are all; a kill can cut the last one short."""
+    """The rows of numbers, and whether these are all; a kill can cut the last one short."""
     rows, whole = [], True
     try:
         for _, row in read_table(path, "the curves of a run", ("iter",)):

@@ -1,12 +1,11 @@
-"""Batches of the training stream, read ahead of the trainer by processes of their own.
+"""Batches of the training stream, read in advance by worker processes.
 
-Pictures and masks travel as uint8, a quarter of float32's bytes, and become float32 on the device. Between processes
-they go through shared memory where there is room for all that are on the way. Containers often have little
-(Docker's default is 64 MiB), and to write past its end kills a reader, so that there they go through pipes, which
-take somewhat longer.
+Pictures and masks travel as uint8 and become float32 on the device. Workers use shared memory if all batches in flight
+fit into it. Containers often have little (Docker's default is 64 MiB), and a worker that writes past its end is killed:
+then batches go through pipes, which is a little slower.
 
-What a dataset raises is carried through as a batch of its own and raised again in the trainer: left to Paddle it would
-print the stack of every process, or, with no readers beside the trainer, have it wait for ever.
+An exception in a worker is sent as a batch and raised again in the trainer: Paddle itself would print the stack of
+every process, or wait for ever without workers.
 """
 
 import atexit
@@ -33,8 +32,8 @@ from utils.errors import InputError, is_out_of_memory
 log = logging.getLogger("paddle_pconv")
 
 SHARED_MEMORY = "/dev/shm"
-PREFETCH = 2  # batches of each reader on their way
-SPARE = 2  # batches: one that the trainer holds, and room for what else the machine puts there
+PREFETCH = 2  # batches in flight of each worker
+SPARE = 2  # batches: one that the trainer holds, and some room
 
 _PR_SET_PDEATHSIG = 1  # of Linux: the signal that a process gets when its parent dies
 
@@ -66,11 +65,11 @@ def read_batches(dataset: InpaintingDataset, sampler: StreamBatchSampler, num_wo
             _raise_what_came(gt)
             yield to_unit_range(gt), mask.astype("float32")
     finally:
-        batches._try_shutdown_all()  # else readers that are still at work make noise when the process ends
+        batches._try_shutdown_all()  # else workers print errors when the process ends
 
 
 class _Carrying(paddle.io.Dataset):
-    """A dataset whose exceptions are items: the class that the trainer raises, and what it says."""
+    """A dataset whose exceptions are items: the class that the trainer raises, and the message."""
 
     def __init__(self, dataset: InpaintingDataset):
         super().__init__()
@@ -92,7 +91,7 @@ _RAISED = (InputError, MemoryError, RuntimeError)
 
 
 def _batch_or_error(items: list[tuple]) -> list[np.ndarray]:
-    """A batch of the items; or, of the first exception among them, its number in ``_RAISED`` and its words as bytes."""
+    """A batch of the items; or the first exception among them: its number in ``_RAISED`` and its message in bytes."""
     failed = next((item for item in items if isinstance(item[0], type)), None)
     if failed is None:
         return default_collate_fn(items)
@@ -139,7 +138,7 @@ def free_shared_memory() -> int | None:
 
 
 def lack_of_shared_memory(needed: int, free: int | None) -> str | None:
-    """One line where the readers had better do without shared memory; else None."""
+    """One line where the workers cannot use shared memory; else None."""
     if free is None or needed <= free:
         return None
     return (
@@ -150,9 +149,9 @@ def lack_of_shared_memory(needed: int, free: int | None) -> str | None:
 
 
 def _live_as_long_as_the_trainer(_worker: int) -> None:
-    """In a reader: what asks a run to stop does not end it first, and it never stays behind.
+    """In a worker: ignore the signals that ask a run to stop, and die with the trainer.
 
-    Ctrl-C and a closed terminal are told to a whole group, the end of a job (Slurm, systemd) to each of its processes.
+    Ctrl-C and a closed terminal go to a whole process group, the end of a job (Slurm, systemd) to each process.
     """
     os.setpgrp()
     for name in ("SIGINT", "SIGHUP", "SIGTERM"):
@@ -164,7 +163,7 @@ def _live_as_long_as_the_trainer(_worker: int) -> None:
 
 @atexit.register  # before multiprocessing's own, which asks by SIGTERM and waits
 def _end_readers() -> None:
-    """Those that are left when the trainer ends."""
+    """Kill workers that are left when the trainer ends."""
     left = [child for child in multiprocessing.active_children() if child.daemon]
     if left and hasattr(signal, "SIGCHLD"):
         signal.signal(signal.SIGCHLD, signal.SIG_DFL)  # Paddle's raises of each that is killed

@@ -1,4 +1,4 @@
-"""What tells early that a run is going wrong, each in one line that says what to look at."""
+"""Sanity checks of a run: early signs that it goes wrong, each a line that says what to look at."""
 
 from collections.abc import Mapping, Sequence
 
@@ -22,7 +22,7 @@ def picture_range(gt: np.ndarray) -> str | None:
 
 
 def loss_at_start(terms: Mapping[str, float]) -> list[str]:
-    """Terms of the first iteration that no sound set-up gives."""
+    """Loss terms of the first iteration that are far from any correct set-up."""
     too_high = [
         f"L_{name} starts at {terms[name]:.3g}, expected below {high:g}: "
         "are the pictures in [0, 1], and are --vgg_weights a VGG16's?"
@@ -38,7 +38,7 @@ def loss_at_start(terms: Mapping[str, float]) -> list[str]:
 
 
 def worse_than_mean_fill(iteration: int, psnr: float | None, mean_fill_psnr: float | None) -> str | None:
-    """A network that should paint by now and does not; None stands for nothing but identical pairs."""
+    """A network that is still worse than filling with the mean colour; PSNR is None if all pairs are identical."""
     if iteration < MEAN_FILL_AFTER or psnr is None or mean_fill_psnr is None or psnr >= mean_fill_psnr:
         return None
     return (
@@ -48,10 +48,10 @@ def worse_than_mean_fill(iteration: int, psnr: float | None, mean_fill_psnr: flo
 
 
 def holes_left(coverage: Sequence[float]) -> str | None:
-    """Holes that the encoder does not close: ``coverage`` holds the valid share of each stage's mask."""
+    """Holes that the encoder does not close; ``coverage`` is the valid share of each stage's mask."""
     if not coverage or coverage[-1] >= 1:
         return None
     return (
         f"{1 - coverage[-1]:.2%} of the deepest mask is still hole: the network cannot see across such holes; "
-        "a larger --depth would"
+        "a larger --depth can"
     )

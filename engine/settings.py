@@ -1,4 +1,4 @@
-"""How a run trains, and the schedules that follow from it: functions of the iterations done, which need no state."""
+"""The settings of a run, and its schedules: functions of the iterations done, without state."""
 
 import math
 from dataclasses import dataclass
@@ -8,7 +8,7 @@ from dataclasses import dataclass
 class Settings:
     """How long, how fast and how often. Counts are in iterations; an iteration is one update of the network.
 
-    The length and what depends on it are of a phase: a run that is resumed into another one begins them anew.
+    Length and schedules are those of a phase: a run that is resumed into the other phase starts them anew.
     """
 
     max_iters: int
@@ -34,7 +34,7 @@ class Settings:
 
     @property
     def batches_per_iteration(self) -> int:
-        """Of one process; each update sees pictures of its own."""
+        """Of one process; each update has its own batches."""
         return self.accumulate * (1 + self.critic_steps)
 
     def lr_at(self, done: int) -> float:

@@ -1,4 +1,4 @@
-"""What the trainer asks of a training task, and what tasks share."""
+"""The interface of a training task, and what tasks share."""
 
 import contextlib
 import math
@@ -21,14 +21,14 @@ class NonFiniteLossError(RuntimeError):
 
 
 class Task(Protocol):
-    """A network, how it learns, and what a checkpoint must hold for that beside the network's own weights."""
+    """A network, how it is optimised, and the state that a checkpoint needs beside the network's weights."""
 
     model: nn.Layer  # made by ``models.build_model``; what is validated, saved and averaged
     terms: tuple[str, ...]  # what ``step`` returns, in the order of the log
 
     @property
     def weights(self) -> dict[str, float]:
-        """At present, of the terms that make up the model's loss. Other terms are for looking at."""
+        """Present weights of the terms in the model's loss. Other terms are only logged."""
 
     @property
     def lr(self) -> float:
@@ -47,14 +47,14 @@ class Task(Protocol):
     def step(self, batches: Sequence[Batch]) -> dict[str, paddle.Tensor]:
         """One iteration, from ``Settings.batches_per_iteration`` batches. Returns the raw terms, without gradient.
 
-        They are scalars on the device: to fetch one is to wait until the device is done.
+        They are scalars on the device; fetching one waits for the device.
         """
 
     def states(self) -> dict[str, dict]:
-        """What a checkpoint must hold beside the network: file name to state."""
+        """State for a checkpoint beside the network: file name to state."""
 
     def notes(self) -> dict:
-        """What a checkpoint's meta.json must hold."""
+        """Entries for a checkpoint's meta.json."""
 
     def restore(self, directory: Path, notes: dict) -> None:
         """Set what ``states`` and ``notes`` gave; the network's own weights are set already."""

@@ -32,7 +32,7 @@ MAX_SKIPPED = 20  # iterations in a row that the gradient scaler may skip: it ha
 
 
 class Stopped(Exception):
-    """The run was asked to stop by a signal, and saved its state."""
+    """A signal asked the run to stop; its state is saved."""
 
     def __init__(self, signum: int, directory: Path):
         super().__init__(
@@ -47,7 +47,7 @@ class Trainer:
     Args:
         dataset: positions to (gt, mask); see ``datasets.inpainting``.
         log_dir: logs/<name>.
-        options: what VisualDL sets the run beside others by; the settings when not given.
+        options: hyper-parameters that VisualDL shows; the settings when not given.
     """
 
     def __init__(
@@ -81,9 +81,9 @@ class Trainer:
         return self.settings.batches_per_iteration * self.settings.batch_size * distributed.world_size()
 
     def resume(self, directory: Path) -> None:
-        """Take up the run where a checkpoint left it.
+        """Continue from a checkpoint.
 
-        In another phase only its weights and counts are taken: optimiser, average and schedules begin anew.
+        From another phase only weights and counts are taken: optimiser, average and schedules start anew.
         """
         meta, s = read_meta(directory), self.settings
         same_phase = meta.get("phase", s.phase) == s.phase
@@ -102,7 +102,7 @@ class Trainer:
     def run(self) -> None:
         """Train to ``last_iteration``; validates, draws samples and saves at the end too.
 
-        Where that is reached already, the run's folder gets the state as it is, if it has it not.
+        If that is reached already, the state is saved in the run's folder if it is not there.
 
         Raises:
             NonFiniteLossError: naming iteration and term; the checkpoints before it are whole.
@@ -135,7 +135,7 @@ class Trainer:
                 logger.bar.update()
             is_stopped = self._is_stopped(stop)
             if is_stopped or self._is_due(s.log_every, s.val_every, s.save_every):
-                meter.fetch()  # weights that a NaN went into are neither validated nor saved
+                meter.fetch()  # raises for a NaN before its weights are validated or saved
             if self._is_due(s.log_every):
                 self._log(logger, meter, batches[-1][1])
             if self._is_due(s.val_every):
@@ -147,7 +147,7 @@ class Trainer:
             meter.loop_again()
 
     def _is_stopped(self, stop: "_StopRequest") -> bool:
-        """Many processes ask one another when they log: to ask is to wait for the device."""
+        """Several processes agree on it when they log, because that waits for the device."""
         if distributed.world_size() > 1 and not self._is_due(self.settings.log_every):
             return False
         return distributed.any_of(stop.signum is not None)
@@ -165,7 +165,7 @@ class Trainer:
         """One iteration. Returns the raw terms, which stay on the device."""
         s = self.settings
         self.task.schedule(self.iteration - self.phase_start)
-        # What is drawn at random in a step is a function of seed, iteration and process: a resumed run draws the same.
+        # Random numbers of a step depend on seed, iteration and process only, so that a resumed run draws the same.
         paddle.seed((s.seed * 1_000_003 + self.iteration) * 1009 + distributed.rank())
         terms = self.task.step(batches)
         self.iteration += 1
@@ -212,7 +212,7 @@ class Trainer:
     def _save_if_best(self, psnr: float) -> None:
         pictures = self.validation.fingerprint
         self._validated = {"validation": {"psnr": psnr, "pictures": pictures}}
-        # The first process alone knows what was saved.
+        # Only the first process knows what was saved.
         if distributed.any_of(distributed.is_first() and psnr > self.checkpoints.best_psnr(pictures)):
             self._save()
 
@@ -243,7 +243,7 @@ class Trainer:
         return directory
 
     def _agree(self) -> None:
-        """Every process has gathered running statistics of its own samples: take their means."""
+        """Average the running statistics, which each process has gathered from its own samples."""
         names = self.task.model.running_statistics()
         held = [self.task.model.state_dict(), *([self.ema.average] if self.ema else [])]
         distributed.average([state[name] for state in held for name in names])
@@ -251,7 +251,7 @@ class Trainer:
     def _look_at_data(self, batches: list) -> None:
         gt, mask = batches[0]
         ratio = 1 - float(mask.mean())
-        is_drawn = isinstance(self.dataset.masks, GeneratedMasks)  # then its colours cannot be mistaken
+        is_drawn = isinstance(self.dataset.masks, GeneratedMasks)  # then polarity cannot be wrong
         _warn(
             None if is_drawn else polarity_warning(ratio),
             emptiness_warning(ratio),
@@ -267,10 +267,9 @@ def _warn(*messages: str | None) -> None:
 
 
 class _StopRequest:
-    """While it lasts, SIGTERM, Ctrl-C and SIGHUP are noted in ``signum`` and do not end the process; a second one does.
+    """Inside the block SIGTERM, Ctrl-C and SIGHUP set ``signum`` and do not end the process; a second one does.
 
-    A terminal that is closed may send SIGHUP twice, so that a second one of these ends nothing; with nohup it counts
-    for nothing at all.
+    Except SIGHUP: a closed terminal may send it twice, and nohup ignores it.
     """
 
     SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
@@ -298,9 +297,9 @@ def _is_hang_up(signum: int) -> bool:
 
 
 class Meter:
-    """Means since the last log line: loss terms, seconds waiting for data, seconds an iteration.
+    """Means since the last log line: loss terms, seconds of waiting for data, seconds of an iteration.
 
-    The terms stay on the device until they are fetched: to fetch one is to wait until the device is done.
+    Terms stay on the device until they are fetched, because fetching waits for the device.
 
     Args:
         tolerated: iterations in a row whose terms may be not finite; the gradient scaler skips them.

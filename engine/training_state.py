@@ -1,4 +1,4 @@
-"""Training checkpoints: everything that a run needs to go on as if it had never stopped.
+"""Training checkpoints: everything that a run needs to continue as if it had never stopped.
 
 ``iter_N/`` is a weights directory (``inpainting.checkpoint``) with the other states beside it (optimisers', averaged
 weights, whatever the task names) and the SHA-256 of each in ``meta.json``. The sample stream, the schedules and the
@@ -35,8 +35,8 @@ _ITERATION = re.compile("iter_[0-9]{1,15}")
 class CheckpointFolder:
     """The ``checkpoints/`` of a run: ``iter_N/`` for each state, with the links ``latest`` and ``best``.
 
-    The best has the highest validation PSNR. It is told from what each meta.json says of its own state, so that a run
-    killed between two files knows it when it goes on.
+    The best has the highest validation PSNR. Each meta.json holds its own, so that a run that was killed finds the best
+    one when it is resumed.
 
     Args:
         keep: how many of the newest stay, the best beside them; 0 keeps all.
@@ -46,7 +46,7 @@ class CheckpointFolder:
         self.directory, self.keep = Path(directory), keep
 
     def save(self, model: nn.Layer, iteration: int, states: Mapping[str, dict], **meta) -> Path:
-        """Write ``iter_N`` whole or not at all, turn the links, then remove those too old to be kept.
+        """Write ``iter_N`` whole or not at all, update the links, then remove those too old to be kept.
 
         Args:
             states: file name to arrays or tensors by name.
@@ -118,7 +118,7 @@ def _validation(directory: Path) -> dict:
 
 
 def damage(directory: Path) -> str | None:
-    """What is wrong with a checkpoint's files, in a few words; None where they are as they were written."""
+    """What is wrong with a checkpoint's files, in a few words; None if they are unchanged."""
     try:
         files = read_meta(directory).get("files", {})
         for name in {PARAMS: None, **files}:
@@ -168,7 +168,7 @@ def _checked_accumulator(path: Path, key: str, array: np.ndarray, shape: list[in
 
 
 def _flush_to_disk(directory: Path) -> None:
-    """So that not even a power cut leaves a renamed folder with empty files."""
+    """Else a power cut may leave a renamed folder with empty files."""
     for path in directory.iterdir():
         with open(path, "rb") as file:
             os.fsync(file.fileno())

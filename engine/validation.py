@@ -27,9 +27,9 @@ log = logging.getLogger("paddle_pconv")
 class ValidationSet:
     """``count`` pictures, evenly spaced over the source and centred, each with a generated hole.
 
-    In place of a picture that cannot be read comes the next that can; of fewer than ``count`` pictures some come again,
-    under other holes. Irregular holes are of the buckets in turn. The holes are the same in every run,
-    whatever its seed, so runs over the same pictures can be compared.
+    A picture that cannot be read is replaced by the next one that can; of fewer than ``count`` pictures some are used
+    again under other holes. Irregular holes go through the buckets in turn. The holes are the same in every run,
+    whatever its seed, so that runs over the same pictures can be compared.
 
     Args:
         shape, factors: see ``datasets.inpainting.GeneratedMasks``; factors are taken in turn, and under the holes of
@@ -71,9 +71,9 @@ class ValidationSet:
 
     @functools.cached_property
     def mean_fill_psnr(self) -> float | None:
-        """What filling each hole with the picture's mean colour gives, in dB: less is no painting.
+        """PSNR of filling each hole with the picture's mean colour, in dB: a baseline that training must pass.
 
-        Pairs that it fills perfectly, those of one colour, are left out, as they are of every mean; None where all are.
+        Pairs that it fills perfectly are left out, as of every mean; None if all are.
         """
         found = [psnr(gt, mean(gt, mask == 0)) for gt, mask in zip(self.gts, self.masks, strict=True)]
         finite = [value for value in found if math.isfinite(value)]
@@ -81,7 +81,7 @@ class ValidationSet:
 
     @functools.cached_property
     def fingerprint(self) -> str:
-        """Tells sets of other pictures or holes apart: SHA-256 of both, shortened."""
+        """SHA-256 of pictures and holes, shortened."""
         digest = hashlib.sha256()
         for array in (*self.gts, *self.masks):
             digest.update(np.ascontiguousarray(array))
@@ -142,7 +142,7 @@ def _spread(pictures: PictureSource, count: int) -> Iterator[tuple[str, np.ndarr
 
 
 def _in_second_half(number: int) -> bool:
-    """Of each twelve masks the last six come to the border, or are boxes where both shapes are asked."""
+    """Of each twelve masks the last six touch the border, or are boxes if both shapes are wanted."""
     return (number // len(BUCKETS)) % 2 == 1
 
 

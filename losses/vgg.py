@@ -82,7 +82,7 @@ class VGG16Features(nn.Layer):
 
 
 def _refuse_vgg19(arrays: Mapping[str, np.ndarray]) -> None:
-    """Its first seven convolutions have the names and shapes of VGG16's."""
+    """VGG19's first seven convolutions have the same names and shapes."""
     if more := [name for name in ("conv3_4.weight", "features.16.weight") if name in arrays]:
         raise ValueError(f"VGG16 weights: expected three convolutions in the third stage, got {more[0]}: a VGG19's")
 

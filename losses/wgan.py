@@ -92,12 +92,12 @@ class GeneratorLoss:
 
 
 def critic_loss(real_score: paddle.Tensor, fake_score: paddle.Tensor) -> paddle.Tensor:
-    """E D(z) − E D(x): what a critic brings down, the penalty apart; negated, it estimates the Wasserstein distance."""
+    """E D(z) − E D(x), a critic's loss without the penalty; negated, an estimate of the Wasserstein distance."""
     return fake_score.astype("float32").mean() - real_score.astype("float32").mean()
 
 
 def generator_score(fake_score: paddle.Tensor) -> paddle.Tensor:
-    """−E D(z): what the generator brings down."""
+    """−E D(z), the generator's adversarial loss."""
     return -fake_score.astype("float32").mean()
 
 
@@ -110,8 +110,8 @@ def gradient_penalty(
 ) -> paddle.Tensor:
     """E (‖∇D(x̂) ⊙ hole‖₂ − 1)² with x̂ = x + t·(z − x), t uniform in [0, 1]; to be multiplied by ``PENALTY_WEIGHT``.
 
-    Only the hole was painted, so only there need the critic be smooth: elsewhere its gradient costs nothing. The
-    gradient is that by a picture in [−1, 1].
+    Only the hole differs between x and z, so the gradient is penalised only there. It is taken with respect to a
+    picture in [−1, 1].
 
     Args:
         critic: picture to score [N, 1]; each score of its own picture alone. Its operators need second derivatives.
@@ -147,8 +147,7 @@ def weighted_l1(output: paddle.Tensor, gt: paddle.Tensor, weight: paddle.Tensor)
 def discount_map(mask: paddle.Tensor, gamma: float = AUTHOR_GAMMA) -> paddle.Tensor:
     """γ^distance to the nearest known pixel, in pixels (Euclidean), inside the hole; 0 outside.
 
-    The farther a pixel from what is known, the more paintings of it are plausible. Works for holes of any shape. In a
-    rectangle that lies inside the picture the nearest known pixel is straight across the nearest side. A picture
+    Far from known pixels many fills are plausible, so errors there weigh less. For holes of any shape. A picture
     without a known pixel has weight 0.
 
     Shape:

@@ -87,7 +87,7 @@ class SpectralConv2D(nn.Conv2D):
             for _ in range(times):
                 u = F.normalize(paddle.matmul(matrix, v), axis=0)
                 v = F.normalize(paddle.matmul(matrix, u, transpose_x=True), axis=0)
-        self.u, self.v = u, v  # new tensors: a backward pass may still need the old ones
+        self._buffers |= {"u": u, "v": v}  # new tensors: a backward pass may still need the old ones
 
 
 def _head(channels: int) -> nn.Layer:

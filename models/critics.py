@@ -1,4 +1,4 @@
-"""The critics of DeepFillv1: one judges the whole picture, one a patch around the hole.
+"""The critics of DeepFillv1: one for the whole picture, one for a crop around the hole.
 
 Yu et al. 2018, *Generative Image Inpainting with Contextual Attention*, arXiv:1801.07892, section 3.2. Four 5×5
 convolutions of stride 2 with LeakyReLU 0.2, then one linear unit: a Wasserstein critic's score has no bounds, and
@@ -6,9 +6,8 @@ without normalisation each picture is scored by itself, as the gradient penalty 
 
     global    64, 128, 256, 256      local    64, 128, 256, 512
 
-The local critic's patch is a crop box with the hole in its middle (``crop_boxes``). For a box it is the
-paper's: of the fixed size that the critic takes. An irregular hole may spread over more than that, and the window with
-it: what is cut out is then made smaller to the critic's size.
+The local critic's patch is a crop box with the hole in its middle (``crop_boxes``). For a box it has
+the critic's fixed size, as in the paper. An irregular hole may be larger: the crop is then resized to that size.
 """
 
 import paddle

@@ -1,13 +1,13 @@
-"""A network made ready for inference: what does not depend on the picture is worked out once.
+"""A network prepared for inference: constants are computed once.
 
 Batch normalisation in evaluation mode is y = s·x + t with constants per channel, s = γ/√(σ² + ε), t = β − s·μ. It
 folds into a partial convolution exactly: the rescaling sum(1)/sum(M) stands between filter and normalisation and
 commutes with s, so the filters take s, and t becomes the layer's bias, which is added after the rescaling and only
-where the updated mask is 1. A feature therefore leaves its activation (0 stays 0) masked already, and the stages here
-do without the multiplication that those of ``models.unet`` end in.
+where the updated mask is 1. The feature is then masked after its activation already (0 stays 0), and the stages here
+skip the last multiplication of those in ``models.unet``.
 
-The decoder's filters are kept as the two that are really convolved with: the transposed one over the low-resolution
-feature, and the skip's.
+The decoder's two filters are stored as they are used: the transposed one over the low-resolution feature, and the
+skip's.
 
 ``deepfill_v1`` has no normalisation, and upsampling filters to be kept. The ordinary ``conv_unet`` is left alone:
 Paddle Inference folds its normalisation by itself.
@@ -23,10 +23,10 @@ from .unet import PartialDown, PartialResidualDown, PartialUp, leaky_relu
 
 
 def fold_for_inference(model: nn.Layer) -> nn.Layer:
-    """Put layers for inference in place of those that work out anew what stays the same.
+    """Replace layers by ones whose constants are folded.
 
     Args:
-        model: made by ``models.build_model``; changed in place, and no longer one to train or save.
+        model: made by ``models.build_model``; changed in place; it cannot be trained or saved any more.
     Returns the model, in evaluation mode; its outputs are the same.
     """
     model.eval()
@@ -76,7 +76,7 @@ class FoldedUp(nn.Layer):
 
 
 class FixedUpConv(nn.Layer):
-    """An ``UpConv`` whose filter stays as it is."""
+    """An ``UpConv`` with a stored filter."""
 
     def __init__(self, layer: UpConv):
         super().__init__()
@@ -87,7 +87,7 @@ class FixedUpConv(nn.Layer):
 
 
 class FixedPartialUpConv2D(PartialUpConv2D):
-    """A ``PartialUpConv2D`` whose filters stay as they are, and so need not be made anew at every call."""
+    """A ``PartialUpConv2D`` with stored filters."""
 
     def __init__(self, layer: PartialUpConv2D):
         super().__init__(layer.up_channels, layer.skip_channels, layer.weight.shape[0])

@@ -37,8 +37,8 @@ class PartialConv2D(nn.Layer):
     out = W·(x⊙m)·sum(1)/sum(m) + b where sum(m) > 0, else 0;   m' = [sum(m) > 0]
 
     With ``groups`` the sums of an output channel go over the input channels that it sees: the C_in / groups of its
-    group. So a mask of every channel may leave one group a valid pixel where another has none, and the updated mask
-    then tells of each output channel by itself: 1 where its own group saw a valid value.
+    group. With a mask for every channel one group may have valid pixels where another has none, so the updated mask
+    then has a channel for every output channel: 1 where its group saw a valid value.
 
     Args:
         in_channels: channels of ``x``.
@@ -102,7 +102,7 @@ class PartialConv2D(nn.Layer):
         return self.forward_premasked(x, mask)
 
     def forward_premasked(self, x: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
-        """``forward`` for an x that is 0 already where its mask is: a network masks a feature once for all readers."""
+        """``forward`` for an x that is already 0 where its mask is 0."""
         ratio, new_mask = self._ratio_and_mask(mask)
         out = F.conv2d(x, self.weight, groups=self.groups, **self.geometry)
         return _rescale(out, ratio, new_mask, self.bias), self._of_each_channel(new_mask)
@@ -133,7 +133,7 @@ class PartialConv2D(nn.Layer):
 
 
 class PartialUpConv2D(nn.Layer):
-    """3×3 partial convolution of [x upsampled ×2, skip], with no upsampled or concatenated feature ever made.
+    """3×3 partial convolution of [x upsampled ×2, skip] without an upsampled or concatenated feature in memory.
 
     Equal to nearest ×2 of ``x`` and ``mask``, concatenation with ``skip`` and ``skip_mask`` (x first), then
     ``PartialConv2D(up_channels + skip_channels, out_channels, 3, padding=1)`` with the same weight and bias.
@@ -287,7 +287,7 @@ def _scale(x: paddle.Tensor, by: paddle.Tensor) -> paddle.Tensor:
 
 
 class _Scale(PyLayer):
-    """The product keeps for its way back the map alone, not x, nor the map repeated for each channel."""
+    """A product that saves for backward only the map, not x, and not the map repeated for each channel."""
 
     @staticmethod
     def forward(ctx, x, by):
@@ -346,6 +346,6 @@ def upsampling_filter(weight: paddle.Tensor, taps: paddle.Tensor) -> paddle.Tens
 
 
 def upsampling_taps() -> paddle.Tensor:
-    """What ``upsampling_filter`` multiplies by, [9, 16]; a layer keeps it as a buffer, so that it is copied once."""
+    """The matrix of ``upsampling_filter``, [9, 16]; layers keep it as a buffer."""
     axis = np.array([[0, 0, 1, 1], [0, 1, 1, 0], [1, 1, 0, 0]], "float32")  # w0, w1, w2 to [w2, w1+w2, w0+w1, w0]
     return paddle.to_tensor(np.kron(axis, axis))

@@ -5,9 +5,9 @@ kernels; batch normalisation on all but the first; ReLU); the decoder doubles it
 encoder's feature of that size (3×3 kernels; batch normalisation and LeakyReLU 0.2), the last time joining the picture
 itself; the last layer is linear.
 
-All three networks are one skeleton over two kinds of layers: ``down(x, mask)`` and ``up(x, mask, skip, skip_mask)``,
-each returning a feature and its mask. A feature leaves its layer masked, once for all who read it. The ordinary
-layers pass no mask on.
+All three networks share one skeleton over two kinds of layers: ``down(x, mask)`` and ``up(x, mask, skip, skip_mask)``,
+each returning a feature and its mask. A layer masks its output once, for all layers that read it. Ordinary layers
+return no mask.
 """
 
 import numpy as np
@@ -26,10 +26,10 @@ PICTURE_RANGES = {  # mean and std of each channel, by which pictures are normal
     "signed": ((0.5, 0.5, 0.5), (0.5, 0.5, 0.5)),
     "imagenet": ((0.485, 0.456, 0.406), (0.229, 0.224, 0.225)),
 }
-PRIOR_STEPS = {2: 30, 1: 20}  # of descent by order of the surface; weights are trained for these
+PRIOR_STEPS = {2: 30, 1: 20}  # steps of descent by order of the surface; weights are trained with these
 PRIOR_CHANNELS = 10  # picture, surfaces of both orders, mask
 NORMS = (nn.BatchNorm2D, nn.SyncBatchNorm)
-HOLE_GREY = 127.5 / 255  # what the paper's ordinary-convolution baseline sees in a hole
+HOLE_GREY = 127.5 / 255  # the value in holes for the paper's baseline of ordinary convolutions
 
 
 class UNet(nn.Layer):
@@ -94,7 +94,7 @@ class UNet(nn.Layer):
         raise NotImplementedError
 
     def prepare(self, image: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
-        """The network's first feature: the picture with its holes emptied, whatever stood in them (NaN too)."""
+        """The network's first feature: the picture with its holes set to 0, also where they hold NaN."""
         if self.picture_range != "unit":
             image = (image - self.mean) / self.std
         return paddle.where(mask.tile([1, 3, 1, 1]) > 0, image, paddle.zeros_like(image))
@@ -174,8 +174,7 @@ class UNet(nn.Layer):
     def freeze_encoder_norm(self) -> None:
         """Fix running statistics and affine of the encoder's batch normalisation, for fine-tuning.
 
-        Hole pixels disturb the statistics (paper, section 3.3). The layers stay fixed through later calls of
-        ``train()``.
+        Hole pixels disturb the statistics (paper, section 3.3). Later calls of ``train()`` do not change that.
         """
         self.norm_is_frozen = True
         for norm in self._encoder_norms():

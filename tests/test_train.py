@@ -98,11 +98,10 @@ def contents(folder):
 @pytest.mark.parametrize("options", ["", "--resume auto", "--resume {0}/logs/a"])
 def test_a_folder_that_is_no_run_stays_as_it_is(run, pictures, tmp_path, options):
     quick = f"--image_root {pictures} --max_iters 1 --perceptual_weight 0 --style_weight 0"
-    folder = run(quick)
+    run(quick)
     (pictures / "thesis.txt").write_text("mine")
     (tmp_path / "logs/b").mkdir()
-    shutil.copy(folder / "config.yaml", tmp_path / "logs/b")
-    (tmp_path / "logs/b" / "notes.txt").write_text("mine")
+    (tmp_path / "logs/b" / "config.yaml").write_text("name: of another program\n")
     kept = contents(tmp_path)
     for log_dir in ("logs", "pictures", "logs/b", ".", str(tmp_path), "..", "logs/a/checkpoints"):
         with pytest.raises(
