@@ -60,6 +60,10 @@ def list_pictures(
     if kind != "file":
         problem = "does not exist" if kind is None else f"is a {kind}"
         raise InputError(f"expected a folder, a list file or a picture, but {source} {problem}: check the path")
+    if source.suffix.lower() in OTHER_SUFFIXES and not is_picture(source):
+        raise InputError(
+            f"{source}: expected a picture ({' '.join(SUFFIXES)}), got {source.suffix}: convert it, to PNG for instance"
+        )
     return [source] if is_picture(source) else _list_lines(source, Path(list_root or source.parent))
 
 

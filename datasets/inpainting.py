@@ -180,8 +180,7 @@ class GeneratedMasks:
     Args:
         buckets: of irregular ones, each as likely as the others.
         border: of irregular ones, at the border or not; None: half and half.
-        shape: "irregular", "box" (see ``generate_box``), "both" (half and half), "wide", or "super_resolution"
-            (``lattice``).
+        shape: "irregular", "box", "both" (half and half), "wide", or "super_resolution" (``lattice``).
         factors: of super-resolution, each as likely as the others.
     """
 

@@ -136,7 +136,7 @@ def hole_from_levels(levels: np.ndarray, hole: str, path: object, lossy: bool = 
     strength = levels if hole == "white" else 255 - levels
     faint = (strength > 255 * GREY_FROM) & ~strong
     grey = (strength > 255 * GREY_FROM_LOSSY) & ~strong if lossy else faint
-    _refuse_broad_grey(strength, path)
+    _refuse_broad_grey(strength, strong, path)
     found = grow_into(strong, grey)
     apart = np.count_nonzero((strength > 255 * (GREY_FROM_LOSSY if lossy else MARKED)) & ~found)
     if apart > MAX_GREY_SHARE * np.count_nonzero(grey | strong):
@@ -228,15 +228,17 @@ def refuse_colour(rgb: np.ndarray, path: object, hole: str = "white") -> None:
         )
 
 
-def _refuse_broad_grey(strength: np.ndarray, path: object) -> None:
+def _refuse_broad_grey(strength: np.ndarray, strong: np.ndarray, path: object) -> None:
     """Refuse photographs and objects painted in grey; a brush's soft edge is only a few pixels wide."""
     grey = (strength > 255 * MARKED) & (strength < 255 * (1 - MARKED))
-    if not grey.any():
-        return
-    broad = np.count_nonzero(cv2.erode(grey.astype(np.uint8), np.ones([3, 3], np.uint8)))
     marked = np.count_nonzero(strength > 255 * MARKED)
-    if broad > MAX_GREY_SHARE * grey.size or broad > MAX_BROAD_GREY * marked:
+    if _broad(grey) > MAX_GREY_SHARE * grey.size or _broad(grey & ~strong) > MAX_BROAD_GREY * marked:
         raise InputError(
-            f"expected a black-and-white mask, got {np.count_nonzero(grey) / grey.size:.2g} of all pixels grey in "
-            f"{path}: threshold it and save it as PNG (is it a photograph?)"
+            f"expected a black-and-white mask, got {np.mean(grey):.1%} grey pixels in {path}: "
+            "threshold it and save it as PNG (is it a photograph?)"
         )
+
+
+def _broad(grey: np.ndarray) -> int:
+    """Pixels with only grey around them."""
+    return np.count_nonzero(cv2.erode(grey.astype(np.uint8), np.ones([3, 3], np.uint8))) if grey.any() else 0

@@ -153,20 +153,19 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "face",
         "128 px: a face under strokes",
-        "Strokes of a few pixels are hard to tell from the truth.",
+        "Strokes of a few pixels can hardly be told from the truth.",
         generated("face", 3, 0.1),
     ),
     Entry(
         "scratches",
         "451 px: scratches and specks",
-        "What lies on both sides of a thin line is joined across it: stripes of the fur, whiskers, the eyes' rims.",
+        "Stripes of the fur, whiskers and the rims of the eyes continue across thin lines.",
         drawn("chelsea", scratches),
     ),
     Entry(
         "caption",
         "600 px: a caption painted over a photograph",
-        "The hole is found by its colour. Rims keep their edges under the letters; in the spoon's reflections a little "
-        "is lost.",
+        "The hole is found by its colour. Edges continue under the letters; some of the spoon's reflections are lost.",
         drawn("coffee", caption),
         marks="--mask_colour magenta",
         painted=True,
@@ -174,15 +173,15 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "specks",
         "512 px: three of four pixels gone",
-        "Holes one or two pixels wide, however many, are nearly all known. A line warns that 75 % is much for a hole: "
-        "here it is meant.",
+        "Many holes of one or two pixels are easy to fill. `test.py` warns that 75 % is a large hole; here it is "
+        "intended.",
         drawn("astronaut", specks),
         crop=(0, 120, 340, 340),
     ),
     Entry(
         "tower",
         "640 px: an object removed",
-        "A plain background closes behind a thing that is gone. Its foot was left out of the box, and stays.",
+        "The plain background is filled where the tower was. Its foot is outside the box and stays.",
         drawn("rocket", lambda canvas: cv2.rectangle(canvas, (162, 112), (217, 357), 255, -1)),
         marks="--box 162,112,56,246",
         crop=(87, 60, 340, 340),
@@ -191,58 +190,57 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "strokes",
         "1411 px: broad strokes over a retina",
-        "Colours and shading are right. Vessels go on for a little way into a stroke and end there.",
+        "Colours and shading are right. Vessels continue a little into a stroke and then end.",
         generated("retina", 5, 0.1),
     ),
     Entry(
         "sheet",
         "4000 px: writing across six photographs",
-        "A part at full size: across letters of 100 pixels colours go on, and vessels end. Each hole is filled at its "
-        "own scale, so the time goes with the holes and not with the picture.",
+        "A part at full size: across letters of 100 pixels colours continue and vessels end. Each hole is filled "
+        "at its own scale, so the time depends on the holes and not on the picture's size.",
         drawn("sheet", across_the_sheet),
         crop=(640, 1420, 340, 340),
     ),
     Entry(
         "eyes",
         "Failure: a face without its features",
-        "A hole over a whole face is filled with skin and hair: the surroundings go on, and nothing in the model knows "
-        "that eyes belong there.",
+        "A hole over a whole face is filled with skin and hair. The network does not know that eyes belong there.",
         drawn("astronaut", lambda canvas: cv2.ellipse(canvas, (222, 120), (48, 62), 0, 0, 360, 255, -1)),
         crop=(20, 90, 256, 256),
     ),
     Entry(
         "rocket",
         "Failure: straight edges across a wide hole",
-        "Both ends of the rocket are known, and still it is not drawn between them.",
+        "Both ends of the rocket are known, but it is not drawn between them.",
         drawn("rocket", lambda canvas: cv2.rectangle(canvas, (240, 180), (400, 330), 255, -1)),
         crop=(90, 150, 337, 340),
     ),
     Entry(
         "stars",
-        "Failure: small things are not made up",
-        "Where galaxies were there is glow, and here and there grain that was copied too often.",
+        "Failure: small objects are not drawn",
+        "The galaxies in the hole are replaced by glow, and some texture is repeated.",
         generated("hubble_deep_field", 2, 0.4),
         crop=(200, 200, 340, 340),
     ),
     Entry(
         "single",
         "Failure: the paper's single pass over a hole deeper than it was trained for",
-        "The small model of the paper's network, trained on faces of 128 pixels, sees this picture once at its full "
-        "size. Without `--scales 1` it would see the hole at a size that it knows.",
+        "`weights/demo` was trained on faces of 128 pixels and fills this picture in one pass at its full size. "
+        "Without `--scales 1` the hole would first be shrunk to a size that the network knows.",
         drawn("coffee", lambda canvas: cv2.circle(canvas, (300, 200), 150, 255, -1)),
         options="--weights weights/demo --scales 1",
     ),
 )
 
-HEAD = """# Gallery: what comes out, good and bad
+HEAD = """# Gallery: good and bad results
 
-`python -m docs.make_gallery` makes this page anew: it writes the pictures and masks to `logs/gallery`, runs the
-commands below, and measures. All pictures are photographs that come with scikit-image, in the public domain or under
-CC0: astronaut and hubble_deep_field (NASA), chelsea (Stefan van der Walt), coffee (Rachel Michetti), retina (Mikael
+`python -m docs.make_gallery` writes this page: it makes the pictures and masks in `logs/gallery`, runs the commands
+below and measures the results. All photographs come with scikit-image, in the public domain or under CC0:
+astronaut and hubble_deep_field (NASA), chelsea (Stefan van der Walt), coffee (Rachel Michetti), retina (Mikael
 Häggström), rocket (SpaceX).
 
-From left to right: the picture with its hole white, the result, the truth; where an object is removed there is no
-truth, and the picture stands first. dB are PSNR over the whole picture; the share is the hole's.
+From left to right: the picture with a white hole, the result, the truth. Where an object is removed there is no truth;
+the picture comes first. The share is that of the hole, dB are PSNR over the whole picture.
 """
 
 

@@ -38,6 +38,8 @@ class Inpainter:
             ``inpainting.exemplars``), and holes in flat colour with that colour.
         flip: paint each hole twice, once mirrored from left to right, and take the mean (the self-ensemble of Timofte
             et al. 2016), at twice the network's cost; when None, for a network on a smooth prior filling by scales.
+        start_depth: with scales "auto", deeper holes (pixels) are filled from coarse to fine; None is as in
+            ``inpainting.scales``.
     Shape:
         picture: uint8 [H, W, 3] RGB, any H and W.   hole: [H, W], bool or {0, 1}; True = to be filled.
         Returns uint8 [H, W, 3]; pixels outside the hole come back bit for bit.
@@ -58,10 +60,11 @@ class Inpainter:
         scales: str | int = AUTO,
         detail: bool = False,
         flip: bool | None = None,
+        start_depth: float | None = None,
     ):
         if scales != AUTO and not (isinstance(scales, int) and scales > 0):
             raise InputError(f"scales: expected {AUTO} or a whole number above 0, got {scales!r}")
-        self.model, self.scales, self.detail = model, scales, detail
+        self.model, self.scales, self.detail, self.start_depth = model, scales, detail, start_depth
         self.flip = self._has_prior and scales != 1 if flip is None else flip
         if isinstance(model, nn.Layer):
             model.eval()
@@ -79,19 +82,21 @@ class Inpainter:
 
         Args:
             precision: "bf16" for an exported model on a CPU that computes in it (see ``StaticModel``).
-            detail: None is True, unless the weights' meta.json says ``"detail": "off"``.
+            detail, flip: None is what the weights' meta.json says; ``detail`` is True where it says nothing.
         """
         directory = weights_directory(path, exported=True)
-        if detail is None:
-            detail = read_meta(directory).get("detail") != "off"
+        meta = read_meta(directory)
+        detail = meta.get("detail") != "off" if detail is None else detail
+        flip = meta["flip"] == "on" if flip is None and "flip" in meta else flip
+        filling = scales, detail, flip, meta.get("start_depth")
         if is_exported(directory):
-            return cls(StaticModel(directory, precision=precision), scales, detail, flip)
+            return cls(StaticModel(directory, precision=precision), *filling)
         if precision != "fp32":
             raise InputError(
                 f"--precision {precision}: expected an exported model, got the weights {path}; "
                 f"python export.py --weights {path} --output DIR, then --weights DIR"
             )
-        return cls(load_weights(directory), scales, detail, flip)
+        return cls(load_weights(directory), *filling)
 
     def __call__(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         filled = self._filled(picture, hole)
@@ -159,13 +164,13 @@ class Inpainter:
     def _mask_network(self):
         return mask_network(self.model)
 
-    def _paint(self, image: np.ndarray, mask: np.ndarray, guide: np.ndarray | None) -> np.ndarray:
+    def _paint(self, image: np.ndarray, mask: np.ndarray, coarse: np.ndarray | None) -> np.ndarray:
         planes = [image.transpose(2, 0, 1)[None], mask[None, None]]
         if not self._paints_on_surfaces:
-            planes += [] if guide is None else [guide.transpose(2, 0, 1)[None]]
+            planes += [] if coarse is None else [coarse.transpose(2, 0, 1)[None]]
             return _refuse_absurd(run(self.model, *planes)[0].transpose(1, 2, 0))
         # Made by OpenCV in a fifth of the model's own time.
-        planes.append(surfaces_over(image, mask, guide).transpose(2, 0, 1)[None])
+        planes.append(surfaces_over(image, mask, coarse).transpose(2, 0, 1)[None])
         with paddle.no_grad():
             return _refuse_absurd(self.model.paint(*map(paddle.to_tensor, planes)).numpy()[0].transpose(1, 2, 0))
 
@@ -184,24 +189,29 @@ class Inpainter:
 
     @property
     def _multiple(self) -> int:
-        """Of which the network halves sides without a rest; of deepfill_v1 eight."""
+        """Input sides must be multiples of this; 8 for deepfill_v1."""
         return 2 ** getattr(self.model, "model_options", {}).get("depth", 3)
 
     def _network(self, flip: bool, multiple: int | None = None) -> Network:
         """The model as filling by scales asks for it, its inputs' sides brought to multiples."""
         multiple = multiple or self._multiple
 
-        def paint(image, mask, guide):
+        def paint(image, mask, coarse):
             h, w = mask.shape
-            image, mask, guide = (_mirrored(a, multiple) for a in (image, mask.astype(np.float32), guide))
-            return self._paint(image, mask, guide)[:h, :w]
+            image, mask, coarse = (_mirrored(a, multiple) for a in (image, mask.astype(np.float32), coarse))
+            return self._paint(image, mask, coarse)[:h, :w]
 
         def paint_twice(*arrays):
             straight = paint(*arrays)
             flipped = paint(*(None if a is None else a[:, ::-1] for a in arrays))
             return (straight + flipped[:, ::-1]) / 2
 
-        return Network(paint_twice if flip else paint, self._has_prior, lambda mask: reached(self._mask_network, mask))
+        return Network(
+            paint_twice if flip else paint,
+            self._has_prior,
+            lambda mask: reached(self._mask_network, mask),
+            self.start_depth,
+        )
 
 
 def attention_picture(picture: np.ndarray, hole: np.ndarray, offsets: np.ndarray) -> np.ndarray:
@@ -250,7 +260,7 @@ def _refuse_absurd(output: np.ndarray) -> np.ndarray:
 
 
 def run(model: nn.Layer | StaticModel, *inputs: np.ndarray) -> np.ndarray:
-    """A network's output for image, mask and perhaps a guide, whichever way it runs; shapes as for the network."""
+    """A network's output for image, mask and perhaps a coarse prediction; shapes as for the network."""
     if isinstance(model, StaticModel):
         return model(*inputs)
     with paddle.no_grad():

@@ -23,7 +23,8 @@ LARGEST_OPTION = 1 << 20  # channels, layers: a network of so many fits no machi
 
 COUNTS = ("iter", "position", "phase_start", "batch_size", "ema_updates")
 OBJECTS = ("options", "versions", "settings", "scaler", "files", "validation")
-KNOWN = ("model", "options", "about", "phase", "seed", "format", "inputs", *COUNTS, *OBJECTS)
+FILLING = ("detail", "flip", "start_depth")  # how the weights are used best; options of test.py go first
+KNOWN = ("model", "options", "about", "phase", "seed", "format", "inputs", *FILLING, *COUNTS, *OBJECTS)
 
 _WHAT = "a JSON object with model and options"
 _REMEDY = "copy it from where the weights are from"
@@ -70,6 +71,10 @@ def expected_instead(key: str, value: Any) -> str | None:
         return "a short text on one line"
     if key == "about" and not isinstance(value, str):
         return "a text"
+    if key in ("detail", "flip") and value not in ("on", "off"):
+        return "on or off"
+    if key == "start_depth" and not (is_number(value) and 0 < value < LARGEST):
+        return "a number above 0"
     if (key in COUNTS and not is_count(value)) or (key == "seed" and not (type(value) is int and value >= 0)):
         return "a whole number, 0 or more"
     if key in OBJECTS and not (isinstance(value, dict) and all(map(is_text, value))):

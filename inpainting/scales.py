@@ -10,9 +10,9 @@ beside it at full size. So, for each group of holes:
 * The network starts at the first scale at which no hole is deeper than ``DEPTH`` (``DEPTH_OVER_PRIOR``) and the
   network reaches all of it, and at which it sees no more pixels than the hole is worth (``PIXELS_AT_LEAST``,
   ``PIXELS_PER_HOLE_PIXEL``).
-* Joining: the fill enlarged (bicubic) is the guide of the next finer scale. Its error at the known pixels is carried
-  into the hole as a membrane, a few pixels deep, since what is missing there is finer than the coarser scale. A network
-  with a prior does this itself and paints on (see ``models.unet``).
+* Joining: the fill enlarged (bicubic) is the coarse prediction of the next scale. Its error at the known pixels is
+  carried into the hole as a membrane, a few pixels deep, since what is missing there is finer than the coarser scale. A
+  network with a prior does this itself and paints on (see ``models.unet``).
 
 Beside the hole nothing is touched, and far from it nothing is computed.
 """
@@ -42,14 +42,16 @@ class Network:
     """What filling by scales asks of a network.
 
     Args:
-        run: (image [H, W, 3] float32, 0 in holes; mask [H, W]; guide [H, W, 3] or None) to [H, W, 3] float32.
-        takes_guide: whether it does anything with a guide.
+        run: (image [H, W, 3] float32, 0 in holes; mask [H, W]; coarse [H, W, 3] or None) to [H, W, 3] float32.
+        takes_coarse: whether it uses a coarse prediction.
         reached: mask [H, W] to where the network paints, bool [H, W].
+        start_depth: pixels; the deepest hole that it fills without a coarse prediction.
     """
 
     run: Callable[[np.ndarray, np.ndarray, np.ndarray | None], np.ndarray]
-    takes_guide: bool
+    takes_coarse: bool
     reached: Callable[[np.ndarray], np.ndarray]
+    start_depth: float | None = None
 
 
 @dataclass(frozen=True)
@@ -58,13 +60,14 @@ class Group:
 
     Args:
         masks: uint8 [h, w] of the box at each scale, 1 = known, full size first.
-        halvings: of the coarsest scale, at which filling starts.
-        painted: the finer scales at which a network that takes a guide paints again; at the others fills are joined.
+        level: of the coarsest scale, at which filling starts.
+        painted: the finer scales at which a network that takes a coarse prediction paints again; at others fills are
+            joined.
     """
 
     box: Box
     masks: list[np.ndarray]
-    halvings: int
+    level: int
     painted: frozenset[int] = frozenset()
 
 
@@ -98,14 +101,14 @@ def fill_in_one_pass(network: Network, picture: np.ndarray, hole: np.ndarray) ->
 
 def plan(network: Network, hole: np.ndarray, scales: int | None = None) -> list[Group]:
     """Which holes are filled together, and from which scale on."""
-    groups, deepest = [], DEPTH_OVER_PRIOR if network.takes_guide else DEPTH
+    groups, deepest = [], network.start_depth or (DEPTH_OVER_PRIOR if network.takes_coarse else DEPTH)
     for box, depth in hole_boxes(hole):
         masks = _halved_masks(1 - hole[box.slices].astype(np.uint8))
-        halvings = int(np.ceil(np.log2(max(depth / deepest, 1)))) if scales is None else scales - 1
-        groups.append(Group(box, masks, min(halvings, len(masks) - 1)))
+        level = int(np.ceil(np.log2(max(depth / deepest, 1)))) if scales is None else scales - 1
+        groups.append(Group(box, masks, min(level, len(masks) - 1)))
     if scales is None:
         groups = [_reachable(network, group) for group in _affordable(groups, _most_pixels(hole))]
-    return _painted(groups, _most_pixels(hole)) if network.takes_guide else groups
+    return _painted(groups, _most_pixels(hole)) if network.takes_coarse else groups
 
 
 def _halved_masks(mask: np.ndarray) -> list[np.ndarray]:
@@ -128,7 +131,7 @@ def _affordable(groups: list[Group], most: float) -> list[Group]:
     groups = list(groups)
     costs = [_pixels_seen(group) for group in groups]
     while sum(costs) > most:
-        i = max((i for i, g in enumerate(groups) if g.halvings < len(g.masks) - 1), key=costs.__getitem__, default=None)
+        i = max((i for i, g in enumerate(groups) if g.level < len(g.masks) - 1), key=costs.__getitem__, default=None)
         if i is None:
             break
         groups[i] = _coarser(groups[i])
@@ -138,8 +141,8 @@ def _affordable(groups: list[Group], most: float) -> list[Group]:
 
 def _reachable(network: Network, group: Group) -> Group:
     """The group from the first scale on at which the network paints all of its hole, if there is one."""
-    while group.halvings < len(group.masks) - 1:
-        mask = group.masks[group.halvings]
+    while group.level < len(group.masks) - 1:
+        mask = group.masks[group.level]
         if (network.reached(mask) | (mask > 0)).all():
             break
         group = _coarser(group)
@@ -150,28 +153,28 @@ def _painted(groups: list[Group], most: float) -> list[Group]:
     """Groups are painted again at finer scales, the cheapest next one first, while the network sees no more than so
     many pixels in all; a scale only when all coarser ones are."""
     left = most - sum(map(_pixels_seen, groups))
-    finest = {i: group.halvings for i, group in enumerate(groups)}
+    finest = {i: group.level for i, group in enumerate(groups)}
     costs = {i: _pixels_near(groups[i].masks[scale - 1]) for i, scale in finest.items() if scale > 0}
     while costs and (cheapest := min(costs, key=costs.get)) is not None and costs[cheapest] <= left:
         left -= costs.pop(cheapest)
         finest[cheapest] -= 1
         if finest[cheapest] > 0:
             costs[cheapest] = _pixels_near(groups[cheapest].masks[finest[cheapest] - 1])
-    return [replace(group, painted=frozenset(range(finest[i], group.halvings))) for i, group in enumerate(groups)]
+    return [replace(group, painted=frozenset(range(finest[i], group.level))) for i, group in enumerate(groups)]
 
 
 def _coarser(group: Group) -> Group:
-    return replace(group, halvings=group.halvings + 1)
+    return replace(group, level=group.level + 1)
 
 
 def _pixels_seen(group: Group) -> int:
-    mask = group.masks[group.halvings]
+    mask = group.masks[group.level]
     return sum(box.pixels for _, box in _network_tiles(mask))
 
 
 def _fill_group(network: Network, picture: np.ndarray, group: Group, result: np.ndarray) -> None:
     """Fill a group's holes in ``result``, which is its box of the whole picture's, as ``picture`` is."""
-    start = group.halvings
+    start = group.level
     coarser = _halved_images(picture, group.masks[: start + 1])
     fill = _first_fill(network, coarser[-1] if coarser else _masked(picture, group.masks[0]), group.masks[start])
     for scale in range(start - 1, 0, -1):
@@ -201,7 +204,7 @@ def _first_fill(network: Network, image: np.ndarray, mask: np.ndarray) -> np.nda
     if (mask > 0).all():
         return image
     output = np.clip(_paint(network, image, mask), 0, 1)
-    if network.takes_guide:
+    if network.takes_coarse:
         return np.where(mask[..., None] > 0, image, output)
     surface = sum(smooth_surface(image, mask.astype(np.float32), order) for order in (1, 2)) / 2
     weight = np.clip((_depth(mask) - 1) / BLEND, 0, 1) * network.reached(mask)
@@ -225,14 +228,14 @@ def _paint(network: Network, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
 
 def _paint_over(network: Network, image: np.ndarray, mask: np.ndarray, coarse: np.ndarray) -> np.ndarray:
     """The network's fill over a coarser one, near the edges of the hole; deep inside the coarser one stays."""
-    guide = enlarge(coarse, *mask.shape)
+    coarse = enlarge(coarse, *mask.shape)
     total, weights = np.zeros_like(image), np.zeros(mask.shape, np.float32)
     for tile, outer in _tiles_near(mask):
         at, weight = outer.slices, _fade(tile, outer)
-        total[at] += network.run(image[at], mask[at], guide[at]) * weight[..., None]
+        total[at] += network.run(image[at], mask[at], coarse[at]) * weight[..., None]
         weights[at] += weight
     painted = np.minimum(weights, 1) / np.maximum(weights, 1e-6)
-    fill = guide * (1 - np.minimum(weights, 1))[..., None] + total * painted[..., None]
+    fill = coarse * (1 - np.minimum(weights, 1))[..., None] + total * painted[..., None]
     return np.where(mask[..., None] > 0, image, fill.clip(0, 1))
 
 
@@ -281,7 +284,7 @@ def _placed(part: np.ndarray, box: Box, shape: tuple[int, ...]) -> np.ndarray:
 def _joined_tiles(coarse: np.ndarray, image_at: Callable, mask: np.ndarray) -> Iterator[tuple[tuple, np.ndarray]]:
     """A coarser fill, enlarged and joined to the picture at this scale, in tiles that hold a hole.
 
-    The membrane that carries the guide's error into the hole starts from 0 there: the coarser scale has seen to all
+    The membrane that carries the coarser fill's error into the hole starts from 0: the coarser scale has seen to all
     that is wider than a pixel of its own, so a few steps do, and a tile needs no more margin than them.
     Args:
         image_at: the picture at this scale at given slices, [h, w, 3] float32, 0 in holes.
@@ -290,9 +293,9 @@ def _joined_tiles(coarse: np.ndarray, image_at: Callable, mask: np.ndarray) -> I
     for tile in tiles(mask, JOIN_TILE):
         outer = tile.grown(JOIN_STEPS + 2, h, w)  # even
         at = outer.slices
-        guide, known = _enlarged_part(coarse, outer), mask[at].astype(np.float32)
-        error = (image_at(at) - guide) * known[..., None]
-        joined = np.clip(guide + relax(error, known, order=1, steps=JOIN_STEPS), 0, 1)
+        enlarged, known = _enlarged_part(coarse, outer), mask[at].astype(np.float32)
+        error = (image_at(at) - enlarged) * known[..., None]
+        joined = np.clip(enlarged + relax(error, known, order=1, steps=JOIN_STEPS), 0, 1)
         inner = (
             slice(tile.top - outer.top, tile.bottom - outer.top),
             slice(tile.left - outer.left, tile.right - outer.left),

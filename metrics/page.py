@@ -32,7 +32,7 @@ TITLES = {
     "sharpness": "sharpness",
     "frechet": "Fréchet",
 }
-CHART = (3.8, 3.0)  # inches, one measure
+CHART, LEGEND = (3.8, 3.0), 0.35  # inches: one measure; the height of the legend
 COLUMNS = 3  # charts side by side
 STYLES = ("-", "--", ":", "-.")  # told apart without colours too
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
@@ -79,16 +79,29 @@ def curves_svg(lines: Sequence[tuple[str, Sequence[dict]]]) -> str:
     with matplotlib.rc_context(settings), warnings.catch_warnings(), io.StringIO() as file:
         warnings.simplefilter("ignore")  # letters that the font has not: the browser has them
         columns, rows = min(COLUMNS, len(titles)), -(-len(titles) // COLUMNS)
-        figure = Figure((CHART[0] * columns, CHART[1] * rows), layout="constrained")
+        figure = Figure((CHART[0] * columns, CHART[1] * rows + LEGEND))
+        figure.subplots_adjust(**_margins(*figure.get_size_inches()))
         axes = [figure.add_subplot(rows, columns, i + 1) for i in range(len(titles))]
         for chart, (measure, title) in zip(axes, titles.items(), strict=True):
             _draw(chart, lines, measure)
             chart.set(title=title, xlabel="share of hole")
         # the blank: a name that begins with "_" is left out of legends
         names = [f" {name.encode('utf-8', 'replace').decode('utf-8')}" for name, _ in lines]
-        figure.legend(axes[0].containers, names, loc="outside upper left", ncols=len(names), frameon=False)
+        figure.legend(axes[0].containers, names, loc="upper left", ncols=len(names), frameon=False)
         figure.savefig(file, format="svg", metadata=dict.fromkeys(("Date", "Creator", "Format", "Type")))
         return file.getvalue()
+
+
+def _margins(width: float, height: float) -> dict[str, float]:
+    """Where the charts lie in a figure of that size in inches; a layout engine takes as long as all the drawing."""
+    return {
+        "left": 0.5 / width,
+        "right": 1 - 0.1 / width,
+        "bottom": 0.5 / height,
+        "top": 1 - (LEGEND + 0.3) / height,
+        "wspace": 0.16,
+        "hspace": 0.35,
+    }
 
 
 def page(methods: Sequence[Method], svg: str, paper: dict | None = None, caution: str = "") -> str:

@@ -150,10 +150,7 @@ def same_on_both(subject: Callable, device: str) -> str:
         other, _ = subject()
         other.set_state_dict(state)
         results.append(outputs_and_gradients(other, [paddle.to_tensor(array) for array in arrays]))
-    worst = max(
-        float(np.abs(a - b).max() / max(np.abs(a).max(), 1e-6))
-        for a, b in zip(*results, strict=True)
-    )
+    worst = max(float(np.abs(a - b).max() / max(np.abs(a).max(), 1e-6)) for a, b in zip(*results, strict=True))
     if not worst <= CLOSE[os.environ["NVIDIA_TF32_OVERRIDE"]] * 10:  # gradients add up many rounding errors
         raise ValueError(f"differ by {worst:.1e} of the largest value")
     return f"ok, within {worst:.1e}"

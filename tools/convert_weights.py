@@ -16,12 +16,13 @@ from pathlib import Path
 
 import numpy as np
 
+from inpainting.meta import FILLING
 from options import Parser, check_folder, setup_device, share_float
 from utils.errors import InputError, naming, run_cleanly
 from utils.files import atomic_path, is_file
 
 VGG_FILE = "vgg16_pool3.npz"
-KEPT = ("iter", "phase", "seed", "batch_size", "about")  # of the checkpoint's meta.json
+KEPT = ("iter", "phase", "seed", "batch_size", "about", *FILLING)  # of the checkpoint's meta.json
 
 
 def main(argv: Sequence[str] | None = None) -> None:

@@ -5,7 +5,8 @@ from pathlib import Path
 
 import numpy as np
 
-from options import Parser, setup_device
+from inpainting.meta import FILLING
+from options import Parser, positive_float, setup_device
 from utils.errors import InputError, run_cleanly
 
 
@@ -14,6 +15,11 @@ def build_parser() -> Parser:
     parser.add_argument("--run", required=True, metavar="DIR", help="a run of experiments.torch_twin.train")
     parser.add_argument("--output", required=True, metavar="DIR", help="new folder")
     parser.add_argument("--dtype", choices=("float32", "float16"), default="float16", help="of the arrays on disk")
+    parser.add_argument(
+        "--start_depth", type=positive_float, metavar="X", help="pixels: deeper holes from coarse to fine"
+    )
+    parser.add_argument("--flip", choices=("on", "off"), help="whether the mean of two mirrored passes is taken")
+    parser.add_argument("--detail", choices=("on", "off"), help="whether texture of the picture is copied on top")
     parser.add_argument("--about", metavar="TEXT", help="what the weights are good for; test.py shows it")
     return parser
 
@@ -32,7 +38,8 @@ def main(argv: Sequence[str] | None = None) -> None:
 
     with np.load(source, allow_pickle=False) as arrays:
         model = as_project({name: arrays[name] for name in arrays.files})
-    save_weights(model, output, options.dtype, **({"about": options.about} if options.about else {}))
+    meta = {name: getattr(options, name) for name in ("about", *FILLING)}
+    save_weights(model, output, options.dtype, **{name: value for name, value in meta.items() if value is not None})
 
 
 def as_project(arrays: dict[str, np.ndarray]):

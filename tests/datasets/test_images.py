@@ -91,6 +91,12 @@ def test_pictures_are_told_by_their_first_bytes_where_the_name_does_not_tell(tmp
     assert list_pictures(tmp_path) == [tmp_path / "a.jfif", tmp_path / "b"]
 
 
+def test_a_picture_of_another_format_is_refused_with_the_remedy(tmp_path, picture):
+    Image.fromarray(picture).save(tmp_path / "a.gif")
+    with pytest.raises(InputError, match=r"a\.gif: expected a picture .*, got \.gif: convert it"):
+        list_pictures(tmp_path / "a.gif")
+
+
 def test_what_is_named_as_something_else_is_left_out_of_a_folder(tmp_path, caplog):
     for name in ("a.png", "mask.png", "masks/a.png", "masks/more/b.png", "out/a.png", "maskshop/c.png"):
         touch(tmp_path / "set" / name)

@@ -203,6 +203,13 @@ def test_grey_is_judged_against_what_is_marked(tmp_path, paint, told):
         read_mask(tmp_path / "a.png")
 
 
+def test_a_small_mask_of_another_white_is_taken(tmp_path):
+    levels = np.zeros([300, 200], np.uint8)
+    levels[4:30, 4:30] = 200
+    write_picture(tmp_path / "a.png", levels)
+    assert np.array_equal(read_mask(tmp_path / "a.png") == 0, levels == 200)
+
+
 @pytest.mark.parametrize("hole", ["white", "black"])
 def test_a_small_object_in_colour_is_no_mask(tmp_path, hole):
     picture = np.full([300, 200, 3], 0 if hole == "white" else 255, np.uint8)

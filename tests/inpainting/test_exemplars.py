@@ -1,12 +1,12 @@
 """Holes painted from known patches: texture only where it is known, nothing else changes, always the same bytes."""
 
 import cv2
+import numba
 import numpy as np
 import pytest
 
-pytest.importorskip("numba")
-
 import inpainting.exemplars as exemplars
+from inpainting import patch_search
 from inpainting.exemplars import add_exemplars, find_offsets, without_thin
 
 HEIGHT, WIDTH = 96, 128
@@ -136,3 +136,23 @@ def test_scratches_stay_as_they_were_filled():
     hole[40:52, 20:40] = True
     wide = without_thin(hole)
     assert wide[40:52, 20:40].all() and not wide[:40].any()
+
+
+def test_where_nothing_can_be_kept_on_disk_it_is_compiled_all_the_same(monkeypatch):
+    real = numba.njit
+
+    def without_cache(**options):
+        if options.get("cache"):
+            raise RuntimeError("cannot cache function: no locator available")
+        return real(**options)
+
+    monkeypatch.setattr(numba, "njit", without_cache)
+    assert patch_search.compiled(lambda x: x + 1)(1) == 2
+
+
+def test_without_numba_a_note_is_printed_once(monkeypatch, capsys):
+    monkeypatch.setattr(exemplars.importlib.util, "find_spec", lambda name: None)
+    exemplars.can_add_exemplars.cache_clear()
+    assert not exemplars.can_add_exemplars() and not exemplars.can_add_exemplars()
+    assert capsys.readouterr().err.count("numba is not installed") == 1
+    exemplars.can_add_exemplars.cache_clear()

@@ -1,5 +1,6 @@
 """Filling one picture: any size, known pixels untouched."""
 
+import json
 from pathlib import Path
 
 import numpy as np
@@ -9,6 +10,7 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inpainting import Inpainter
+from inpainting.checkpoint import save_weights
 from models import MODELS, build_model
 from tests.conftest import small_options
 from utils.errors import InputError
@@ -189,3 +191,22 @@ def test_weights_that_are_finite_and_absurd_are_refused_by_what_comes_out(value,
     hole[8:20, 8:20] = True
     with pytest.raises(InputError, match="expected a network whose output lies near"):
         Inpainter(model, scales=scales)(picture, hole)
+
+
+def test_weights_may_say_that_their_fill_is_to_stay(tmp_path):
+    save_weights(build_model("pconv_unet", base_channels=4, depth=2), tmp_path)
+    assert Inpainter.from_checkpoint(tmp_path, detail=None).detail
+    meta = json.loads((tmp_path / "meta.json").read_text())
+    (tmp_path / "meta.json").write_text(json.dumps({**meta, "detail": "off"}))
+    assert not Inpainter.from_checkpoint(tmp_path, detail=None).detail
+    assert Inpainter.from_checkpoint(tmp_path, detail=True).detail
+
+
+def test_detail_paints_the_hole_alone_and_flat_ground_exactly():
+    picture, hole = picture_and_hole(90, 120)
+    picture[60:88, 60:110] = (255, 0, 0)
+    hole[70:80, 70:100] = True
+    inpainter = Inpainter(build_model("pconv_unet", base_channels=4, depth=3), detail=True)
+    result = inpainter(picture, hole)
+    np.testing.assert_array_equal(result[~hole], picture[~hole])
+    assert (result[70:80, 70:100] == (255, 0, 0)).all()

@@ -3,6 +3,7 @@
 import json
 import os
 
+import numpy as np
 import pytest
 
 from inpainting.meta import ABOUT_LENGTH, KNOWN, read_meta
@@ -73,6 +74,7 @@ FITTING = {  # of these others
     "scaler": [{}],
     "files": [{}],
     "inputs": [[]],
+    "start_depth": [1.5],
     "about": ["x" * 201, "two\nlines", "\x1b[31m"],
 }
 
@@ -132,3 +134,26 @@ def test_what_is_no_file_is_refused_at_once(tmp_path):
     (tmp_path / "meta.json").symlink_to("/dev/zero")
     with pytest.raises(InputError, match="a pipe or a device"):
         read_meta(tmp_path)
+
+
+def test_weights_say_how_they_are_used_best(tmp_path):
+    from inpainting import Inpainter
+    from inpainting.checkpoint import save_weights
+    from models import build_model
+
+    model = build_model("pconv_unet", base_channels=4, depth=3, prior="smooth", norm="none")
+    save_weights(model, tmp_path, detail="off", flip="off", start_depth=12)
+    inpainter = Inpainter.from_checkpoint(tmp_path, detail=None)
+    assert (inpainter.detail, inpainter.flip, inpainter.start_depth) == (False, False, 12)
+    asked = Inpainter.from_checkpoint(tmp_path, detail=True, flip=True)
+    assert asked.detail and asked.flip
+
+
+def test_a_start_depth_fills_deep_holes_from_a_coarser_scale():
+    from inpainting.scales import Network, plan
+
+    hole = np.zeros([128, 128], bool)
+    hole[40:80, 40:80] = True
+    for start_depth, level in {None: 0, 64: 0, 12: 1, 6: 2}.items():
+        network = Network(None, True, lambda mask: np.ones(mask.shape, bool), start_depth)
+        assert [group.level for group in plan(network, hole)] == [level]

@@ -35,7 +35,7 @@ def remembering(network):
         sizes.append(mask.shape)
         return network.run(image, mask, guide)
 
-    return Network(run, network.takes_guide, network.reached), sizes
+    return Network(run, network.takes_coarse, network.reached), sizes
 
 
 def disc(h, w, radius, at=None):
@@ -144,7 +144,7 @@ def test_every_network_fills_a_hole_that_is_too_large_for_it(name):
     single, filled = (Inpainter(model, number)(picture, hole) for number in (1, "auto"))
     if name in ("pconv_unet", "pconv_residual_unet"):
         assert not single[150, 130].any()
-        assert plan(Inpainter(model)._network(flip=False), hole)[0].halvings > 3
+        assert plan(Inpainter(model)._network(flip=False), hole)[0].level > 3
     assert not (filled[hole] == 0).all(axis=1).any()
     np.testing.assert_array_equal(filled[~hole], picture[~hole])
 
@@ -156,7 +156,7 @@ def test_a_network_works_at_the_scale_it_knows():
         hole = disc(400, 400, radius)
         fill_by_scales(network, np.full([400, 400, 3], 128, np.uint8), hole)
         [group] = plan(network, hole)
-        depth = scales._depth(group.masks[group.halvings]).max()
+        depth = scales._depth(group.masks[group.level]).max()
         assert depth <= scales.DEPTH + 1 and (radius < scales.DEPTH or depth > scales.DEPTH / 2 - 2)
         assert len(sizes) == 1
 
@@ -164,7 +164,7 @@ def test_a_network_works_at_the_scale_it_knows():
 def test_holes_far_apart_are_filled_each_at_its_own_scale():
     hole = disc(600, 900, 60, (300, 200)) | disc(600, 900, 6, (100, 800)) | disc(600, 900, 5, (120, 815))
     groups = {group.box.left: group for group in plan(painter(), hole)}
-    assert [groups[left].halvings for left in sorted(groups)] == [2, 0]
+    assert [groups[left].level for left in sorted(groups)] == [2, 0]
 
 
 def test_the_cost_follows_the_hole():

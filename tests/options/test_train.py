@@ -56,6 +56,15 @@ SIDE_256 = PAPER | {"image_size": 256, "depth": 7, "base_channels": 64, "batch_s
 SIDE_512 = PAPER | {"image_size": 512, "depth": 8, "base_channels": 64, "batch_size": 6, "style_warmup_iters": 0}
 NVIDIA = {"mask_root": "data/irregular_masks_train", "hole": "black", "mask_dilate": "yes"}
 LATTICE = {"hole_shape": "super_resolution", "super_resolution_factors": "2,4", "mask_root": None, "prior": "smooth"}
+CRITIC = {
+    "critic": "projected",
+    "hole_shape": "wide",
+    "prior": "smooth",
+    "norm": "none",
+    "hole_weight": 6,
+    "valid_weight": 0,
+}
+CRITIC |= {"perceptual_weight": 0, "style_weight": 0, "tv_weight": 0, "critic_weight": 1, "matching_weight": 2}
 INITIAL, FINETUNE = {"lr": 2e-4}, {"lr": 5e-5}
 UNETS = {  # what each preset must say in the initial phase, and in fine-tuning
     "celeba.yaml": (SIDE_256 | INITIAL, SIDE_256 | FINETUNE),
@@ -65,6 +74,7 @@ UNETS = {  # what each preset must say in the initial phase, and in fine-tuning
     "places2_finetune.yaml": (SIDE_512 | INITIAL, SIDE_512 | FINETUNE),
     "sunnerli_two_stage.yaml": (SIDE_256 | INITIAL | {"style_warmup_iters": 126620}, SIDE_256 | FINETUNE),
     "samples.yaml": (PAPER | {"style_weight": 1, "lr": 2e-3}, PAPER | {"style_weight": 1, "lr": 5e-4}),
+    "critic.yaml": (CRITIC | INITIAL, CRITIC | FINETUNE),
     "super_resolution.yaml": (LATTICE | {"lr": 2e-3}, LATTICE | {"lr": 5e-4}),
 }
 DEEPFILL = {"discounted_weight": 1.2, "known_weight": 1.2, "coarse_weight": 1.2, "adversarial_weight": 0.001}
@@ -89,6 +99,18 @@ def test_a_preset_says_what_the_paper_says_of_the_phase(preset, phase):
     expected = UNETS[preset][phase]
     assert {key: getattr(options, key) for key in expected} == pytest.approx(expected)
     assert changed.get("lr", options.lr) == options.lr
+
+
+@pytest.mark.parametrize("preset", sorted({*UNETS, *DEEPFILLS} - {"critic.yaml"}))
+def test_no_preset_of_a_paper_has_a_critic(preset):
+    assert parse_train(["--config", str(ROOT / "configs" / preset)])[0].critic == "none"
+
+
+def test_options_of_the_critic_need_one():
+    with pytest.raises(InputError, match="--critic_weight: means nothing without --critic"):
+        parse_train(["--config", str(ROOT / "configs/celeba.yaml"), "--critic_weight", "2"])
+    with pytest.raises(InputError, match="--critic: means nothing to --model deepfill_v1"):
+        parse_train(["--config", str(ROOT / "configs/deepfill_celeba.yaml"), "--critic", "patch"])
 
 
 @pytest.mark.parametrize("preset", UNETS)
