@@ -17,7 +17,7 @@ CONNECTIONS = 500  # in all
 CONNECTIONS_OF_ONE = 100  # of one address
 
 # Seconds
-READING = 15  # of decoding a photograph and its mask; 40 megapixels take 3
+READING = 20  # of decoding a photograph and its mask; 40 megapixels take 3
 STARTING = 180  # of the worker, until the first model is loaded
 IDLE = 15  # of a connection without a request, and between two parts of a request's body
 BODY = 300  # of a whole body

@@ -8,14 +8,14 @@ Fields of ``POST /api/fill`` are named and written as the options of test.py. A 
 
 import asyncio
 import contextlib
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from pathlib import Path
 
-from starlette.background import BackgroundTask
 from starlette.requests import Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
+from starlette.types import Receive, Scope, Send
 
 from datasets.images import write_picture
 from datasets.photographs import SUFFIXES
@@ -86,7 +86,7 @@ class Routes:
         headers = {"X-Seconds": f"{answer['seconds']:.2f}", "X-Model": _ascii(answer["model"])}
         if answer["notes"]:
             headers["X-Notes"] = _ascii("; ".join(answer["notes"]))
-        return self._file(answer, document, headers, BackgroundTask(self.store.remove, document))
+        return _File(answer, headers, lambda: self.store.remove(document))
 
     async def upload(self, request: Request) -> Response:
         """A photograph, the body itself with ``?name=``, or a sample; answers its id."""
@@ -194,7 +194,7 @@ class Routes:
                 **values,
             )
             answer = await self._do(request, document, order)
-            return self._file(answer, document, {"Cache-Control": "no-store"})
+            return _File(answer, {"Cache-Control": "no-store"})
 
     @contextlib.contextmanager
     def _document(self, request: Request) -> Iterator[Document]:
@@ -216,12 +216,20 @@ class Routes:
             work.cancel()
             document.ticket = None
 
-    def _file(
-        self, answer: dict, document: Document, headers: dict[str, str], background: BackgroundTask | None = None
-    ) -> FileResponse:
-        kind = f"image/{answer['format']}"
+
+class _File(FileResponse):
+    """A finished photograph; what is to be done behind it is done also when its client does not read it."""
+
+    def __init__(self, answer: dict, headers: dict[str, str], afterwards: Callable[[], None] = lambda: None):
         path = Path(answer["result"])
-        return FileResponse(path, media_type=kind, filename=path.name, headers=headers, background=background)
+        super().__init__(path, media_type=f"image/{answer['format']}", filename=path.name, headers=headers)
+        self._afterwards = afterwards
+
+    async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
+        try:
+            await super().__call__(scope, receive, send)
+        finally:
+            self._afterwards()
 
 
 async def _until_gone(request: Request) -> None:
