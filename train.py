@@ -17,15 +17,7 @@ import numpy as np
 import yaml
 
 from engine.console import steady_console
-from options import (
-    check_folder,
-    factors_of,
-    hyper_parameters,
-    is_adversarial,
-    parse_train,
-    setup_device,
-    typed_as,
-)
+from options import check_folder, factors_of, hyper_parameters, is_adversarial, parse_train, setup_device, typed_as
 from options.train import NETWORK
 from utils.errors import InputError, naming, run_cleanly
 from utils.files import atomic_path
@@ -64,7 +56,7 @@ def train(options: argparse.Namespace, changed: dict, folder: RunFolder | None) 
         write_options(options)
     print_plan(options, changed, trainer)
     if options.dry_run:
-        dry_run(trainer)
+        print_cost(trainer)
     else:
         run(trainer)
 
@@ -354,7 +346,7 @@ def print_plan(options: argparse.Namespace, changed: dict, trainer) -> None:
     )
 
 
-def dry_run(trainer) -> None:
+def print_cost(trainer) -> None:
     from engine.plan import describe, measure_cost
 
     start = trainer.iteration
@@ -385,17 +377,11 @@ def run(trainer) -> None:
 def check(options: argparse.Namespace) -> None:
     import paddle
 
-    if options.amp == "O1" and is_adversarial(options.model):
+    check_folder("--log_dir", Path(options.log_dir))
+    if options.phase == "finetune" and not (options.weights or options.resume or options.dry_run):
         raise InputError(
-            f"--amp O1: expected another network than {options.model}, whose gradient penalty is too small for "
-            "float16; use --amp O0"
+            "--phase finetune: expected weights to start from, got none; give --weights DIR or --resume auto"
         )
-    if options.amp == "O1" and options.amp_dtype == "float16" and options.critic != "none":
-        raise InputError("--amp O1 with --critic: expected --amp_dtype bfloat16, got float16; use it, or --amp O0")
-    if options.critic != "none" and options.image_size % 16:
-        raise InputError(f"--critic: expected --image_size to be a multiple of 16, got {options.image_size}")
-    if options.mask_root and options.hole_shape != "irregular":
-        raise InputError("--mask_root and --hole_shape: masks are read or generated; give one of the two")
     on_gpu = paddle.get_device().startswith("gpu")
     if options.amp == "O1" and not on_gpu:
         raise InputError(
@@ -403,11 +389,6 @@ def check(options: argparse.Namespace) -> None:
         )
     if options.sync_norm == "yes" and not on_gpu:
         raise InputError("--sync_norm yes: expected a GPU, got a CPU, where Paddle cannot do it; leave it out")
-    if options.phase == "finetune" and not (options.weights or options.resume or options.dry_run):
-        raise InputError(
-            "--phase finetune: expected weights to start from, got none; give --weights DIR or --resume auto"
-        )
-    check_folder("--log_dir", Path(options.log_dir))
 
 
 def refuse_beyond_memory(options: argparse.Namespace) -> None:

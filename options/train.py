@@ -361,6 +361,7 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
     defaults["dry_run"] = options.dry_run  # not of the run's
     changed = {key: value for key, value in vars(options).items() if value != defaults[key]}
     _refuse_options_of_others(options, changed)
+    _refuse_conflicts(options)
     _settle_factors(options)
     options.lr = options.lr or (ADVERSARIAL_LR if is_adversarial(options.model) else PHASE_LR[options.phase])
     for line in differences(before, options):
@@ -517,3 +518,18 @@ def _refuse_options_of_others(options: argparse.Namespace, changed: dict) -> Non
             )
         if options.critic == "none" and key in groups[OF_CRITIC]:
             raise InputError(f"--{key}: means nothing without --critic; add --critic projected, or leave it out")
+
+
+def _refuse_conflicts(options: argparse.Namespace) -> None:
+    """Refuse options that do not go together."""
+    if options.amp == "O1" and is_adversarial(options.model):
+        raise InputError(
+            f"--amp O1: expected another network than {options.model}, whose gradient penalty is too small for "
+            "float16; use --amp O0"
+        )
+    if options.critic != "none" and options.amp == "O1" and options.amp_dtype == "float16":
+        raise InputError("--amp O1 with --critic: expected --amp_dtype bfloat16, got float16; use it, or --amp O0")
+    if options.critic != "none" and options.image_size % 16:
+        raise InputError(f"--critic: expected --image_size to be a multiple of 16, got {options.image_size}")
+    if options.mask_root and options.hole_shape != "irregular":
+        raise InputError("--mask_root and --hole_shape: masks are read or generated; give one of the two")
