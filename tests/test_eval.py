@@ -121,11 +121,6 @@ def test_every_printed_digit_is_that_of_a_plain_computation(run, data, method):
         assert row["ssim"] == round(float(means[2]), 5)
 
 
-def test_two_runs_write_the_same_bytes(run):
-    first, second = run(output="one"), run(output="two")
-    assert all((first / name).read_bytes() == (second / name).read_bytes() for name in REPORTS)
-
-
 def test_workers_write_the_same_bytes(run):
     alone, one, two = (run("--num_workers", n, output=str(n)) for n in (0, 1, 2))
     for name in REPORTS:
@@ -245,17 +240,6 @@ def test_a_picture_that_changed_is_measured_again(run, stopped, monkeypatch):
     assert all((out / file).read_bytes() == (unbroken / file).read_bytes() for file in REPORTS)
 
 
-def test_a_manifest_outranks_the_seed(run, data):
-    first = run("--manifest", data / "pairs.csv", output="one")
-    second = run("--manifest", data / "pairs.csv", "--seed", 9, output="two")
-    assert samples_of(first) == samples_of(second)
-    assert samples_of(first) != samples_of(run("--seed", 9, output="three"))
-
-
-def test_a_limit_covers_the_buckets(run):
-    assert [row["bucket"] for row in samples_of(run("--limit", 6))] == [f"{lo:g}-{hi:g}" for lo, hi in BUCKETS]
-
-
 def test_samples_and_generated_masks_when_nothing_is_given(tmp_path, capsys):
     for name in ("one", "two"):
         command.main(["--method", "mean", "--size", "32", "--output", str(tmp_path / name)])
@@ -263,13 +247,6 @@ def test_samples_and_generated_masks_when_nothing_is_given(tmp_path, capsys):
     report = report_of(tmp_path / "one")
     assert report["protocol"]["outside_buckets"] == 0 and report["rows"][0]["count"] >= 2
     assert "sample photos" in capsys.readouterr().err
-
-
-def test_generated_masks_come_back_from_their_manifest(tmp_path, data):
-    common = ["--images", f"{data}/images", "--method", "mean", "--manifest", f"{tmp_path}/pairs.csv"]
-    command.main([*common, "--output", f"{tmp_path}/one"])
-    command.main([*common, "--output", f"{tmp_path}/two"])
-    assert samples_of(tmp_path / "one") == samples_of(tmp_path / "two")
 
 
 def test_pairs_outside_the_buckets_are_told_and_counted(run, data, capsys):
@@ -282,17 +259,6 @@ def test_pairs_outside_the_buckets_are_told_and_counted(run, data, capsys):
     counts = [row["count"] for row in report["rows"] if row["border"] == "all"]
     assert sum(counts[:-1]) == 12 and counts[-1] == 14
     assert "2 of 14 pairs" in capsys.readouterr().err
-
-
-def test_inverted_masks_warn_once_and_name_the_option(run, capsys):
-    run("--hole", "black")
-    lines = [line for line in capsys.readouterr().err.splitlines() if "--hole" in line]
-    assert len(lines) == 1 and lines[0].startswith("warning")
-
-
-def test_a_protocol_says_what_it_measures(run):
-    protocol = report_of(run("--protocol", "edge_connect", "--size", 64, "--limit", 2))["protocol"]
-    assert protocol["protocol"] == "edge_connect" and "box of 51 pixels" in protocol["measures"]["ssim"]
 
 
 def test_realism_goes_through_all_files_and_workers(run, data, capsys):
@@ -426,11 +392,6 @@ def test_paths_of_a_list_are_relative_to_its_root(data):
     assert {row["image"] for row in samples_of(data / "out")} == {"deep/0.png", "deep/1.png"}
 
 
-def test_height_and_width(run):
-    report = report_of(run("--size", "24x56", "--limit", 2))
-    assert report["protocol"]["size"] == "24x56"
-
-
 def test_reports_of_others_are_not_replaced_and_own_ones_are(run, data, capsys):
     (data / "out").mkdir()
     (data / "out/report.json").write_text("mine")
@@ -440,13 +401,6 @@ def test_reports_of_others_are_not_replaced_and_own_ones_are(run, data, capsys):
     run("--overwrite")
     run("--limit", 3)
     assert len(samples_of(data / "out")) == 3
-
-
-def test_no_pair_in_any_bucket_is_an_error(run, data):
-    for path in (data / "masks").iterdir():
-        write_mask(path, np.ones([40, 40], np.float32))
-    with pytest.raises(InputError, match="got 0 % to 0 % in all 12 pairs; take other masks"):
-        run()
 
 
 def test_the_report_holds_no_path_of_the_machine(run, data):
@@ -485,24 +439,6 @@ def test_reports_side_by_side_on_a_page_without_measuring(run, data, monkeypatch
         *2 * ["mean"],
         *2 * ["navier_stokes"],
     ]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--size", "32"], "size None in .*first.* and 32 in this evaluation"),
-        (["--manifest", "{data}/other.csv"], r"2 of 2 are missing"),
-    ],
-)
-def test_a_report_of_another_kind_is_refused_before_the_work(run, data, arguments, message):
-    first = run(output="first")
-    mask = samples_of(first)[0]["mask"]
-    pictures = {row["image"] for row in samples_of(first) if row["mask"] == mask}
-    others = sorted({f"deep/{i}.png" for i in range(3)} - pictures)
-    (data / "other.csv").write_text("image,mask\n" + "".join(f"{name},{mask}\n" for name in others))
-    with pytest.raises(InputError, match=message):
-        run("--compare", first / "report.json", *[a.format(data=data) for a in arguments])
-    assert not (data / "out").exists()
 
 
 @pytest.mark.parametrize(
@@ -606,12 +542,6 @@ def test_holes_beyond_the_reach_are_told_in_one_line_that_names_the_worst(data, 
     assert "% of the hole's pixels" in line and "--depth" in line
     command.main([*common, "--masks", f"{data}/small", "--output", f"{data}/out"])
     assert "reach" not in capsys.readouterr().err
-
-
-def test_bf16_is_of_exported_weights(data, weights):
-    with pytest.raises(InputError, match=r"--precision bf16: expected an exported model.*export\.py"):
-        command.main(["--weights", str(weights), "--precision", "bf16", "--device", "cpu", "--output", f"{data}/out"])
-    assert not (data / "out").exists()
 
 
 def test_weights_that_are_not_there_are_refused(data):

@@ -113,11 +113,6 @@ def test_grey_palette_and_one_bit_pictures_are_taken(tmp_path, picture, mode, tr
     )
 
 
-def test_opaque_alpha_is_none(tmp_path, picture):
-    Image.fromarray(np.dstack([picture, np.full([20, 30], 255, np.uint8)])).save(tmp_path / "a.png")
-    assert read_photograph(tmp_path / "a.png").alpha is None
-
-
 def test_cmyk_becomes_srgb_and_says_so(tmp_path, picture):
     image = Image.fromarray(picture).convert("CMYK")
     image.save(tmp_path / "a.tif")
@@ -126,36 +121,6 @@ def test_cmyk_becomes_srgb_and_says_so(tmp_path, picture):
     image.save(tmp_path / "b.tif", icc_profile=SRGB)
     read = read_photograph(tmp_path / "b.tif")
     assert read.icc is None and "could not use" in read.notes[0] and read.jpeg == {}
-
-
-@pytest.mark.parametrize(
-    ("image", "told"),
-    [
-        (Image.new("I;16", (4, 4)), "8 bits per channel"),
-        (Image.new("F", (4, 4)), "8 bits per channel"),
-        (Image.new("LAB", (4, 4)), "expected RGB, grey, palette or CMYK, got LAB"),
-    ],
-)
-def test_other_colours_are_refused_with_the_remedy(tmp_path, image, told):
-    image.save(tmp_path / "a.tif")
-    with pytest.raises(InputError, match=f"{told}.*save it as"):
-        read_photograph(tmp_path / "a.tif")
-
-
-def test_further_pictures_in_a_file_are_told_of(tmp_path, picture):
-    first, second = Image.fromarray(picture), Image.fromarray(picture[::-1].copy())
-    for name in ("a.tif", "a.webp", "a.png"):
-        first.save(
-            tmp_path / name, save_all=True, append_images=[second], **({"lossless": True} if "w" in name else {})
-        )
-        read = read_photograph(tmp_path / name)
-        assert np.array_equal(read.pixels, picture) and "2 pictures, of which the first" in read.notes[0]
-
-
-def test_a_damaged_exif_block_is_left_out_and_told_of(tmp_path, picture):
-    Image.fromarray(picture).save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f")
-    read = read_photograph(tmp_path / "a.jpg")
-    assert read.exif is None and read.notes == ("its EXIF block is damaged and is left out",)
 
 
 def test_what_a_format_cannot_hold_is_refused_or_told_of(tmp_path, picture):

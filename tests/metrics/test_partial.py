@@ -2,7 +2,6 @@
 
 import json
 import math
-import os
 
 import pytest
 
@@ -85,18 +84,6 @@ def test_behind_a_line_that_is_none_nothing_is_taken(tmp_path, line):
     assert list(known(tmp_path)) == PAIRS[:2]
     path.write_text(before + line + "\n" + rest + "\n")
     assert list(known(tmp_path)) == PAIRS[:1]
-
-
-def test_a_pipe_in_its_place_is_not_read(tmp_path):
-    os.mkfifo(tmp_path / NAME)
-    assert not known(tmp_path)
-
-
-def test_it_can_be_stopped_again(tmp_path):
-    for sample in SAMPLES:
-        stop(tmp_path, [sample])
-    assert list(known(tmp_path)) == PAIRS
-    assert len((tmp_path / NAME).read_text().splitlines()) == 4 and len(list(tmp_path.iterdir())) == 1
 
 
 def test_a_line_cut_off_anywhere_costs_that_line_and_no_more(tmp_path):

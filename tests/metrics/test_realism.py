@@ -9,7 +9,7 @@ import skimage.data
 from datasets.images import to_float
 from losses.vgg import VGG16Features
 from metrics import realism
-from metrics.realism import FeatureSums, Realism, sharpness, touched_cells
+from metrics.realism import FeatureSums, Realism, sharpness
 
 
 @pytest.fixture(scope="module")
@@ -53,11 +53,6 @@ def test_blur_and_another_texture_are_told(measure, pair):
     blur, other = (measure(picture, change(picture, hole), hole) for change in (blurred, gravel))
     assert blur.sharpness < 0.2 and blur.style > 0.3 and blur.pool3.frechet(0) > 0.1
     assert other.sharpness > 0.5 and other.style > 2 * blur.style and other.pool3.frechet(0) > 2 * blur.pool3.frechet(0)
-
-
-def test_a_pair_without_hole_has_none(measure, pair):
-    picture, hole = pair
-    assert measure(picture, picture, np.zeros_like(hole)) is None
 
 
 def test_they_are_what_the_formulas_say_of_the_whole_picture(measure, pair):
@@ -122,9 +117,3 @@ def test_sharpness_looks_inside_the_hole_alone():
     thin = np.zeros([40, 40], bool)
     thin[20:22] = True
     assert sharpness(picture, picture, thin) is None
-
-
-def test_a_cell_is_touched_by_one_pixel():
-    hole = np.zeros([9, 17], bool)
-    hole[8, 16] = True
-    assert touched_cells(hole, 8).tolist() == [[False] * 3, [False, False, True]]
