@@ -181,7 +181,7 @@ def open_picture(path: str | os.PathLike) -> Image.Image:
         InputError: as ``decoded``; transparent pixels.
     """
     with decoded(path) as image:
-        return flatten(ImageOps.exif_transpose(image), path)
+        return _opaque(ImageOps.exif_transpose(image), path)
 
 
 @contextlib.contextmanager
@@ -242,7 +242,7 @@ def _refuse_deep(image: Image.Image, path: str | os.PathLike) -> None:
         raise InputError(f"expected 8 bits per channel, got more in {path}: save it as an 8-bit picture")
 
 
-def flatten(image: Image.Image, path: str | os.PathLike) -> Image.Image:
+def _opaque(image: Image.Image, path: str | os.PathLike) -> Image.Image:
     """Mode L or RGB; InputError for transparent pixels."""
     if image.has_transparency_data:
         image = image.convert("RGBA")

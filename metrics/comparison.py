@@ -86,20 +86,18 @@ def _sample(row: dict, where: str) -> Sample:
     return Sample(row["image"], row["mask"], row["bucket"] or None, row["border"], psnr=psnr, **numbers)
 
 
-def read_protocol(report: str | os.PathLike) -> dict:
-    """The protocol block of a report.json.
+def read_report(report: str | os.PathLike) -> tuple[dict, list[dict]]:
+    """The protocol block and the rows of a report.json.
 
     Raises:
         InputError: no such file, or not as eval.py writes it.
     """
     what = "a report.json as eval.py writes it"
     try:
-        protocol = json.loads(read_text(report, what))["protocol"]
+        content = json.loads(read_text(report, what))
+        return dict(content["protocol"]), [dict(row) for row in content["rows"]]
     except (ValueError, TypeError, KeyError, RecursionError):
-        protocol = None
-    if not isinstance(protocol, dict):
-        raise InputError(f"--compare {report}: expected {what}, got another file; give a report, or paper")
-    return protocol
+        raise InputError(f"--compare {report}: expected {what}, got another file; give a report, or paper") from None
 
 
 def check_alike(protocols: Mapping[str, dict]) -> None:

@@ -15,9 +15,9 @@ from datasets.holes import (
     fit_hole,
     grow_hole,
     polygon_hole,
-    read_hole,
 )
 from datasets.images import sample_photo
+from datasets.masks import read_mask
 from datasets.photographs import Photograph
 from utils.errors import InputError
 
@@ -52,9 +52,9 @@ def painted(hole, kind):
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_masks_of_any_common_kind_are_read(tmp_path, hole, kind, suffix):
     painted(hole, kind).save(tmp_path / f"a.{suffix}")
-    assert np.array_equal(read_hole(tmp_path / f"a.{suffix}"), hole)
+    assert np.array_equal(read_mask(tmp_path / f"a.{suffix}") == 0, hole)
     if kind != "layer":
-        assert np.array_equal(read_hole(tmp_path / f"a.{suffix}", white=False), ~hole)
+        assert np.array_equal(read_mask(tmp_path / f"a.{suffix}", "black") == 0, ~hole)
 
 
 def test_photographs_and_masks_of_0_and_1_are_no_masks(tmp_path, hole, photograph):
@@ -62,7 +62,7 @@ def test_photographs_and_masks_of_0_and_1_are_no_masks(tmp_path, hole, photograp
     Image.fromarray(hole.astype(np.uint8)).save(tmp_path / "ones.png")
     for name, told in (("photo.png", "colour|grey"), ("ones.png", "multiply it by 255")):
         with pytest.raises(InputError, match=told):
-            read_hole(tmp_path / name)
+            read_mask(tmp_path / name)
 
 
 def test_every_way_of_marking_finds_the_same_hole(tmp_path, photograph, hole):

