@@ -4,7 +4,6 @@ Two sets of masks can share their hole ratios and yet differ in difficulty: a br
 streaks of the same area.
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import cv2
@@ -46,8 +45,3 @@ def mask_statistics(mask: np.ndarray) -> MaskStatistics:
     inside = cv2.erode(hole, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))  # past the border: as hole
     count = int(hole.sum())
     return MaskStatistics(float(depths.sum() / count), regions - 2, 1 - int(inside.sum()) / count)
-
-
-def mean_statistics(masks: Iterable[np.ndarray]) -> MaskStatistics:
-    """The mean of each statistic over masks, every mask counting the same."""
-    return MaskStatistics(*np.mean([mask_statistics(mask) for mask in masks], axis=0).tolist())

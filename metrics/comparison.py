@@ -3,7 +3,6 @@
 Pictures differ more than methods do, so that the mean of the pairs' differences says more than the difference of means.
 """
 
-import csv
 import json
 import math
 import os
@@ -14,8 +13,8 @@ from pathlib import Path
 from metrics.buckets import ALL, Sample, area, grouped_with_all
 from metrics.report import REALISM, SAMPLE_COLUMNS, measures_of
 from metrics.uncertainty import interval
-from utils.errors import InputError
-from utils.files import read_text
+from utils.errors import InputError, naming
+from utils.files import read_table, read_text
 
 COMPARED = ("psnr", "ssim", "l1_percent", *REALISM)
 DIGITS = {"psnr": 2, "ssim": 4, "l1_percent": 3, "style": 3, "sharpness": 2, "frechet": 3}
@@ -62,18 +61,9 @@ def read_samples(report: str | os.PathLike) -> list[Sample]:
         InputError: there is none, or it is not as eval.py writes it; the line is named.
     """
     path = Path(report).parent / "samples.csv"
-    try:
-        with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-            reader = csv.DictReader(file, strict=True)
-            if tuple(reader.fieldnames or ())[: len(SAMPLE_COLUMNS)] != SAMPLE_COLUMNS:
-                raise InputError(f"{path}: expected the columns {','.join(SAMPLE_COLUMNS)}; write it anew by eval.py")
-            return [_sample(row, f"{path}:{reader.line_num}") for row in reader]
-    except OSError as error:
-        raise InputError(
-            f"--compare {report}: expected a report of eval.py with samples.csv beside it, got {error.strerror}: {path}"
-        ) from error
-    except (csv.Error, UnicodeError) as error:
-        raise InputError(f"{path}: expected CSV as eval.py writes it, got {error}") from error
+    with naming("--compare"):
+        rows = read_table(path, "samples.csv as eval.py writes it beside report.json", SAMPLE_COLUMNS)
+        return [_sample(row, f"{path}, line {number}") for number, row in rows]
 
 
 def _sample(row: dict, where: str) -> Sample:

@@ -11,6 +11,7 @@ from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
 PEAK = 255
 SSIM_WINDOW = 11  # pixels: sigma 1.5, cut at 3.5 sigma
+SSIM = {"channel_axis": 2, "data_range": PEAK, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
 
 
 def l1_percent(gt: np.ndarray, comp: np.ndarray) -> float:
@@ -61,11 +62,7 @@ def ssim(gt: np.ndarray, comp: np.ndarray) -> float:
         1.0
     """
     _check_pair(gt, comp)
-    return float(
-        structural_similarity(
-            gt, comp, channel_axis=2, data_range=PEAK, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
-        )
-    )
+    return float(structural_similarity(gt, comp, **SSIM))
 
 
 def _check_pair(gt: np.ndarray, comp: np.ndarray) -> None:

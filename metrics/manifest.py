@@ -103,13 +103,9 @@ def parse_generated(name: str) -> tuple[int, tuple[float, float], bool]:
     """
     parts = _GENERATED.fullmatch(name)
     if not parts:
-        raise InputError(_malformed(name))
+        raise InputError(f"expected a mask name such as generated:7:{BUCKET_NAMES[1]}:N, got {one_line(name, 80)!r}")
     seed, bucket, border = parts.groups()
     return int(seed), BUCKETS[BUCKET_NAMES.index(bucket)], border == "B"
-
-
-def _malformed(name: str) -> str:
-    return f"expected a mask name such as generated:7:{BUCKET_NAMES[1]}:N, got {one_line(name, 80)!r}"
 
 
 def generate(name: str, height: int, width: int) -> np.ndarray:
@@ -200,13 +196,11 @@ def _checked_pair(where: str, row: dict, images: Path | None, masks: Path | None
             )
     else:
         _check_file(where, "picture", pair.image, images, "--images")
-    if pair.mask.startswith(MASK):
-        with naming(where):
-            factor_of(pair.mask)
-    elif not pair.mask.startswith(GENERATED):
+    if not pair.mask.startswith((MASK, GENERATED)):
         _check_file(where, "mask", pair.mask, masks, "--masks")
-    elif not _GENERATED.fullmatch(pair.mask):
-        raise InputError(f"{where}: {_malformed(pair.mask)}")
+        return pair
+    with naming(where):
+        (factor_of if pair.mask.startswith(MASK) else parse_generated)(pair.mask)
     return pair
 
 

@@ -98,10 +98,9 @@ def test_the_command_reads_what_it_wrote(tmp_path, capsys):
 @pytest.mark.parametrize(
     ("written", "message"),
     [
-        (None, "samples.csv beside it"),
-        ("image,mask\n", "expected the columns"),
-        (f"{HEADER}\na,b,,N,x,1,1,1\n", "samples.csv:2: expected numbers"),
-        (f"{HEADER}\na,b\n", "samples.csv:2: expected numbers"),
+        (None, "samples.csv as eval.py writes it"),
+        ("image,mask\n", "without bucket"),
+        (f"{HEADER}\na,b,,N,x,1,1,1\n", "samples.csv, line 2: expected numbers"),
     ],
 )
 def test_what_is_no_report_is_named(tmp_path, written, message):
