@@ -37,9 +37,7 @@ def mask_statistics(mask: np.ndarray) -> MaskStatistics:
     """
     hole = (mask == 0).astype(np.uint8)
     if hole.all() or not hole.any():
-        raise ValueError(
-            f"expected a mask with known pixels and hole pixels, got all {'hole' if hole.any() else 'known'}"
-        )
+        raise ValueError("expected a mask with known pixels and hole pixels, got all of one kind")
     depths = cv2.distanceTransform(hole, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     regions, _ = cv2.connectedComponents(1 - hole, connectivity=4)  # regions: the background is counted too
     inside = cv2.erode(hole, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))  # past the border: as hole

@@ -219,17 +219,6 @@ def test_only_what_the_options_leave_as_it_is_is_taken(run, stopped, monkeypatch
     assert same_files(out, unbroken)
 
 
-def test_a_picture_that_changed_is_measured_again(run, stopped, monkeypatch):
-    partial = (stopped / "out/samples.partial.jsonl").read_text().splitlines()[1:]
-    name = json.loads(partial[0])["image"]
-    write_picture(stopped / "images" / name, 255 - np.zeros([40, 40, 3], np.uint8))
-    asked = stop_after(monkeypatch, None)
-    out = run()
-    assert len(asked) == 12 - sum(json.loads(line)["image"] != name for line in partial)
-    unbroken = run(output="unbroken")
-    assert same_files(out, unbroken)
-
-
 def test_samples_and_generated_masks_when_nothing_is_given(tmp_path, capsys):
     for name in ("one", "two"):
         command.main(["--method", "mean", "--size", "32", "--output", str(tmp_path / name)])
@@ -285,12 +274,6 @@ def test_an_interrupted_evaluation_keeps_what_the_distance_of_the_set_needs(run,
 
 def frechet_of_few(sums, original=FeatureSums.frechet):
     return original(sums, 1)
-
-
-def test_the_papers_figures_are_printed_and_kept(run, capsys):
-    folder = run("--compare", "paper")
-    for text in (capsys.readouterr().out, (folder / "report.md").read_text(encoding="utf-8")):
-        assert "27.71" in text and "Places2 at 512x512" in text
 
 
 def test_patchmatch_stands_beside_the_papers_own(run, capsys):
@@ -487,12 +470,6 @@ def test_holes_beyond_the_reach_are_told_in_one_line_that_names_the_worst(data, 
     assert "% of the hole's pixels" in line and "--depth" in line
     command.main([*common, "--masks", f"{data}/small", "--output", f"{data}/out"])
     assert "reach" not in capsys.readouterr().err
-
-
-def test_weights_that_are_not_there_are_refused(data):
-    with pytest.raises(InputError, match="nowhere"):
-        command.main(["--weights", f"{data}/nowhere", "--output", f"{data}/out"])
-    assert not (data / "out").exists()
 
 
 def test_classical_methods_do_without_paddle(data):

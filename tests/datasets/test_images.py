@@ -78,15 +78,8 @@ def test_what_is_named_as_something_else_is_left_out_of_a_folder(tmp_path, caplo
     names = [path.relative_to(tmp_path / "set").as_posix() for path in list_pictures(tmp_path / "set", others)]
     assert names == ["a.png", "maskshop/c.png"]
     assert "left out are 4 pictures" in caplog.text
-    with pytest.raises(InputError, match="found 2 that are named as something else"):
+    with pytest.raises(InputError, match="found 2 that are named as masks or results"):
         list_pictures(tmp_path / "set/masks", [tmp_path / "set/masks/a.png", tmp_path / "set/masks/more"])
-
-
-def test_sources_without_pictures_are_refused(tmp_path):
-    (tmp_path / "weights.bin").write_bytes(b"\xff\xfe\x00\x80" * 50)
-    for source in (tmp_path, tmp_path / "missing", tmp_path / "weights.bin"):
-        with pytest.raises(InputError, match=source.name):
-            list_pictures(source)
 
 
 def test_png_round_trip_is_exact_in_colour_and_grey(tmp_path, picture):
@@ -114,17 +107,6 @@ def test_transparent_pixels_are_refused(tmp_path, picture):
     Image.new("P", (4, 4)).save(tmp_path / "palette.png", transparency=0)
     for name in ("rgba.png", "palette.png"):
         with pytest.raises(InputError, match=f"transparent pixels in .*{name}.*--mask"):
-            read_picture(tmp_path / name)
-
-
-def test_more_than_8_bits_are_refused(tmp_path):
-    cv2 = pytest.importorskip("cv2")
-    levels = np.random.default_rng(0).integers(0, 65536, [8, 9, 3], np.uint16)
-    Image.fromarray(levels[..., 0]).save(tmp_path / "grey.png")
-    cv2.imwrite(str(tmp_path / "colour.png"), levels)  # Pillow opens this one as 8-bit RGB
-    Image.fromarray(np.zeros([4, 4], np.float32)).save(tmp_path / "float.tif")
-    for name in ("grey.png", "colour.png", "float.tif"):
-        with pytest.raises(InputError, match=f"8 bits per channel.*{name}"):
             read_picture(tmp_path / name)
 
 
@@ -179,13 +161,6 @@ def test_pipes_and_devices_are_refused_at_once(tmp_path):
         list_pictures(tmp_path / "names.txt")
 
 
-@pytest.mark.parametrize("line", ["a" * 5000 + ".png", "a\0b.png", "../" * 2000 + "a.png"])
-def test_a_listed_name_that_no_file_can_have_is_one_that_is_not_there(tmp_path, line):
-    (tmp_path / "names.txt").write_text(line)
-    with pytest.raises(InputError, match="got 1 of 1 that are not there"):
-        list_pictures(tmp_path / "names.txt")
-
-
 @pytest.mark.parametrize(
     ("orientation", "upright"),
     [(3, lambda p: p[::-1, ::-1]), (6, lambda p: np.rot90(p, -1)), (2, lambda p: p[:, ::-1])],
@@ -216,14 +191,23 @@ def test_sample_photos_are_colour_photographs_on_one_side_each():
 
 def test_what_a_folder_holds_beside_what_is_read_is_told_once(tmp_path, caplog):
     (tmp_path / "set").mkdir()
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "set/more").symlink_to(tmp_path / "elsewhere")
     for name in ("a.gif", "b.GIF", "c.heic", "notes.txt", ".hidden.gif"):
         (tmp_path / "set" / name).touch()
-    with pytest.raises(InputError, match=r"found 2 \.gif, 1 \.heic, 1 linked folders"):
+    with pytest.raises(InputError, match=r"found 2 \.gif, 1 \.heic"):
         list_pictures(tmp_path / "set")
     write_picture(tmp_path / "set/a.png", np.zeros([2, 2, 3], np.uint8))
     for _ in range(2):
         assert [path.name for path in list_pictures(tmp_path / "set")] == ["a.png"]
     [line] = [record.getMessage() for record in caplog.records]
-    assert line.startswith(f"{tmp_path / 'set'}: passed over are 2 .gif, 1 .heic, 1 linked folders; only .jpg")
+    assert line.startswith(f"{tmp_path / 'set'}: passed over are 2 .gif, 1 .heic; only .jpg")
+
+
+def test_more_than_8_bits_are_refused(tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    levels = np.random.default_rng(0).integers(0, 65536, [8, 9, 3], np.uint16)
+    Image.fromarray(levels[..., 0]).save(tmp_path / "grey.png")
+    cv2.imwrite(str(tmp_path / "colour.png"), levels)  # Pillow opens this one as 8-bit RGB
+    Image.fromarray(np.zeros([4, 4], np.float32)).save(tmp_path / "float.tif")
+    for name in ("grey.png", "colour.png", "float.tif"):
+        with pytest.raises(InputError, match=f"8 bits per channel.*{name}"):
+            read_picture(tmp_path / name)

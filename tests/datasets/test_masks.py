@@ -13,11 +13,9 @@ from datasets.masks import (
     ZeroOneMaskError,
     border_kind,
     bucket_of,
-    emptiness_warning,
     hole_from_levels,
     hole_ratio,
     outline,
-    polarity_warning,
     read_mask,
     resize_mask,
     write_mask,
@@ -87,11 +85,6 @@ def test_a_mask_of_0_and_1_is_refused_with_the_remedy(tmp_path, mask, channels, 
     write_picture(tmp_path / "a.png", np.ascontiguousarray(levels, np.uint8))
     with pytest.raises(ZeroOneMaskError, match=r"expected a mask of 0 and 255, got 0 and 1 in .*a\.png: multiply it"):
         read_mask(tmp_path / "a.png", check=check)
-
-
-def test_holes_below_half_a_percent_on_average_warn():
-    assert emptiness_warning(0.005) is None and emptiness_warning(0.3) is None
-    assert "0.40% of the pictures" in emptiness_warning(0.004) and "--hole" in emptiness_warning(0.0)
 
 
 @st.composite
@@ -183,12 +176,6 @@ def test_photographs_are_no_masks(tmp_path):
             read_mask(tmp_path / "colour.jpg", check=check)
 
 
-def test_resize_by_whole_factors_is_exact_and_centred(mask):
-    assert np.array_equal(resize_mask(mask, 48, 80), mask.repeat(2, axis=0).repeat(2, axis=1))
-    assert np.array_equal(resize_mask(mask, 8, 8), mask[1::3, 2::5])
-    assert np.array_equal(resize_mask(mask, 24, 40), mask)
-
-
 @pytest.mark.parametrize(("height", "width"), [(512, 512), (256, 300), (64, 20)])
 def test_border_kind_looks_at_50_of_512_of_each_side(height, width):
     rows, columns = 50 * height // 512, 50 * width // 512
@@ -199,8 +186,3 @@ def test_border_kind_looks_at_50_of_512_of_each_side(height, width):
     at_end[height - rows, width // 2] = 0
     assert border_kind(inside) == "N"
     assert [border_kind(mask) for mask in (at_top, at_left, at_end)] == ["B", "B", "B"]
-
-
-def test_polarity_is_doubted_above_60_percent_only():
-    assert polarity_warning(0.6) is None
-    assert "--hole" in polarity_warning(0.61) and "\n" not in polarity_warning(0.61)

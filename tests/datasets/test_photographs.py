@@ -1,6 +1,5 @@
 """Photographs: what is kept from file to file, bit for bit where that can be, and what is refused."""
 
-import io
 import warnings
 
 import numpy as np
@@ -149,18 +148,6 @@ def test_lossless_webp_is_told_from_lossy(tmp_path, picture, kind):
     for flag in (lossless, False):
         image.save(tmp_path / "a.webp", lossless=flag, exif=exif_of(), icc_profile=SRGB, **more)
         assert encoding_of(tmp_path / "a.webp") == Encoding("webp", flag)
-
-
-def test_a_file_s_bytes_decide_over_its_name(tmp_path, picture):
-    for encoding in [*LOSSLESS, Encoding("jpeg", lossless=False)]:
-        stored = io.BytesIO()
-        Image.fromarray(picture).save(
-            stored, encoding.format, **({"lossless": True} if encoding.format == "webp" else {})
-        )
-        (tmp_path / "a.png").write_bytes(stored.getvalue())
-        assert encoding_of(tmp_path / "a.png") == encoding == read_photograph(tmp_path / "a.png").encoding
-    (tmp_path / "b.jpeg").write_bytes(b"what")
-    assert encoding_of(tmp_path / "b.jpeg") == encoding_of(tmp_path / "none.JPG") == Encoding("jpeg", lossless=False)
 
 
 def test_results_are_written_as_they_were_read_unless_asked_otherwise():

@@ -14,7 +14,6 @@ from inpainting.classical import CLASSICAL
 from metrics.evaluator import Evaluation, PairReader, evaluate, inspect_masks, useful_workers
 from metrics.image_quality import l1_percent
 from metrics.manifest import Pair
-from metrics.realism import FeatureSums, PairRealism
 from utils.errors import InputError
 
 
@@ -88,15 +87,6 @@ class Tell(PairReader):
         raise InputError(f"{os.getpid() == int(pair.image)} {unwanted} {cv2.getNumThreads()} {threads}")
 
 
-class OnlySome(PairReader):
-    """Reads no pair of ``MANY`` that is known already."""
-
-    def __call__(self, pair):
-        if pair in MANY[2:5]:
-            raise AssertionError(f"{pair} is known")
-        return super().__call__(pair)
-
-
 MANY = [Pair("sample:coffee", f"generated:{seed}:0.{1 + seed % 4}-0.{2 + seed % 4}:B") for seed in range(9)]
 
 
@@ -106,7 +96,6 @@ MANY = [Pair("sample:coffee", f"generated:{seed}:0.{1 + seed % 4}-0.{2 + seed % 
         (False, 4, 1000, 4),
         (True, 4, 1000, 3),
         (True, 1, 1000, 0),
-        (False, 1, 1000, 0),
         (False, 64, 120, 2),
         (False, 4, 12, 0),
     ],
@@ -134,63 +123,6 @@ def test_workers_have_one_thread_and_no_framework(monkeypatch):
     with pytest.raises(InputError, match=r"^False \[\] 1 \['1', '1', '1'\]$"):
         measured([Pair(str(os.getpid()), "")], Tell(), CLASSICAL["mean"], num_workers=1)
     assert os.environ["OMP_NUM_THREADS"] == "7" and "MKL_NUM_THREADS" not in os.environ
-
-
-def test_a_pair_that_cannot_be_measured_is_named_and_passed_over(folder, read, capsys):
-    (folder / "torn.png").write_bytes((folder / "a.png").read_bytes()[:200])
-    write_mask(folder / "all.png", np.zeros([16, 20], np.float32))
-    other = Pair("a.png", "generated:3:0.1-0.2:B")
-    pairs = [Pair("torn.png", "m.png"), PAIR, Pair("a.png", "all.png"), Pair("a.png", "torn.png"), other]
-
-    def network(picture, hole):
-        if hole.all():
-            raise InputError("no pixel to go by")
-        return white(picture, hole)
-
-    for workers in (0, 1):
-        seen = []
-        samples, refused = ran(
-            pairs, read, network, num_workers=workers, look=lambda pair, hole, seen=seen: seen.append(pair)
-        )
-        assert seen == [PAIR, other]
-        assert samples == measured([PAIR, other], read, network)
-        for reason, words in zip(refused, ("torn.png", "a.png with all.png: no pixel", "torn.png"), strict=True):
-            assert words in reason
-        lines = [line for line in capsys.readouterr().err.splitlines() if "passed over: " in line]
-        assert [line.partition("passed over: ")[2] for line in lines] == refused
-    classical = [ran(pairs[:2] + pairs[3:], read, CLASSICAL["mean"], num_workers=workers) for workers in (0, 2)]
-    assert classical[0] == classical[1] and len(classical[0][1]) == 2
-
-
-def test_what_was_measured_before_is_neither_read_nor_told_again():
-    before = dict(zip(MANY, measured(MANY, PairReader(size=24), CLASSICAL["mean"]), strict=True))
-    known = {pair: before[pair] for pair in MANY[2:5]}
-    for method, workers in ((CLASSICAL["mean"], 1), (lambda picture, hole: CLASSICAL["mean"](picture, hole), 1)):
-        seen, told = [], []
-        samples = measured(
-            [*MANY, MANY[3]],
-            OnlySome(size=24),
-            method,
-            num_workers=workers,
-            known=known,
-            found=told.append,
-            look=lambda pair, hole, seen=seen: seen.append(pair),
-        )
-        assert samples == [*before.values(), before[MANY[3]]]
-        assert told == [before[pair] for pair in MANY if pair not in known]
-        assert seen == [pair for pair in MANY if pair not in known]
-
-
-def test_realism_is_measured_here_and_kept_with_the_sample():
-    def realism(picture, result, hole):
-        assert os.getpid() == ours
-        return PairRealism(float(np.mean(result[hole] != picture[hole])), None, None, sums)
-
-    ours, sums = os.getpid(), FeatureSums(1, *np.ones([4, 2]))
-    for workers in (0, 1):
-        evaluation = Evaluation(PairReader(size=24), CLASSICAL["mean"], realism=realism, in_workers=True)
-        samples, _ = evaluate(MANY[:3], evaluation, workers)
-        assert all(0.5 < s.style <= 1 and s.sharpness is None and s.features is not None for s in samples)
 
 
 def test_a_stamp_tells_files_from_others_of_their_name(folder, read):

@@ -85,17 +85,6 @@ def test_tiles_change_nothing(measure, pair, monkeypatch):
     assert tiled.pool3.frechet(0) == pytest.approx(whole.pool3.frechet(0), rel=1e-4)
 
 
-def test_the_known_pixels_colour_only_what_is_near(measure, pair):
-    """Far known pixels leave every measure as it is."""
-    picture, hole = (array[:144, :120] for array in pair)
-    wide = np.concatenate([picture, np.zeros_like(picture)], axis=1)
-    hole_wide = np.concatenate([hole & (np.arange(120) < 80), np.zeros_like(hole)], axis=1)
-    other = wide.copy()
-    other[:, 120:] = 255
-    found = [measure(p, blurred(p, hole_wide), hole_wide) for p in (wide, other)]
-    assert found[0].style == found[1].style and found[0].pool3.frechet(0) == found[1].pool3.frechet(0)
-
-
 def test_sums_add_up_and_come_back_from_text():
     rng = np.random.default_rng(0)
     fill, truth = rng.normal(1, 2, [4, 600]), rng.normal(0, 1, [4, 600])
