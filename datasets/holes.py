@@ -4,17 +4,15 @@ It comes from a mask file, a picture's transparency, a colour painted into a pic
 pixels of the upright picture, x to the right and y down from the top left corner.
 """
 
-import os
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
 import cv2
 import numpy as np
-from PIL import Image, ImageOps
 
-from datasets.images import decoded, read_picture
-from datasets.masks import LOSSY_FORMATS, grow_into, hole_from_levels, outline, refuse_colour, resize_mask
+from datasets.images import read_picture
+from datasets.masks import grow_into, hole_from_levels, outline, read_levels, resize_mask
 from datasets.photographs import Photograph, read_photograph
 from utils.errors import InputError, one_line
 
@@ -98,41 +96,9 @@ def _marked(photograph: Photograph, marks: Marks) -> tuple[np.ndarray, list[str]
         return hole, [note] if added else []
     if marks.alpha:
         return alpha_hole(read_photograph(marks.file) if marks.file else photograph, name), []
-    return _read_hole(marks.file, marks.white)
-
-
-def read_hole(path: str | os.PathLike, white: bool = True) -> np.ndarray:
-    """A mask file of any common kind: grey of 8 or 16 bits, RGB, palette, 1 bit; bool [H, W].
-
-    Transparent pixels are not hole. Grey that touches the hole belongs to it (``datasets.masks.hole_from_levels``).
-
-    Args:
-        white: whether white is the hole, else black.
-    Raises:
-        InputError: as ``datasets.masks.read_mask``.
-    """
-    return _read_hole(path, white)[0]
-
-
-def _read_hole(path: str | os.PathLike, white: bool) -> tuple[np.ndarray, list[str]]:
-    hole, other = ("white", "black") if white else ("black", "white")
-    with decoded(path, deep_grey=True) as image:
-        lossy = image.format in LOSSY_FORMATS
-        image = _unpainted_filled(ImageOps.exif_transpose(image), other)
-        if image.mode != "L":
-            refuse_colour(np.asarray(image), path, hole)
-        levels = np.asarray(image.convert("L"))
-    return hole_from_levels(levels, hole, path, lossy)
-
-
-def _unpainted_filled(image: Image.Image, colour: str) -> Image.Image:
-    """Mode L or RGB, with transparent pixels in ``colour``."""
-    if image.mode.startswith("I"):
-        return Image.fromarray((np.asarray(image).astype(np.int64).clip(0, 65535) // 257).astype(np.uint8))
-    if not image.has_transparency_data:
-        return image.convert("L" if image.mode in ("1", "L") else "RGB")
-    image = image.convert("RGBA")
-    return Image.alpha_composite(Image.new("RGBA", image.size, colour), image).convert("RGB")
+    colour = "white" if marks.white else "black"
+    levels, lossy = read_levels(marks.file, colour)
+    return hole_from_levels(levels, colour, marks.file, lossy)
 
 
 def alpha_hole(photograph: Photograph, name: object = "the picture") -> np.ndarray:

@@ -95,16 +95,13 @@ def _list_folder(folder: Path, leave_out: Iterable[str | os.PathLike | None]) ->
     kept = [name for name in found if others.isdisjoint((name, *name.parents))]
     left_out, passed_over = len(found) - len(kept), _passed_over(visible.values())
     if not kept:
-        got = f"{left_out} that are named as something else" if left_out else passed_over or "none"
+        got = f"{left_out} that are named as masks or results" if left_out else passed_over or "none"
         raise InputError(f"expected pictures ({' '.join(SUFFIXES)}) in {folder}, found {got}: check the path")
     if passed_over:
         _tell_once(f"{folder}: passed over are {passed_over}; only {' '.join(SUFFIXES)} are read")
     if left_out:
-        inside = sorted(f"{folder / other}" for other in others)
-        more = f" and {len(inside) - 3} more" if len(inside) > 3 else ""
-        _tell_once(
-            f"{folder}: left out are {left_out} pictures of {', '.join(inside[:3])}{more}, named as something else"
-        )
+        inside = ", ".join(sorted(map(str, others))[:3])
+        _tell_once(f"{folder}: left out are {left_out} pictures of {inside}, named as masks or results")
     return [visible[name] for name in sorted(kept, key=Path.as_posix)]
 
 
@@ -132,12 +129,8 @@ def _tell_once(line: str) -> None:
 
 
 def _passed_over(paths: Iterable[Path]) -> str:
-    """Counts of pictures of other formats and of linked folders, in words; empty if there are none."""
-    kinds = Counter(
-        "linked folders" if path.is_symlink() and path.is_dir() else path.suffix.lower()
-        for path in paths
-        if path.suffix.lower() in OTHER_SUFFIXES or (path.is_symlink() and path.is_dir())
-    )
+    """Counts of pictures of other formats, in words; empty if there are none."""
+    kinds = Counter(suffix for path in paths if (suffix := path.suffix.lower()) in OTHER_SUFFIXES)
     return ", ".join(f"{count} {kind}" for kind, count in sorted(kinds.items()))
 
 
@@ -181,7 +174,7 @@ def open_picture(path: str | os.PathLike) -> Image.Image:
         InputError: as ``decoded``; transparent pixels.
     """
     with decoded(path) as image:
-        return flatten(ImageOps.exif_transpose(image), path)
+        return _opaque(ImageOps.exif_transpose(image), path)
 
 
 @contextlib.contextmanager
@@ -242,7 +235,7 @@ def _refuse_deep(image: Image.Image, path: str | os.PathLike) -> None:
         raise InputError(f"expected 8 bits per channel, got more in {path}: save it as an 8-bit picture")
 
 
-def flatten(image: Image.Image, path: str | os.PathLike) -> Image.Image:
+def _opaque(image: Image.Image, path: str | os.PathLike) -> Image.Image:
     """Mode L or RGB; InputError for transparent pixels."""
     if image.has_transparency_data:
         image = image.convert("RGBA")

@@ -4,7 +4,6 @@ Two sets of masks can share their hole ratios and yet differ in difficulty: a br
 streaks of the same area.
 """
 
-from collections.abc import Iterable
 from typing import NamedTuple
 
 import cv2
@@ -38,16 +37,9 @@ def mask_statistics(mask: np.ndarray) -> MaskStatistics:
     """
     hole = (mask == 0).astype(np.uint8)
     if hole.all() or not hole.any():
-        raise ValueError(
-            f"expected a mask with known pixels and hole pixels, got all {'hole' if hole.any() else 'known'}"
-        )
+        raise ValueError("expected a mask with known pixels and hole pixels, got all of one kind")
     depths = cv2.distanceTransform(hole, cv2.DIST_L2, cv2.DIST_MASK_PRECISE)
     regions, _ = cv2.connectedComponents(1 - hole, connectivity=4)  # regions: the background is counted too
     inside = cv2.erode(hole, cv2.getStructuringElement(cv2.MORPH_CROSS, (3, 3)))  # past the border: as hole
     count = int(hole.sum())
     return MaskStatistics(float(depths.sum() / count), regions - 2, 1 - int(inside.sum()) / count)
-
-
-def mean_statistics(masks: Iterable[np.ndarray]) -> MaskStatistics:
-    """The mean of each statistic over masks, every mask counting the same."""
-    return MaskStatistics(*np.mean([mask_statistics(mask) for mask in masks], axis=0).tolist())

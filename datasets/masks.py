@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from PIL import Image, ImageOps
 
-from datasets.images import decoded, flatten, write_picture
+from datasets.images import decoded, write_picture
 from utils.errors import InputError
 
 BUCKETS: tuple[tuple[float, float], ...] = ((0.01, 0.1), (0.1, 0.2), (0.2, 0.3), (0.3, 0.4), (0.4, 0.5), (0.5, 0.6))
@@ -105,15 +105,36 @@ def read_mask(path: str | os.PathLike, hole: str = "white", check: bool = True) 
         ZeroOneMaskError: its largest value is 1.
         InputError: unreadable, in colour, too much grey, or an unknown ``hole``.
     """
-    _check_hole_colour(hole)
-    with decoded(path) as image:
-        lossy = image.format in LOSSY_FORMATS
-        image = flatten(ImageOps.exif_transpose(image), path)
-    if image.mode != "L":
-        refuse_colour(np.asarray(image), path, hole)
-    levels = np.asarray(image.convert("L"))
+    levels, lossy = read_levels(path, hole)
     found = hole_from_levels(levels, hole, path, lossy)[0] if check else _strong(levels, hole, path)
     return (~found).astype(np.float32)
+
+
+def read_levels(path: str | os.PathLike, hole: str) -> tuple[np.ndarray, bool]:
+    """Grey levels uint8 [H, W] of a mask file of any common kind, and whether it is a JPEG or WebP.
+
+    Grey of 8 or 16 bits, RGB, palette, 1 bit; transparent pixels are not hole.
+
+    Raises:
+        InputError: unreadable, in colour, or an unknown ``hole``.
+    """
+    _check_hole_colour(hole)
+    with decoded(path, deep_grey=True) as image:
+        lossy = image.format in LOSSY_FORMATS
+        image = _unpainted_filled(ImageOps.exif_transpose(image), "black" if hole == "white" else "white")
+        if image.mode != "L":
+            refuse_colour(np.asarray(image), path, hole)
+        return np.asarray(image.convert("L")), lossy
+
+
+def _unpainted_filled(image: Image.Image, colour: str) -> Image.Image:
+    """Mode L or RGB, with transparent pixels in ``colour``."""
+    if image.mode.startswith("I"):
+        return Image.fromarray((np.asarray(image).astype(np.int64).clip(0, 65535) // 257).astype(np.uint8))
+    if not image.has_transparency_data:
+        return image.convert("L" if image.mode in ("1", "L") else "RGB")
+    image = image.convert("RGBA")
+    return Image.alpha_composite(Image.new("RGBA", image.size, colour), image).convert("RGB")
 
 
 def hole_from_levels(levels: np.ndarray, hole: str, path: object, lossy: bool = False) -> tuple[np.ndarray, list[str]]:

@@ -88,17 +88,8 @@ def _of_jpeg(_, image: Image.Image) -> tuple[dict, list[str]]:
         elif name == "APP13" and content.startswith(PHOTOSHOP_MARK):
             photoshop += content.removeprefix(PHOTOSHOP_MARK)
         elif not content.startswith((b"JFIF\0", b"Exif\0", b"ICC_PROFILE\0", b"Adobe")):
-            left_out.append(_name_of_segment(name, content))
+            left_out.append("content credentials" if b"jumb" in content[:40] else name)
     return found | ({"photoshop": photoshop} if photoshop else {}), left_out
-
-
-def _name_of_segment(name: str, content: bytes) -> str:
-    kinds = {b"JFXX": "thumbnail", b"MPF\0": "further pictures", b"http://ns.adobe.com/xmp/ext": "extended XMP"}
-    kind = next((kind for mark, kind in kinds.items() if content.startswith(mark)), None)
-    word = re.match(rb"[A-Za-z][A-Za-z0-9_. -]{1,20}", content)
-    return kind or (
-        "content credentials" if b"jumb" in content[:40] else f"{name} {word[0].decode()}" if word else name
-    )
 
 
 def _of_png(path: str | os.PathLike, image: Image.Image) -> tuple[dict, list[str]]:

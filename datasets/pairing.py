@@ -1,4 +1,4 @@
-"""Which mask belongs to which picture: the one with its name, whatever the suffix."""
+"""Files that belong together by their names, whatever the suffix."""
 
 import os
 from collections import defaultdict
@@ -19,30 +19,34 @@ def by_name(paths: Sequence[Path], root: str | os.PathLike) -> dict[str, list[Pa
     return found
 
 
-def pair_by_name(names: Sequence[str], masks: Sequence[Path], root: str | os.PathLike) -> list[Path]:
-    """The mask of each picture.
+def pair_by_name(
+    names: Sequence[str], files: Sequence[Path], root: str | os.PathLike, kind: str = "mask", remedy: str = "add them"
+) -> list[Path]:
+    """The file of each name.
 
     Args:
-        names: of the pictures, without suffix, below their folder.
-        masks: files below the folder ``root``.
+        names: of the pictures (of the masks for ``kind`` picture), without suffix.
+        files: below the folder ``root``.
+        kind, remedy: for messages.
     Raises:
-        InputError: pictures without a mask, or with two.
+        InputError: names without a file, or with two.
     """
-    found = by_name(masks, root)
+    found, other = by_name(files, root), "picture" if kind == "mask" else "mask"
     if missing := [name for name in names if name not in found]:
         raise InputError(
-            f"expected a mask of each picture's name in {root}, got none for {len(missing)} of {len(names)} pictures: "
-            f"{_some(missing)}; add them, or give one mask file for all"
+            f"expected a {kind} of each {other}'s name{root and f' in {root}'}, got none for {len(missing)} of "
+            f"{len(names)}: {some(missing)}; {remedy}"
         )
     for name in names:
         if len(found[name]) > 1:
             raise InputError(
-                f"expected one mask for the picture {one_line(name, 100)}, got {_some(found[name])}; "
+                f"expected one {kind} for the {other} {one_line(name, 100)}, got {some(found[name])}; "
                 "move all but one away"
             )
     return [found[name][0] for name in names]
 
 
-def _some(names: Sequence[object]) -> str:
+def some(names: Sequence[object]) -> str:
+    """The first ten names, and how many more there are."""
     shown = ", ".join(one_line(name, 100) for name in names[:NAMED])
     return shown + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")

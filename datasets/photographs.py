@@ -71,7 +71,6 @@ class Photograph:
         metadata: what else the file says of the picture.
         encoding: of the file.
         jpeg: settings for Pillow to write a JPEG as it was.
-        stored_size: width and height in the file, before it was turned upright.
         notes: what was changed or left out in reading.
     """
 
@@ -84,7 +83,6 @@ class Photograph:
     metadata: Metadata = field(default_factory=Metadata)
     encoding: Encoding = Encoding()
     jpeg: dict[str, object] = field(default_factory=dict)
-    stored_size: tuple[int, int] | None = None
     notes: tuple[str, ...] = ()
 
     @property
@@ -157,7 +155,7 @@ def read_photograph(path: str | os.PathLike) -> Photograph:
                 f"left out, as it shows the old picture or is unknown here: {one_line(', '.join(left_out), 300)}"
             )
         notes += _note_of_frames(image)
-        jpeg, dpi, icc, size = _jpeg_settings(image), _dpi(image), image.info.get("icc_profile"), image.size
+        jpeg, dpi, icc = _jpeg_settings(image), _dpi(image), image.info.get("icc_profile")
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode == "CMYK":
             upright, how = _cmyk_to_rgb(image, icc)
@@ -176,7 +174,6 @@ def read_photograph(path: str | os.PathLike) -> Photograph:
             metadata=metadata,
             encoding=encoding,
             jpeg=jpeg,
-            stored_size=size,
             notes=tuple(notes),
         )
 

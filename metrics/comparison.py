@@ -3,7 +3,6 @@
 Pictures differ more than methods do, so that the mean of the pairs' differences says more than the difference of means.
 """
 
-import csv
 import json
 import math
 import os
@@ -14,8 +13,8 @@ from pathlib import Path
 from metrics.buckets import ALL, Sample, area, grouped_with_all
 from metrics.report import REALISM, SAMPLE_COLUMNS, measures_of
 from metrics.uncertainty import interval
-from utils.errors import InputError
-from utils.files import read_text
+from utils.errors import InputError, naming
+from utils.files import read_table, read_text
 
 COMPARED = ("psnr", "ssim", "l1_percent", *REALISM)
 DIGITS = {"psnr": 2, "ssim": 4, "l1_percent": 3, "style": 3, "sharpness": 2, "frechet": 3}
@@ -62,18 +61,9 @@ def read_samples(report: str | os.PathLike) -> list[Sample]:
         InputError: there is none, or it is not as eval.py writes it; the line is named.
     """
     path = Path(report).parent / "samples.csv"
-    try:
-        with open(path, newline="", encoding="utf-8", errors="surrogateescape") as file:
-            reader = csv.DictReader(file, strict=True)
-            if tuple(reader.fieldnames or ())[: len(SAMPLE_COLUMNS)] != SAMPLE_COLUMNS:
-                raise InputError(f"{path}: expected the columns {','.join(SAMPLE_COLUMNS)}; write it anew by eval.py")
-            return [_sample(row, f"{path}:{reader.line_num}") for row in reader]
-    except OSError as error:
-        raise InputError(
-            f"--compare {report}: expected a report of eval.py with samples.csv beside it, got {error.strerror}: {path}"
-        ) from error
-    except (csv.Error, UnicodeError) as error:
-        raise InputError(f"{path}: expected CSV as eval.py writes it, got {error}") from error
+    with naming("--compare"):
+        rows = read_table(path, "samples.csv as eval.py writes it beside report.json", SAMPLE_COLUMNS)
+        return [_sample(row, f"{path}, line {number}") for number, row in rows]
 
 
 def _sample(row: dict, where: str) -> Sample:
@@ -86,20 +76,18 @@ def _sample(row: dict, where: str) -> Sample:
     return Sample(row["image"], row["mask"], row["bucket"] or None, row["border"], psnr=psnr, **numbers)
 
 
-def read_protocol(report: str | os.PathLike) -> dict:
-    """The protocol block of a report.json.
+def read_report(report: str | os.PathLike) -> tuple[dict, list[dict]]:
+    """The protocol block and the rows of a report.json.
 
     Raises:
         InputError: no such file, or not as eval.py writes it.
     """
     what = "a report.json as eval.py writes it"
     try:
-        protocol = json.loads(read_text(report, what))["protocol"]
+        content = json.loads(read_text(report, what))
+        return dict(content["protocol"]), [dict(row) for row in content["rows"]]
     except (ValueError, TypeError, KeyError, RecursionError):
-        protocol = None
-    if not isinstance(protocol, dict):
-        raise InputError(f"--compare {report}: expected {what}, got another file; give a report, or paper")
-    return protocol
+        raise InputError(f"--compare {report}: expected {what}, got another file; give a report, or paper") from None
 
 
 def check_alike(protocols: Mapping[str, dict]) -> None:

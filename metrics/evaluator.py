@@ -33,7 +33,6 @@ from datasets.transforms import center_resize
 from inpainting.classical import Fill
 from metrics.buckets import Sample
 from metrics.finished import FinishedPictures
-from metrics.image_quality import SSIM_WINDOW
 from metrics.manifest import GENERATED, SAMPLE, Pair, generate, spread
 from metrics.protocols import PROTOCOLS
 from metrics.realism import PairRealism, Realism
@@ -63,16 +62,11 @@ class PairReader:
         """The picture uint8 [H, W, 3] and its mask float32 [H, W] at the evaluated size.
 
         Raises:
-            InputError: a file that is missing, corrupt or no mask; a picture too small to be measured.
+            InputError: a file that is missing, corrupt or no mask.
         """
         picture, factor = self._picture(pair.image), factor_of(pair.mask) if pair.mask.startswith(MASK) else None
         picture = cut(picture, factor) if factor else picture
         height, width = picture.shape[:2]
-        if min(height, width) < SSIM_WINDOW:
-            raise InputError(
-                f"{pair.image}: {width}x{height} pixels, but SSIM needs {SSIM_WINDOW} at least on each side: "
-                "choose a larger --size or take the picture out"
-            )
         if factor:
             return picture, lattice(height, width, factor)
         if pair.mask.startswith(GENERATED):

@@ -8,9 +8,9 @@ from pathlib import Path
 import numpy as np
 
 from datasets.images import list_pictures, read_picture
-from datasets.pairing import NAMED, by_name
+from datasets.pairing import by_name, some
 from metrics.manifest import Pair
-from utils.errors import InputError, naming, one_line
+from utils.errors import InputError, naming
 
 
 class FinishedPictures:
@@ -31,11 +31,10 @@ class FinishedPictures:
             found = by_name(list_pictures(folder), folder)
         often = Counter(pair.image for pair in pairs)
         names = {pair: next((n for n in _names(pair, often[pair.image]) if n in found), None) for pair in pairs}
-        if missing := [pair for pair, name in names.items() if name is None]:
-            shown = ", ".join(one_line(_names(pair, often[pair.image])[-1], 100) for pair in missing[:NAMED])
+        if missing := [_names(pair, often[pair.image])[-1] for pair, name in names.items() if name is None]:
             raise InputError(
                 f"--results {folder}: expected a finished picture for each pair, got none for {len(missing)} of "
-                f"{len(names)}: {shown}{', ...' if len(missing) > NAMED else ''}; add them, or lower --limit"
+                f"{len(names)}: {some(missing)}; add them, or lower --limit"
             )
         if len(set(names.values())) < len(names):
             name = Counter(names.values()).most_common(1)[0][0]

@@ -9,10 +9,9 @@ per channel, then averaged. All three are over the whole picture, not only the h
 import numpy as np
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from utils.errors import InputError
-
 PEAK = 255
 SSIM_WINDOW = 11  # pixels: sigma 1.5, cut at 3.5 sigma
+SSIM = {"channel_axis": 2, "data_range": PEAK, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
 
 
 def l1_percent(gt: np.ndarray, comp: np.ndarray) -> float:
@@ -54,8 +53,7 @@ def ssim(gt: np.ndarray, comp: np.ndarray) -> float:
     Shape:
         gt, comp: uint8 [H, W, 3], both sides at least 11 pixels.
     Raises:
-        InputError: a side is shorter than the window.
-        ValueError: the two differ in shape or are not 8-bit.
+        ValueError: the two differ in shape, are not 8-bit or smaller than the window.
     Source:
         Wang et al. 2004, Image quality assessment: from error visibility to structural similarity.
     Example:
@@ -64,17 +62,7 @@ def ssim(gt: np.ndarray, comp: np.ndarray) -> float:
         1.0
     """
     _check_pair(gt, comp)
-    height, width = gt.shape[:2]
-    if min(height, width) < SSIM_WINDOW:
-        raise InputError(
-            f"SSIM needs pictures of at least {SSIM_WINDOW}x{SSIM_WINDOW} pixels, got {width}x{height}: "
-            "evaluate larger pictures, or enlarge them with --size"
-        )
-    return float(
-        structural_similarity(
-            gt, comp, channel_axis=2, data_range=PEAK, gaussian_weights=True, sigma=1.5, use_sample_covariance=False
-        )
-    )
+    return float(structural_similarity(gt, comp, **SSIM))
 
 
 def _check_pair(gt: np.ndarray, comp: np.ndarray) -> None:

@@ -18,10 +18,10 @@ from typing import TypeVar
 
 import numpy as np
 
+from datasets import pairing
 from datasets.images import SAMPLE_PHOTOS, is_picture, list_pictures
-from datasets.mask_generator import MIN_SIDE, generate_mask
+from datasets.mask_generator import generate_mask
 from datasets.masks import BUCKET_NAMES, BUCKETS
-from datasets.pairing import NAMED, by_name
 from datasets.super_resolution import MASK, factor_of
 from utils.errors import InputError, naming, one_line
 from utils.files import is_file, kind_of, read_table
@@ -103,13 +103,9 @@ def parse_generated(name: str) -> tuple[int, tuple[float, float], bool]:
     """
     parts = _GENERATED.fullmatch(name)
     if not parts:
-        raise InputError(_malformed(name))
+        raise InputError(f"expected a mask name such as generated:7:{BUCKET_NAMES[1]}:N, got {one_line(name, 80)!r}")
     seed, bucket, border = parts.groups()
     return int(seed), BUCKETS[BUCKET_NAMES.index(bucket)], border == "B"
-
-
-def _malformed(name: str) -> str:
-    return f"expected a mask name such as generated:7:{BUCKET_NAMES[1]}:N, got {one_line(name, 80)!r}"
 
 
 def generate(name: str, height: int, width: int) -> np.ndarray:
@@ -119,11 +115,6 @@ def generate(name: str, height: int, width: int) -> np.ndarray:
         InputError: a malformed name, or a side too short to draw in.
     """
     seed, bucket, border = parse_generated(name)
-    if min(height, width) < MIN_SIDE:
-        raise InputError(
-            f"generated masks need pictures of at least {MIN_SIDE}x{MIN_SIDE} pixels, got {width}x{height}: "
-            "choose a larger --size, or give masks with --masks"
-        )
     return generate_mask(np.random.default_rng(seed), height, width, bucket=bucket, border=border)
 
 
@@ -169,21 +160,11 @@ def pair_by_name(pictures: Sequence[str], masks: Sequence[str]) -> list[Pair]:
         >>> pair_by_name(["a.jpg", "b.jpg"], ["b.png"])
         [Pair(image='b.jpg', mask='b.png')]
     """
-    picture_of, mask_of = (by_name([Path(name) for name in names], "") for names in (pictures, masks))
-    if missing := [name for name in mask_of if name not in picture_of]:
-        more = f" and {len(missing) - NAMED} more" if len(missing) > NAMED else ""
-        raise InputError(
-            f"--pairing name: expected a picture of each mask's name, got none for {len(missing)} of {len(mask_of)}: "
-            f"{', '.join(one_line(name, 100) for name in missing[:NAMED])}{more}; rename them, or take --pairing seeded"
-        )
-    for name, of_name in mask_of.items():
-        for kind, files in (("mask", of_name), ("picture", picture_of[name])):
-            if len(files) > 1:
-                raise InputError(
-                    f"expected one {kind} of the name {one_line(name, 100)}, got {files[0].name} and {files[1].name}; "
-                    "move one away, or take --pairing seeded"
-                )
-    return [Pair(picture_of[name][0].as_posix(), files[0].as_posix()) for name, files in mask_of.items()]
+    names = [Path(mask).with_suffix("").as_posix() for mask in masks]
+    if len(set(names)) < len(names):
+        raise InputError("expected one mask of a name, got two; move one away, or take --pairing seeded")
+    found = pairing.pair_by_name(names, [*map(Path, pictures)], "", "picture", "rename them, or take --pairing seeded")
+    return [Pair(picture.as_posix(), mask) for picture, mask in zip(found, masks, strict=True)]
 
 
 def names_match(pictures: Sequence[str], masks: Sequence[str]) -> bool:
@@ -215,13 +196,11 @@ def _checked_pair(where: str, row: dict, images: Path | None, masks: Path | None
             )
     else:
         _check_file(where, "picture", pair.image, images, "--images")
-    if pair.mask.startswith(MASK):
-        with naming(where):
-            factor_of(pair.mask)
-    elif not pair.mask.startswith(GENERATED):
+    if not pair.mask.startswith((MASK, GENERATED)):
         _check_file(where, "mask", pair.mask, masks, "--masks")
-    elif not _GENERATED.fullmatch(pair.mask):
-        raise InputError(f"{where}: {_malformed(pair.mask)}")
+        return pair
+    with naming(where):
+        (factor_of if pair.mask.startswith(MASK) else parse_generated)(pair.mask)
     return pair
 
 

@@ -1,6 +1,5 @@
 """Evaluations for a comparison: read from their reports, named, restricted to the same pairs."""
 
-import json
 import math
 import os
 from collections.abc import Sequence
@@ -8,13 +7,12 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 from metrics.buckets import Sample
-from metrics.comparison import check_alike, read_protocol, read_samples
+from metrics.comparison import check_alike, read_report, read_samples
 from metrics.manifest import Pair
 from metrics.pictures import NAME as PICTURES
 from metrics.pictures import Strip, read_strips
-from metrics.report import FRECHET, rows_with_spread
+from metrics.report import rows_with_spread
 from utils.errors import InputError
-from utils.files import read_text
 
 
 @dataclass(frozen=True)
@@ -38,26 +36,12 @@ def read_methods(reports: Sequence[str]) -> list[Method]:
     Raises:
         InputError: a file that is missing or not as it was written; reports that measure differently.
     """
-    protocols = {report: read_protocol(report) for report in reports}
-    check_alike(protocols)
+    read = {report: read_report(report) for report in reports}
+    check_alike({report: protocol for report, (protocol, _) in read.items()})
     return [
-        _with_frechet(
-            Method(name, protocols[report], read_samples(report), read_strips(Path(report).with_name(PICTURES))), report
-        )
-        for name, report in zip(names_of(reports), reports, strict=True)
+        Method(name, protocol, read_samples(report), read_strips(Path(report).with_name(PICTURES)), rows)
+        for name, (report, (protocol, rows)) in zip(names_of(reports), read.items(), strict=True)
     ]
-
-
-def _with_frechet(method: Method, report: str) -> Method:
-    """With the report's own Fréchet distances, which its samples.csv cannot give."""
-    try:
-        rows = json.loads(read_text(report, "a report.json"))["rows"]
-        found = {(row["bucket"], row["border"]): row[FRECHET] for row in rows if row.get(FRECHET) is not None}
-        found = {key: float(value) for key, value in found.items()}
-    except (AttributeError, KeyError, TypeError, ValueError):
-        found = {}
-    with_it = [row | {FRECHET: found.get((row["bucket"], row["border"]))} for row in method.rows if FRECHET in row]
-    return replace(method, rows=with_it or method.rows)
 
 
 def names_of(reports: Sequence[str | os.PathLike]) -> list[str]:

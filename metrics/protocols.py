@@ -12,7 +12,7 @@ import numpy as np
 from skimage.color import rgb2gray
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from metrics.image_quality import PEAK, SSIM_WINDOW, l1_percent, psnr, ssim
+from metrics.image_quality import PEAK, SSIM, SSIM_WINDOW, l1_percent, psnr, ssim
 from utils.errors import InputError
 
 EDGE_CONNECT_WINDOW = 51
@@ -64,16 +64,7 @@ def hole_only(gt: np.ndarray, result: np.ndarray, hole: np.ndarray) -> dict[str,
     difference = gt[hole].astype(np.float64) - result[hole]
     error = float((difference**2).mean())
     quality = 10 * math.log10(PEAK**2 / error) if error else math.inf
-    _, by_pixel = structural_similarity(
-        gt,
-        result,
-        channel_axis=2,
-        data_range=PEAK,
-        gaussian_weights=True,
-        sigma=1.5,
-        use_sample_covariance=False,
-        full=True,
-    )
+    _, by_pixel = structural_similarity(gt, result, full=True, **SSIM)
     return {"l1_percent": _l1_in(gt, result, hole), "psnr": quality, "ssim": float(by_pixel[hole].mean())}
 
 

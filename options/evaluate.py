@@ -19,7 +19,6 @@ from utils.errors import InputError
 METHOD_NAMES = ("telea", "navier_stokes", "biharmonic", "smooth", "patchmatch", "mean")
 INTERPOLATIONS = ("nearest", "bicubic", "lanczos")  # of super-resolution
 PROTOCOLS = ("composite", "raw", "hole_only", "mmagic", "edge_connect")
-EDGE_CONNECT_WINDOW = 51  # pixels
 OUTPUT = "logs/eval"
 LEAST_SIDE = 11  # pixels: the window of SSIM
 SAMPLE_SIZE = 128  # pixels: sample photos have many sizes, and the shipped models were trained small
@@ -177,44 +176,22 @@ def _check_super_resolution(options: argparse.Namespace) -> None:
         raise InputError(
             f"--method {options.method}: expected --super_resolution K beside it, got none: it fills no other holes"
         )
-    usual = {
-        "masks": (None,),
-        "hole": ("white",),
-        "scales": ("auto", 1),
-        "detail": ("off",),
-        "flip": (None, "off"),
-    }
+    usual = {"masks": (None,), "scales": ("auto", 1), "detail": ("off",), "flip": (None, "off")}
     for name, values in usual.items():
         value = getattr(options, name)
         if value not in values:
-            raise InputError(
-                f"--super_resolution: expected no --{name} {value}, since its mask is a rule's and a network fills it "
-                "in a single pass; leave one of them out"
-            )
+            raise InputError(f"--super_resolution: expected no --{name} {value} beside it; leave one of them out")
 
 
 def _check(options: argparse.Namespace) -> None:
-    sides = options.size if isinstance(options.size, tuple) else [options.size or EDGE_CONNECT_WINDOW]
-    if options.protocol == "edge_connect" and min(sides) < EDGE_CONNECT_WINDOW:
-        raise InputError(
-            f"--size {size_text(options.size)}: expected {EDGE_CONNECT_WINDOW} or more for the window of --protocol "
-            "edge_connect; choose a larger --size"
-        )
-    if options.method and options.protocol == "raw":
-        raise InputError(
-            f"--protocol raw measures a network's whole output, which {options.method} has not: leave it out"
-        )
-    if options.protocol == "raw" and options.scales not in ("auto", 1):
-        raise InputError(
-            f"--protocol raw measures the output of a single pass, got --scales {options.scales}: leave one of them out"
-        )
     other = "--method" if options.method else "--results" if options.results else None
-    for name, usual in {"scales": "auto", "precision": "fp32", "flip": None, "detail": "off"}.items():
-        value = getattr(options, name)
-        if other and value not in (usual, "off"):
+    if options.method and options.protocol == "raw":
+        raise InputError(f"--protocol raw: expected a network, got --method {options.method}; leave one of them out")
+    for name, usual in {"scales": ("auto",), "precision": ("fp32",), "flip": (None, "off"), "detail": ("off",)}.items():
+        if other and (value := getattr(options, name)) not in usual:
             raise InputError(f"--{name} {value}: expected a network beside it, got {other}; leave one of them out")
-        if options.protocol == "raw" and name in ("flip", "detail") and value == "on":
-            raise InputError(f"--{name} on: expected another protocol than raw; leave one of them out")
+    if options.protocol == "raw" and (options.scales not in ("auto", 1) or "on" in (options.flip, options.detail)):
+        raise InputError("--protocol raw: expected a single pass, got --scales, --flip or --detail; leave them out")
     if options.results and (options.images is None or (options.masks is None and not options.super_resolution)):
         raise InputError("--results: expected --images and --masks beside it, of which the pictures were filled")
     if options.pairing == "name" and (options.images is None or options.masks is None):

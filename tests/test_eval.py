@@ -49,19 +49,8 @@ def data(tmp_path):
 @pytest.fixture
 def run(data):
     def call(*arguments, output="out"):
-        command.main(
-            [
-                "--images",
-                f"{data}/images",
-                "--masks",
-                f"{data}/masks",
-                "--method",
-                "telea",
-                "--output",
-                f"{data}/{output}",
-            ]
-            + [str(a) for a in arguments]
-        )
+        words = f"--images {data}/images --masks {data}/masks --method telea --output {data}/{output}".split()
+        command.main([*words, *map(str, arguments)])
         return data / output
 
     return call
@@ -69,6 +58,10 @@ def run(data):
 
 def report_of(folder):
     return json.loads((folder / "report.json").read_text(encoding="utf-8"))
+
+
+def same_files(one, other):
+    return all((one / name).read_bytes() == (other / name).read_bytes() for name in REPORTS)
 
 
 def samples_of(folder):
@@ -121,15 +114,9 @@ def test_every_printed_digit_is_that_of_a_plain_computation(run, data, method):
         assert row["ssim"] == round(float(means[2]), 5)
 
 
-def test_two_runs_write_the_same_bytes(run):
-    first, second = run(output="one"), run(output="two")
-    assert all((first / name).read_bytes() == (second / name).read_bytes() for name in REPORTS)
-
-
 def test_workers_write_the_same_bytes(run):
     alone, one, two = (run("--num_workers", n, output=str(n)) for n in (0, 1, 2))
-    for name in REPORTS:
-        assert (alone / name).read_bytes() == (one / name).read_bytes() == (two / name).read_bytes()
+    assert same_files(alone, one) and same_files(alone, two)
 
 
 def test_a_manifest_is_written_then_used_and_gives_the_same_bytes(run, data):
@@ -137,7 +124,7 @@ def test_a_manifest_is_written_then_used_and_gives_the_same_bytes(run, data):
     assert (data / "pairs.csv").read_bytes() == (first / "manifest.csv").read_bytes()
     before = (data / "pairs.csv").stat().st_mtime_ns
     second = run("--manifest", data / "pairs.csv", output="two")
-    assert all((first / name).read_bytes() == (second / name).read_bytes() for name in REPORTS)
+    assert same_files(first, second)
     assert (data / "pairs.csv").stat().st_mtime_ns == before
 
 
@@ -211,8 +198,7 @@ def test_an_evaluation_goes_on_where_it_was_stopped_and_writes_the_same_bytes(ru
     asked = stop_after(monkeypatch, None)
     run()
     assert len(asked) == 4
-    for name in REPORTS:
-        assert (stopped / "out" / name).read_bytes() == (stopped / "whole" / name).read_bytes()
+    assert same_files(stopped / "out", stopped / "whole")
     assert {path.name for path in (stopped / "out").iterdir()} == FILES
 
 
@@ -230,46 +216,16 @@ def test_only_what_the_options_leave_as_it_is_is_taken(run, stopped, monkeypatch
     out = run(*arguments)
     assert asked is None or len(asked) == anew
     unbroken = run(*arguments, output="unbroken")
-    for name in REPORTS:
-        assert (out / name).read_bytes() == (unbroken / name).read_bytes()
-
-
-def test_a_picture_that_changed_is_measured_again(run, stopped, monkeypatch):
-    partial = (stopped / "out/samples.partial.jsonl").read_text().splitlines()[1:]
-    name = json.loads(partial[0])["image"]
-    write_picture(stopped / "images" / name, 255 - np.zeros([40, 40, 3], np.uint8))
-    asked = stop_after(monkeypatch, None)
-    out = run()
-    assert len(asked) == 12 - sum(json.loads(line)["image"] != name for line in partial)
-    unbroken = run(output="unbroken")
-    assert all((out / file).read_bytes() == (unbroken / file).read_bytes() for file in REPORTS)
-
-
-def test_a_manifest_outranks_the_seed(run, data):
-    first = run("--manifest", data / "pairs.csv", output="one")
-    second = run("--manifest", data / "pairs.csv", "--seed", 9, output="two")
-    assert samples_of(first) == samples_of(second)
-    assert samples_of(first) != samples_of(run("--seed", 9, output="three"))
-
-
-def test_a_limit_covers_the_buckets(run):
-    assert [row["bucket"] for row in samples_of(run("--limit", 6))] == [f"{lo:g}-{hi:g}" for lo, hi in BUCKETS]
+    assert same_files(out, unbroken)
 
 
 def test_samples_and_generated_masks_when_nothing_is_given(tmp_path, capsys):
     for name in ("one", "two"):
         command.main(["--method", "mean", "--size", "32", "--output", str(tmp_path / name)])
-    assert all((tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes() for name in REPORTS)
+    assert same_files(tmp_path / "one", tmp_path / "two")
     report = report_of(tmp_path / "one")
     assert report["protocol"]["outside_buckets"] == 0 and report["rows"][0]["count"] >= 2
     assert "sample photos" in capsys.readouterr().err
-
-
-def test_generated_masks_come_back_from_their_manifest(tmp_path, data):
-    common = ["--images", f"{data}/images", "--method", "mean", "--manifest", f"{tmp_path}/pairs.csv"]
-    command.main([*common, "--output", f"{tmp_path}/one"])
-    command.main([*common, "--output", f"{tmp_path}/two"])
-    assert samples_of(tmp_path / "one") == samples_of(tmp_path / "two")
 
 
 def test_pairs_outside_the_buckets_are_told_and_counted(run, data, capsys):
@@ -284,23 +240,12 @@ def test_pairs_outside_the_buckets_are_told_and_counted(run, data, capsys):
     assert "2 of 14 pairs" in capsys.readouterr().err
 
 
-def test_inverted_masks_warn_once_and_name_the_option(run, capsys):
-    run("--hole", "black")
-    lines = [line for line in capsys.readouterr().err.splitlines() if "--hole" in line]
-    assert len(lines) == 1 and lines[0].startswith("warning")
-
-
-def test_a_protocol_says_what_it_measures(run):
-    protocol = report_of(run("--protocol", "edge_connect", "--size", 64, "--limit", 2))["protocol"]
-    assert protocol["protocol"] == "edge_connect" and "box of 51 pixels" in protocol["measures"]["ssim"]
-
-
 def test_realism_goes_through_all_files_and_workers(run, data, capsys):
     common = ("--realism", "--size", 32, "--limit", 4, "--device", "cpu", "--threads", 1)
     first = run(*common, "--num_workers", 0, output="first")
     capsys.readouterr()
     with_worker = run(*common, "--num_workers", 1, output="worker")
-    assert all((first / name).read_bytes() == (with_worker / name).read_bytes() for name in REPORTS)
+    assert same_files(first, with_worker)
     assert "| style | sharpness | Fréchet |" in capsys.readouterr().out
     styles = [float(row["style"]) for row in samples_of(first)]
     whole = report_of(first)["rows"][-1]
@@ -324,17 +269,11 @@ def test_an_interrupted_evaluation_keeps_what_the_distance_of_the_set_needs(run,
             run(*common)
     out = run(*common)
     assert report_of(out)["rows"][-1]["frechet"] > 0
-    assert all((out / name).read_bytes() == (whole / name).read_bytes() for name in REPORTS)
+    assert same_files(out, whole)
 
 
 def frechet_of_few(sums, original=FeatureSums.frechet):
     return original(sums, 1)
-
-
-def test_the_papers_figures_are_printed_and_kept(run, capsys):
-    folder = run("--compare", "paper")
-    for text in (capsys.readouterr().out, (folder / "report.md").read_text(encoding="utf-8")):
-        assert "27.71" in text and "Places2 at 512x512" in text
 
 
 def test_patchmatch_stands_beside_the_papers_own(run, capsys):
@@ -342,7 +281,7 @@ def test_patchmatch_stands_beside_the_papers_own(run, capsys):
     first = run("--method", "patchmatch", "--compare", "paper", "--num_workers", 0, output="first")
     assert "26.87" in capsys.readouterr().out  # PM, (0.1, 0.2], N
     second = run("--method", "patchmatch", "--compare", "paper", "--num_workers", 2, output="second")
-    assert all((first / name).read_bytes() == (second / name).read_bytes() for name in REPORTS)
+    assert same_files(first, second)
 
 
 def test_a_missing_patchmatch_is_said_before_the_work(run, data, monkeypatch):
@@ -368,9 +307,7 @@ def test_finished_pictures_are_measured_like_a_method(run, data, workers):
     command.main([*common, "--results", f"{data}/finished", "--output", f"{data}/second"])
     assert samples_of(data / "second") == samples_of(first)
     assert report_of(data / "second")["protocol"]["method"] == "finished"
-    (data / "finished/deep/0_0N.png").unlink(missing_ok=True)
-    (data / "finished/deep/1_0N.png").unlink(missing_ok=True)
-    (data / "finished/deep/2_0N.png").unlink(missing_ok=True)
+    next((data / "finished/deep").glob("*_0N.png")).unlink()
     with pytest.raises(InputError, match="none for 1 of 12"):
         command.main([*common, "--results", f"{data}/finished", "--output", f"{data}/third"])
     assert not (data / "third").exists()
@@ -379,20 +316,9 @@ def test_finished_pictures_are_measured_like_a_method(run, data, workers):
 def test_masks_of_the_pictures_names_lie_over_them(data, capsys):
     for i in range(3):
         os.replace(data / f"masks/{i}N.png", data / f"masks/{i}.png")
-    for path in (data / "masks").glob("*B.png"):
+    for path in (data / "masks").glob("*[BN].png"):
         path.unlink()
-    for path in (data / "masks").glob("*N.png"):
-        path.unlink()
-    flat = [
-        "--images",
-        f"{data}/images/deep",
-        "--masks",
-        f"{data}/masks",
-        "--method",
-        "mean",
-        "--output",
-        f"{data}/out",
-    ]
+    flat = f"--images {data}/images/deep --masks {data}/masks --method mean --output {data}/out".split()
     command.main(flat)
     assert {(row["image"], row["mask"]) for row in samples_of(data / "out")} == {(f"{i}.png",) * 2 for i in range(3)}
     assert "each mask lies over the picture of its name, 0 pictures have none" in capsys.readouterr().err
@@ -400,10 +326,10 @@ def test_masks_of_the_pictures_names_lie_over_them(data, capsys):
     assert any(row["image"] != row["mask"] for row in samples_of(data / "out"))
     assert "each mask" not in capsys.readouterr().err
     write_picture(data / "images/deep/1.jpg", np.zeros([40, 40, 3], np.uint8))
-    with pytest.raises(InputError, match=r"one picture of the name 1, got 1\.jpg and 1\.png"):
+    with pytest.raises(InputError, match=r"one picture for the mask 1, got 1\.jpg, 1\.png"):
         command.main(flat)
     os.replace(data / "masks/2.png", data / "masks/other.png")
-    with pytest.raises(InputError, match=r"--pairing name: .* got none for 1 of 3: other; rename"):
+    with pytest.raises(InputError, match="got none for 1 of 3: other; rename"):
         command.main([*flat, "--pairing", "name"])
 
 
@@ -426,11 +352,6 @@ def test_paths_of_a_list_are_relative_to_its_root(data):
     assert {row["image"] for row in samples_of(data / "out")} == {"deep/0.png", "deep/1.png"}
 
 
-def test_height_and_width(run):
-    report = report_of(run("--size", "24x56", "--limit", 2))
-    assert report["protocol"]["size"] == "24x56"
-
-
 def test_reports_of_others_are_not_replaced_and_own_ones_are(run, data, capsys):
     (data / "out").mkdir()
     (data / "out/report.json").write_text("mine")
@@ -440,13 +361,6 @@ def test_reports_of_others_are_not_replaced_and_own_ones_are(run, data, capsys):
     run("--overwrite")
     run("--limit", 3)
     assert len(samples_of(data / "out")) == 3
-
-
-def test_no_pair_in_any_bucket_is_an_error(run, data):
-    for path in (data / "masks").iterdir():
-        write_mask(path, np.ones([40, 40], np.float32))
-    with pytest.raises(InputError, match="got 0 % to 0 % in all 12 pairs; take other masks"):
-        run()
 
 
 def test_the_report_holds_no_path_of_the_machine(run, data):
@@ -477,32 +391,7 @@ def test_reports_side_by_side_on_a_page_without_measuring(run, data, monkeypatch
     page = (data / "all/report.html").read_text(encoding="utf-8")
     assert page.count("pair by pair</h2>") == 2 and "27.71" in page
     strip = read_strips(data / "all/pictures.png")[0]
-    assert [name.split(",")[0] for name in strip.panels] == [
-        "input",
-        "truth",
-        "telea",
-        "telea",
-        *2 * ["mean"],
-        *2 * ["navier_stokes"],
-    ]
-
-
-@pytest.mark.parametrize(
-    ("arguments", "message"),
-    [
-        (["--size", "32"], "size None in .*first.* and 32 in this evaluation"),
-        (["--manifest", "{data}/other.csv"], r"2 of 2 are missing"),
-    ],
-)
-def test_a_report_of_another_kind_is_refused_before_the_work(run, data, arguments, message):
-    first = run(output="first")
-    mask = samples_of(first)[0]["mask"]
-    pictures = {row["image"] for row in samples_of(first) if row["mask"] == mask}
-    others = sorted({f"deep/{i}.png" for i in range(3)} - pictures)
-    (data / "other.csv").write_text("image,mask\n" + "".join(f"{name},{mask}\n" for name in others))
-    with pytest.raises(InputError, match=message):
-        run("--compare", first / "report.json", *[a.format(data=data) for a in arguments])
-    assert not (data / "out").exists()
+    assert {name.split(",")[0] for name in strip.panels} == {"input", "truth", "telea", "mean", "navier_stokes"}
 
 
 @pytest.mark.parametrize(
@@ -510,18 +399,13 @@ def test_a_report_of_another_kind_is_refused_before_the_work(run, data, argument
     [
         (["--images", "nowhere"], "nowhere"),
         (["--images", "{data}/empty"], "empty"),
-        (["--masks", "{data}/empty"], "empty"),
         (["--masks", "{data}/grey"], "grey.jpg"),
         (["--images", "{data}/torn"], "torn.png"),
         (["--output", "{data}/file"], "--output.*file"),
-        (["--output", "{data}/file/below"], "--output.*file"),
         (["--manifest", "{data}/images"], "--manifest.*folder"),
-        (["--manifest", "{data}/file"], "columns image,mask"),
         (["--protocol", "raw"], "raw.*telea"),
         (["--detail", "on"], "--detail on: expected a network beside it, got --method"),
-        (["--protocol", "edge_connect", "--size", "50"], "--size 50: expected 51 or more"),
         (["--protocol", "edge_connect"], r"deep/\d.png: expected at least 51 pixels"),
-        (["--precision", "bf16"], "--precision bf16.*got --method"),
     ],
 )
 def test_what_is_refused_in_one_line_and_leaves_nothing(run, data, arguments, message):
@@ -540,16 +424,9 @@ def test_what_is_refused_in_one_line_and_leaves_nothing(run, data, arguments, me
 @pytest.mark.parametrize(
     "arguments",
     [
-        ["--method", "magic"],
         ["--limit", "0"],
-        ["--size", "-3"],
         ["--size", "10"],
-        ["--size", "1000000"],
-        ["--seed", "-1"],
         ["--weights", "w", "--method", "telea"],
-        ["--hole", "red"],
-        ["--num_workers", "-1"],
-        ["--precision", "int8"],
     ],
 )
 def test_options_that_make_no_sense_end_with_status_two(arguments, capsys):
@@ -572,13 +449,11 @@ def test_a_model_is_measured_and_named(data, weights):
     common = ["--images", f"{data}/images", "--masks", f"{data}/masks", "--weights", str(weights), "--device", "cpu"]
     for output, protocol in (("one", "composite"), ("two", "composite"), ("raw", "raw")):
         command.main([*common, "--protocol", protocol, "--output", f"{data}/{output}"])
-    assert all((data / "one" / name).read_bytes() == (data / "two" / name).read_bytes() for name in REPORTS)
+    assert same_files(data / "one", data / "two")
     composite, raw = report_of(data / "one"), report_of(data / "raw")
     assert composite["protocol"]["method"] == "pconv_unet"
-    assert (
-        composite["protocol"]["weights_sha256"]
-        == hashlib.sha256((weights / "model.safetensors").read_bytes()).hexdigest()
-    )
+    digest = hashlib.sha256((weights / "model.safetensors").read_bytes()).hexdigest()
+    assert composite["protocol"]["weights_sha256"] == digest
     # an untrained network's own output is far from the picture everywhere, its composite only inside the hole
     assert composite["rows"][0]["psnr"] > raw["rows"][0]["psnr"] + 5
 
@@ -588,18 +463,7 @@ def test_holes_beyond_the_reach_are_told_in_one_line_that_names_the_worst(data, 
         mask = np.ones([160, 160], np.float32)
         mask[1:side, 1:side] = 0
         write_mask(data / f"{name}.png", mask)
-    common = [
-        "--images",
-        f"{data}/images",
-        "--size",
-        "160",
-        "--scales",
-        "1",
-        "--weights",
-        str(weights),
-        "--device",
-        "cpu",
-    ]
+    common = f"--images {data}/images --size 160 --scales 1 --weights {weights} --device cpu".split()
     command.main([*common, "--masks", f"{data}/large", "--output", f"{data}/out"])
     [line] = [line for line in capsys.readouterr().err.splitlines() if "reach" in line]
     assert line.startswith("warning: deep/") and "with larger.png (and 2 others, by less): " in line
@@ -608,30 +472,9 @@ def test_holes_beyond_the_reach_are_told_in_one_line_that_names_the_worst(data, 
     assert "reach" not in capsys.readouterr().err
 
 
-def test_bf16_is_of_exported_weights(data, weights):
-    with pytest.raises(InputError, match=r"--precision bf16: expected an exported model.*export\.py"):
-        command.main(["--weights", str(weights), "--precision", "bf16", "--device", "cpu", "--output", f"{data}/out"])
-    assert not (data / "out").exists()
-
-
-def test_weights_that_are_not_there_are_refused(data):
-    with pytest.raises(InputError, match="nowhere"):
-        command.main(["--weights", f"{data}/nowhere", "--output", f"{data}/out"])
-    assert not (data / "out").exists()
-
-
 def test_classical_methods_do_without_paddle(data):
     code = "import sys; sys.modules['paddle'] = None; import eval; eval.main(sys.argv[1:])"
-    arguments = [
-        "--images",
-        f"{data}/images",
-        "--masks",
-        f"{data}/masks",
-        "--method",
-        "mean",
-        "--output",
-        f"{data}/out",
-    ]
+    arguments = f"--images {data}/images --masks {data}/masks --method mean --output {data}/out".split()
     result = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
 
@@ -757,11 +600,8 @@ def test_super_resolution_is_measured_whole_and_beside_interpolation(data, small
     [
         ("--method bicubic", "--method bicubic: expected --super_resolution K beside it"),
         ("--super_resolution 2 --masks m", "--super_resolution: expected no --masks m"),
-        ("--super_resolution 2 --scales 3", "--super_resolution: expected no --scales 3"),
-        ("--super_resolution 2 --flip on", "--super_resolution: expected no --flip on"),
         ("--super_resolution 2 --manifest {0}/four.csv --images {0}/images/deep", "expected --super_resolution of 4"),
         ("--manifest {0}/four.csv --images {0}/images/deep", "expected --super_resolution of 4, .* got none"),
-        ("--super_resolution 64 --images {0}/images", "from 2 to 16"),
     ],
 )
 def test_what_super_resolution_cannot_be_measured_with_is_named(data, words, message, capsys):

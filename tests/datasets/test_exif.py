@@ -56,13 +56,6 @@ def test_damaged_blocks_are_told_or_changed_in_place(rest, is_random, data):
     assert result is None or len(result.removeprefix(PREFIX)) == len(content.removeprefix(PREFIX))
 
 
-def test_an_endless_thumbnail_is_blanked_to_the_end_and_no_further():
-    content = bytearray(block())
-    at = content.index(struct.pack("<HHI", 0x0202, 4, 1)) + 8
-    content[at : at + 4] = b"\xff\xff\xff\xff"
-    assert b"a face" not in upright(bytes(content))
-
-
 def test_pictures_in_cameras_notes_are_blanked_in_place():
     note = b"Olympus\0" + b"\xff\xd8\xff\xe0 an old preview \xff\xd9" + b" and settings"
     exif = Image.Exif()

@@ -1,7 +1,5 @@
 """Where a photograph is filled: each way of marking it finds the same hole, and says what is wrong with it."""
 
-from pathlib import Path
-
 import numpy as np
 import pytest
 from hypothesis import given
@@ -10,16 +8,15 @@ from PIL import Image, ImageDraw
 
 from datasets.holes import (
     Marks,
-    alpha_hole,
     box_hole,
     colour_hole,
     find_hole,
     fit_hole,
     grow_hole,
     polygon_hole,
-    read_hole,
 )
 from datasets.images import sample_photo
+from datasets.masks import read_mask
 from datasets.photographs import Photograph
 from utils.errors import InputError
 
@@ -54,30 +51,9 @@ def painted(hole, kind):
 @pytest.mark.parametrize("suffix", ["png", "tif"])
 def test_masks_of_any_common_kind_are_read(tmp_path, hole, kind, suffix):
     painted(hole, kind).save(tmp_path / f"a.{suffix}")
-    assert np.array_equal(read_hole(tmp_path / f"a.{suffix}"), hole)
+    assert np.array_equal(read_mask(tmp_path / f"a.{suffix}") == 0, hole)
     if kind != "layer":
-        assert np.array_equal(read_hole(tmp_path / f"a.{suffix}", white=False), ~hole)
-
-
-def test_a_black_layer_is_a_hole_that_is_black(tmp_path, hole):
-    Image.fromarray(np.dstack([np.zeros([HEIGHT, WIDTH, 3], np.uint8), (hole * 255).astype(np.uint8)])).save(
-        tmp_path / "a.png"
-    )
-    assert np.array_equal(read_hole(tmp_path / "a.png", white=False), hole)
-
-
-@pytest.mark.parametrize("name", ["mask.jpg", "mask.webp", "mask.bmp"])
-def test_masks_in_lossy_files_are_read(tmp_path, hole, name):
-    painted(hole, "L").save(tmp_path / name)
-    assert np.mean(read_hole(tmp_path / name) != hole) < 0.01
-
-
-def test_photographs_and_masks_of_0_and_1_are_no_masks(tmp_path, hole, photograph):
-    Image.fromarray(photograph.pixels).save(tmp_path / "photo.png")
-    Image.fromarray(hole.astype(np.uint8)).save(tmp_path / "ones.png")
-    for name, told in (("photo.png", "colour|grey"), ("ones.png", "multiply it by 255")):
-        with pytest.raises(InputError, match=told):
-            read_hole(tmp_path / name)
+        assert np.array_equal(read_mask(tmp_path / f"a.{suffix}", "black") == 0, ~hole)
 
 
 def test_every_way_of_marking_finds_the_same_hole(tmp_path, photograph, hole):
@@ -104,14 +80,6 @@ def test_every_way_of_marking_finds_the_same_hole(tmp_path, photograph, hole):
         assert not marks.is_empty
 
 
-def test_marks_are_joined_and_grown_together(photograph):
-    boxes = [(0, 0, 3, 3), (50, 30, 10, 10)]
-    found, _ = find_hole(photograph, Marks(boxes=boxes, polygons=[[(30, 5), (40, 5), (35, 12)]], dilate=2))
-    parts = [box_hole(box, HEIGHT, WIDTH) for box in boxes]
-    parts.append(polygon_hole([(30, 5), (40, 5), (35, 12)], HEIGHT, WIDTH))
-    assert np.array_equal(found, grow_hole(np.logical_or.reduce(parts), 2))
-
-
 @given(st.integers(1, 6), st.integers(0, 2**32 - 1))
 def test_growing_takes_all_within_so_many_pixels(by, seed):
     hole = np.random.default_rng(seed).random([17, 23]) < 0.02
@@ -119,10 +87,6 @@ def test_growing_takes_all_within_so_many_pixels(by, seed):
     y, x = np.mgrid[:17, :23]
     near = ((y[..., None] - rows) ** 2 + (x[..., None] - columns) ** 2 <= by**2).any(axis=-1)
     assert np.array_equal(grow_hole(hole, by), near)
-
-
-def test_growing_by_nothing_is_nothing(hole):
-    assert np.array_equal(grow_hole(hole, 0), hole) and not grow_hole(np.zeros([5, 5], bool), 9).any()
 
 
 def test_boxes_and_polygons_end_with_the_picture_and_are_refused_beside_it():
@@ -181,37 +145,9 @@ def test_a_mask_brought_down_keeps_thin_lines_whole(seed, scale):
     assert fitted.all(axis=1).any() and fitted.all(axis=0).any() and fitted.sum() <= 2 * sum(size)
 
 
-def test_a_colour_or_transparency_that_is_not_there_is_refused(photograph):
-    with pytest.raises(InputError, match="painted in #ff00ff in the picture, got none; paint with a hard brush"):
-        colour_hole(photograph.pixels, (255, 0, 255))
-    with pytest.raises(InputError, match=r"transparent pixels in x\.png, got none; erase"):
-        alpha_hole(photograph, "x.png")
-
-
-@given(st.integers(1, 400), st.integers(1, 400), st.sampled_from([1 / 3, 0.5, 2 / 3, 1.7, 2, 4]))
-def test_a_mask_of_the_same_aspect_ratio_is_taken_in_any_size(height, width, scale):
-    photograph = Photograph(np.zeros([height, width, 3], np.uint8))
-    size = max(round(height * scale), 1), max(round(width * scale), 1)
-    exact = abs(size[0] * width - size[1] * height) <= 0.02 * size[0] * width
-    mask = np.ones(size, bool)
-    if exact:
-        fitted, notes = fit_hole(mask, photograph, "m.png")
-        assert fitted.shape == (height, width) and fitted.all()
-        assert notes == (
-            [] if size == (height, width) else [f"m.png brought from {size[1]}x{size[0]} to {width}x{height}"]
-        )
-
-
 @pytest.mark.parametrize(
     ("size", "told"), [((40, 40), "crop or paint it"), ((60, 40), "lies on its side"), ((40, 64), "crop or paint it")]
 )
 def test_a_mask_of_another_aspect_ratio_is_refused(photograph, size, told):
     with pytest.raises(InputError, match=f"m.png: expected a mask of the picture's size 60x40.*{told}"):
         fit_hole(np.ones(size, bool), photograph, "m.png")
-
-
-def test_marks_say_what_they_are():
-    file = Path("a.png")
-    assert Marks().is_empty and Marks(dilate=3).is_empty and not Marks(colour=(0, 0, 0)).is_empty
-    assert Marks(file=file).is_mask_file and not Marks(file=file, alpha=True).is_mask_file
-    assert Marks(alpha=True).opens_transparency and not Marks(file=file, alpha=True).opens_transparency

@@ -1,7 +1,6 @@
 """Pictures at files: what is listed, what is read and how, what is refused and with which words."""
 
 import os
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -28,16 +27,6 @@ def test_folder_is_listed_at_every_depth_sorted_without_hidden_files(tmp_path):
         touch(tmp_path / name)
     names = [path.relative_to(tmp_path).as_posix() for path in list_pictures(tmp_path)]
     assert names == ["a/c.jpeg", "a/z.jpg", "b.PNG", "c.TIFF"]
-
-
-def test_a_hidden_parent_of_the_source_hides_nothing(tmp_path):
-    path = touch(tmp_path / ".data" / "a.png")
-    assert list_pictures(tmp_path / ".data") == [path]
-
-
-def test_single_picture(tmp_path):
-    path = touch(tmp_path / "a.webp")
-    assert list_pictures(path) == [path]
 
 
 def test_list_file_keeps_its_order_and_skips_comments(tmp_path):
@@ -73,28 +62,12 @@ def test_lists_as_data_sets_have_them_are_read(tmp_path, line):
         assert list_pictures(where, list_root=root) == [path]
 
 
-def test_a_list_relative_to_the_current_folder_is_refused_with_the_option_to_give(tmp_path, monkeypatch):
-    touch(tmp_path / "photos/a.png")
-    (tmp_path / "lists").mkdir()
-    (tmp_path / "lists/names.txt").write_text("photos/a.png\n")
-    monkeypatch.chdir(tmp_path)
-    with pytest.raises(InputError, match=r"relative to lists, --list_root \. sets another"):
-        list_pictures("lists/names.txt")
-    assert list_pictures("lists/names.txt", list_root=".") == [Path("photos/a.png")]
-
-
 def test_pictures_are_told_by_their_first_bytes_where_the_name_does_not_tell(tmp_path, picture):
     for name in ("a.jfif", "b", "c.dat"):
         Image.fromarray(picture).save(tmp_path / name, "JPEG")
         assert list_pictures(tmp_path / name) == [tmp_path / name]
     (tmp_path / "README").write_text("BMW/1.png is no bitmap")
     assert list_pictures(tmp_path) == [tmp_path / "a.jfif", tmp_path / "b"]
-
-
-def test_a_picture_of_another_format_is_refused_with_the_remedy(tmp_path, picture):
-    Image.fromarray(picture).save(tmp_path / "a.gif")
-    with pytest.raises(InputError, match=r"a\.gif: expected a picture .*, got \.gif: convert it"):
-        list_pictures(tmp_path / "a.gif")
 
 
 def test_what_is_named_as_something_else_is_left_out_of_a_folder(tmp_path, caplog):
@@ -105,15 +78,8 @@ def test_what_is_named_as_something_else_is_left_out_of_a_folder(tmp_path, caplo
     names = [path.relative_to(tmp_path / "set").as_posix() for path in list_pictures(tmp_path / "set", others)]
     assert names == ["a.png", "maskshop/c.png"]
     assert "left out are 4 pictures" in caplog.text
-    with pytest.raises(InputError, match="found 2 that are named as something else"):
+    with pytest.raises(InputError, match="found 2 that are named as masks or results"):
         list_pictures(tmp_path / "set/masks", [tmp_path / "set/masks/a.png", tmp_path / "set/masks/more"])
-
-
-def test_sources_without_pictures_are_refused(tmp_path):
-    (tmp_path / "weights.bin").write_bytes(b"\xff\xfe\x00\x80" * 50)
-    for source in (tmp_path, tmp_path / "missing", tmp_path / "weights.bin"):
-        with pytest.raises(InputError, match=source.name):
-            list_pictures(source)
 
 
 def test_png_round_trip_is_exact_in_colour_and_grey(tmp_path, picture):
@@ -122,19 +88,6 @@ def test_png_round_trip_is_exact_in_colour_and_grey(tmp_path, picture):
     assert np.array_equal(read_picture(tmp_path / "new" / "a.png"), picture)
     assert np.array_equal(read_picture(tmp_path / "new" / "b.png"), np.repeat(picture[..., :1], 3, axis=2))
     assert len(list((tmp_path / "new").iterdir())) == 2  # no temporary file stays
-
-
-def test_jpeg_round_trip_is_close(tmp_path):
-    photo = sample_photo("chelsea")
-    write_picture(tmp_path / "a.jpg", photo)
-    assert np.abs(read_picture(tmp_path / "a.jpg").astype(int) - photo).mean() < 2
-
-
-def test_write_refuses_other_suffixes_and_types(tmp_path, picture):
-    with pytest.raises(InputError, match=r"a\.txt"):
-        write_picture(tmp_path / "a.txt", picture)
-    with pytest.raises(TypeError, match="uint8"):
-        write_picture(tmp_path / "a.png", picture / 255)
 
 
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
@@ -157,17 +110,6 @@ def test_transparent_pixels_are_refused(tmp_path, picture):
             read_picture(tmp_path / name)
 
 
-def test_more_than_8_bits_are_refused(tmp_path):
-    cv2 = pytest.importorskip("cv2")
-    levels = np.random.default_rng(0).integers(0, 65536, [8, 9, 3], np.uint16)
-    Image.fromarray(levels[..., 0]).save(tmp_path / "grey.png")
-    cv2.imwrite(str(tmp_path / "colour.png"), levels)  # Pillow opens this one as 8-bit RGB
-    Image.fromarray(np.zeros([4, 4], np.float32)).save(tmp_path / "float.tif")
-    for name in ("grey.png", "colour.png", "float.tif"):
-        with pytest.raises(InputError, match=f"8 bits per channel.*{name}"):
-            read_picture(tmp_path / name)
-
-
 @pytest.mark.parametrize("name", ["a.png", "a.jpg", "a.webp", "a.bmp", "a.tif"])
 @pytest.mark.parametrize("share", [0, 0.05, 0.5, 0.9])
 def test_truncated_pictures_are_refused_by_name(tmp_path, name, share):
@@ -178,14 +120,6 @@ def test_truncated_pictures_are_refused_by_name(tmp_path, name, share):
         read_picture(tmp_path / name)
 
 
-def test_other_unreadable_pictures_are_refused_by_name(tmp_path):
-    (tmp_path / "garbage.png").write_bytes(np.random.default_rng(0).bytes(1000))
-    (tmp_path / "folder.png").mkdir()
-    for name in ("garbage.png", "folder.png", "missing.png"):
-        with pytest.raises(InputError, match=name):
-            read_picture(tmp_path / name)
-
-
 @pytest.mark.parametrize("factor", [1, 3])  # Pillow warns of its own limit, and refuses twice as much
 def test_pictures_of_too_many_pixels_are_refused_before_they_are_decoded(tmp_path, monkeypatch, recwarn, factor):
     write_picture(tmp_path / "big.png", np.zeros([20, 20, 3], np.uint8))
@@ -194,13 +128,6 @@ def test_pictures_of_too_many_pixels_are_refused_before_they_are_decoded(tmp_pat
     monkeypatch.setattr(ImageFile.ImageFile, "load", lambda self: pytest.fail("decoded"))
     with pytest.raises(InputError, match=r"big\.png.*150 million.*shrink"):
         read_picture(tmp_path / "big.png")
-    assert not recwarn
-
-
-def test_pillows_smaller_limit_is_no_warning(tmp_path, monkeypatch, recwarn):
-    write_picture(tmp_path / "a.png", np.zeros([20, 20, 3], np.uint8))
-    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 300)
-    assert read_picture(tmp_path / "a.png").shape == (20, 20, 3)
     assert not recwarn
 
 
@@ -220,14 +147,6 @@ def test_postscript_named_png_starts_no_other_program(tmp_path, monkeypatch):
         read_picture(tmp_path / "a.png")
 
 
-@pytest.mark.parametrize("suffix", ["gif", "ico", "ppm", "tga", "pcx"])
-def test_formats_that_are_not_offered_are_refused_under_any_name(tmp_path, picture, suffix):
-    Image.fromarray(picture).save(tmp_path / f"a.{suffix}")
-    (tmp_path / f"a.{suffix}").rename(tmp_path / "a.png")
-    with pytest.raises(InputError, match="none of the formats JPEG, PNG"):
-        read_picture(tmp_path / "a.png")
-
-
 def test_pipes_and_devices_are_refused_at_once(tmp_path):
     os.mkfifo(tmp_path / "pipe.png")
     (tmp_path / "zero.png").symlink_to("/dev/zero")
@@ -239,13 +158,6 @@ def test_pipes_and_devices_are_refused_at_once(tmp_path):
     with pytest.raises(InputError, match="found none"):
         list_pictures(tmp_path)
     with pytest.raises(InputError, match="a pipe or a device"):
-        list_pictures(tmp_path / "names.txt")
-
-
-@pytest.mark.parametrize("line", ["a" * 5000 + ".png", "a\0b.png", "../" * 2000 + "a.png"])
-def test_a_listed_name_that_no_file_can_have_is_one_that_is_not_there(tmp_path, line):
-    (tmp_path / "names.txt").write_text(line)
-    with pytest.raises(InputError, match="got 1 of 1 that are not there"):
         list_pictures(tmp_path / "names.txt")
 
 
@@ -267,11 +179,6 @@ def test_float_and_back_is_exact_for_every_level():
     assert np.array_equal(to_uint8(array), levels)
 
 
-def test_to_uint8_clips_and_rounds_half_to_even():
-    array = np.array([-0.2, 1.7, 0.5, 1.5 / 255]).reshape(1, 1, 4).repeat(3, axis=0)
-    assert to_uint8(array)[0, :, 0].tolist() == [0, 255, 128, 2]
-
-
 def test_sample_photos_are_colour_photographs_on_one_side_each():
     names = [name for side in SAMPLE_PHOTOS.values() for name in side]
     assert len(names) == len(set(names)) >= 8
@@ -284,14 +191,23 @@ def test_sample_photos_are_colour_photographs_on_one_side_each():
 
 def test_what_a_folder_holds_beside_what_is_read_is_told_once(tmp_path, caplog):
     (tmp_path / "set").mkdir()
-    (tmp_path / "elsewhere").mkdir()
-    (tmp_path / "set/more").symlink_to(tmp_path / "elsewhere")
     for name in ("a.gif", "b.GIF", "c.heic", "notes.txt", ".hidden.gif"):
         (tmp_path / "set" / name).touch()
-    with pytest.raises(InputError, match=r"found 2 \.gif, 1 \.heic, 1 linked folders"):
+    with pytest.raises(InputError, match=r"found 2 \.gif, 1 \.heic"):
         list_pictures(tmp_path / "set")
     write_picture(tmp_path / "set/a.png", np.zeros([2, 2, 3], np.uint8))
     for _ in range(2):
         assert [path.name for path in list_pictures(tmp_path / "set")] == ["a.png"]
     [line] = [record.getMessage() for record in caplog.records]
-    assert line.startswith(f"{tmp_path / 'set'}: passed over are 2 .gif, 1 .heic, 1 linked folders; only .jpg")
+    assert line.startswith(f"{tmp_path / 'set'}: passed over are 2 .gif, 1 .heic; only .jpg")
+
+
+def test_more_than_8_bits_are_refused(tmp_path):
+    cv2 = pytest.importorskip("cv2")
+    levels = np.random.default_rng(0).integers(0, 65536, [8, 9, 3], np.uint16)
+    Image.fromarray(levels[..., 0]).save(tmp_path / "grey.png")
+    cv2.imwrite(str(tmp_path / "colour.png"), levels)  # Pillow opens this one as 8-bit RGB
+    Image.fromarray(np.zeros([4, 4], np.float32)).save(tmp_path / "float.tif")
+    for name in ("grey.png", "colour.png", "float.tif"):
+        with pytest.raises(InputError, match=f"8 bits per channel.*{name}"):
+            read_picture(tmp_path / name)

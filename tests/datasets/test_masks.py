@@ -10,17 +10,12 @@ from PIL import Image, ImageDraw
 from datasets.images import sample_photo, write_picture
 from datasets.mask_generator import generate_mask
 from datasets.masks import (
-    BUCKET_NAMES,
-    BUCKETS,
     ZeroOneMaskError,
     border_kind,
     bucket_of,
-    emptiness_warning,
     hole_from_levels,
     hole_ratio,
-    mask_png,
     outline,
-    polarity_warning,
     read_mask,
     resize_mask,
     write_mask,
@@ -51,28 +46,6 @@ def mask():
 )
 def test_buckets_are_open_below_and_closed_above(ratio, name):
     assert bucket_of(ratio) == name
-
-
-def test_a_hole_of_exactly_a_tenth_is_in_the_first_bucket():
-    for tenths, name in enumerate(BUCKET_NAMES, start=1):
-        mask = np.ones([10, 10], np.float32)
-        mask[:tenths] = 0
-        assert bucket_of(hole_ratio(mask)) == name
-
-
-def test_names_follow_the_buckets():
-    assert BUCKET_NAMES[0] == "0.01-0.1" and BUCKET_NAMES[-1] == "0.5-0.6" and len(BUCKET_NAMES) == len(BUCKETS) == 6
-
-
-@pytest.mark.parametrize("hole", ["white", "black"])
-@pytest.mark.parametrize("suffix", [".png", ".jpg"])
-def test_write_and_read_agree_in_both_polarities(tmp_path, mask, hole, suffix):
-    write_mask(tmp_path / f"a{suffix}", mask, hole)
-    read = read_mask(tmp_path / f"a{suffix}", hole)
-    assert read.dtype == np.float32 and np.array_equal(read, mask)
-    assert suffix != ".png" or (tmp_path / "a.png").read_bytes() == mask_png(mask, hole)
-    other = "black" if hole == "white" else "white"
-    assert np.array_equal(read_mask(tmp_path / f"a{suffix}", other), 1 - mask)
 
 
 @given(
@@ -112,17 +85,6 @@ def test_a_mask_of_0_and_1_is_refused_with_the_remedy(tmp_path, mask, channels, 
     write_picture(tmp_path / "a.png", np.ascontiguousarray(levels, np.uint8))
     with pytest.raises(ZeroOneMaskError, match=r"expected a mask of 0 and 255, got 0 and 1 in .*a\.png: multiply it"):
         read_mask(tmp_path / "a.png", check=check)
-
-
-@pytest.mark.parametrize("value", [0, 2, 255])
-def test_a_plain_mask_of_another_value_is_taken(tmp_path, value):
-    write_picture(tmp_path / "a.png", np.full([20, 20], value, np.uint8))
-    assert read_mask(tmp_path / "a.png").all() == (value != 255)
-
-
-def test_holes_below_half_a_percent_on_average_warn():
-    assert emptiness_warning(0.005) is None and emptiness_warning(0.3) is None
-    assert "0.40% of the pictures" in emptiness_warning(0.004) and "--hole" in emptiness_warning(0.0)
 
 
 @st.composite
@@ -203,22 +165,6 @@ def test_grey_is_judged_against_what_is_marked(tmp_path, paint, told):
         read_mask(tmp_path / "a.png")
 
 
-def test_a_small_mask_of_another_white_is_taken(tmp_path):
-    levels = np.zeros([300, 200], np.uint8)
-    levels[4:30, 4:30] = 200
-    write_picture(tmp_path / "a.png", levels)
-    assert np.array_equal(read_mask(tmp_path / "a.png") == 0, levels == 200)
-
-
-@pytest.mark.parametrize("hole", ["white", "black"])
-def test_a_small_object_in_colour_is_no_mask(tmp_path, hole):
-    picture = np.full([300, 200, 3], 0 if hole == "white" else 255, np.uint8)
-    picture[4:12, 4:12] = 255, 0, 0
-    write_picture(tmp_path / "a.png", picture)
-    with pytest.raises(InputError, match=f"colour in 100% of what is marked.*paint the hole {hole}.*--mask_colour"):
-        read_mask(tmp_path / "a.png", hole)
-
-
 def test_photographs_are_no_masks(tmp_path):
     photo = sample_photo("chelsea")
     write_picture(tmp_path / "grey.jpg", photo[..., 1])
@@ -228,33 +174,6 @@ def test_photographs_are_no_masks(tmp_path):
     for check in (True, False):
         with pytest.raises(InputError, match="colour"):
             read_mask(tmp_path / "colour.jpg", check=check)
-
-
-def test_rgb_and_opaque_rgba_masks_are_read_by_their_colour(tmp_path, mask):
-    hole = ((1 - mask) * 255).astype(np.uint8)[..., None]
-    write_picture(tmp_path / "rgb.png", hole.repeat(3, axis=2))
-    write_picture(tmp_path / "rgba.png", np.concatenate([hole.repeat(3, axis=2), np.full_like(hole, 255)], axis=2))
-    for name in ("rgb.png", "rgba.png"):
-        assert np.array_equal(read_mask(tmp_path / name), mask)
-
-
-def test_unknown_hole_colour_is_refused(tmp_path, mask):
-    with pytest.raises(InputError, match="red"):
-        write_mask(tmp_path / "a.png", mask, "red")
-    with pytest.raises(InputError, match="red"):
-        read_mask(tmp_path / "a.png", "red")
-
-
-@pytest.mark.parametrize("size", [(24, 40), (7, 11), (100, 33), (1, 1)])
-def test_resize_stays_binary(mask, size):
-    resized = resize_mask(mask, *size)
-    assert resized.shape == size and resized.dtype == np.float32 and set(np.unique(resized)) <= {0, 1}
-
-
-def test_resize_by_whole_factors_is_exact_and_centred(mask):
-    assert np.array_equal(resize_mask(mask, 48, 80), mask.repeat(2, axis=0).repeat(2, axis=1))
-    assert np.array_equal(resize_mask(mask, 8, 8), mask[1::3, 2::5])
-    assert np.array_equal(resize_mask(mask, 24, 40), mask)
 
 
 @pytest.mark.parametrize(("height", "width"), [(512, 512), (256, 300), (64, 20)])
@@ -267,8 +186,3 @@ def test_border_kind_looks_at_50_of_512_of_each_side(height, width):
     at_end[height - rows, width // 2] = 0
     assert border_kind(inside) == "N"
     assert [border_kind(mask) for mask in (at_top, at_left, at_end)] == ["B", "B", "B"]
-
-
-def test_polarity_is_doubted_above_60_percent_only():
-    assert polarity_warning(0.6) is None
-    assert "--hole" in polarity_warning(0.61) and "\n" not in polarity_warning(0.61)

@@ -63,7 +63,7 @@ def sources(tmp_path, picture):
 
 
 LEFT_OUT = {
-    "jpg": {"content credentials", "APP5 Unknown maker", "Photoshop's thumbnail", "a preview in IPTC"},
+    "jpg": {"content credentials", "APP5", "Photoshop's thumbnail", "a preview in IPTC"},
     "png": {"content credentials", "prVW"},
     "webp": set(),
     "tif": {"Photoshop's thumbnail", "a preview in IPTC"},

@@ -1,13 +1,9 @@
 """Occlusion: the check of flows against a loop, and what is found against scenes whose occlusion is known."""
 
-from importlib import resources
-
 import cv2
 import numpy as np
-import pytest
 
-from datasets.images import sample_photo
-from datasets.occlusion import cleaned, dense_flow, inconsistent, occlusion_mask
+from datasets.occlusion import inconsistent, occlusion_mask
 from tests.datasets.moving_scene import MOTIONS, moving_scene
 
 
@@ -57,41 +53,3 @@ def test_known_occlusion_of_moving_bodies_is_found():
         first, second, known = moving_scene(seed, bodies, background)
         overlaps.append(overlap(occlusion_mask(first, second) == 0, known))
     assert np.mean(overlaps) > 0.7 and min(overlaps) > 0.5, overlaps
-
-
-def test_two_real_views_of_one_scene():
-    """A stereo pair with its measured disparity, 7 to 60 px: a wide step for a flow, so the floor is a low one."""
-    with resources.as_file(resources.files("skimage.data") / "motorcycle_disp.npz") as path, np.load(path) as file:
-        disparity = file[file.files[0]]
-    known, told = hidden_by(disparity), np.isfinite(disparity)
-    left, right = (cv2.cvtColor(sample_photo(f"motorcycle_{side}"), cv2.COLOR_RGB2GRAY) for side in ("left", "right"))
-    found = cleaned(inconsistent(dense_flow(left, right), dense_flow(right, left)))
-    assert overlap(found & told, known) > 0.25
-    assert np.mean(found[known]) > 8 * np.mean(known) and np.mean(known[found & told]) > 8 * np.mean(known)
-
-
-def hidden_by(disparity):
-    """What of the left view the right one hides: where something nearer lands on the same pixel."""
-    height, width = disparity.shape
-    hidden = np.zeros([height, width], bool)
-    for y, row in enumerate(disparity):
-        there = np.flatnonzero(np.isfinite(row) & (np.arange(width) >= row))
-        landing = np.rint(there - row[there]).astype(int)
-        nearest = np.zeros(width)
-        np.maximum.at(nearest, landing, row[there])
-        hidden[y, there] = nearest[landing] > row[there] + 1
-    return hidden
-
-
-def test_specks_go_and_regions_stay():
-    found = np.zeros([200, 200], bool)
-    found[20:22, 20:22] = True
-    found[100:140, 100:104] = True
-    left = cleaned(found)
-    assert not left[:50].any() and 0.9 < left.sum() / found[100:140].sum() <= 1.1
-
-
-@pytest.mark.parametrize("shape", [(31, 64), (64, 65)])
-def test_frames_that_do_not_fit_are_refused(shape):
-    with pytest.raises(ValueError, match="32 px or more"):
-        occlusion_mask(np.zeros(shape, np.uint8), np.zeros([64, 64] if 65 in shape else shape, np.uint8))

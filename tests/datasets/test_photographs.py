@@ -1,6 +1,5 @@
 """Photographs: what is kept from file to file, bit for bit where that can be, and what is refused."""
 
-import io
 import warnings
 
 import numpy as np
@@ -113,11 +112,6 @@ def test_grey_palette_and_one_bit_pictures_are_taken(tmp_path, picture, mode, tr
     )
 
 
-def test_opaque_alpha_is_none(tmp_path, picture):
-    Image.fromarray(np.dstack([picture, np.full([20, 30], 255, np.uint8)])).save(tmp_path / "a.png")
-    assert read_photograph(tmp_path / "a.png").alpha is None
-
-
 def test_cmyk_becomes_srgb_and_says_so(tmp_path, picture):
     image = Image.fromarray(picture).convert("CMYK")
     image.save(tmp_path / "a.tif")
@@ -126,36 +120,6 @@ def test_cmyk_becomes_srgb_and_says_so(tmp_path, picture):
     image.save(tmp_path / "b.tif", icc_profile=SRGB)
     read = read_photograph(tmp_path / "b.tif")
     assert read.icc is None and "could not use" in read.notes[0] and read.jpeg == {}
-
-
-@pytest.mark.parametrize(
-    ("image", "told"),
-    [
-        (Image.new("I;16", (4, 4)), "8 bits per channel"),
-        (Image.new("F", (4, 4)), "8 bits per channel"),
-        (Image.new("LAB", (4, 4)), "expected RGB, grey, palette or CMYK, got LAB"),
-    ],
-)
-def test_other_colours_are_refused_with_the_remedy(tmp_path, image, told):
-    image.save(tmp_path / "a.tif")
-    with pytest.raises(InputError, match=f"{told}.*save it as"):
-        read_photograph(tmp_path / "a.tif")
-
-
-def test_further_pictures_in_a_file_are_told_of(tmp_path, picture):
-    first, second = Image.fromarray(picture), Image.fromarray(picture[::-1].copy())
-    for name in ("a.tif", "a.webp", "a.png"):
-        first.save(
-            tmp_path / name, save_all=True, append_images=[second], **({"lossless": True} if "w" in name else {})
-        )
-        read = read_photograph(tmp_path / name)
-        assert np.array_equal(read.pixels, picture) and "2 pictures, of which the first" in read.notes[0]
-
-
-def test_a_damaged_exif_block_is_left_out_and_told_of(tmp_path, picture):
-    Image.fromarray(picture).save(tmp_path / "a.jpg", exif=b"Exif\0\0II*\0\xff\xff\xff\x7f")
-    read = read_photograph(tmp_path / "a.jpg")
-    assert read.exif is None and read.notes == ("its EXIF block is damaged and is left out",)
 
 
 def test_what_a_format_cannot_hold_is_refused_or_told_of(tmp_path, picture):
@@ -184,18 +148,6 @@ def test_lossless_webp_is_told_from_lossy(tmp_path, picture, kind):
     for flag in (lossless, False):
         image.save(tmp_path / "a.webp", lossless=flag, exif=exif_of(), icc_profile=SRGB, **more)
         assert encoding_of(tmp_path / "a.webp") == Encoding("webp", flag)
-
-
-def test_a_file_s_bytes_decide_over_its_name(tmp_path, picture):
-    for encoding in [*LOSSLESS, Encoding("jpeg", lossless=False)]:
-        stored = io.BytesIO()
-        Image.fromarray(picture).save(
-            stored, encoding.format, **({"lossless": True} if encoding.format == "webp" else {})
-        )
-        (tmp_path / "a.png").write_bytes(stored.getvalue())
-        assert encoding_of(tmp_path / "a.png") == encoding == read_photograph(tmp_path / "a.png").encoding
-    (tmp_path / "b.jpeg").write_bytes(b"what")
-    assert encoding_of(tmp_path / "b.jpeg") == encoding_of(tmp_path / "none.JPG") == Encoding("jpeg", lossless=False)
 
 
 def test_results_are_written_as_they_were_read_unless_asked_otherwise():

@@ -41,11 +41,6 @@ def test_what_is_cut_off_is_less_than_a_square(side, factor):
     assert shrink(whole, factor).shape == tuple(n // factor for n in whole.shape)
 
 
-def test_a_picture_without_one_square_is_refused():
-    with pytest.raises(InputError, match=r"at least 4x4 pixels .* got 9x3"):
-        cut(np.zeros([3, 9, 3]), 4)
-
-
 def test_masks_of_each_factor_are_drawn_and_no_others():
     masks, rng = GeneratedMasks(shape="super_resolution", factors=(2, 5)), np.random.default_rng(0)
     drawn = {masks.draw(rng, 20).tobytes() for _ in range(30)}

@@ -17,7 +17,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 from PIL import Image, PngImagePlugin
 
-from datasets.holes import Marks, find_hole, read_hole
+from datasets.holes import Marks, find_hole
 from datasets.images import list_pictures, read_picture
 from datasets.masks import read_mask
 from datasets.photographs import Photograph, read_photograph, result_encoding, write_photograph
@@ -147,7 +147,7 @@ def read_and_write(path: Path) -> None:
 
 def read_as_mask(path: Path) -> None:
     for white in (True, False):
-        read_hole(path, white)
+        read_mask(path, "white" if white else "black")
     read_mask(path, check=False)
     find_hole(Photograph(np.zeros([24, 32, 3], np.uint8)), Marks(path, colour=(255, 255, 255)))
 

@@ -1,12 +1,8 @@
 """Reading pairs and measuring them."""
 
-import math
-import multiprocessing
 import os
-import signal
 import sys
 import threading
-import time
 
 import cv2
 import numpy as np
@@ -15,11 +11,9 @@ import pytest
 from datasets.images import write_picture
 from datasets.masks import write_mask
 from inpainting.classical import CLASSICAL
-from metrics import evaluator
 from metrics.evaluator import Evaluation, PairReader, evaluate, inspect_masks, useful_workers
 from metrics.image_quality import l1_percent
 from metrics.manifest import Pair
-from metrics.realism import FeatureSums, PairRealism
 from utils.errors import InputError
 
 
@@ -58,31 +52,11 @@ def measured(*arguments, **options):
     return samples
 
 
-def test_a_mask_is_brought_to_the_pictures_size_and_stays_binary(read):
-    picture, mask = read(PAIR)
-    assert picture.shape == (30, 40, 3) and mask.shape == (30, 40)
-    assert set(np.unique(mask)) == {0, 1}
-
-
 def test_size_cuts_and_resizes_both(folder):
     picture, mask = PairReader(folder, folder, size=24)(PAIR)
     assert picture.shape == (24, 24, 3) and mask.shape == (24, 24)
     picture, mask = PairReader(folder, folder, size=(16, 24))(PAIR)
     assert picture.shape == (16, 24, 3) and mask.shape == (16, 24)
-
-
-def test_the_ratio_is_that_of_the_evaluated_size(folder):
-    mask = np.ones([40, 40], np.float32)
-    mask[0] = 0  # a line that the smaller size drops or keeps whole
-    write_mask(folder / "line.png", mask)
-    reader = PairReader(folder, folder, size=16)
-    sample = measured([Pair("a.png", "line.png")], reader, white)[0]
-    assert sample.hole_ratio == (reader(Pair("a.png", "line.png"))[1] == 0).mean() != 1 / 40
-
-
-def test_polarity_follows_the_option(folder, read):
-    inverted = PairReader(folder, folder, hole="black")(PAIR)[1]
-    assert np.array_equal(inverted, 1 - read(PAIR)[1])
 
 
 def test_composite_measures_the_hole_only_and_raw_the_whole(read):
@@ -92,45 +66,11 @@ def test_composite_measures_the_hole_only_and_raw_the_whole(read):
     assert measured([PAIR], read, white, "raw")[0].l1_percent == l1_percent(picture, white(picture, None))
 
 
-def test_the_method_sees_the_hole_as_true(read):
-    seen = []
-    measured([PAIR], read, lambda picture, hole: seen.append(hole) or picture)
-    assert seen[0].dtype == bool and np.array_equal(seen[0], read(PAIR)[1] == 0)
-
-
-def test_a_perfect_method_is_identical(read):
-    sample = measured([PAIR], read, lambda picture, hole: picture)[0]
-    assert (sample.l1_percent, sample.psnr) == (0, math.inf) and sample.bucket == "0.2-0.3" and sample.border == "N"
-
-
 def test_the_order_of_the_pairs_is_kept(folder, read):
     pairs = [PAIR, Pair("a.png", "generated:3:0.1-0.2:B"), Pair("sample:coffee", "generated:4:0.3-0.4:N")]
     samples = measured(pairs, PairReader(folder, folder, size=32), lambda picture, hole: picture)
     assert [Pair(s.image, s.mask) for s in samples] == pairs
     assert [(s.bucket, s.border) for s in samples[1:]] == [("0.1-0.2", "B"), ("0.3-0.4", "N")]
-
-
-def test_a_corrupt_picture_and_a_grey_mask_are_refused_by_name(folder, read):
-    (folder / "torn.png").write_bytes((folder / "a.png").read_bytes()[:200])
-    write_picture(folder / "grey.png", np.full([16, 20], 128, np.uint8))
-    with pytest.raises(InputError, match=r"torn\.png"):
-        read(Pair("torn.png", "m.png"))
-    with pytest.raises(InputError, match=r"grey\.png"):
-        read(Pair("a.png", "grey.png"))
-
-
-def test_a_picture_too_small_to_measure_is_refused_by_name(folder, read):
-    write_picture(folder / "tiny.png", np.zeros([10, 40, 3], np.uint8))
-    with pytest.raises(InputError, match=r"tiny.png: 40x10.*--size"):
-        read(Pair("tiny.png", "m.png"))
-
-
-def test_what_the_method_refuses_names_the_pair(read):
-    def refuse(picture, hole):
-        raise InputError("no valid pixel")
-
-    with pytest.raises(InputError, match=r"a.png with m.png: no valid pixel"):
-        measured([PAIR], read, refuse)
 
 
 def test_inverted_masks_warn(folder, read):
@@ -147,32 +87,6 @@ class Tell(PairReader):
         raise InputError(f"{os.getpid() == int(pair.image)} {unwanted} {cv2.getNumThreads()} {threads}")
 
 
-class Count(PairReader):
-    """Leaves a file in ``masks`` for each reading."""
-
-    def __call__(self, pair):
-        (self.masks / f"{time.monotonic_ns()}.read").touch()
-        return np.zeros([16, 16, 3], np.uint8), np.pad(np.zeros([2, 2], np.float32), 7, constant_values=1)
-
-
-class Die(PairReader):
-    """Is killed by what it reads."""
-
-    def __call__(self, pair):
-        if pair.image == "deadly":
-            os.kill(os.getpid(), signal.SIGKILL)
-        return super().__call__(pair)
-
-
-class OnlySome(PairReader):
-    """Reads no pair of ``MANY`` that is known already."""
-
-    def __call__(self, pair):
-        if pair in MANY[2:5]:
-            raise AssertionError(f"{pair} is known")
-        return super().__call__(pair)
-
-
 MANY = [Pair("sample:coffee", f"generated:{seed}:0.{1 + seed % 4}-0.{2 + seed % 4}:B") for seed in range(9)]
 
 
@@ -182,7 +96,6 @@ MANY = [Pair("sample:coffee", f"generated:{seed}:0.{1 + seed % 4}-0.{2 + seed % 
         (False, 4, 1000, 4),
         (True, 4, 1000, 3),
         (True, 1, 1000, 0),
-        (False, 1, 1000, 0),
         (False, 64, 120, 2),
         (False, 4, 12, 0),
     ],
@@ -204,106 +117,12 @@ def test_workers_give_the_same_samples_and_leave_a_network_to_the_main_process()
         assert measured(MANY, reader, network, protocol, num_workers=2) == alone
 
 
-@pytest.mark.parametrize("method", ["telea", "biharmonic"])
-def test_workers_run_classical_methods_wholly(method, monkeypatch):
-    alone = measured(MANY, PairReader(size=24), CLASSICAL[method])
-    monkeypatch.setattr(evaluator, "measure", None)  # here; a worker has its own
-    assert measured(MANY, PairReader(size=24), CLASSICAL[method], num_workers=1) == alone
-
-
 def test_workers_have_one_thread_and_no_framework(monkeypatch):
     monkeypatch.setenv("OMP_NUM_THREADS", "7")
     monkeypatch.delenv("MKL_NUM_THREADS", raising=False)
     with pytest.raises(InputError, match=r"^False \[\] 1 \['1', '1', '1'\]$"):
         measured([Pair(str(os.getpid()), "")], Tell(), CLASSICAL["mean"], num_workers=1)
     assert os.environ["OMP_NUM_THREADS"] == "7" and "MKL_NUM_THREADS" not in os.environ
-
-
-def test_reading_runs_ahead_of_the_network_and_not_far(tmp_path):
-    lead, pairs = [], [Pair("a", "m")] * 24
-
-    def network(picture, hole):
-        time.sleep(0.02)
-        lead.append(len(list(tmp_path.glob("*.read"))) - len(lead))
-        return picture
-
-    measured(pairs, Count(masks=tmp_path), network, num_workers=1)
-    assert len(lead) == len(pairs) and 2 <= max(lead) <= evaluator.AHEAD + 1
-
-
-def test_of_several_mistakes_the_first_pairs_is_told_from_workers_too(folder, read):
-    for name in ("torn", "worn"):
-        (folder / f"{name}.png").write_bytes((folder / "a.png").read_bytes()[:200])
-    pairs = [Pair(f"{name}.png", "m.png") for name in ("torn", "worn", "torn")]
-    told = []
-    for method, workers in ((white, 0), (white, 2), (CLASSICAL["mean"], 2)):
-        with pytest.raises(InputError, match=r"torn\.png") as caught:
-            ran(pairs, read, method, num_workers=workers)
-        told.append(str(caught.value))
-    assert told[0] == told[1] == told[2]
-    assert not multiprocessing.active_children()
-
-
-def test_a_pair_that_cannot_be_measured_is_named_and_passed_over(folder, read, capsys):
-    (folder / "torn.png").write_bytes((folder / "a.png").read_bytes()[:200])
-    write_mask(folder / "all.png", np.zeros([16, 20], np.float32))
-    other = Pair("a.png", "generated:3:0.1-0.2:B")
-    pairs = [Pair("torn.png", "m.png"), PAIR, Pair("a.png", "all.png"), Pair("a.png", "torn.png"), other]
-
-    def network(picture, hole):
-        if hole.all():
-            raise InputError("no pixel to go by")
-        return white(picture, hole)
-
-    for workers in (0, 1):
-        seen = []
-        samples, refused = ran(
-            pairs, read, network, num_workers=workers, look=lambda pair, hole, seen=seen: seen.append(pair)
-        )
-        assert seen == [PAIR, other]
-        assert samples == measured([PAIR, other], read, network)
-        for reason, words in zip(refused, ("torn.png", "a.png with all.png: no pixel", "torn.png"), strict=True):
-            assert words in reason
-        lines = [line for line in capsys.readouterr().err.splitlines() if "passed over: " in line]
-        assert [line.partition("passed over: ")[2] for line in lines] == refused
-    classical = [ran(pairs[:2] + pairs[3:], read, CLASSICAL["mean"], num_workers=workers) for workers in (0, 2)]
-    assert classical[0] == classical[1] and len(classical[0][1]) == 2
-
-
-def test_what_was_measured_before_is_neither_read_nor_told_again():
-    before = dict(zip(MANY, measured(MANY, PairReader(size=24), CLASSICAL["mean"]), strict=True))
-    known = {pair: before[pair] for pair in MANY[2:5]}
-    for method, workers in ((CLASSICAL["mean"], 1), (lambda picture, hole: CLASSICAL["mean"](picture, hole), 1)):
-        seen, told = [], []
-        samples = measured(
-            [*MANY, MANY[3]],
-            OnlySome(size=24),
-            method,
-            num_workers=workers,
-            known=known,
-            found=told.append,
-            look=lambda pair, hole, seen=seen: seen.append(pair),
-        )
-        assert samples == [*before.values(), before[MANY[3]]]
-        assert told == [before[pair] for pair in MANY if pair not in known]
-        assert seen == [pair for pair in MANY if pair not in known]
-
-
-def test_realism_is_measured_here_and_kept_with_the_sample():
-    def realism(picture, result, hole):
-        assert os.getpid() == ours
-        return PairRealism(float(np.mean(result[hole] != picture[hole])), None, None, sums)
-
-    ours, sums = os.getpid(), FeatureSums(1, *np.ones([4, 2]))
-    for workers in (0, 1):
-        evaluation = Evaluation(PairReader(size=24), CLASSICAL["mean"], realism=realism, in_workers=True)
-        samples, _ = evaluate(MANY[:3], evaluation, workers)
-        assert all(0.5 < s.style <= 1 and s.sharpness is None and s.features is not None for s in samples)
-
-
-def test_all_that_is_known_needs_no_work():
-    before = dict(zip(MANY, measured(MANY, PairReader(size=24), CLASSICAL["mean"]), strict=True))
-    assert measured(MANY, None, None, known=before) == list(before.values())
 
 
 def test_a_stamp_tells_files_from_others_of_their_name(folder, read):
@@ -321,17 +140,3 @@ def test_a_first_look_passes_over_what_cannot_be_read_and_refuses_where_nothing_
     assert inspect_masks([torn, PAIR], read) is None
     with pytest.raises(InputError, match=r"torn\.png"):
         inspect_masks([torn, torn], read)
-
-
-def test_masks_with_next_to_no_hole_warn(folder, read):
-    mask = np.ones([30, 40], np.float32)
-    mask[0, :4] = 0
-    write_mask(folder / "few.png", mask)
-    assert "0.33%" in inspect_masks([Pair("a.png", "few.png")], read)
-
-
-def test_a_killed_worker_ends_the_work_in_one_line(folder):
-    with pytest.raises(ChildProcessError, match="one was killed") as caught:
-        measured([PAIR, Pair("deadly", "m.png"), *[PAIR] * 9], Die(folder, folder), white, num_workers=2)
-    assert "\n" not in str(caught.value)
-    assert not multiprocessing.active_children()

@@ -1,17 +1,14 @@
 """Evaluations beside each other."""
 
 import math
-from dataclasses import replace
 
 import numpy as np
 import pytest
 
 from metrics.buckets import Sample
 from metrics.manifest import Pair
-from metrics.methods import Method, limited_to, names_of, read_methods, set_beside, side_by_side
+from metrics.methods import Method, limited_to, names_of, set_beside, side_by_side
 from metrics.pictures import Strip
-from metrics.realism import FeatureSums
-from metrics.report import report_files, rows_with_spread
 from utils.errors import InputError
 
 PROTOCOL = {"protocol": "composite", "size": 64, "hole": "white"}
@@ -66,16 +63,3 @@ def test_strips_of_the_same_pair_are_joined():
     assert [int(panel[0, 0, 0]) for panel in joined[0].panels.values()] == [10, 12, 11, 13, 31, 33]
     assert len(joined[1].panels) == 4
     assert side_by_side([one]) == list(one.strips)
-
-
-def test_a_reports_frechet_distance_is_kept_as_long_as_its_pairs_are_the_same(tmp_path):
-    rng = np.random.default_rng(0)
-    features = FeatureSums.of(*rng.normal(0, 1, [2, 4, 600]))
-    measured = [replace(s, style=0.5, sharpness=1.0, features=features) for s in samples("1", "2")]
-    rows = rows_with_spread(measured)
-    for name, content in report_files(PROTOCOL, rows, measured, "").items():
-        (tmp_path / name).write_bytes(content)
-    [method] = read_methods([str(tmp_path / "report.json")])
-    assert [row["frechet"] for row in method.rows] == [round(row["frechet"], 5) for row in rows]
-    both, one = (limited_to([Pair(i, "m") for i in names], "a", method, PROTOCOL) for names in ("12", "2"))
-    assert both.rows == method.rows and {row["frechet"] for row in one.rows} == {None}

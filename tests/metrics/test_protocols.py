@@ -108,9 +108,3 @@ def test_a_picture_below_the_window_is_refused(name):
                 PROTOCOLS[name](picture, picture, np.zeros(shape, bool))
         else:
             assert PROTOCOLS[name](picture, picture, np.zeros(shape, bool))["ssim"] == 1
-
-
-def test_all_say_what_they_are():
-    for protocol in PROTOCOLS.values():
-        assert set(protocol.about) == {"of", *MEASURES}
-        assert str(protocol.window) in protocol.about["ssim"]

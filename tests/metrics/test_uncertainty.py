@@ -22,15 +22,5 @@ def test_an_interval_shrinks_with_the_root_of_the_pairs_and_is_as_wide_as_the_no
     assert 1.6 < (few[1] - few[0]) / (high - low) < 2.5
 
 
-def test_the_order_leaves_no_trace():
-    values = list(np.random.default_rng(2).normal(size=50))
-    assert interval(values) == interval(values[::-1])
-
-
-def test_the_standard_error_is_numpys():
-    values = np.random.default_rng(3).normal(size=20)
-    assert np.isclose(standard_error(values), np.std(values, ddof=1) / np.sqrt(20))
-
-
 def test_one_value_has_neither():
     assert standard_error([1.0]) is None and interval([1.0]) is None

@@ -13,7 +13,6 @@ from options import evaluate
 def test_what_is_offered_is_what_there_is():
     assert set(evaluate.METHOD_NAMES) == set(CLASSICAL) and evaluate.INTERPOLATIONS == INTERPOLATIONS
     assert tuple(PROTOCOLS) == evaluate.PROTOCOLS
-    assert PROTOCOLS["edge_connect"].window == evaluate.EDGE_CONNECT_WINDOW
     assert evaluate.LEAST_SIDE == SSIM_WINDOW
 
 
