@@ -219,7 +219,6 @@ def test_results_of_an_earlier_run_are_replaced_unless_they_were_changed(fill, p
     [
         (["x.png", "x_mask.png"], [], "x.png and .*x_mask.png would both be written to x_mask.png"),
         (["x.png", "x_grid.jpg"], ["--grid", "--lossless"], "would both be written to x_grid.png"),
-        (["x.png", "x.png.png/y.png", "x.jpg"], ["--format", "png"], "would be written to x.png.png, the folder of"),
     ],
 )
 def test_results_that_would_meet_are_refused(fill, pictures, tmp_path, names, arguments, message):

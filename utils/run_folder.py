@@ -14,7 +14,7 @@ from utils.errors import InputError
 from utils.files import is_file, read_text, refuse_folder_or_pipe, remove_leftovers
 
 OPTIONS, LOG, METRICS, LOCK = "config.yaml", "train.log", "metrics.csv", ".train.lock"
-CHECKPOINTS, SAMPLES, GRAPH = "checkpoints", "samples", "vdlgraph.log"
+CHECKPOINTS, SAMPLES = "checkpoints", "samples"
 
 _TOLD_BY = ("model", "image_root", "image_size", "max_iters", "log_dir")  # keys that are in the options of every run
 
