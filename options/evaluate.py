@@ -62,7 +62,7 @@ def evaluate_parser() -> Parser:
         metavar="N",
         help="processes that read, measure and run a classical method; by cores and pairs when not given, 0: none",
     )
-    add_device_options(parser, precision=True)
+    add_device_options(parser)
     return parser
 
 
@@ -209,7 +209,7 @@ def _check(options: argparse.Namespace) -> None:
             f"--protocol raw measures the output of a single pass, got --scales {options.scales}: leave one of them out"
         )
     other = "--method" if options.method else "--results" if options.results else None
-    for name, usual in {"scales": "auto", "precision": "fp32", "flip": None, "detail": "off"}.items():
+    for name, usual in {"scales": "auto", "flip": None, "detail": "off"}.items():
         value = getattr(options, name)
         if other and value not in (usual, "off"):
             raise InputError(f"--{name} {value}: expected a network beside it, got {other}; leave one of them out")

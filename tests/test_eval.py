@@ -521,7 +521,6 @@ def test_a_report_of_another_kind_is_refused_before_the_work(run, data, argument
         (["--detail", "on"], "--detail on: expected a network beside it, got --method"),
         (["--protocol", "edge_connect", "--size", "50"], "--size 50: expected 51 or more"),
         (["--protocol", "edge_connect"], r"deep/\d.png: expected at least 51 pixels"),
-        (["--precision", "bf16"], "--precision bf16.*got --method"),
     ],
 )
 def test_what_is_refused_in_one_line_and_leaves_nothing(run, data, arguments, message):
@@ -549,7 +548,6 @@ def test_what_is_refused_in_one_line_and_leaves_nothing(run, data, arguments, me
         ["--weights", "w", "--method", "telea"],
         ["--hole", "red"],
         ["--num_workers", "-1"],
-        ["--precision", "int8"],
     ],
 )
 def test_options_that_make_no_sense_end_with_status_two(arguments, capsys):
@@ -606,12 +604,6 @@ def test_holes_beyond_the_reach_are_told_in_one_line_that_names_the_worst(data, 
     assert "% of the hole's pixels" in line and "--depth" in line
     command.main([*common, "--masks", f"{data}/small", "--output", f"{data}/out"])
     assert "reach" not in capsys.readouterr().err
-
-
-def test_bf16_is_of_exported_weights(data, weights):
-    with pytest.raises(InputError, match=r"--precision bf16: expected an exported model.*export\.py"):
-        command.main(["--weights", str(weights), "--precision", "bf16", "--device", "cpu", "--output", f"{data}/out"])
-    assert not (data / "out").exists()
 
 
 def test_weights_that_are_not_there_are_refused(data):

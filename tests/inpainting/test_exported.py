@@ -3,7 +3,6 @@
 import hashlib
 import importlib.util
 import json
-import re
 import shutil
 from pathlib import Path
 
@@ -21,9 +20,8 @@ from utils.errors import InputError
 ROOT = Path(__file__).resolve().parents[2]
 SIZES = [(24, 24), (17, 31), (40, 16), (5, 3)]
 ONNX = int(paddle.__version__[0]) >= 3 and all(map(importlib.util.find_spec, ("paddle2onnx", "onnxruntime")))
-CPUINFO = Path("/proc/cpuinfo")
-BF16 = CPUINFO.exists() and re.search(r"\b(avx512_bf16|amx_bf16)\b", CPUINFO.read_text())
-needs_bf16 = pytest.mark.skipif(not BF16, reason="the processor has neither avx512_bf16 nor amx_bf16")
+
+
 needs_onnx = pytest.mark.skipif(not ONNX, reason="needs Paddle 3, paddle2onnx and onnxruntime")
 
 
@@ -134,42 +132,6 @@ def test_options_are_exported_too(name, options, tmp_path):
     static = StaticModel(tmp_path / "e")
     assert (static.model_name, static.model_options) == (model.model_name, model.model_options)
     assert_same_everywhere(model, static)
-
-
-def psnr(a, b):
-    """In dB, the peak being 1 or, for an untrained network's output, the largest value."""
-    return 10 * np.log10(max(1, np.abs(b).max()) ** 2 / np.mean((a.astype("float64") - b) ** 2))
-
-
-@needs_bf16
-def test_bf16_is_near_the_network_and_not_the_same(pair, capfd):
-    model, directory = pair
-    static = StaticModel(directory, precision="bf16")
-    for (h, w), kind in [(size, kind) for size in SIZES for kind in ("none", "border", "most")]:
-        image, mask = noise(2, h, w), make_mask(kind, 2, h, w)
-        expected = run(model, image, mask)
-        output = static(image, mask)
-        spread = (expected - expected.mean(axis=(2, 3), keepdims=True)).std()
-        assert np.abs(output - expected).max() > 1e-3 * spread, (h, w, kind)  # in float32 below 1e-5 of it
-        assert psnr(output, expected) > 35, (h, w, kind)
-    image, mask = noise(), make_mask("border")
-    np.testing.assert_array_equal(static(np.where(mask > 0, image, np.float32(np.nan)), mask), static(image, mask))
-    assert capfd.readouterr() == ("", "")
-
-
-def test_bf16_is_refused_where_it_would_not_be_that(export, tmp_path, monkeypatch):
-    with pytest.raises(InputError, match="expected fp32 or bf16, got 'int8'"):
-        StaticModel(export, precision="int8")
-    reading = Path.read_text
-    for text in ("flags\t: fpu avx512f avx512_vnni", ""):
-        (tmp_path / "cpuinfo").write_text(text)
-        path = tmp_path / "cpuinfo" if text else tmp_path / "nothing"
-        monkeypatch.setattr(Path, "read_text", lambda self, path=path: reading(path if self == CPUINFO else self))
-        with pytest.raises(InputError, match=r"expected a processor with amx_bf16 or avx512_bf16 .*; leave"):
-            StaticModel(export, precision="bf16")
-    monkeypatch.setattr(paddle, "get_device", lambda: "gpu:0")
-    with pytest.raises(InputError, match="expected a CPU, got the GPU; add --device cpu"):
-        StaticModel(export, precision="bf16")
 
 
 def test_what_stands_in_a_hole_does_not_matter(pair):

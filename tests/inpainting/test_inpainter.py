@@ -144,14 +144,6 @@ def test_mistakes_are_named(change, message):
         Inpainter(build_model("pconv_unet", base_channels=4, depth=2))(*change(*picture_and_hole()))
 
 
-def test_bf16_is_of_exported_models(small_weights):
-    with pytest.raises(
-        InputError, match=r"expected an exported model, got the weights .*; python export\.py --weights"
-    ):
-        Inpainter.from_checkpoint(small_weights, precision="bf16")
-    assert Inpainter.from_checkpoint(small_weights, precision="fp32").model.model_name == "pconv_unet"
-
-
 @pytest.mark.parametrize("scales", ["1", 0, -1, 1.5, None, "all"])
 def test_scales_are_auto_or_a_number(scales, small_weights):
     with pytest.raises(InputError, match="scales: expected auto or a whole number above 0, got"):
