@@ -58,7 +58,7 @@ def test_the_api_fills_and_keeps_nothing(client):
 )
 def test_mistakes_of_the_api(client, fields, status, said):
     answer = client.fill(**fields)
-    assert answer.status_code == status and said in answer.json()["error"]
+    assert answer.status_code == status and said in answer.json()["error"], answer.text
     chinese = client.fill(headers=CHINESE, **fields).json()["error"]
     assert is_chinese(chinese) and str(client.folder) not in chinese + answer.text
     assert client.keeps_nothing()
