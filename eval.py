@@ -197,9 +197,7 @@ def build_network(options: argparse.Namespace, versions: dict):
 
     with naming("--weights"):
         directory = weights_directory(options.weights or DEFAULT_WEIGHTS, exported=True)
-        inpainter = Inpainter.from_checkpoint(
-            directory, options.precision, options.scales, options.detail, flip_of(options)
-        )
+        inpainter = Inpainter.from_checkpoint(directory, options.scales, options.detail, flip_of(options))
     about = {
         "method": inpainter.model.model_name,
         "weights_sha256": sha256_of(weights_file(directory)),
@@ -214,7 +212,7 @@ def build_network(options: argparse.Namespace, versions: dict):
 
 def identify(options: argparse.Namespace, about: dict) -> dict:
     """All that decides the figures of a pair; which pairs there are is left open."""
-    chosen = ("protocol", "scales", "detail", "precision", "size", "hole", "threads", "realism")
+    chosen = ("protocol", "scales", "detail", "size", "hole", "threads", "realism")
     folders = ("images", "masks", "results")
     roots = {key: str(Path(value).resolve()) for key in folders if (value := getattr(options, key))}
     return {**about, **{key: getattr(options, key) for key in chosen}, **roots}
@@ -270,7 +268,6 @@ def describe(options: argparse.Namespace, about: dict, pairs: dict) -> dict:
         "scales": options.scales if network else None,
         "detail": options.detail if network else None,
         "flip": about.get("flip"),
-        "precision": options.precision if network else None,
         "size": size_text(options.size),
         "hole": options.hole,
         "super_resolution": options.super_resolution,

@@ -79,9 +79,7 @@ def load(options: argparse.Namespace):
 
     with naming("--weights"):
         about = read_meta(weights_directory(options.weights, exported=True)).get("about")
-        inpainter = Inpainter.from_checkpoint(
-            options.weights, options.precision, options.scales, detail_of(options), flip_of(options)
-        )
+        inpainter = Inpainter.from_checkpoint(options.weights, options.scales, detail_of(options), flip_of(options))
     if options.show_attention and not inpainter.has_attention:
         raise InputError(
             f"--show_attention: expected weights of deepfill_v1, not exported, got {options.weights}, which have no "
@@ -168,10 +166,6 @@ def enlarge(job: Job, inpainter, results: Results, factor: int, grid: bool) -> N
     from inpainting.photographs import fill_photograph
 
     photograph = job.read()
-    if photograph.alpha is not None and not photograph.alpha.any():
-        raise InputError(
-            f"{job.source}: expected some pixels that can be seen, got a picture all transparent; leave it out"
-        )
     large, hole = spread_photograph(photograph, factor)
     refuse_what_does_not_fit(job.source, large, job.encoding)
     size = f"a result of {hole.shape[1]}x{hole.shape[0]} pixels"
@@ -202,11 +196,6 @@ def warnings(job: Job, inpainter, photograph, hole) -> list[str]:
     found = [polarity_warning(float(hole.mean())) if job.marks.is_mask_file else None]
     if not hole.any():
         found.append("the mask has no hole, the picture comes back as it is")
-    elif photograph.alpha is not None and not photograph.alpha[hole].any():
-        found.append(
-            "the hole lies where the picture is fully transparent, so that nothing changes to the eye; --mask_alpha "
-            "fills what is transparent"
-        )
     found.append(reach_warning(inpainter.unreached(hole)) if inpainter.scales == 1 else None)
     return [line for line in found if line]
 

@@ -30,27 +30,6 @@ PARAMS, SAFE_PARAMS, EMA_PARAMS = "model.pdparams", "model.safetensors", "model_
 EXPORTED_PARAMS = "model.pdiparams"  # of a static model, see inpainting/exported.py
 LATEST = "latest"
 
-__all__ = [
-    "EMA_PARAMS",
-    "EXPORTED_PARAMS",
-    "LATEST",
-    "META",
-    "PARAMS",
-    "SAFE_PARAMS",
-    "is_exported",
-    "load_arrays_into",
-    "load_weights",
-    "other_network",
-    "read_arrays",
-    "read_arrays_of",
-    "read_meta",
-    "save_weights",
-    "weights_directory",
-    "weights_file",
-    "write_arrays",
-    "write_meta",
-]
-
 
 def save_weights(
     model: nn.Layer, directory: str | os.PathLike, dtype: str = "float32", file_name: str = SAFE_PARAMS, **meta

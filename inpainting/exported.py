@@ -6,7 +6,6 @@ between versions of Paddle), ``meta.json``, and on request ``model.onnx``. Batch
 Paddle's own reader may crash on a file that is damaged or too new.
 """
 
-import contextlib
 import copy
 import importlib.util
 import json
@@ -36,12 +35,6 @@ GUIDE = {"guide": [None, 3, None, None]}  # a third input of a network with a pr
 ONNX, ONNX_OPSET = "model.onnx", 17
 CHECKED_SHAPES = ((1, 64, 64), (2, 51, 83))  # batch, height, width
 TOLERANCE, TF32_TOLERANCE = 1e-4, 1e-2  # of an output in [0, 1]; TF32 keeps 10 bits of a product's factors
-PRECISIONS = ("fp32", "bf16")
-BF16_FLAGS = {"avx512_bf16", "amx_bf16"}  # of a processor, either will do; elsewhere oneDNN would imitate it slowly
-# What Paddle 2.6 may run in bfloat16: it stumbles over slices, and leaves a convolution alone among float32 as it is.
-# Paddle 3 ignores the list and chooses by itself: of pconv_unet's convolutions it takes all but those of masks, of
-# conv_unet's half, of pconv_residual_unet's only the decoder's transposed ones.
-BF16_OPERATORS = {"concat", "conv2d", "conv2d_transpose", "elementwise_add", "elementwise_mul", "fused_conv2d", "relu"}
 
 
 def export_model(model: nn.Layer, directory: str | os.PathLike, onnx: bool = False, **meta) -> dict[str, float]:
@@ -84,22 +77,16 @@ class StaticModel:
 
     Args:
         directory: what ``export_model`` wrote.
-        precision: "fp32"; or "bf16", in which oneDNN convolves with 8 bits of mantissa, on CPU.
     Shape:
         image: [N, 3, H, W] float32 in [0, 1], RGB.   mask: [N, 1, H, W] float32, {0, 1}, 1 = valid.   Any N, H and W.
         guide: [N, 3, H, W] float32 in [0, 1], for a network with a prior (``has_prior``); zeros when not given.
         Returns [N, 3, H, W] float32 in [0, 1] scale, not clipped.
     Raises:
-        InputError: files are missing or damaged, or are of a version of Paddle that this one cannot read; "bf16"
-            where the processor has no such instructions, or on GPU.
+        InputError: files are missing or damaged, or are of a version of Paddle that this one cannot read.
     """
 
-    def __init__(self, directory: str | os.PathLike, precision: str = "fp32"):
+    def __init__(self, directory: str | os.PathLike):
         directory = Path(directory)
-        if precision not in PRECISIONS:
-            raise InputError(f"precision: expected {' or '.join(PRECISIONS)}, got {precision!r}")
-        if precision == "bf16":
-            require_bf16()
         meta = _read_export(directory)
         _refuse_unknown_networks(meta, directory)
         self.model_name, self.model_options = meta["model"], meta["options"]
@@ -107,9 +94,8 @@ class StaticModel:
         [graph] = _graphs(meta)
         config = inference.Config(str(directory / graph), str(directory / EXPORTED_PARAMS))
         try:
-            with _without_native_stderr() if precision == "bf16" else contextlib.nullcontext():
-                _configure(config, precision)
-                self._predictor = inference.create_predictor(config)
+            _configure(config)
+            self._predictor = inference.create_predictor(config)
         except Exception as error:  # the files are whole, so whatever Paddle raises, it cannot read them
             raise InputError(
                 f"{directory}: expected a model that Paddle {paddle.__version__} can read, got one exported with "
@@ -130,21 +116,6 @@ def _refuse_unknown_networks(meta: dict, directory: Path) -> None:
         build_model(meta["model"], **{**meta["options"], "base_channels": 4})
     except (ValueError, TypeError) as error:
         raise InputError(f"{directory / META}: {error}; export the weights again") from None
-
-
-def require_bf16() -> None:
-    """Raise InputError where the processor itself does not compute in bfloat16."""
-    if paddle.get_device().startswith("gpu"):
-        raise InputError("--precision bf16: expected a CPU, got the GPU; add --device cpu, or leave the option out")
-    try:
-        processor = Path("/proc/cpuinfo").read_text()
-    except OSError:  # not Linux
-        processor = ""
-    if not BF16_FLAGS & set(processor.split()):
-        raise InputError(
-            f"--precision bf16: expected a processor with {' or '.join(sorted(BF16_FLAGS))} in /proc/cpuinfo, "
-            "got one without; leave the option out"
-        )
 
 
 def require_onnx() -> None:
@@ -172,8 +143,6 @@ def named_inputs(
 ) -> dict[str, np.ndarray]:
     """What a graph exported from a network of these options is fed with."""
     if not has_prior(model_options):
-        if guide is not None:
-            raise ValueError("guide: expected none, since this model has no prior")
         return {"image": image, "mask": mask}
     return {"image": image, "mask": mask, "guide": np.zeros_like(image) if guide is None else guide}
 
@@ -290,31 +259,14 @@ def _onnx_model(path: Path, model_options: dict) -> Callable[..., np.ndarray]:
     return lambda *inputs: session.run(None, named_inputs(model_options, *inputs))[0]
 
 
-def _configure(config: inference.Config, precision: str) -> None:
+def _configure(config: inference.Config) -> None:
     config.disable_glog_info()
     if paddle.get_device().startswith("gpu"):
         config.enable_use_gpu(256, int(paddle.get_device().partition(":")[2] or 0))
         return
     config.disable_gpu()
     config.enable_mkldnn()
-    if precision == "bf16":
-        config.enable_mkldnn_bfloat16()
-        config.set_bfloat16_op(BF16_OPERATORS)
     config.set_cpu_math_library_num_threads(int(os.environ.get("OMP_NUM_THREADS", "1").split(",")[0]))
-
-
-@contextlib.contextmanager
-def _without_native_stderr() -> Iterator[None]:
-    """Drop what Paddle's C++ prints about every pass over a bfloat16 graph; no setting turns it off."""
-    sys.stderr.flush()
-    kept, nowhere = os.dup(2), os.open(os.devnull, os.O_WRONLY)
-    os.dup2(nowhere, 2)
-    try:
-        yield
-    finally:
-        os.dup2(kept, 2)
-        os.close(kept)
-        os.close(nowhere)
 
 
 def _read_export(directory: Path) -> dict:

@@ -73,7 +73,6 @@ class Inpainter:
     def from_checkpoint(
         cls,
         path: str | os.PathLike,
-        precision: str = "fp32",
         scales: str | int = AUTO,
         detail: bool | None = False,
         flip: bool | None = None,
@@ -81,7 +80,6 @@ class Inpainter:
         """From a weights directory or file (see ``inpainting.checkpoint``), or from a directory that export.py wrote.
 
         Args:
-            precision: "bf16" for an exported model on a CPU that computes in it (see ``StaticModel``).
             detail, flip: None is what the weights' meta.json says; ``detail`` is True where it says nothing.
         """
         directory = weights_directory(path, exported=True)
@@ -90,12 +88,7 @@ class Inpainter:
         flip = meta["flip"] == "on" if flip is None and "flip" in meta else flip
         filling = scales, detail, flip, meta.get("start_depth")
         if is_exported(directory):
-            return cls(StaticModel(directory, precision=precision), *filling)
-        if precision != "fp32":
-            raise InputError(
-                f"--precision {precision}: expected an exported model, got the weights {path}; "
-                f"python export.py --weights {path} --output DIR, then --weights DIR"
-            )
+            return cls(StaticModel(directory), *filling)
         return cls(load_weights(directory), *filling)
 
     def __call__(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:

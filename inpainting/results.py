@@ -35,7 +35,7 @@ class Results:
             files: names of results, each with its picture's path or name.
             read: input pictures and masks.
         Raises:
-            InputError: two results of one name, or one that would replace an input, a folder, or another file.
+            InputError: two results of one name, or one that would replace an input or another file.
         """
         names = _distinct(files)
         sources = {_identity(path): path for path in read}
@@ -45,7 +45,6 @@ class Results:
                     f"--output: the result {self.folder / name} would overwrite the input {source}; choose another "
                     "folder"
                 )
-        self._refuse_folders(names)
         if not self.overwrite:
             self._refuse_other_files(names)
 
@@ -55,14 +54,6 @@ class Results:
         with atomic_path(self.folder / name) as temporary:
             yield temporary
             self._note(sha256_of(temporary), name)
-
-    def _refuse_folders(self, names: Iterable[str]) -> None:
-        for name in names:
-            if os.path.isdir(self.folder / name):
-                raise InputError(
-                    f"--output: expected to write the file {self.folder / name}, got a folder of that name; choose "
-                    "another folder for the results"
-                )
 
     def _refuse_other_files(self, names: Iterable[str]) -> None:
         found = [name for name in names if os.path.lexists(self.folder / name) and not self._is_own(name)]
@@ -95,18 +86,12 @@ class Results:
 
 
 def _distinct(files: Iterable[tuple[str, str]]) -> Collection[str]:
-    """The names; InputError if two are equal or one is another's folder."""
+    """The names; InputError if two are equal."""
     owners: dict[str, str] = {}
     for name, picture in files:
         if name in owners:
             raise InputError(f"--input: {owners[name]} and {picture} would both be written to {name}; rename one")
         owners[name] = picture
-    for name, picture in owners.items():
-        for folder in Path(name).parents:
-            if other := owners.get(folder.as_posix()):
-                raise InputError(
-                    f"--input: {other} would be written to {folder}, the folder of {picture}'s result; rename one"
-                )
     return owners.keys()
 
 

@@ -54,21 +54,15 @@ def _load_zip(file: BinaryIO, size: int) -> Any:
             raise InputError("it unpacks to more than it has bytes")
         [program] = [member for member in members if member.filename.rpartition("/")[2] == "data.pkl"]
         folder = program.filename.removesuffix("data.pkl")
-        order = _order_of(archive, f"{folder}byteorder")
-        storages = _Storages(lambda key: archive.read(f"{folder}data/{key}"), order, MAX_LAID_OUT * size)
+        if (order := f"{folder}byteorder") in archive.namelist() and archive.read(order) != b"little":
+            raise InputError("it was written by a machine of another byte order")
+        storages = _Storages(lambda key: archive.read(f"{folder}data/{key}"), MAX_LAID_OUT * size)
         return finished(_TorchReader(io.BytesIO(archive.read(program)), storages).load())
-
-
-def _order_of(archive: zipfile.ZipFile, name: str) -> str:
-    """The byte order, which newer files state."""
-    if name not in archive.namelist():
-        return "<"
-    return {b"little": "<", b"big": ">"}[archive.read(name)]
 
 
 def _load_pickles(file: BinaryIO, size: int) -> Any:
     stream, contents = io.BytesIO(file.read(size)), {}
-    storages = _Storages(contents.__getitem__, "<", MAX_LAID_OUT * size)
+    storages = _Storages(contents.__getitem__, MAX_LAID_OUT * size)
     if _TorchReader(stream, storages).load() != MAGIC or _TorchReader(stream, storages).load() != VERSION:
         raise InputError("it is no file of torch.save")
     if finished(_TorchReader(stream, storages).load()).get("little_endian") is not True:
@@ -104,12 +98,11 @@ class _Storages:
 
     Args:
         fetch: the bytes of a storage by its key.
-        order: of bytes, "<" or ">".
         room: bytes that all tensors together may take.
     """
 
-    def __init__(self, fetch: Callable[[str], bytes], order: str, room: int):
-        self.fetch, self.order, self.room = fetch, order, room
+    def __init__(self, fetch: Callable[[str], bytes], room: int):
+        self.fetch, self.room = fetch, room
         self.known: dict[str, _Storage] = {}
         self.fetched: dict[str, np.ndarray] = {}
 
@@ -127,7 +120,7 @@ class _Storages:
         """All numbers of a storage, float32 for bfloat16."""
         if storage.key not in self.fetched:
             numbers = "u2" if storage.numbers == "bf16" else storage.numbers
-            flat = array_of(self.order + numbers, [storage.count], self.fetch(storage.key))
+            flat = array_of("<" + numbers, [storage.count], self.fetch(storage.key))
             if storage.numbers == "bf16":  # the upper half of a float32
                 flat = (flat.astype("u4") << 16).view("f4")
             self.fetched[storage.key] = flat

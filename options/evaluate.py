@@ -61,7 +61,7 @@ def evaluate_parser() -> Parser:
         metavar="N",
         help="processes that read, measure and run a classical method; by cores and pairs when not given, 0: none",
     )
-    add_device_options(parser, precision=True)
+    add_device_options(parser)
     return parser
 
 
@@ -187,7 +187,7 @@ def _check(options: argparse.Namespace) -> None:
     other = "--method" if options.method else "--results" if options.results else None
     if options.method and options.protocol == "raw":
         raise InputError(f"--protocol raw: expected a network, got --method {options.method}; leave one of them out")
-    for name, usual in {"scales": ("auto",), "precision": ("fp32",), "flip": (None, "off"), "detail": ("off",)}.items():
+    for name, usual in {"scales": ("auto",), "flip": (None, "off"), "detail": ("off",)}.items():
         if other and (value := getattr(options, name)) not in usual:
             raise InputError(f"--{name} {value}: expected a network beside it, got {other}; leave one of them out")
     if options.protocol == "raw" and (options.scales not in ("auto", 1) or "on" in (options.flip, options.detail)):

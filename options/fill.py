@@ -90,7 +90,7 @@ def fill_parser() -> Parser:
         "yellow-green, left cyan, up violet), the saturation the distance",
     )
     parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="of the generated holes")
-    add_device_options(parser, precision=True)
+    add_device_options(parser)
     return parser
 
 

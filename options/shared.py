@@ -147,20 +147,13 @@ def flip_of(options: argparse.Namespace) -> bool | None:
     return None if options.flip is None else options.flip == "on"
 
 
-def add_device_options(parser: argparse.ArgumentParser, precision: bool = False) -> None:
-    """``--device`` and ``--threads``; for commands that run exported models also ``--precision``."""
+def add_device_options(parser: argparse.ArgumentParser) -> None:
+    """``--device`` and ``--threads``."""
     group = parser.add_argument_group("device")
     group.add_argument(
         "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes the GPU when there is one"
     )
     group.add_argument("--threads", type=integer(1, 1024), metavar="N", help="CPU threads; all cores when not given")
-    if precision:
-        group.add_argument(
-            "--precision",
-            choices=("fp32", "bf16"),
-            default="fp32",
-            help="bf16: exported weights on a CPU that computes in bfloat16, faster and a little less exact",
-        )
 
 
 def apply_preset(parser: Parser, path: str | os.PathLike) -> None:

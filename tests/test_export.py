@@ -2,7 +2,6 @@
 
 import importlib.util
 import json
-import shutil
 from pathlib import Path
 
 import cv2
@@ -54,15 +53,6 @@ def test_a_runs_newest_checkpoint_is_exported(small_weights, tmp_path, capsys):
     meta = json.loads((tmp_path / "new" / "export" / "meta.json").read_text())
     assert (meta["iter"], meta["seed"], meta["model"]) == (12, 3, "pconv_unet")
     assert "differs from the network by at most" in capsys.readouterr().out
-
-
-def test_entries_that_mean_nothing_are_left_behind(small_weights, tmp_path):
-    shutil.copytree(small_weights, tmp_path / "w")
-    meta = json.loads((small_weights / "meta.json").read_text())
-    (tmp_path / "w" / "meta.json").write_text(json.dumps(meta | {"directory": "/", "onnx": True, "about": "a\nb"}))
-    export.main(["--weights", str(tmp_path / "w"), "--output", str(tmp_path / "export")])
-    meta = json.loads((tmp_path / "export" / "meta.json").read_text())
-    assert meta["about"] == "a b" and "directory" not in meta and "onnx" not in meta
 
 
 def test_mistakes_are_told(exported, small_weights, tmp_path):

@@ -77,10 +77,7 @@ def describe_os_error(error: OSError, with_name: bool = True) -> str:
         errno.ENOSPC: "free some space or choose another folder; what was written before is whole",
         errno.EDQUOT: "your disk quota is used up: free some space; what was written before is whole",
         errno.EACCES: "check the permissions or choose another folder",
-        errno.EROFS: "the file system is read-only: choose another folder",
         errno.ENAMETOOLONG: "expected a name of 255 bytes or less, and 4095 with its folders: choose a shorter one",
-        errno.ELOOP: "expected a file or a folder, got a link that leads to itself: check the path",
-        errno.ENOTDIR: "expected a folder, got a file on the way there: check the path",
         errno.ENOENT: "check the path",
         errno.EADDRINUSE: "the port is taken: choose another with --port",
     }

@@ -14,7 +14,7 @@ from utils.errors import InputError
 from utils.files import is_file, read_text, refuse_folder_or_pipe, remove_leftovers
 
 OPTIONS, LOG, METRICS, LOCK = "config.yaml", "train.log", "metrics.csv", ".train.lock"
-CHECKPOINTS, SAMPLES, GRAPH = "checkpoints", "samples", "vdlgraph.log"
+CHECKPOINTS, SAMPLES = "checkpoints", "samples"
 
 _TOLD_BY = ("model", "image_root", "image_size", "max_iters", "log_dir")  # keys that are in the options of every run
 
@@ -64,7 +64,7 @@ class RunFolder:
 
     def _move_aside(self) -> None:
         folder = self.directory.resolve()  # of a link, what it leads to
-        aside = _free_name(folder.with_name(f"{folder.name}_before_{time.strftime('%Y%m%d_%H%M%S')}"))
+        aside = folder.with_name(f"{folder.name}_before_{time.strftime('%Y%m%d_%H%M%S')}")
         os.rename(folder, aside)
         folder.mkdir(exist_ok=True)
         print(f"{self.directory} held an earlier run: moved to {aside} (to go on with one: --resume auto)")
@@ -98,15 +98,6 @@ def _problem(directory: Path) -> str | None:
     """In words, why a new run may not begin in a folder; None where it may."""
     if not directory.is_dir() or not any(path.name != LOCK for path in directory.iterdir()):
         return None
-    if Path.cwd().is_relative_to(directory.resolve()):
+    if Path.cwd().is_relative_to(directory.resolve()):  # a relative path would lead into the run that is moved
         return "which is the current folder or around it"
     return None if is_run(directory) else f"without the {OPTIONS} of a run"
-
-
-def _free_name(path: Path) -> Path:
-    """The path, or it with a number where there is such a file already."""
-    number, free = 1, path
-    while os.path.lexists(free):
-        number += 1
-        free = path.with_name(f"{path.name}_{number}")
-    return free

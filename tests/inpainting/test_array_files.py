@@ -13,7 +13,6 @@ import paddle
 import pytest
 from numpy.lib import format as npy
 
-from inpainting import array_files
 from inpainting.array_files import read_arrays, read_state, write_arrays
 from tests.inpainting.torch_by_hand import torch_zip
 from utils.errors import InputError
@@ -196,37 +195,11 @@ def test_hostile_and_damaged_files_are_refused_and_run_nothing(tmp_path, monkeyp
     assert os.listdir(tmp_path) == [name]
 
 
-def test_headers_of_all_of_numpys_versions_are_read(tmp_path):
-    members = {}
-    for version in ((1, 0), (2, 0), (3, 0)):
-        content = io.BytesIO()
-        npy.write_array(content, np.asfortranarray(ARRAYS["a.weight"]), version=version)
-        members[f"v{version[0]}"] = content.getvalue()
-    (tmp_path / "a.npz").write_bytes(a_zip(zipfile.ZIP_DEFLATED, **members))
-    for array in read_arrays(tmp_path / "a.npz").values():
-        np.testing.assert_array_equal(array, ARRAYS["a.weight"])
-
-
 def test_paddles_note_of_names_is_no_array(tmp_path):
     layer = paddle.nn.Linear(2, 3)
     paddle.save(layer.state_dict(), str(tmp_path / "a.pdparams"))
     assert "StructuredToParameterName@@" in pickle.loads((tmp_path / "a.pdparams").read_bytes())
     assert set(read_arrays(tmp_path / "a.pdparams")) == {"weight", "bias"}
-
-
-def test_a_full_disk_leaves_no_safetensors_behind(tmp_path, monkeypatch):
-    def full_disk(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(Path, "write_bytes", full_disk)
-    with pytest.raises(OSError, match="No space"):
-        write_arrays(ARRAYS, tmp_path / "a.safetensors")
-    assert os.listdir(tmp_path) == []
-
-
-def test_the_types_of_safetensors_are_those_of_the_other_formats():
-    assert {"BOOL", "U8", "I64", "F16", "F32", "F64"} <= array_files._SAFETENSORS_TYPES
-    assert len(array_files._SAFETENSORS_TYPES) == len(array_files.NUMBERS)
 
 
 @pytest.mark.parametrize("name", ["a.npz", "a.pth"])

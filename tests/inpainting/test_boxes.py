@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inpainting.boxes import Box, box_around, hole_boxes
+from inpainting.boxes import Box, hole_boxes
 
 
 @given(st.integers(0, 10000), st.integers(1, 60))
@@ -36,10 +36,3 @@ def test_boxes_go_with_their_holes_in_a_larger_picture(seed, top, left):
         for b, d in hole_boxes(hole)
     ]
     assert hole_boxes(larger) == moved
-
-
-def test_the_smallest_box():
-    marked = np.zeros([9, 7], bool)
-    marked[2, 5] = marked[6, 3] = True
-    assert box_around(marked) == Box(2, 3, 7, 6)
-    assert box_around(np.ones([1, 1], bool)) == Box(0, 0, 1, 1)

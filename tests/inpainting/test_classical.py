@@ -31,17 +31,6 @@ def hole():
     return hole
 
 
-def test_no_two_methods_are_the_same(picture, hole):
-    results = [CLASSICAL[method](picture, hole) for method in METHODS]
-    assert all(not np.array_equal(a, b) for i, a in enumerate(results) for b in results[:i])
-
-
-def test_the_opencv_methods_are_the_ones_they_are_named_after(picture, hole):
-    for method, flag in (("telea", cv2.INPAINT_TELEA), ("navier_stokes", cv2.INPAINT_NS)):
-        known = np.where(hole[..., None], np.uint8(0), picture)
-        assert np.array_equal(CLASSICAL[method](picture, hole), cv2.inpaint(known, hole.astype(np.uint8), 3, flag))
-
-
 SHAPES = st.lists(
     st.tuples(st.integers(0, 239), st.integers(0, 319), st.integers(1, 9), st.integers(-30, 30)), min_size=1, max_size=6
 )
@@ -99,12 +88,6 @@ def test_what_lies_in_an_irregular_hole_changes_nothing(method):
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_what_lies_in_the_hole_changes_nothing(method, picture, hole):
-    other = np.where(hole[..., None], np.uint8(255) - picture, picture)
-    assert np.array_equal(CLASSICAL[method](picture, hole), CLASSICAL[method](other, hole))
-
-
-@pytest.mark.parametrize("method", METHODS)
 def test_a_flat_colour_is_filled_with_itself(method, hole):
     # within 2 levels: OpenCV rounds at each step of its march
     flat = np.full([*hole.shape, 3], (200, 100, 7), np.uint8)
@@ -133,20 +116,9 @@ def test_smooth_is_the_networks_prior():
 
 
 @pytest.mark.parametrize("method", METHODS)
-def test_channels_keep_their_order(method, picture, hole):
-    swapped = CLASSICAL[method](np.ascontiguousarray(picture[..., ::-1]), hole)
-    assert np.abs(swapped[..., ::-1].astype(int) - CLASSICAL[method](picture, hole)).max() <= 1
-
-
-@pytest.mark.parametrize("method", METHODS)
 def test_no_hole_gives_a_copy_and_all_hole_is_refused(method, picture):
     nothing = np.zeros(picture.shape[:2], bool)
     result = CLASSICAL[method](picture, nothing)
     assert np.array_equal(result, picture) and not np.shares_memory(result, picture)
     with pytest.raises(InputError, match="whole picture"):
         CLASSICAL[method](picture, ~nothing)
-
-
-@pytest.mark.parametrize("method", METHODS)
-def test_twice_the_same(method, picture, hole):
-    assert np.array_equal(CLASSICAL[method](picture, hole), CLASSICAL[method](picture, hole))

@@ -8,9 +8,9 @@ from PIL import Image
 
 from datasets import images
 from datasets.photographs import Photograph
-from datasets.super_resolution import lattice, shrink, spread
+from datasets.super_resolution import shrink, spread
 from inpainting import enlarging
-from inpainting.enlarging import INTERPOLATIONS, compared, filling, interpolate, spread_photograph
+from inpainting.enlarging import INTERPOLATIONS, interpolate, spread_photograph
 from utils.errors import InputError
 
 PILLOW = {"nearest": Image.Resampling.NEAREST, "bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}
@@ -47,16 +47,6 @@ def test_bicubic_follows_a_ramp_through_the_known_pixels(factor):
     np.testing.assert_array_equal(found[within], ramp[within])
 
 
-def test_as_a_method_it_sees_the_known_pixels_alone():
-    picture = noise(24, 32)
-    hole = lattice(24, 32, 4) == 0
-    other = np.where(hole[..., None], 255 - picture, picture)
-    for name in INTERPOLATIONS:
-        result = filling(name, 4)(picture, hole)
-        np.testing.assert_array_equal(result, filling(name, 4)(other, hole))
-        np.testing.assert_array_equal(result[~hole], picture[~hole])
-
-
 def test_a_photograph_is_spread_with_its_transparency():
     alpha = np.full([4, 5], 255, np.uint8)
     alpha[0] = 0
@@ -71,13 +61,3 @@ def test_results_of_more_pixels_than_are_read_are_refused(monkeypatch):
     assert images.MAX_PIXELS > 319
     with pytest.raises(InputError, match="got 20x16 by --super_resolution 4: take a smaller factor"):
         spread_photograph(Photograph(noise(4, 5)), 4)
-
-
-def test_what_is_compared_stands_side_by_side(monkeypatch):
-    small, result = noise(6, 8), noise(12, 16, seed=1)
-    shown = compared(small, 2, result)
-    assert shown.shape == (12, 48, 3)
-    np.testing.assert_array_equal(shown[:, 32:], result)
-    np.testing.assert_array_equal(shown[:, :16], small.repeat(2, 0).repeat(2, 1))
-    monkeypatch.setattr(enlarging, "LONGEST", 10)
-    np.testing.assert_array_equal(compared(small, 2, result)[:, 20:], result[1:11, 3:13])

@@ -1,6 +1,5 @@
 """Filling one picture: any size, known pixels untouched."""
 
-import json
 from pathlib import Path
 
 import numpy as np
@@ -10,7 +9,6 @@ from hypothesis import HealthCheck, given, settings
 from hypothesis import strategies as st
 
 from inpainting import Inpainter
-from inpainting.checkpoint import save_weights
 from models import MODELS, build_model
 from tests.conftest import small_options
 from utils.errors import InputError
@@ -77,13 +75,6 @@ def test_what_stands_in_the_hole_does_not_matter():
     picture, hole = picture_and_hole()
     blackened = np.where(hole[..., None], 0, picture).astype(np.uint8)
     np.testing.assert_array_equal(inpainter(picture, hole), inpainter(blackened, hole))
-
-
-def test_numbers_do_for_a_hole_and_no_hole_is_no_change():
-    inpainter = Inpainter(build_model("pconv_unet", base_channels=4, depth=3))
-    picture, hole = picture_and_hole()
-    np.testing.assert_array_equal(inpainter(picture, hole.astype("uint8")), inpainter(picture, hole))
-    np.testing.assert_array_equal(inpainter(picture, np.zeros_like(hole)), picture)
 
 
 @pytest.mark.parametrize(("prior", "scales"), [("none", "auto"), ("smooth", "auto"), ("smooth", 1)])
@@ -153,14 +144,6 @@ def test_mistakes_are_named(change, message):
         Inpainter(build_model("pconv_unet", base_channels=4, depth=2))(*change(*picture_and_hole()))
 
 
-def test_bf16_is_of_exported_models(small_weights):
-    with pytest.raises(
-        InputError, match=r"expected an exported model, got the weights .*; python export\.py --weights"
-    ):
-        Inpainter.from_checkpoint(small_weights, precision="bf16")
-    assert Inpainter.from_checkpoint(small_weights, precision="fp32").model.model_name == "pconv_unet"
-
-
 @pytest.mark.parametrize("scales", ["1", 0, -1, 1.5, None, "all"])
 def test_scales_are_auto_or_a_number(scales, small_weights):
     with pytest.raises(InputError, match="scales: expected auto or a whole number above 0, got"):
@@ -191,15 +174,6 @@ def test_weights_that_are_finite_and_absurd_are_refused_by_what_comes_out(value,
     hole[8:20, 8:20] = True
     with pytest.raises(InputError, match="expected a network whose output lies near"):
         Inpainter(model, scales=scales)(picture, hole)
-
-
-def test_weights_may_say_that_their_fill_is_to_stay(tmp_path):
-    save_weights(build_model("pconv_unet", base_channels=4, depth=2), tmp_path)
-    assert Inpainter.from_checkpoint(tmp_path, detail=None).detail
-    meta = json.loads((tmp_path / "meta.json").read_text())
-    (tmp_path / "meta.json").write_text(json.dumps({**meta, "detail": "off"}))
-    assert not Inpainter.from_checkpoint(tmp_path, detail=None).detail
-    assert Inpainter.from_checkpoint(tmp_path, detail=True).detail
 
 
 def test_detail_paints_the_hole_alone_and_flat_ground_exactly():

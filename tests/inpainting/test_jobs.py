@@ -68,12 +68,6 @@ def test_masks_are_found_by_name_at_every_depth(folder, tmp_path):
         with_marks(photograph_jobs(folder), Marks(file=masks))
 
 
-def test_a_list_of_masks_is_refused(folder, tmp_path):
-    (tmp_path / "list.txt").write_text("photos/a.png\nphotos/a.jpg\n")
-    with pytest.raises(InputError, match="expected one mask or a folder of them, got a list of 2"):
-        with_marks(photograph_jobs(folder), Marks(file=tmp_path / "list.txt"))
-
-
 def test_samples_are_png_unless_asked_otherwise():
     assert [job.file for job in sample_jobs()] == ["face.png", "coffee.png", "chelsea.png"]
     assert sample_jobs("jpeg")[0].encoding == Encoding("jpeg", lossless=False)

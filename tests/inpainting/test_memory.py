@@ -41,15 +41,6 @@ def test_memory_is_known_without_a_module_that_windows_lacks():
     assert done.returncode == 0, done.stderr
 
 
-def test_what_does_not_fit_is_refused_with_both_figures(monkeypatch):
-    monkeypatch.setattr(memory, "free_memory", lambda: GIB)
-    memory.refuse_beyond_memory(GIB, "a picture", "shrink it")
-    with pytest.raises(
-        InputError, match=r"^a picture: expected 2\.0 GiB of free memory or more, got 1\.0 GiB; shrink it"
-    ):
-        memory.refuse_beyond_memory(2 * GIB, "a picture", "shrink it")
-
-
 def test_a_single_pass_over_too_large_a_picture_is_refused_before_it(monkeypatch):
     inpainter = Inpainter(build_model("pconv_unet", base_channels=4, depth=2), scales=1)
     picture, hole = np.zeros([64, 48, 3], np.uint8), np.zeros([64, 48], bool)
@@ -75,17 +66,3 @@ def test_memory_that_ends_in_the_midst_is_told_of_the_picture(error, monkeypatch
     monkeypatch.setattr(type(inpainter.model), "forward", fail)
     with pytest.raises(InputError, match="a picture of 48x64 pixels: expected more memory than the system could give"):
         inpainter(picture, hole)
-
-
-def test_other_errors_stay_what_they_are():
-    with pytest.raises(ValueError, match="shapes"), memory.telling_of_memory("a picture", "shrink it"):
-        raise ValueError("shapes")
-
-
-def test_estimates_are_below_what_was_measured():
-    """See the module's docstring and docs/results.md."""
-    unet, deepfill = {"base_channels": 32}, {"base_channels": 32}
-    assert memory.pass_bytes("pconv_unet", unet, 2048**2) < 1290 << 20
-    assert memory.pass_bytes("deepfill_v1", deepfill, 1024**2) < 1787 << 20
-    assert memory.step_bytes(33_000_000, 64, 4 * 256**2, with_vgg=False) < 1010 << 20
-    assert memory.pass_bytes("deepfill_v1", deepfill, 2048**2, exported=True) > 16 * GIB

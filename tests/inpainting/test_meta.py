@@ -1,7 +1,6 @@
 """meta.json: what is read of it, and every way in which it can be wrong."""
 
 import json
-import os
 
 import numpy as np
 import pytest
@@ -125,18 +124,6 @@ def test_what_weights_say_of_themselves_is_fit_for_a_terminal(tmp_path, about):
     shown = read_meta(write(tmp_path, MODEL | {"about": about}))["about"]
     assert shown.isprintable() and len(shown) <= ABOUT_LENGTH
     assert shown.encode()
-
-
-def test_what_is_no_file_is_refused_at_once(tmp_path):
-    with pytest.raises(InputError, match="no such file"):
-        read_meta(tmp_path)
-    os.mkfifo(tmp_path / "meta.json")
-    with pytest.raises(InputError, match="a pipe or a device"):
-        read_meta(tmp_path)
-    (tmp_path / "meta.json").unlink()
-    (tmp_path / "meta.json").symlink_to("/dev/zero")
-    with pytest.raises(InputError, match="a pipe or a device"):
-        read_meta(tmp_path)
 
 
 def test_weights_say_how_they_are_used_best(tmp_path):

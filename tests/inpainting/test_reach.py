@@ -36,9 +36,3 @@ def test_a_deeper_network_reaches_further_and_a_larger_hole_leaves_more():
 
     assert share(2, 60) > share(2, 50) > share(2, 40) > 0
     assert share(2, 60) > share(3, 60) > share(5, 60) == share(2, 0) == share(2, 4) == 0
-
-
-def test_the_line_names_share_and_remedy():
-    line = reach_warning(0.4511)
-    assert line.startswith("45 % of the hole's pixels") and "smaller" in line and "--depth" in line and "\n" not in line
-    assert reach_warning(0.0004).startswith("0.04 %") and reach_warning(0.0) is None

@@ -102,12 +102,6 @@ def test_any_picture_and_hole_of_a_network_that_takes_a_guide(pair, number):
     assert (result[hole] == 204).all()
 
 
-def test_a_network_that_takes_a_guide_paints_at_every_scale_of_a_small_picture():
-    network, sizes = remembering(guided())
-    fill_by_scales(network, np.full([520, 520, 3], 128, np.uint8), disc(520, 520, 140))
-    assert sizes == [(130, 130), (260, 260), (520, 520)]
-
-
 def test_a_large_picture_is_painted_as_far_as_its_hole_is_worth():
     network, sizes = remembering(guided())
     hole = disc(2000, 2600, 600)
@@ -161,12 +155,6 @@ def test_a_network_works_at_the_scale_it_knows():
         assert len(sizes) == 1
 
 
-def test_holes_far_apart_are_filled_each_at_its_own_scale():
-    hole = disc(600, 900, 60, (300, 200)) | disc(600, 900, 6, (100, 800)) | disc(600, 900, 5, (120, 815))
-    groups = {group.box.left: group for group in plan(painter(), hole)}
-    assert [groups[left].level for left in sorted(groups)] == [2, 0]
-
-
 def test_the_cost_follows_the_hole():
     """In a large picture the network sees what is around a small hole, and few pixels of a large one."""
     for radius, most in ((8, 100_000), (200, scales.PIXELS_AT_LEAST), (900, scales.PIXELS_AT_LEAST * 2)):
@@ -174,12 +162,6 @@ def test_the_cost_follows_the_hole():
         picture, hole = np.full([2000, 2600, 3], 128, np.uint8), disc(2000, 2600, radius)
         fill_by_scales(network, picture, hole)
         assert 0 < sum(h * w for h, w in sizes) <= most
-
-
-def test_a_constant_is_continued_to_the_bit():
-    picture = np.full([333, 257, 3], 77, np.uint8)
-    result = fill_by_scales(painter(colour=np.full(3, 77 / 255, np.float32)), picture, disc(333, 257, 80))
-    np.testing.assert_array_equal(result, picture)
 
 
 def test_there_is_no_seam_at_the_edge_of_a_hole():

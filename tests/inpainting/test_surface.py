@@ -6,7 +6,6 @@ import pytest
 
 from inpainting import surface
 from inpainting.surface import smooth_surface
-from models import smooth_prior as prior
 from models.smooth_prior import smooth_prior
 
 
@@ -22,26 +21,6 @@ def test_both_make_the_same_surface(size, order):
     before = image.copy()
     np.testing.assert_allclose(smooth_surface(image, mask, order), expected, atol=1e-5)
     np.testing.assert_array_equal(image, before)
-
-
-def test_both_take_the_same_steps():
-    for name in ("COARSEST", "MOMENTUM", "STEP"):
-        assert getattr(surface, name) == getattr(prior, name)
-
-
-@pytest.mark.parametrize("channels", [1, 2, 5])
-def test_any_number_of_channels(channels):
-    rng = np.random.default_rng(1)
-    mask = (rng.random([20, 30]) < 0.7).astype("float32")
-    image = rng.random([20, 30, channels]).astype("float32") * mask[..., None]
-    result = smooth_surface(image, mask)
-    assert result.shape == image.shape
-    for c in range(channels):
-        np.testing.assert_allclose(result[..., c : c + 1], smooth_surface(image[..., c : c + 1], mask), atol=1e-6)
-
-
-def test_without_a_known_pixel_it_is_zero():
-    assert not smooth_surface(np.zeros([9, 9, 3], np.float32), np.zeros([9, 9], np.float32)).any()
 
 
 @pytest.mark.parametrize("order", [1, 2])

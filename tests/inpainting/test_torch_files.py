@@ -70,23 +70,22 @@ def test_views_of_one_storage_come_back(path):
 
 
 @pytest.mark.parametrize("kind", [torch_zip, old_format])
-@pytest.mark.parametrize("suffix", torch_files.TORCH_SUFFIXES)
-def test_files_written_by_hand_come_back_bit_for_bit(tmp_path, kind, suffix):
+def test_files_written_by_hand_come_back_bit_for_bit(tmp_path, kind):
     rng = np.random.default_rng(0)
     arrays = {"a.weight": rng.standard_normal([3, 2, 5, 5]), "a.bias": rng.standard_normal(3), "one": np.array(2.5)}
     arrays = {key: array.astype("float32") for key, array in arrays.items()}
-    write_torch(tmp_path / f"a{suffix}", arrays, kind)
-    found = read_arrays(tmp_path / f"a{suffix}")
+    found = read_arrays(write_torch(tmp_path / "a.pth", arrays, kind))
     assert list(found) == list(arrays)
     assert all(found[key].tobytes() == array.tobytes() for key, array in arrays.items())
     assert all(found[key].shape == array.shape for key, array in arrays.items())
 
 
-def test_another_byte_order_is_read(tmp_path):
+def test_another_byte_order_is_refused(tmp_path):
     program = DICTIONARY + text("a") + a_tensor("Float", "0", 3, 0, [3], [1]) + b"s."
     content = np.arange(3, dtype=">f4").tobytes()
     (tmp_path / "a.pth").write_bytes(torch_zip(program, {"0": content}, byteorder=b"big"))
-    np.testing.assert_array_equal(read_arrays(tmp_path / "a.pth")["a"], [0, 1, 2])
+    with pytest.raises(InputError, match="another byte order"):
+        read_arrays(tmp_path / "a.pth")
 
 
 @pytest.mark.parametrize("path", BY_TORCH, ids=lambda path: path.stem)
@@ -97,19 +96,6 @@ def test_every_truncation_is_told(tmp_path, path):
         with pytest.raises(InputError, match=r"truncated or damaged|no file of torch\.save") as caught:
             read_state(tmp_path / "a.pth")
         assert len(str(caught.value)) < 400 and "\n" not in str(caught.value)
-
-
-@pytest.mark.parametrize("path", BY_TORCH, ids=lambda path: path.stem)
-def test_a_changed_byte_is_told_or_harmless(tmp_path, path):
-    rng, whole = np.random.default_rng(1), path.read_bytes()
-    for place in rng.integers(len(whole), size=100):
-        changed = bytearray(whole)
-        changed[place] ^= 1 << rng.integers(8)
-        (tmp_path / "a.pth").write_bytes(changed)
-        try:
-            read_state(tmp_path / "a.pth")
-        except InputError as error:
-            assert len(str(error)) < 400 and "\n" not in str(error)
 
 
 def a_file(value, **storages):

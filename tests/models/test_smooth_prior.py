@@ -228,7 +228,7 @@ def assert_same_as_eager(run):
 def test_an_exported_graph_agrees(exported_prior):
     graph = next(path for path in exported_prior.iterdir() if path.suffix in (".json", ".pdmodel"))
     config = inference.Config(str(graph), str(exported_prior / exported.EXPORTED_PARAMS))
-    exported._configure(config, precision="fp32")
+    exported._configure(config)
     predictor = inference.create_predictor(config)
 
     def run(image, mask):

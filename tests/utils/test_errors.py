@@ -89,18 +89,6 @@ def test_an_option_is_named_once():
         raise InputError("nothing there")
 
 
-PRINTS = "from utils.errors import run_cleanly; run_cleanly(lambda: print({}))"
-
-
-def run_python(code, **settings):
-    return subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, check=False, **settings)
-
-
-def test_names_that_the_terminal_has_no_letters_for_are_escaped():
-    done = run_python(PRINTS.format("'папка', '\\udcff'"), env={**os.environ, "PYTHONIOENCODING": "ascii"})
-    assert (done.returncode, done.stderr) == (0, b"") and b"\\u043f" in done.stdout and b"\\udcff" in done.stdout
-
-
 MAIN = """
 import os, sys
 from utils.errors import InputError, run_cleanly
@@ -131,9 +119,3 @@ def test_a_reader_of_the_output_that_goes_away_ends_it_quietly(length, end, stat
     both = subprocess.run(command, cwd=ROOT, env=buffered, stdout=writing, stderr=writing)
     assert both.returncode == status
     os.close(writing)
-
-
-def test_another_broken_pipe_is_told(capsys):
-    with pytest.raises(SystemExit) as caught:
-        run_cleanly(raising(BrokenPipeError(errno.EPIPE, "Broken pipe")))
-    assert (caught.value.code, capsys.readouterr().err) == (1, "error: Broken pipe\n")

@@ -59,13 +59,14 @@ def test_the_current_folder_is_not_moved(folder, monkeypatch, inside):
     refused(Path(os.path.relpath(folder)), "the current folder or around it")
 
 
-def test_earlier_runs_are_moved_aside_one_by_one(folder, tmp_path, capsys):
+def test_earlier_runs_are_moved_aside_one_by_one(folder, tmp_path, capsys, monkeypatch):
     (folder / "train.log").write_text("first")
     (tmp_path / "link").symlink_to(folder)
     with RunFolder(tmp_path / "link") as first:
         first.begin(is_new=True)
         (folder / "config.yaml").write_text(OPTIONS)
         (folder / "train.log").write_text("second")
+    monkeypatch.setattr("utils.run_folder.time.strftime", lambda form: "a_second_later")
     with RunFolder(folder) as second:
         second.begin(is_new=True)
     asides = list(tmp_path.glob("a_before_*"))

@@ -263,7 +263,6 @@ const CLICKS = {
     switchLanguage();
     showLimits();
   },
-  theme: switchTheme,
   options: () => showOptions($("panel").hidden),
   close_options: () => showOptions(false),
 };
@@ -271,13 +270,6 @@ const CLICKS = {
 function showOptions(isShown) {
   $("panel").hidden = !isShown;
   $("options").setAttribute("aria-expanded", isShown);
-}
-
-function switchTheme() {
-  const root = document.documentElement;
-  const isDark = (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-  root.dataset.theme = isDark ? "light" : "dark";
-  localStorage.setItem("theme", root.dataset.theme);
 }
 
 function listenToFiles() {
@@ -361,7 +353,6 @@ function showLimits() {
 }
 
 async function start() {
-  if (localStorage.getItem("theme")) document.documentElement.dataset.theme = localStorage.getItem("theme");
   translate();
   for (const [id, click] of Object.entries(CLICKS)) $(id).addEventListener("click", () => click());
   for (const button of document.querySelectorAll("[data-tool]")) {
