@@ -30,7 +30,6 @@ def build_parser() -> Parser:
         "paste into a report; status 1 if a check failed.",
     )
     parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu", help="cpu tries the script itself")
-    parser.add_argument("--quick", action="store_true", help="small networks and pictures")
     return parser
 
 
@@ -182,7 +181,7 @@ def train(words: str, options: argparse.Namespace, launcher: Sequence[str] = ())
     if options.device == "cpu" and "--amp" in words:
         return "left out: needs a GPU"
     config = "" if "--config" in words else "--config configs/samples.yaml"
-    small = "--image_size 32 --batch_size 2" if options.quick and "--image_size" not in words else ""
+    small = "--image_size 32 --batch_size 2" if options.device == "cpu" and "--image_size" not in words else ""
     with tempfile.TemporaryDirectory() as folder:
         arguments = f"{config} {words} {TINY} {small} --device {options.device} --log_dir {folder}/run".split()
         command = [sys.executable, *launcher, *(["--log_dir", f"{folder}/launch"] if launcher else [])]
@@ -234,7 +233,7 @@ def step_time(dtype: str, options: argparse.Namespace) -> str:
     if options.device == "cpu" and dtype != "float32":
         return "left out: needs a GPU"
     paddle.set_device(options.device)
-    size, batch, channels = (64, 2, 8) if options.quick or options.device == "cpu" else (256, 6, 64)
+    size, batch, channels = (64, 2, 8) if options.device == "cpu" else (256, 6, 64)
     settings = Settings(
         max_iters=1, batch_size=batch, lr=1e-4, amp=dtype != "float32", amp_dtype=dtype.replace("32", "16")
     )
