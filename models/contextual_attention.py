@@ -140,9 +140,7 @@ class ContextualAttention(nn.Layer):
 
     def extra_repr(self) -> str:
         choices = ", ".join(f"{name}={getattr(self, name)}" for name in ("cosine", *CHOICES))
-        return (
-            f"rate={self.rate}, fuse_kernel={self.fuse_kernel}, softmax_scale={self.softmax_scale}, {choices}"
-        )
+        return f"rate={self.rate}, fuse_kernel={self.fuse_kernel}, softmax_scale={self.softmax_scale}, {choices}"
 
     @property
     def _reach(self) -> int:
@@ -244,7 +242,7 @@ class ContextualAttention(nn.Layer):
 
 
 class _Given(NamedTuple):
-    """What is compared and pasted: unit patches with neighbours, raw patches, which of them are whole; the grid's size."""
+    """What is compared and pasted: unit patches with neighbours, raw patches, which are whole; the grid's size."""
 
     foreground: paddle.Tensor
     background: paddle.Tensor
@@ -395,9 +393,7 @@ def _fuse(scores: paddle.Tensor, axes: tuple[int, int], reach: int) -> paddle.Te
     """
     size = _size_of(scores)
     lengths = [size[axis] - 2 * reach for axis in axes]
-    return sum(
-        scores.slice(list(axes), [i, i], [i + length for length in lengths]) for i in range(2 * reach + 1)
-    )
+    return sum(scores.slice(list(axes), [i, i], [i + length for length in lengths]) for i in range(2 * reach + 1))
 
 
 def _widen(x: paddle.Tensor, axis: int, before: int, after: int) -> paddle.Tensor:
@@ -477,8 +473,8 @@ def _size_of(x: paddle.Tensor) -> list:
 def _check_numbers(rate: int, fuse_kernel: int) -> None:
     if fuse_kernel < 1 or fuse_kernel % 2 == 0:
         raise ValueError(f"fuse_kernel: expected an odd number, got {fuse_kernel}")
-    if rate < 2:
-        raise ValueError(f"rate: expected 2 or more, got {rate}")
+    if rate < 1:
+        raise ValueError(f"rate: expected 1 or more, got {rate}")
 
 
 def _check_choices(**given: str) -> None:

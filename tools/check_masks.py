@@ -60,10 +60,9 @@ def build_parser() -> Parser:
         "differs; what the masks are like, beside the published ones.",
         epilog="example: python -m tools.check_masks data/irregular_masks",
     )
-    parser.add_argument("masks", metavar="DIR", help="folder of masks, list file or mask")
-    parser.add_argument(
-        "--hole", choices=("white", "black"), default="white", help="colour of the hole; that of the published masks"
-    )
+    add = parser.add_argument
+    add("masks", metavar="DIR", help="folder of masks, list file or mask")
+    add("--hole", choices=("white", "black"), default="white", help="colour of the hole; that of the published masks")
     add_sheet_option(parser)
     return parser
 
