@@ -6,12 +6,11 @@ then the built-in defaults.
 
 import argparse
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from inpainting.meta import META, read_meta
-from options.resumed import differences, options_of, overruled, run_to_resume
+from options.resumed import differences, options_of, run_to_resume
 from options.shared import (
     ROOT,
     Parser,
@@ -105,13 +104,11 @@ def _add_data_options(group) -> None:
 
 def factors_text(text: str) -> str:
     """Checks factors of super-resolution, such as "2,4", and returns the text; ``factors_of`` splits it."""
-    if not re.fullmatch(r"[0-9]{1,3}(,[0-9]{1,3}){0,15}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"expected whole numbers with commas between, as 2,4, got {text!r:.80}")
-    factors = list(factors_of(text))
-    if len(set(factors)) < len(factors):
-        raise argparse.ArgumentTypeError(f"expected each factor once, got {text}")
-    if not all(2 <= factor <= 16 for factor in factors):
-        raise argparse.ArgumentTypeError(f"expected factors from 2 to 16, got {text}")
+    factors = text.split(",")
+    if len(set(factors)) < len(factors) or not set(factors) <= {str(factor) for factor in range(2, 17)}:
+        raise argparse.ArgumentTypeError(
+            f"expected different whole numbers from 2 to 16 with commas between, as 2,4, got {text!r:.80}"
+        )
     return text
 
 
@@ -321,7 +318,9 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
     config, parser, no_data = _choose_preset(typed, defaults["model"])
     run, before = _resumed_run(parser, typed)
     if run:
-        _take_up_run(parser, run, before, config, typed)
+        ignored = f"; those of {config} are not taken" if "config" in typed else ""
+        print(f"going on with the options in {os.path.relpath(run / OPTIONS)}{ignored}; type those to change")
+        parser.set_defaults(**before)
     elif no_data:
         print(no_data)
     options = parser.parse_args(argv)
@@ -362,14 +361,6 @@ def _resumed_run(parser: Parser, typed: dict) -> tuple[Path | None, dict]:
     with naming("--resume"):
         run = run_to_resume(*(typed.get(key, parser.get_default(key)) for key in ("resume", "log_dir")))
         return run, options_of(train_parser(), run) if run else {}
-
-
-def _take_up_run(parser: Parser, run: Path, before: dict, config: str, typed: dict) -> None:
-    """Make the options of the run that is resumed the parser's defaults."""
-    print(f"going on with the options in {os.path.relpath(run / OPTIONS)}")
-    for line in overruled(before, config, parser, typed) if "config" in typed else ():
-        print(line)
-    parser.set_defaults(**before)
 
 
 def _take_network_of_weights(options: argparse.Namespace, typed: dict) -> None:
