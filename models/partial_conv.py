@@ -43,8 +43,7 @@ class PartialConv2D(nn.Layer):
         weight_attr: as for ``nn.Conv2D``; Kaiming normal by default.
         bias_attr: as for ``nn.Conv2D``; ``False`` for no bias.
     Shape:
-        x: [N, C_in, H, W], any finite values.   mask: [N, 1, H, W] or [N, C_in, H, W], {0, 1}, 1 = valid; with a batch
-        of 1 it is that of every picture.
+        x: [N, C_in, H, W], any finite values.   mask: [N, 1, H, W] or [N, C_in, H, W], {0, 1}, 1 = valid.
         Without a mask every pixel is valid and only the padding counts as hole (partial-convolution padding).
         Returns out [N, C_out, H', W'], mask' [N, 1, H', W'] float32.
     Raises:
@@ -84,7 +83,6 @@ class PartialConv2D(nn.Layer):
             mask = paddle.ones_like(x[:, :1])
         else:
             _check_mask(x, mask)
-            mask = _of_each_picture(mask, x)
             x = apply_mask(x, mask)
         return self.forward_premasked(x, mask)
 
@@ -120,7 +118,6 @@ class PartialUpConv2D(nn.Layer):
     Shape:
         x: [N, C_up, H, W], mask: [N, 1 or C_up, H, W].
         skip: [N, C_skip, 2H, 2W], skip_mask: [N, 1 or C_skip, 2H, 2W].
-        A mask with a batch of 1 is that of every picture.
         Returns out [N, C_out, 2H, 2W], mask' [N, 1, 2H, 2W] float32.
     Raises:
         ValueError: a mask does not fit its feature, or skip is not twice the size of x.
@@ -151,7 +148,6 @@ class PartialUpConv2D(nn.Layer):
         _check_mask(x, mask)
         _check_mask(skip, skip_mask, "skip_mask")
         _check_double(x, skip)
-        mask, skip_mask = _of_each_picture(mask, x), _of_each_picture(skip_mask, skip)
         return self.forward_premasked(apply_mask(x, mask), mask, apply_mask(skip, skip_mask), skip_mask)
 
     def forward_premasked(
@@ -194,7 +190,7 @@ def _agree(a: int, b: int) -> bool:
 
 def _check_mask(x: paddle.Tensor, mask: paddle.Tensor, name: str = "mask") -> None:
     n, c, h, w = x.shape
-    fits = len(mask.shape) == 4 and mask.shape[1] in (1, c) and (mask.shape[0] == 1 or _agree(mask.shape[0], n))
+    fits = len(mask.shape) == 4 and mask.shape[1] in (1, c) and _agree(mask.shape[0], n)
     if not (fits and all(map(_agree, mask.shape[2:], [h, w]))):
         raise ValueError(
             f"{name}: expected [{n}, 1, {h}, {w}] or [{n}, {c}, {h}, {w}] to go with its feature,"
@@ -212,13 +208,6 @@ def _check_double(x: paddle.Tensor, skip: paddle.Tensor) -> None:
 def apply_mask(x: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
     """x ⊙ mask for a mask of one channel or of x's; no gradient goes to the mask."""
     return _scale(x, mask.detach().astype(x.dtype))
-
-
-def _of_each_picture(mask: paddle.Tensor, x: paddle.Tensor) -> paddle.Tensor:
-    """A mask with a batch of 1 repeated for x's."""
-    if mask.shape[0] != 1 or x.shape[0] == 1:
-        return mask
-    return mask.tile([x.shape[0] if x.shape[0] > 0 else paddle.shape(x)[0], 1, 1, 1])
 
 
 def _valid_channels(mask: paddle.Tensor, channels: int) -> paddle.Tensor:

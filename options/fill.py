@@ -56,23 +56,7 @@ def fill_parser() -> Parser:
         default=os.path.relpath(DEFAULT_WEIGHTS),
         help="weights directory, or an exported one",
     )
-    add("--output", metavar="DIR", default="logs/test", help="folder of the results, one for each picture")
-    add(
-        "--format",
-        choices=("png", "jpeg", "webp", "tiff", "bmp"),
-        help="of the results; as the picture's own when not given",
-    )
-    add(
-        "--lossless",
-        action="store_true",
-        help="pixels outside the hole come back bit for bit: PNG where the picture is JPEG or lossy WebP",
-    )
-    add("--skip_existing", action="store_true", help="pass over pictures whose result is in --output already")
-    add(
-        "--overwrite",
-        action="store_true",
-        help="replace files in --output that are not results of an earlier run; pictures and masks read are never",
-    )
+    _add_result_options(parser)
     add_filling_options(parser)
     add(
         "--grid",
@@ -115,6 +99,27 @@ def _refuse_beside_super_resolution(options: argparse.Namespace) -> None:
             f"--super_resolution: expected no --{given[0]}, since what is to be filled are the pixels between those of "
             "the picture, in a single pass; leave one of them out"
         )
+
+
+def _add_result_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--output", metavar="DIR", default="logs/test", help="folder of the results, one for each picture")
+    add(
+        "--format",
+        choices=("png", "jpeg", "webp", "tiff", "bmp"),
+        help="of the results; as the picture's own when not given",
+    )
+    add(
+        "--lossless",
+        action="store_true",
+        help="pixels outside the hole come back bit for bit: PNG where the picture is JPEG or lossy WebP",
+    )
+    add("--skip_existing", action="store_true", help="pass over pictures whose result is in --output already")
+    add(
+        "--overwrite",
+        action="store_true",
+        help="replace files in --output that are not results of an earlier run; pictures and masks read are never",
+    )
 
 
 def _add_hole_options(parser: argparse.ArgumentParser) -> None:

@@ -8,7 +8,7 @@ from inpainting import exported
 from inpainting.checkpoint import load_weights, save_weights
 from models import build_model
 from models.contextual_attention import AUTHOR
-from models.deepfill import Conv, DeepFillV1, Stages, UpConv
+from models.deepfill import Conv, DeepFillV1, UpConv
 
 # Kernel, stride (½ for one after nearest ×2), dilation, channels in and out, at full width.
 DILATED = [(3, 1, dilation, 128, 128) for dilation in (2, 4, 8, 16)]
@@ -120,30 +120,10 @@ def test_upconv_is_nearest_and_a_convolution():
     np.testing.assert_allclose(layer(x).numpy(), expected.numpy(), atol=1e-5)
 
 
-@pytest.mark.parametrize("size", [(24, 40), (17, 31), (5, 3), (1, 200)])
-def test_any_size_comes_back(model, size):
-    image, mask = inputs(2, *size)
-    output = model(image, mask)
-    assert list(output.shape) == [2, 3, *size] and np.isfinite(output.numpy()).all()
-    stages = model(image, mask, stages=True)
-    assert isinstance(stages, Stages)
-    np.testing.assert_array_equal(stages.refined.numpy(), output.numpy())
-    assert list(stages.coarse.shape) == [2, 3, *size]
-    assert list(stages.offsets.shape) == [2, 2, -(-size[0] // 8), -(-size[1] // 8)]
-
-
 def test_padding_to_a_multiple_is_hole_and_nothing_else(model):
     image, mask = inputs(1, 21, 30)
     padded = [paddle.nn.functional.pad(t, [0, 2, 0, 3]) for t in (image, mask)]
     np.testing.assert_allclose(model(image, mask).numpy(), model(*padded).numpy()[:, :, :21, :30], atol=1e-6)
-
-
-def test_hole_values_change_nothing_not_even_nan(model):
-    image, mask = inputs()
-    reference = model(image, mask).numpy()
-    for value in (1e6, np.nan, np.inf):
-        spoiled = paddle.to_tensor(np.where(mask.numpy() > 0, image.numpy(), np.float32(value)))
-        np.testing.assert_array_equal(model(spoiled, mask).numpy(), reference)
 
 
 def seen_by(layer, call):
@@ -236,11 +216,3 @@ def test_an_export_of_free_size_agrees(model, attention, tmp_path):
         expected = model(image, mask).numpy()
         assert expected.std() > 0.02
         np.testing.assert_allclose(static(image.numpy(), mask.numpy()), expected, atol=1e-5)
-
-
-@pytest.mark.parametrize(
-    ("image", "mask"), [([1, 4, 8, 8], [1, 1, 8, 8]), ([1, 3, 8, 8], [1, 1, 8, 9]), ([1, 3, 8, 8], [1, 3, 8, 8])]
-)
-def test_inputs_that_do_not_fit_are_refused(model, image, mask):
-    with pytest.raises(ValueError, match="expected"):
-        model(paddle.ones(image), paddle.ones(mask))

@@ -10,7 +10,6 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from models import PartialConv2D, PartialUpConv2D
-from models.deepfill import UpConv
 from tests.reference import reference_partial_conv, reference_up_conv
 
 GEOMETRIES = [  # kernel, stride, padding, dilation
@@ -170,25 +169,6 @@ def test_mask_arithmetic_is_float32_and_exact_for_wide_features():
     np.testing.assert_allclose(out.numpy(), expected, rtol=1e-6, atol=1e-6 * np.abs(expected).max())
 
 
-@pytest.mark.parametrize("mask_channels", [1, 4])
-def test_one_mask_serves_a_whole_batch(mask_channels):
-    layer, up = PartialConv2D(4, 6, 3, padding=1), PartialUpConv2D(4, 4, 5)
-    x, small = paddle.randn([3, 4, 8, 8]), paddle.randn([3, 4, 4, 4])
-    mask = paddle.to_tensor(random_mask([1, mask_channels, 8, 8]))
-    small_mask = paddle.to_tensor(random_mask([1, 1, 4, 4], valid=0.6))
-    of_each, small_of_each = (m.tile([3, 1, 1, 1]) for m in (mask, small_mask))
-    expected = up(small, small_of_each, x, of_each)
-    pairs = [
-        (layer(x, mask), layer(x, of_each)),
-        (up(small, small_mask, x, mask), expected),
-        (up(small, small_mask, x, of_each), expected),
-    ]
-    for ours, theirs in pairs:
-        assert ours[1].shape[0] == 3
-        for a, b in zip(ours, theirs, strict=True):
-            np.testing.assert_array_equal(a.numpy(), b.numpy())
-
-
 def test_double_precision_by_default():
     paddle.set_default_dtype("float64")
     try:
@@ -224,20 +204,6 @@ def test_the_mask_is_exact_where_a_convolution_is_not(error, monkeypatch):
     out, new_mask = layer(x, mask)
     np.testing.assert_array_equal(new_mask.numpy(), expected_mask.numpy())
     np.testing.assert_allclose(out.numpy(), expected.numpy(), atol=0.05)  # 1e-3 times a ratio of up to 9
-
-
-def test_taps_are_not_copied_to_the_device_at_every_call(monkeypatch):
-    layer, up_conv = PartialUpConv2D(4, 3, 5), UpConv(3, 5)
-    filters = layer.filters()
-
-    def copied(*_, **__):
-        raise AssertionError("an array was copied from the host")
-
-    monkeypatch.setattr(paddle, "to_tensor", copied)
-    np.testing.assert_array_equal(layer.filters()[0].numpy(), filters[0].numpy())
-    up_conv(paddle.randn([1, 3, 4, 4]))
-    with pytest.raises(AssertionError, match="copied"):
-        UpConv(3, 5)  # where it is copied, once
 
 
 @pytest.mark.parametrize("shape", [[2, 1, 8, 9], [3, 1, 8, 8], [2, 2, 8, 8], [2, 8, 8]])
