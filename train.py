@@ -306,13 +306,6 @@ def note_changes(options: argparse.Namespace, checkpoint: Path, model) -> None:
             f"the checkpoint is of phase {meta['phase']}, this is phase {options.phase}: Adam, warm-up and decay start "
             f"anew, and --max_iters {options.max_iters} counts from iteration {meta.get('iter', 0)} on"
         )
-    for key in ("seed", "batch_size"):
-        if key in meta and meta[key] != getattr(options, key):
-            print(
-                f"warning: --{key} was {meta[key]} in the checkpoint and is {getattr(options, key)} now: "
-                "the samples differ",
-                file=sys.stderr,
-            )
 
 
 def write_options(options: argparse.Namespace) -> None:

@@ -1,11 +1,7 @@
 """What VisualDL shows of a run: curves, pictures, hyper-parameters, histograms of its filters."""
 
 import logging
-import os
-import struct
-from collections.abc import Iterator
 from pathlib import Path
-from typing import BinaryIO
 
 import numpy as np
 from google.protobuf.message import DecodeError
@@ -14,13 +10,12 @@ from visualdl import LogWriter
 from visualdl.proto.record_pb2 import Record
 
 from utils.errors import one_line
-from utils.files import refuse_folder_or_pipe
+from utils.files import atomic_path, refuse_folder_or_pipe
 
 log = logging.getLogger("paddle_pconv")
 
 COMPARED_BY = ["val_psnr/all", "val_ssim/all", "val_l1_percent/all", "loss_weighted/total"]  # curves
 BUCKETS = 50  # of a histogram
-SHORTEST = 14  # bytes of a record; none that is written is as short
 MAX_VALUES = 100_000  # of a histogram: of more weights, evenly spaced ones
 
 
@@ -30,7 +25,7 @@ class Board:
     Args:
         directory: logs/<name>.
         last_iter: iterations that are done. What was recorded behind them, by a run that went further than its last
-            checkpoint, is blanked.
+            checkpoint, is removed; a VisualDL server that runs has to be started anew.
     """
 
     def __init__(self, directory: Path, last_iter: int):
@@ -73,55 +68,26 @@ class Board:
 
 
 def _keep_records(path: Path, last_iter: int) -> None:
-    """Blank the records behind ``last_iter`` and those of the options, which are written anew; cut off broken ones.
-
-    All other records stay where they are, because a running VisualDL server continues to read from its position.
-    """
+    """Leave out the records behind ``last_iter``, those of the options, which are written anew, and broken ones."""
     refuse_folder_or_pipe(path)
-    with open(path, "r+b") as file:
-        for data in _whole_records(file, path):
-            [value] = Record.FromString(data).values
-            if value.id > last_iter or value.WhichOneof("one_value") == "hparam":
-                file.seek(-len(data), os.SEEK_CUR)
-                file.write(_blank(len(data)))
-        file.truncate()
+    data, kept, at = path.read_bytes(), [], 0
+    while at < len(data):
+        end = at + 8 + int.from_bytes(data[at : at + 8], "little")
+        record = _record(data[at + 8 : end]) if end <= len(data) else None
+        if record is None:
+            log.warning(f"{path}: the last {len(data) - at} bytes are no whole records and are left out")
+            break
+        if record.id <= last_iter and record.WhichOneof("one_value") != "hparam":
+            kept.append(data[at:end])
+        at = end
+    with atomic_path(path) as temporary:
+        temporary.write_bytes(b"".join(kept))
 
 
-def _whole_records(file: BinaryIO, path: Path) -> Iterator[bytes]:
-    """Each record's bytes, up to the first one that is damaged or cut short by a kill."""
-    end = path.stat().st_size
-    while left := end - file.tell():
-        start, data = file.tell(), None
-        if left >= 8 and (length := struct.unpack("<Q", file.read(8))[0]) <= left - 8:
-            data = file.read(length)
-        if data is None or not _is_record(data):
-            log.warning(f"{path}: the last {left} bytes are no whole records and are left out")
-            file.seek(start)
-            return
-        yield data
-
-
-def _blank(length: int) -> bytes:
-    """A record of that many bytes that shows nothing: an empty run name, padded by a field unknown to VisualDL."""
-    for tag in ("", "-", "--"):  # not every number of zeros can be written behind one of these
-        record = Record(values=[Record.Value(tag=tag, meta_data=Record.MetaData())]).SerializeToString()
-        for digits in range(1, 6):
-            zeros = length - len(record) - 1 - digits
-            if zeros >= 0 and len(count := _varint(zeros)) == digits:
-                return record + b"\x7a" + count + bytes(zeros)  # field 15, bytes
-    raise ValueError(f"expected the length of a record, got {length}")
-
-
-def _varint(number: int) -> bytes:
-    """A number as protocol buffers write it: seven bits a byte, the lowest first."""
-    digits = [number & 127]
-    while number := number >> 7:
-        digits.append(number & 127)
-    return bytes([*(digit | 128 for digit in digits[:-1]), digits[-1]])
-
-
-def _is_record(data: bytes) -> bool:
+def _record(data: bytes) -> Record.Value | None:
+    """The one value of a record; None where these bytes, cut short by a kill, are none."""
     try:
-        return len(data) >= SHORTEST and len(Record.FromString(data).values) == 1
+        values = Record.FromString(data).values
     except DecodeError:
-        return False
+        return None
+    return values[0] if len(values) == 1 else None

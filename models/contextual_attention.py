@@ -28,6 +28,7 @@ background is the mean of the softmaxes over each, weighted by the sums of their
 """
 
 import functools
+import math
 from collections.abc import Iterator
 from typing import NamedTuple
 
@@ -38,6 +39,7 @@ from paddle import nn
 
 from .partial_conv import _no_amp, _spatial_size
 
+KERNEL = 3  # side of the patches that are compared
 LEAST_NORM = 1e-4
 NO_CANDIDATE = -1e9  # added to a score, it leaves nothing after the softmax
 CHOICES = {
@@ -68,15 +70,12 @@ class ContextualAttention(nn.Layer):
     them at once.
 
     Args:
-        kernel_size: side of the patches that are compared, odd.
-        stride: step between the background's patches, in pixels of the smaller feature.
         rate: how much smaller the features are compared than pasted.
-        fuse_kernel: neighbours over which scores are added up, odd.
+        fuse_kernel: neighbours over which scores are added up, odd; 1 for none.
         softmax_scale: the larger, the fewer patches share in a position.
-        fuse: add scores up over neighbours.
         cosine: normalise the foreground too.
-        max_scores: scores in one tensor, at most; the least is fuse_kernel⁴ at stride 1.
-        propagation: over neighbours on the "grid", or by "flat" positions, at stride 1 only.
+        max_scores: scores in one tensor, at most; the least is fuse_kernel⁴.
+        propagation: over neighbours on the "grid", or by "flat" positions.
         hole_patches: patches with hole pixels are "left_out" of the softmax, or get "zero_score" in it.
         overlap: pasted patches are divided by how many there are ("mean"), or by 4 ("quarter").
         sampling: "max": of each rate × rate pixels a feature's first, and a hole wherever one is; "nearest": the mask's
@@ -101,12 +100,9 @@ class ContextualAttention(nn.Layer):
 
     def __init__(
         self,
-        kernel_size: int = 3,
-        stride: int = 1,
         rate: int = 2,
         fuse_kernel: int = 3,
         softmax_scale: float = 10.0,
-        fuse: bool = True,
         cosine: bool = True,
         max_scores: int = 2**23,
         propagation: str = "grid",
@@ -116,16 +112,13 @@ class ContextualAttention(nn.Layer):
         norm: str = "floored",
     ):
         super().__init__()
-        _check_numbers(kernel_size, stride, rate, fuse_kernel)
+        _check_numbers(rate, fuse_kernel)
         _check_choices(
             propagation=propagation, hole_patches=hole_patches, overlap=overlap, sampling=sampling, norm=norm
         )
-        self.kernel_size, self.stride, self.rate = kernel_size, stride, rate
-        self.fuse_kernel = fuse_kernel if fuse else 1
+        self.rate, self.fuse_kernel = rate, fuse_kernel
         self.softmax_scale, self.cosine, self.max_scores, self.norm = softmax_scale, cosine, max_scores, norm
         self.propagation, self.hole_patches, self.overlap, self.sampling = propagation, hole_patches, overlap, sampling
-        if propagation == "flat" and stride > 1:
-            raise ValueError(f"propagation flat: expected stride 1, got {stride}")
         if max_scores < self._scores([1, 1, 1, 1]):
             raise ValueError(f"max_scores: expected {self._scores([1, 1, 1, 1])} or more, got {max_scores}")
 
@@ -147,25 +140,20 @@ class ContextualAttention(nn.Layer):
 
     def extra_repr(self) -> str:
         choices = ", ".join(f"{name}={getattr(self, name)}" for name in ("cosine", *CHOICES))
-        return (
-            f"kernel_size={self.kernel_size}, stride={self.stride}, rate={self.rate}, "
-            f"fuse_kernel={self.fuse_kernel}, softmax_scale={self.softmax_scale}, {choices}"
-        )
+        return f"rate={self.rate}, fuse_kernel={self.fuse_kernel}, softmax_scale={self.softmax_scale}, {choices}"
 
     @property
     def _reach(self) -> int:
-        """Neighbours on either side over which scores are added up, in steps of background patches."""
+        """Neighbours on either side over which scores are added up."""
         return self.fuse_kernel // 2
 
     def _scores(self, sides: list[int]) -> int:
         """How many scores are worked out for a tile of positions and one of background patches, neighbours included."""
-        height, width, bg_height, bg_width = sides
-        wider, bg_wider = 2 * self._reach * self.stride, 2 * self._reach
-        return (height + wider) * (width + wider) * (bg_height + bg_wider) * (bg_width + bg_wider)
+        return math.prod(side + 2 * self._reach for side in sides)
 
     def _part(self, h: int, w: int) -> tuple[int, list[int]]:
         """How many pictures are matched at once, and the sides of tiles: of positions, of background patches."""
-        sides = [h, w, *_small_size((h, w), self.stride)]
+        sides = [h, w, h, w]
         while self._scores(sides) > self.max_scores:  # tiles as square as can be have the fewest neighbours
             longest = sides.index(max(sides))
             sides[longest] = (sides[longest] + 1) // 2
@@ -175,24 +163,22 @@ class ContextualAttention(nn.Layer):
         """``forward`` for pictures that are matched together, tile by tile; in one for None."""
         size = _spatial_size(foreground)
         h, w = _small_size(size, self.rate)
-        bg_size = _small_size((h, w), self.stride)
         fg, bg = (_sample(t, self.rate, self.sampling) for t in (foreground, background))
-        fg = _patches(fg, self.kernel_size, 1)  # [n, C·k², h·w]
-        fg = self._with_neighbours(_unit(fg, self.norm) if self.cosine else fg, (h, w), self.stride)
-        bg = _unit(_patches(bg, self.kernel_size, self.stride), self.norm)
-        bg = self._with_neighbours(bg, bg_size, 1)
-        valid = self._whole_patches(mask, (h, w))  # [n, 1, h', w']
-        raw = _extract_patches(background, self.rate, (h, w), self.stride)  # [n, 4·C·rate², h', w']
+        fg = _patches(fg)  # [n, C·9, h·w]
+        fg = self._with_neighbours(_unit(fg, self.norm) if self.cosine else fg, (h, w))
+        bg = self._with_neighbours(_unit(_patches(bg), self.norm), (h, w))
+        valid = self._whole_patches(mask)  # [n, 1, h, w]
+        raw = _extract_patches(background, self.rate, (h, w))  # [n, 4·C·rate², h, w]
         # Where no patch is a candidate the softmax spreads over all, which then bring nothing.
         raw = raw * valid.tile([1, raw.shape[1], 1, 1])
-        given = _Given(fg, bg, raw, valid, (h, w), bg_size)
+        given = _Given(fg, bg, raw, valid, (h, w))
         sides, bands = sides or [None] * 4, []
         for top, bottom in _spans(h, sides[0]):
             band = [self._match(given, (top, bottom, *ends), sides[2:]) for ends in _spans(w, sides[1])]
             bands.append([_concat(tiles, axis=3) for tiles in zip(*band, strict=True)])
         patches, best = (_concat(tiles, axis=2) for tiles in zip(*bands, strict=True))
         patches = _fold_patches(patches, self.rate, size, mean=self.overlap == "mean")
-        return patches, _offsets(best, valid, (h, w), self.stride)
+        return patches, _offsets(best, valid, (h, w))
 
     def _match(self, given: "_Given", tile: Tile, bg_sides: list) -> tuple[paddle.Tensor, paddle.Tensor]:
         """For each position of a tile what is pasted there, [n, 4·C·rate², th, tw], and the best patch, [n, 1, th, tw].
@@ -201,8 +187,8 @@ class ContextualAttention(nn.Layer):
         """
         tiles = [
             (*rows, *columns)
-            for rows in _spans(given.bg_size[0], bg_sides[0])
-            for columns in _spans(given.bg_size[1], bg_sides[1])
+            for rows in _spans(given.size[0], bg_sides[0])
+            for columns in _spans(given.size[1], bg_sides[1])
         ]
         part = functools.reduce(_merge, (self._compare(given, tile, of_bg, len(tiles) > 1) for of_bg in tiles))
         height, width = tile[1] - tile[0], tile[3] - tile[2]
@@ -224,54 +210,45 @@ class ContextualAttention(nn.Layer):
         if not to_be_merged:
             return _Part(pasted, best)
         width = of_bg[3] - of_bg[2]
-        best = (best // width + of_bg[0]) * given.bg_size[1] + best % width + of_bg[2]
+        best = (best // width + of_bg[0]) * given.size[1] + best % width + of_bg[2]
         return _Part(pasted, best, ranks.max(axis=2), paddle.logsumexp(scores, axis=2))
 
     def _fused_scores(self, given: "_Given", tile: Tile, of_bg: Tile) -> paddle.Tensor:
         """Scores added up over neighbours, [n, P, Q]."""
-        reach, wider = self._reach, self._reach * self.stride
-        fg, bg = _window(given.foreground, tile, wider), _window(given.background, of_bg, reach)
+        reach = self._reach
+        fg, bg = _window(given.foreground, tile, reach), _window(given.background, of_bg, reach)
         scores = paddle.matmul(fg, bg, transpose_x=True)
         if not reach:
             return scores
         lengths = [tile[1] - tile[0], tile[3] - tile[2], of_bg[1] - of_bg[0], of_bg[3] - of_bg[2]]
-        extra = (2 * wider, 2 * wider, 2 * reach, 2 * reach)
-        scores = scores.reshape([-1, *(n + more for n, more in zip(lengths, extra, strict=True))])
-        scores = _fuse(scores, (2, 4), reach, self.stride)  # along rows
+        scores = scores.reshape([-1, *(n + 2 * reach for n in lengths)])
+        scores = _fuse(scores, (2, 4), reach)  # along rows
         if self.propagation == "flat":
-            inside = (_inside(given.size, tile, reach), _inside(given.bg_size, of_bg, reach))
+            inside = (_inside(given.size, tile, reach), _inside(given.size, of_bg, reach))
             scores = scores * inside[0].unsqueeze([0, 3, 4]) * inside[1].unsqueeze([0, 1, 2])
-        scores = _fuse(scores, (1, 3), reach, self.stride)  # along columns
+        scores = _fuse(scores, (1, 3), reach)  # along columns
         return scores.reshape([-1, lengths[0] * lengths[1], lengths[2] * lengths[3]])
 
-    def _with_neighbours(self, patches: paddle.Tensor, size, step: int) -> paddle.Tensor:
+    def _with_neighbours(self, patches: paddle.Tensor, size) -> paddle.Tensor:
         """Patches [n, D, h·w] as a grid [n, D, h + 2·reach, w + 2·reach] with the neighbours of those at its edge."""
-        reach = self._reach * step
+        reach = self._reach
         if self.propagation == "grid" or not reach:
             return _frame(patches.reshape([0, patches.shape[1], *size]), *[reach] * 4)
         return _continued(patches, size, reach)
 
-    def _whole_patches(self, mask: paddle.Tensor, size) -> paddle.Tensor:
-        """1 for a patch without a hole pixel, else 0: [n, 1, h', w']. What lies beyond the edge is no hole."""
-        k = self.kernel_size
-        small = bring_mask_down(mask, self.rate, self.sampling)
-        holes = F.max_pool2d(1 - small, k, stride=self.stride, padding=k // 2)
-        if k == 1 and self.sampling == "max":  # what is pasted is larger than what is compared
-            holes = paddle.maximum(
-                holes, _extract_patches(1 - mask, self.rate, size, self.stride).max(axis=1, keepdim=True)
-            )
-        return 1 - holes
+    def _whole_patches(self, mask: paddle.Tensor) -> paddle.Tensor:
+        """1 for a patch without a hole pixel, else 0: [n, 1, h, w]. What lies beyond the edge is no hole."""
+        return 1 - F.max_pool2d(1 - bring_mask_down(mask, self.rate, self.sampling), KERNEL, stride=1, padding=1)
 
 
 class _Given(NamedTuple):
-    """What is compared and pasted: unit patches with neighbours, raw patches, which of them are whole; grids."""
+    """What is compared and pasted: unit patches with neighbours, raw patches, which are whole; the grid's size."""
 
     foreground: paddle.Tensor
     background: paddle.Tensor
     raw: paddle.Tensor
     valid: paddle.Tensor
     size: tuple
-    bg_size: tuple
 
 
 class _Part(NamedTuple):
@@ -325,7 +302,7 @@ def bring_mask_down(mask: paddle.Tensor, rate: int, sampling: str = "max") -> pa
     """A mask [N, 1, H, W] of ⌈H/rate⌉ rows and ⌈W/rate⌉ columns; for "max" hole wherever one pixel of them is."""
     if sampling != "max":
         return _sample(mask, rate, sampling)
-    return mask if rate == 1 else 1 - F.max_pool2d(_frame(1 - mask, 0, rate - 1, 0, rate - 1), rate, stride=rate)
+    return 1 - F.max_pool2d(_frame(1 - mask, 0, rate - 1, 0, rate - 1), rate, stride=rate)
 
 
 def _sample(x: paddle.Tensor, rate: int, sampling: str) -> paddle.Tensor:
@@ -364,9 +341,9 @@ def _window(grid: paddle.Tensor, tile: Tile, reach: int = 0) -> paddle.Tensor:
     return grid[:, :, top : bottom + 2 * reach, left : right + 2 * reach].flatten(2)
 
 
-def _patches(x: paddle.Tensor, kernel_size: int, stride: int) -> paddle.Tensor:
-    """The patch around every position, or every ``stride``-th, zeros beyond the edge: [n, C·k², positions]."""
-    return F.unfold(x, kernel_size, strides=stride, paddings=kernel_size // 2)
+def _patches(x: paddle.Tensor) -> paddle.Tensor:
+    """The patch around every position, zeros beyond the edge: [n, C·9, positions]."""
+    return F.unfold(x, KERNEL, paddings=1)
 
 
 def _unit(patches: paddle.Tensor, norm: str) -> paddle.Tensor:
@@ -408,20 +385,15 @@ def _wrapped_rows(h, reach: int) -> tuple[paddle.Tensor, paddle.Tensor]:
     return counted % h, counted // h - reach
 
 
-def _fuse(scores: paddle.Tensor, axes: tuple[int, int], reach: int, stride: int) -> paddle.Tensor:
+def _fuse(scores: paddle.Tensor, axes: tuple[int, int], reach: int) -> paddle.Tensor:
     """Sum of the scores of neighbours along an axis of positions and one of patches, both shorter by them after it.
 
     Shape:
-        scores: [n, h, w, h', w'], of positions and background patches, the latter ``stride`` positions apart.
+        scores: [n, h, w, h, w], of positions and background patches.
     """
     size = _size_of(scores)
-    lengths = [size[axes[0]] - 2 * reach * stride, size[axes[1]] - 2 * reach]
-    shifted = []
-    for i in range(2 * reach + 1):
-        starts = [i * stride, i]
-        ends = [start + length for start, length in zip(starts, lengths, strict=True)]
-        shifted.append(scores.slice(list(axes), starts, ends))
-    return sum(shifted)
+    lengths = [size[axis] - 2 * reach for axis in axes]
+    return sum(scores.slice(list(axes), [i, i], [i + length for length in lengths]) for i in range(2 * reach + 1))
 
 
 def _widen(x: paddle.Tensor, axis: int, before: int, after: int) -> paddle.Tensor:
@@ -441,15 +413,15 @@ def _frame(x: paddle.Tensor, top: int, bottom: int, left: int, right: int) -> pa
     return _widen(_widen(x, 2, top, bottom), 3, left, right)
 
 
-def _extract_patches(x: paddle.Tensor, rate: int, size, stride: int) -> paddle.Tensor:
-    """Raw patches, 2·rate pixels a side, as four cells each: [n, 4·C·rate², h', w']. Zeros beyond the edge."""
+def _extract_patches(x: paddle.Tensor, rate: int, size) -> paddle.Tensor:
+    """Raw patches, 2·rate pixels a side, as four cells each: [n, 4·C·rate², h, w]. Zeros beyond the edge."""
     h, w = size
     before, after = rate // 2, 2 * rate - 1 - rate // 2
     # Padded by the most that any size needs, so that a graph for every size can do it too, then cut to whole cells.
     x = _frame(x, before, after, before, after)[:, :, : (h + 1) * rate, : (w + 1) * rate]
     # Not by pixel_unshuffle, which cannot be exported for every size.
     cells = F.unfold(x, rate, strides=rate).reshape([0, x.shape[1] * rate * rate, h + 1, w + 1])
-    corners = [cells[:, :, i : i + h : stride, j : j + w : stride] for i in (0, 1) for j in (0, 1)]
+    corners = [cells[:, :, i : i + h, j : j + w] for i in (0, 1) for j in (0, 1)]
     return paddle.concat(corners, axis=1)
 
 
@@ -474,19 +446,18 @@ def _sum_of_patches(patches: paddle.Tensor, rate: int, size) -> paddle.Tensor:
     return F.pixel_shuffle(cells, rate)[:, :, before : before + size[0], before : before + size[1]]
 
 
-def _offsets(best: paddle.Tensor, valid: paddle.Tensor, size, stride: int) -> paddle.Tensor:
+def _offsets(best: paddle.Tensor, valid: paddle.Tensor, size) -> paddle.Tensor:
     """From each position to its best background patch: [n, 2, h, w] int32; 0 where there is none.
 
     Shape:
-        best: [n, 1, h, w], indices into the background's patches.   valid: [n, 1, h', w'].
+        best: [n, 1, h, w], indices into the background's patches.   valid: [n, 1, h, w].
     """
     h, w = size
-    patches_in_a_row = _small_size(size, stride)[1]
     best = best.astype("int32").squeeze(1)
     rows = paddle.arange(h, dtype="int32").reshape([1, -1, 1])
     columns = paddle.arange(w, dtype="int32").reshape([1, 1, -1])
-    down = best // patches_in_a_row * stride - rows
-    right = best % patches_in_a_row * stride - columns
+    down = best // w - rows
+    right = best % w - columns
     any_valid = valid.max(axis=[1, 2, 3]).astype("int32").reshape([-1, 1, 1, 1])
     return paddle.stack([down, right], axis=1) * any_valid
 
@@ -499,13 +470,11 @@ def _size_of(x: paddle.Tensor) -> list:
     return [shape[i] for i in range(len(x.shape))]
 
 
-def _check_numbers(kernel_size: int, stride: int, rate: int, fuse_kernel: int) -> None:
-    for name, value in (("kernel_size", kernel_size), ("fuse_kernel", fuse_kernel)):
-        if value < 1 or value % 2 == 0:
-            raise ValueError(f"{name}: expected an odd number, got {value}")
-    for name, value in (("stride", stride), ("rate", rate)):
-        if value < 1:
-            raise ValueError(f"{name}: expected 1 or more, got {value}")
+def _check_numbers(rate: int, fuse_kernel: int) -> None:
+    if fuse_kernel < 1 or fuse_kernel % 2 == 0:
+        raise ValueError(f"fuse_kernel: expected an odd number, got {fuse_kernel}")
+    if rate < 1:
+        raise ValueError(f"rate: expected 1 or more, got {rate}")
 
 
 def _check_choices(**given: str) -> None:

@@ -158,8 +158,8 @@ class UpConv(Conv):
 
 
 def _attention(**options) -> ContextualAttention:
-    if fixed := sorted({"rate", "stride"} & set(options)):
-        raise ValueError(f"attention: expected options of ContextualAttention but {', '.join(fixed)}, which are fixed")
+    if "rate" in options:
+        raise ValueError("attention: expected options of ContextualAttention but rate, which is fixed")
     try:
         return ContextualAttention(rate=ATTENTION_RATE, **options)
     except TypeError as error:

@@ -36,26 +36,18 @@ class PartialConv2D(nn.Layer):
 
     out = W·(x⊙m)·sum(1)/sum(m) + b where sum(m) > 0, else 0;   m' = [sum(m) > 0]
 
-    With ``groups`` the sums of an output channel go over the input channels that it sees: the C_in / groups of its
-    group. With a mask for every channel one group may have valid pixels where another has none, so the updated mask
-    then has a channel for every output channel: 1 where its group saw a valid value.
-
     Args:
         in_channels: channels of ``x``.
         out_channels: channels of the result.
         kernel_size, stride, padding, dilation: an int or a pair (height, width), as for ``nn.Conv2D``.
         weight_attr: as for ``nn.Conv2D``; Kaiming normal by default.
         bias_attr: as for ``nn.Conv2D``; ``False`` for no bias.
-        groups: as for ``nn.Conv2D``; divides both channel numbers.
     Shape:
-        x: [N, C_in, H, W], any finite values.   mask: [N, 1, H, W] or [N, C_in, H, W], {0, 1}, 1 = valid; with a batch
-        of 1 it is that of every picture.
+        x: [N, C_in, H, W], any finite values.   mask: [N, 1, H, W] or [N, C_in, H, W], {0, 1}, 1 = valid.
         Without a mask every pixel is valid and only the padding counts as hole (partial-convolution padding).
-        Returns out [N, C_out, H', W'], mask' [N, 1, H', W'] float32; for more than one group and a mask of every
-        channel mask' is [N, C_out, H', W'].
+        Returns out [N, C_out, H', W'], mask' [N, 1, H', W'] float32.
     Raises:
-        ValueError: the mask's N, H, W differ from x's, or it has neither 1 nor C_in channels; or groups does not
-            divide the channels.
+        ValueError: the mask's N, H, W differ from x's, or it has neither 1 nor C_in channels.
     Source:
         Liu et al. 2018, arXiv:1804.07723, Eq. 1 and 2. Departures: docs/deviations.md.
     Example:
@@ -74,19 +66,13 @@ class PartialConv2D(nn.Layer):
         dilation: int | tuple[int, int] = 1,
         weight_attr=None,
         bias_attr=None,
-        groups: int = 1,
     ):
         super().__init__()
-        if groups < 1 or in_channels % groups or out_channels % groups:
-            raise ValueError(
-                f"groups: expected a divisor of {in_channels} and {out_channels}, the input and output channels, "
-                f"got {groups}"
-            )
-        self.in_channels, self.out_channels, self.groups = in_channels, out_channels, groups
+        self.in_channels, self.out_channels = in_channels, out_channels
         self.kernel_size = _pair(kernel_size)
         self.geometry = {"stride": _pair(stride), "padding": _pair(padding), "dilation": _pair(dilation)}
         self.weight = self.create_parameter(
-            [out_channels, in_channels // groups, *self.kernel_size],
+            [out_channels, in_channels, *self.kernel_size],
             attr=weight_attr,
             default_initializer=nn.initializer.KaimingNormal(),
         )
@@ -97,38 +83,26 @@ class PartialConv2D(nn.Layer):
             mask = paddle.ones_like(x[:, :1])
         else:
             _check_mask(x, mask)
-            mask = _of_each_picture(mask, x)
             x = apply_mask(x, mask)
         return self.forward_premasked(x, mask)
 
     def forward_premasked(self, x: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
         """``forward`` for an x that is already 0 where its mask is 0."""
         ratio, new_mask = self._ratio_and_mask(mask)
-        out = F.conv2d(x, self.weight, groups=self.groups, **self.geometry)
-        return _rescale(out, ratio, new_mask, self.bias), self._of_each_channel(new_mask)
+        out = F.conv2d(x, self.weight, **self.geometry)
+        return _rescale(out, ratio, new_mask, self.bias), new_mask
 
     def updated_mask(self, mask: paddle.Tensor) -> paddle.Tensor:
-        """mask' alone, of the shape that ``forward`` gives it."""
-        return self._of_each_channel(self._ratio_and_mask(mask)[1])
+        """mask' alone."""
+        return self._ratio_and_mask(mask)[1]
 
     def _ratio_and_mask(self, mask: paddle.Tensor) -> tuple[paddle.Tensor, paddle.Tensor]:
-        """sum(1)/sum(M) and the updated mask, [N, 1, H', W'], or [N, groups, H', W'] where groups differ."""
-        channels = self.in_channels // self.groups
-        if self.groups == 1 or mask.shape[1] == 1:
-            return _window_ratio(_valid_channels(mask, channels), self._box(1, 1), channels, self.geometry)
-        geometry = {**self.geometry, "groups": self.groups}
-        return _window_ratio(mask.detach().astype("float32"), self._box(self.groups, channels), channels, geometry)
-
-    def _box(self, out_channels: int, in_channels: int) -> paddle.Tensor:
-        return paddle.ones([out_channels, in_channels, *self.kernel_size], "float32")
-
-    def _of_each_channel(self, mask: paddle.Tensor) -> paddle.Tensor:
-        """A mask of each group as one of each output channel; one of all groups stays as it is."""
-        groups = mask.shape[1]
-        return mask if groups == 1 else mask.repeat_interleave(self.out_channels // groups, axis=1)
+        """sum(1)/sum(M) and the updated mask, [N, 1, H', W']."""
+        box = paddle.ones([1, 1, *self.kernel_size], "float32")
+        return _window_ratio(_valid_channels(mask, self.in_channels), box, self.in_channels, self.geometry)
 
     def extra_repr(self) -> str:
-        geometry = ", ".join(f"{name}={value}" for name, value in {**self.geometry, "groups": self.groups}.items())
+        geometry = ", ".join(f"{name}={value}" for name, value in self.geometry.items())
         return f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, {geometry}"
 
 
@@ -144,7 +118,6 @@ class PartialUpConv2D(nn.Layer):
     Shape:
         x: [N, C_up, H, W], mask: [N, 1 or C_up, H, W].
         skip: [N, C_skip, 2H, 2W], skip_mask: [N, 1 or C_skip, 2H, 2W].
-        A mask with a batch of 1 is that of every picture.
         Returns out [N, C_out, 2H, 2W], mask' [N, 1, 2H, 2W] float32.
     Raises:
         ValueError: a mask does not fit its feature, or skip is not twice the size of x.
@@ -175,7 +148,6 @@ class PartialUpConv2D(nn.Layer):
         _check_mask(x, mask)
         _check_mask(skip, skip_mask, "skip_mask")
         _check_double(x, skip)
-        mask, skip_mask = _of_each_picture(mask, x), _of_each_picture(skip_mask, skip)
         return self.forward_premasked(apply_mask(x, mask), mask, apply_mask(skip, skip_mask), skip_mask)
 
     def forward_premasked(
@@ -218,7 +190,7 @@ def _agree(a: int, b: int) -> bool:
 
 def _check_mask(x: paddle.Tensor, mask: paddle.Tensor, name: str = "mask") -> None:
     n, c, h, w = x.shape
-    fits = len(mask.shape) == 4 and mask.shape[1] in (1, c) and (mask.shape[0] == 1 or _agree(mask.shape[0], n))
+    fits = len(mask.shape) == 4 and mask.shape[1] in (1, c) and _agree(mask.shape[0], n)
     if not (fits and all(map(_agree, mask.shape[2:], [h, w]))):
         raise ValueError(
             f"{name}: expected [{n}, 1, {h}, {w}] or [{n}, {c}, {h}, {w}] to go with its feature,"
@@ -238,13 +210,6 @@ def apply_mask(x: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
     return _scale(x, mask.detach().astype(x.dtype))
 
 
-def _of_each_picture(mask: paddle.Tensor, x: paddle.Tensor) -> paddle.Tensor:
-    """A mask with a batch of 1 repeated for x's."""
-    if mask.shape[0] != 1 or x.shape[0] == 1:
-        return mask
-    return mask.tile([x.shape[0] if x.shape[0] > 0 else paddle.shape(x)[0], 1, 1, 1])
-
-
 def _valid_channels(mask: paddle.Tensor, channels: int) -> paddle.Tensor:
     """How many of the feature's channels are valid at each position: [N, 1, H, W] float32."""
     mask = mask.detach().astype("float32")
@@ -254,7 +219,7 @@ def _valid_channels(mask: paddle.Tensor, channels: int) -> paddle.Tensor:
 def _window_ratio(
     count: paddle.Tensor, box: paddle.Tensor, channels: int, geometry: dict
 ) -> tuple[paddle.Tensor, paddle.Tensor]:
-    """sum(1)/sum(M), 0 where sum(M) = 0, and the updated mask; both [N, 1, H', W'] float32, or one for each group.
+    """sum(1)/sum(M), 0 where sum(M) = 0, and the updated mask; both [N, 1, H', W'] float32.
 
     ``count`` holds how many features are valid at each position, ``box`` is a filter of ones over it, and ``channels``
     how many features there are.
@@ -275,15 +240,15 @@ def _rescale(
         return out
     with _no_amp():  # the bias's gradient is a sum over all pixels: at a loss scale of 2^16 it overflows float16
         # bias ⊗ mask as a 1×1 convolution: on CPU faster than a broadcast product
-        bias = F.conv2d(mask, bias.reshape([-1, 1, 1, 1]), groups=mask.shape[1])
+        bias = F.conv2d(mask.astype(bias.dtype), bias.reshape([-1, 1, 1, 1]))
     return out + bias.astype(out.dtype)
 
 
 def _scale(x: paddle.Tensor, by: paddle.Tensor) -> paddle.Tensor:
-    """x times a mask or map of one channel, of a group's or of x's, without a gradient to it."""
+    """x times a mask or map of one channel or of x's, without a gradient to it."""
     if paddle.in_dynamic_mode():
         return _Scale.apply(x, by)
-    return x * (by if by.shape[1] == 1 else _over_channels(by, x))  # an exported graph broadcasts well
+    return x * by  # an exported graph broadcasts well
 
 
 class _Scale(PyLayer):
@@ -301,15 +266,10 @@ class _Scale(PyLayer):
 
 
 def _over_channels(mask: paddle.Tensor, x: paddle.Tensor) -> paddle.Tensor:
-    """The mask as a factor of x: on CPU repeated for each channel, which is far faster than to broadcast.
-
-    A mask of each group is repeated for the channels of its group.
-    """
-    if mask.shape[1] == x.shape[1]:
+    """The mask as a factor of x: on CPU repeated for each channel, which is far faster than to broadcast."""
+    if mask.shape[1] == x.shape[1] or not x.place.is_cpu_place():
         return mask
-    if mask.shape[1] == 1:
-        return mask.tile([1, x.shape[1], 1, 1]) if x.place.is_cpu_place() else mask
-    return mask.repeat_interleave(x.shape[1] // mask.shape[1], axis=1)
+    return mask.tile([1, x.shape[1], 1, 1])
 
 
 def _spatial_size(x: paddle.Tensor) -> list:

@@ -1,7 +1,7 @@
 """Command-line options: a file for each command, and what they share. Nothing here imports Paddle."""
 
 from options.app import app_parser
-from options.evaluate import evaluate_parser, parse_evaluate
+from options.evaluate import parse_evaluate
 from options.export import export_parser
 from options.fill import fill_parser, parse_fill
 from options.shared import (
@@ -12,17 +12,14 @@ from options.shared import (
     check_folder,
     count_int,
     detail_of,
-    discount_float,
     flip_of,
     positive_float,
     positive_int,
     setup_device,
     share_float,
-    weight_float,
 )
 from options.train import (
     MODEL_NAMES,
-    PHASE_LR,
     factors_of,
     hyper_parameters,
     is_adversarial,
@@ -34,7 +31,6 @@ from options.train import (
 __all__ = [
     "DEFAULT_WEIGHTS",
     "MODEL_NAMES",
-    "PHASE_LR",
     "Parser",
     "add_device_options",
     "app_parser",
@@ -42,8 +38,6 @@ __all__ = [
     "check_folder",
     "count_int",
     "detail_of",
-    "discount_float",
-    "evaluate_parser",
     "export_parser",
     "factors_of",
     "fill_parser",
@@ -59,5 +53,4 @@ __all__ = [
     "share_float",
     "train_parser",
     "typed_as",
-    "weight_float",
 ]

@@ -32,11 +32,10 @@ def app_parser() -> Parser:
         help="a name by which browsers may reach the page, beside localhost and addresses in numbers; repeatable",
     )
     group = parser.add_argument_group("limits", "What a client may ask for; the page states it.")
-    group.add_argument(
-        "--max_megapixels", type=positive_float, default=40, metavar="X", help="of a photograph, in millions of pixels"
-    )
-    group.add_argument("--max_megabytes", type=positive_float, default=64, metavar="X", help="of a file")
-    group.add_argument(
+    add = group.add_argument
+    add("--max_megapixels", type=positive_float, default=40, metavar="X", help="of a photograph, in millions of pixels")
+    add("--max_megabytes", type=positive_float, default=64, metavar="X", help="of a file")
+    add(
         "--max_seconds",
         type=positive_float,
         default=120,

@@ -26,70 +26,51 @@ def fill_parser() -> Parser:
         description="Fill the holes of a picture, or of each picture in a folder, at its own size and in its format. "
         "With no arguments: sample photographs with generated holes and the model in weights/general.",
     )
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--input",
         metavar="FILE|DIR",
         help="picture, folder or text file that lists pictures; sample photographs when not given",
     )
-    parser.add_argument(
+    add(
         "--list_root",
         metavar="DIR",
         help="folder that the paths in a list file given as --input are relative to; the list's own when not given",
     )
-    parser.add_argument(
+    add(
         "--super_resolution",
         type=positive_int,
         metavar="K",
         help="enlarge K times instead of filling holes: the picture's pixels stay, those between are filled",
     )
     _add_hole_options(parser)
-    parser.add_argument(
+    add(
         "--extend",
         type=margins,
         metavar="left,top,right,bottom",
         help="extend the picture beyond its border by so many pixels on each side, and fill what is new",
     )
-    parser.add_argument(
+    add(
         "--weights",
         metavar="FILE|DIR",
         default=os.path.relpath(DEFAULT_WEIGHTS),
         help="weights directory, or an exported one",
     )
-    parser.add_argument(
-        "--output", metavar="DIR", default="logs/test", help="folder of the results, one for each picture"
-    )
-    parser.add_argument(
-        "--format",
-        choices=("png", "jpeg", "webp", "tiff", "bmp"),
-        help="of the results; as the picture's own when not given",
-    )
-    parser.add_argument(
-        "--lossless",
-        action="store_true",
-        help="pixels outside the hole come back bit for bit: PNG where the picture is JPEG or lossy WebP",
-    )
-    parser.add_argument(
-        "--skip_existing", action="store_true", help="pass over pictures whose result is in --output already"
-    )
-    parser.add_argument(
-        "--overwrite",
-        action="store_true",
-        help="replace files in --output that are not results of an earlier run; pictures and masks read are never",
-    )
+    _add_result_options(parser)
     add_filling_options(parser)
-    parser.add_argument(
+    add(
         "--grid",
         action="store_true",
         help="also write input, mask, the network's output in a single pass, result and truth side by side, of larger "
         "pictures shrunk to 1024 pixels a side; with --super_resolution squares, bicubic and result",
     )
-    parser.add_argument(
+    add(
         "--show_attention",
         action="store_true",
         help="also write from where deepfill_v1 took what it filled in: the hue is the direction (right red, down "
         "yellow-green, left cyan, up violet), the saturation the distance",
     )
-    parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="of the generated holes")
+    add("--seed", type=count_int, default=0, metavar="N", help="of the generated holes")
     add_device_options(parser)
     return parser
 
@@ -120,18 +101,38 @@ def _refuse_beside_super_resolution(options: argparse.Namespace) -> None:
         )
 
 
+def _add_result_options(parser: argparse.ArgumentParser) -> None:
+    add = parser.add_argument
+    add("--output", metavar="DIR", default="logs/test", help="folder of the results, one for each picture")
+    add(
+        "--format",
+        choices=("png", "jpeg", "webp", "tiff", "bmp"),
+        help="of the results; as the picture's own when not given",
+    )
+    add(
+        "--lossless",
+        action="store_true",
+        help="pixels outside the hole come back bit for bit: PNG where the picture is JPEG or lossy WebP",
+    )
+    add("--skip_existing", action="store_true", help="pass over pictures whose result is in --output already")
+    add(
+        "--overwrite",
+        action="store_true",
+        help="replace files in --output that are not results of an earlier run; pictures and masks read are never",
+    )
+
+
 def _add_hole_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "hole", "What is marked in several ways is filled in all of them; holes are generated when nothing is marked."
     )
-    group.add_argument(
+    add = group.add_argument
+    add(
         "--mask",
         metavar="FILE|DIR",
         help="black-and-white mask of the picture's size or aspect ratio, or a folder with one of each picture's name",
     )
-    group.add_argument(
-        "--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files"
-    )
+    add("--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files")
     kind = group.add_mutually_exclusive_group()
     kind.add_argument(
         "--mask_alpha",
@@ -144,8 +145,8 @@ def _add_hole_options(parser: argparse.ArgumentParser) -> None:
         metavar="COLOUR",
         help="fill where the picture is painted in this colour (magenta, ff00ff), or where --mask is, a copy of it",
     )
-    group.add_argument("--box", type=box, action="append", metavar="x,y,w,h", help="fill a box, in pixels; repeatable")
-    group.add_argument(
+    add("--box", type=box, action="append", metavar="x,y,w,h", help="fill a box, in pixels; repeatable")
+    add(
         "--polygon",
         type=point,
         nargs="+",
@@ -153,9 +154,7 @@ def _add_hole_options(parser: argparse.ArgumentParser) -> None:
         metavar="x,y",
         help="fill a polygon of three corners or more, in pixels; repeatable",
     )
-    group.add_argument(
-        "--dilate", type=integer(0, 1024), default=0, metavar="N", help="grow all that is marked by so many pixels"
-    )
+    add("--dilate", type=integer(0, 1024), default=0, metavar="N", help="grow all that is marked by so many pixels")
 
 
 def colour(text: str) -> tuple[int, int, int]:

@@ -2,10 +2,10 @@
 
 import argparse
 import os
-from collections.abc import Collection, Iterator
+from collections.abc import Iterator
 from pathlib import Path
 
-from options.shared import Parser, apply_preset, read_preset
+from options.shared import Parser, apply_preset
 from utils.errors import one_line
 from utils.run_folder import CHECKPOINTS, OPTIONS, is_run
 
@@ -54,21 +54,6 @@ def differences(before: dict, options: argparse.Namespace) -> Iterator[str]:
     for name, value in before.items():
         if (now := getattr(options, name)) != value:
             yield f"--{name}: {_shown(value)} in the run so far, {_shown(now)} from here on"
-
-
-def overruled(before: dict, preset: str, parser: Parser, typed: Collection[str]) -> Iterator[str]:
-    """A line for each option of a preset that the run's own option overrides.
-
-    Args:
-        parser: has the preset's defaults.
-        typed: options on the command line, which override both.
-    """
-    for name in read_preset(preset):
-        if name in before and name not in typed and (said := parser.get_default(name)) != before[name]:
-            yield (
-                f"--{name}: {_shown(before[name])} as in the run so far, not {_shown(said)} as in {preset}; give "
-                f"--{name} to change it"
-            )
 
 
 def _shown(value: object) -> str:

@@ -112,7 +112,8 @@ def scales_of(text: str) -> str | int:
 
 def add_filling_options(parser: argparse.ArgumentParser, detail: str | None = None) -> None:
     """--scales, --detail and --flip, for the commands that fill holes; ``detail`` is its default."""
-    parser.add_argument(
+    add = parser.add_argument
+    add(
         "--scales",
         type=scales_of,
         metavar="auto|N",
@@ -120,14 +121,14 @@ def add_filling_options(parser: argparse.ArgumentParser, detail: str | None = No
         help="auto fills each hole from the scale on at which the network knows holes like it; 1 is the papers' single "
         "pass over the whole picture; N starts at 1/2^(N-1) of the size",
     )
-    parser.add_argument(
+    add(
         "--detail",
         choices=("on", "off"),
         default=detail,
         help="on paints holes with texture of the known picture, guided by the network; when not given, "
         + (detail or "on unless --scales is 1 or the weights' meta.json says off"),
     )
-    parser.add_argument(
+    add(
         "--flip",
         choices=("on", "off"),
         help="test-time augmentation: on fills each hole a second time, mirrored, and takes the mean, at twice the "
@@ -150,10 +151,9 @@ def flip_of(options: argparse.Namespace) -> bool | None:
 def add_device_options(parser: argparse.ArgumentParser) -> None:
     """``--device`` and ``--threads``."""
     group = parser.add_argument_group("device")
-    group.add_argument(
-        "--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes the GPU when there is one"
-    )
-    group.add_argument("--threads", type=integer(1, 1024), metavar="N", help="CPU threads; all cores when not given")
+    add = group.add_argument
+    add("--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes the GPU when there is one")
+    add("--threads", type=integer(1, 1024), metavar="N", help="CPU threads; all cores when not given")
 
 
 def apply_preset(parser: Parser, path: str | os.PathLike) -> None:

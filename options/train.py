@@ -6,12 +6,11 @@ then the built-in defaults.
 
 import argparse
 import os
-import re
 from collections.abc import Sequence
 from pathlib import Path
 
 from inpainting.meta import META, read_meta
-from options.resumed import differences, options_of, overruled, run_to_resume
+from options.resumed import differences, options_of, run_to_resume
 from options.shared import (
     ROOT,
     Parser,
@@ -66,42 +65,35 @@ def train_parser() -> Parser:
 
 
 def _add_data_options(group) -> None:
-    group.add_argument(
-        "--image_root", metavar="DIR", help="training pictures: a folder (nested is fine) or a list file"
-    )
-    group.add_argument(
-        "--val_image_root", metavar="DIR", help="validation pictures; some are held out of --image_root when not given"
-    )
-    group.add_argument(
-        "--list_root", metavar="DIR", help="folder of the paths in list files; that of the list itself when not given"
-    )
-    group.add_argument("--mask_root", metavar="DIR", help="training masks; generated when not given")
-    group.add_argument(
-        "--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files"
-    )
-    group.add_argument(
+    add = group.add_argument
+    add("--image_root", metavar="DIR", help="training pictures: a folder (nested is fine) or a list file")
+    add("--val_image_root", metavar="DIR", help="validation pictures; some are held out of --image_root when not given")
+    add("--list_root", metavar="DIR", help="folder of the paths in list files; that of the list itself when not given")
+    add("--mask_root", metavar="DIR", help="training masks; generated when not given")
+    add("--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files")
+    add(
         "--hole_shape",
         choices=("irregular", "box", "both", "wide", "super_resolution"),
         default="irregular",
         help="of generated masks; box: a rectangle of half the picture's side or less; both: half irregular, half "
         "boxes; wide: boxes and broad strokes over 25 to 60 percent; super_resolution: one of each K x K pixels known",
     )
-    group.add_argument(
+    add(
         "--super_resolution_factors",
         type=factors_text,
         metavar="K,K",
         help=f"the factors K to train for, each as often; {FACTORS} when not given",
     )
-    group.add_argument(
+    add(
         "--mask_dilate",
         choices=("yes", "no"),
         default="yes",
         help="dilate masks from files at random, as the authors do theirs",
     )
-    group.add_argument(
+    add(
         "--image_size", type=integer(16, 8192), default=256, metavar="N", help="side of the training pictures in pixels"
     )
-    group.add_argument(
+    add(
         "--num_workers",
         type=integer(0, 256),
         default=2,
@@ -112,13 +104,11 @@ def _add_data_options(group) -> None:
 
 def factors_text(text: str) -> str:
     """Checks factors of super-resolution, such as "2,4", and returns the text; ``factors_of`` splits it."""
-    if not re.fullmatch(r"[0-9]{1,3}(,[0-9]{1,3}){0,15}", text, re.ASCII):
-        raise argparse.ArgumentTypeError(f"expected whole numbers with commas between, as 2,4, got {text!r:.80}")
-    factors = list(factors_of(text))
-    if len(set(factors)) < len(factors):
-        raise argparse.ArgumentTypeError(f"expected each factor once, got {text}")
-    if not all(2 <= factor <= 16 for factor in factors):
-        raise argparse.ArgumentTypeError(f"expected factors from 2 to 16, got {text}")
+    factors = text.split(",")
+    if len(set(factors)) < len(factors) or not set(factors) <= {str(factor) for factor in range(2, 17)}:
+        raise argparse.ArgumentTypeError(
+            f"expected different whole numbers from 2 to 16 with commas between, as 2,4, got {text!r:.80}"
+        )
     return text
 
 
@@ -133,115 +123,102 @@ def factors_of(text: str | None) -> tuple[int, ...]:
 
 
 def _add_model_options(group) -> None:
-    group.add_argument("--model", choices=MODEL_NAMES, default="pconv_unet", help="network")
-    group.add_argument(
+    add = group.add_argument
+    add("--model", choices=MODEL_NAMES, default="pconv_unet", help="network")
+    add(
         "--base_channels",
         type=integer(1, 2048),
         metavar="N",
         help="width of the first stage; 64, or 32 of deepfill_v1, when not given",
     )
-    group.add_argument(
+    add(
         "--depth",
         type=integer(1, 10),
         metavar="N",
         help="times a U-Net halves the size: 7, for 256x256, when not given; 8 for 512x512",
     )
-    group.add_argument(
-        "--output_activation",
-        choices=("linear", "tanh"),
-        help="of a U-Net; linear, as in the paper, when not given",
-    )
-    group.add_argument(
+    add("--output_activation", choices=("linear", "tanh"), help="of a U-Net; linear, as in the paper, when not given")
+    add(
         "--prior",
         choices=("none", "smooth"),
         help="of a U-Net; smooth: it starts from smooth surfaces through the known pixels (this project's own); "
         "none, as in the paper, when not given",
     )
-    group.add_argument(
-        "--norm",
-        choices=("batch", "none"),
-        help="of a U-Net; batch normalisation, as in the paper, when not given",
-    )
-    group.add_argument(
+    add("--norm", choices=("batch", "none"), help="of a U-Net; batch normalisation, as in the paper, when not given")
+    add(
         "--mask_channel",
         choices=("yes", "no"),
         help="give conv_unet the mask as a fourth channel; no, as in the paper, when not given",
     )
-    group.add_argument(
-        "--weights", metavar="FILE|DIR", help="start from these weights; the options of their network are theirs"
-    )
+    add("--weights", metavar="FILE|DIR", help="start from these weights; the options of their network are theirs")
 
 
 def _add_schedule_options(group) -> None:
-    group.add_argument(
+    add = group.add_argument
+    add(
         "--phase", choices=tuple(PHASE_LR), default="initial", help="finetune freezes the encoder's batch normalisation"
     )
-    group.add_argument(
+    add(
         "--lr",
         type=number(0, 10, open_below=True),
         metavar="X",
         help="learning rate of Adam; 2e-4, or 5e-5 to finetune, or 1e-4 of deepfill_v1, when not given; a preset's is "
         "that of its phase, and a quarter of it to finetune after the initial one",
     )
-    group.add_argument(
+    add(
         "--lr_schedule",
         choices=("constant", "linear", "cosine"),
         default="constant",
         help="decay to 0 at --max_iters, or none",
     )
-    group.add_argument(
-        "--warmup_iters", type=count_int, default=0, metavar="N", help="iterations in which the learning rate rises"
-    )
-    group.add_argument("--max_iters", type=positive_int, default=500_000, metavar="N", help="iterations of the phase")
-    group.add_argument(
+    add("--warmup_iters", type=count_int, default=0, metavar="N", help="iterations in which the learning rate rises")
+    add("--max_iters", type=positive_int, default=500_000, metavar="N", help="iterations of the phase")
+    add(
         "--batch_size",
         type=integer(1, 4096),
         default=6,
         metavar="N",
         help="pictures that go through the network at once",
     )
-    group.add_argument(
+    add(
         "--accumulate",
         type=integer(1, 4096),
         default=1,
         metavar="N",
         help="batches whose mean gradient makes one update: N times the batch, in the memory of one",
     )
-    group.add_argument(
+    add(
         "--clip_norm", type=number(0, 1e9), default=0.0, metavar="X", help="greatest norm of the gradients; 0: no limit"
     )
-    group.add_argument(
+    add(
         "--ema_decay",
         type=share_float,
         default=0.0,
         metavar="X",
         help="average the weights (0.999: over about 1000 iterations) for validation, test.py and eval.py",
     )
-    group.add_argument(
+    add(
         "--style_warmup_iters",
         type=count_int,
         default=0,
         metavar="N",
         help="iterations of the initial phase with style weight 1 before --style_weight",
     )
-    group.add_argument("--amp", choices=("O0", "O1"), default="O0", help="O1: mixed precision where it is safe, on GPU")
-    group.add_argument(
+    add("--amp", choices=("O0", "O1"), default="O0", help="O1: mixed precision where it is safe, on GPU")
+    add(
         "--amp_dtype",
         choices=("float16", "bfloat16"),
         default="float16",
         help="of --amp O1; bfloat16 needs no scaling of the loss, and an Ampere GPU or newer",
     )
-    group.add_argument(
-        "--sync_norm", choices=("yes", "no"), default="no", help="batch statistics over all processes, on GPU"
-    )
+    add("--sync_norm", choices=("yes", "no"), default="no", help="batch statistics over all processes, on GPU")
 
 
 def _add_composite_options(group) -> None:
+    add = group.add_argument
     for term, default in (("valid", 1.0), ("hole", 6.0), ("perceptual", 0.05), ("style", 120.0), ("tv", 0.1)):
-        group.add_argument(
-            f"--{term}_weight", type=weight_float, default=default, metavar="X", help=f"weight of L_{term}"
-        )
-    group.add_argument(
+        add(f"--{term}_weight", type=weight_float, default=default, metavar="X", help=f"weight of L_{term}")
+    add(
         "--vgg_weights",
         metavar="FILE",
         help=".npz, .pdparams or .pth of a VGG16, Oxford or torchvision naming; the shipped one when not given",
@@ -249,13 +226,14 @@ def _add_composite_options(group) -> None:
 
 
 def _add_critic_options(group) -> None:
-    group.add_argument(
+    add = group.add_argument
+    add(
         "--critic",
         choices=CRITICS,
         default="none",
         help="adds a critic (not in the paper): patch sees the picture, projected sees features of a frozen network",
     )
-    group.add_argument(
+    add(
         "--critic_features",
         metavar="FILE",
         help="VGG16 or EfficientNet-lite0 weights for the features of --critic; the shipped VGG16 when not given",
@@ -264,8 +242,8 @@ def _add_critic_options(group) -> None:
         ("critic", 1.0, "weight of the critic's score"),
         ("matching", 2.0, "weight of feature matching in the hole"),
     ):
-        group.add_argument(f"--{name}_weight", type=weight_float, default=default, metavar="X", help=meaning)
-    group.add_argument(
+        add(f"--{name}_weight", type=weight_float, default=default, metavar="X", help=meaning)
+    add(
         "--critic_lr",
         type=number(0, 10, open_below=True),
         metavar="X",
@@ -275,10 +253,11 @@ def _add_critic_options(group) -> None:
         ("alone", 100, "iterations in which the critic alone learns"),
         ("ramp", 150, "iterations after these in which its weight rises"),
     ):
-        group.add_argument(f"--critic_{name}_iters", type=count_int, default=default, metavar="N", help=meaning)
+        add(f"--critic_{name}_iters", type=count_int, default=default, metavar="N", help=meaning)
 
 
 def _add_adversarial_options(group) -> None:
+    add = group.add_argument
     for name, default, meaning in (
         ("adversarial", 0.001, "weight of the critics' scores (paper and author)"),
         ("discounted", 1.2, "weight of L1 in the hole (author)"),
@@ -286,21 +265,17 @@ def _add_adversarial_options(group) -> None:
         ("coarse", 1.2, "weight of the coarse picture in both L1 terms (author)"),
         ("penalty", 10.0, "weight of the critics' gradient penalty (paper and author)"),
     ):
-        group.add_argument(f"--{name}_weight", type=weight_float, default=default, metavar="X", help=meaning)
-    group.add_argument(
+        add(f"--{name}_weight", type=weight_float, default=default, metavar="X", help=meaning)
+    add(
         "--discount",
         type=discount_float,
         default=0.9,
         metavar="X",
         help="each pixel deeper in the hole counts X times as much: 0.9 by the author, 0.99 in the paper",
     )
-    group.add_argument(
-        "--critic_steps", type=integer(1, 1000), default=5, metavar="N", help="updates of the critics in an iteration"
-    )
-    group.add_argument(
-        "--critic_channels", type=integer(1, 2048), default=64, metavar="N", help="width of the critics' first layer"
-    )
-    group.add_argument(
+    add("--critic_steps", type=integer(1, 1000), default=5, metavar="N", help="updates of the critics in an iteration")
+    add("--critic_channels", type=integer(1, 2048), default=64, metavar="N", help="width of the critics' first layer")
+    add(
         "--local_size",
         type=integer(1, 8192),
         metavar="N",
@@ -309,34 +284,27 @@ def _add_adversarial_options(group) -> None:
 
 
 def _add_run_options(group) -> None:
-    group.add_argument("--log_dir", default="logs/Celeba", metavar="DIR", help="folder of the run")
-    group.add_argument(
+    add = group.add_argument
+    add("--log_dir", default="logs/Celeba", metavar="DIR", help="folder of the run")
+    add(
         "--resume",
         metavar="auto|DIR",
         help="continue from the newest checkpoint of --log_dir (auto) or from that checkpoint, with the options of its "
         "run unless typed here",
     )
-    group.add_argument("--log_every", type=positive_int, default=20, metavar="N", help="iterations between log lines")
-    group.add_argument(
-        "--val_every", type=positive_int, default=2000, metavar="N", help="iterations between validations"
-    )
-    group.add_argument(
-        "--val_count", type=integer(1, 10_000), default=48, metavar="N", help="pictures in the validation set"
-    )
-    group.add_argument(
-        "--save_every", type=positive_int, default=5000, metavar="N", help="iterations between checkpoints"
-    )
-    group.add_argument(
+    add("--log_every", type=positive_int, default=20, metavar="N", help="iterations between log lines")
+    add("--val_every", type=positive_int, default=2000, metavar="N", help="iterations between validations")
+    add("--val_count", type=integer(1, 10_000), default=48, metavar="N", help="pictures in the validation set")
+    add("--save_every", type=positive_int, default=5000, metavar="N", help="iterations between checkpoints")
+    add(
         "--keep",
         type=count_int,
         default=5,
         metavar="N",
         help="newest checkpoints to keep, beside the best one; 0 keeps all",
     )
-    group.add_argument("--seed", type=count_int, default=0, metavar="N", help="of weights, order, crops and holes")
-    group.add_argument(
-        "--dry_run", action="store_true", help="print the plan with time and memory of a few steps; write nothing"
-    )
+    add("--seed", type=count_int, default=0, metavar="N", help="of weights, order, crops and holes")
+    add("--dry_run", action="store_true", help="print the plan with time and memory of a few steps; write nothing")
 
 
 def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, dict]:
@@ -350,7 +318,9 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
     config, parser, no_data = _choose_preset(typed, defaults["model"])
     run, before = _resumed_run(parser, typed)
     if run:
-        _take_up_run(parser, run, before, config, typed)
+        ignored = f"; those of {config} are not taken" if "config" in typed else ""
+        print(f"going on with the options in {os.path.relpath(run / OPTIONS)}{ignored}; type those to change")
+        parser.set_defaults(**before)
     elif no_data:
         print(no_data)
     options = parser.parse_args(argv)
@@ -391,14 +361,6 @@ def _resumed_run(parser: Parser, typed: dict) -> tuple[Path | None, dict]:
     with naming("--resume"):
         run = run_to_resume(*(typed.get(key, parser.get_default(key)) for key in ("resume", "log_dir")))
         return run, options_of(train_parser(), run) if run else {}
-
-
-def _take_up_run(parser: Parser, run: Path, before: dict, config: str, typed: dict) -> None:
-    """Make the options of the run that is resumed the parser's defaults."""
-    print(f"going on with the options in {os.path.relpath(run / OPTIONS)}")
-    for line in overruled(before, config, parser, typed) if "config" in typed else ():
-        print(line)
-    parser.set_defaults(**before)
 
 
 def _take_network_of_weights(options: argparse.Namespace, typed: dict) -> None:

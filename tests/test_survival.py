@@ -150,14 +150,6 @@ def test_a_job_s_end_that_is_told_to_each_process_saves_first(tmp_path):
     assert left == []
 
 
-def test_a_reader_that_goes_away_does_not_end_the_run(tmp_path):
-    process = start(tmp_path / "a", "--max_iters 4 --num_workers 1")
-    process.stdout.readline()
-    process.stdout.close()  # as head does
-    assert process.wait(timeout=120) == 0
-    assert (tmp_path / "a/checkpoints/latest").readlink().name == "iter_4"
-
-
 @pytest.mark.parametrize("accumulate", [1, pytest.param(2, marks=pytest.mark.heavy)])
 def test_the_gradients_of_two_processes_are_those_of_one_with_the_joint_batch(tmp_path, accumulate):
     script, found = ROOT / "tests" / "one_distributed_step.py", tmp_path / "found.npz"

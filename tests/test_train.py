@@ -10,7 +10,7 @@ import pytest
 import yaml
 
 import train
-from inpainting.checkpoint import load_weights, read_arrays, save_weights
+from inpainting.checkpoint import load_weights, save_weights
 from models import build_model
 from utils.errors import InputError
 
@@ -58,29 +58,6 @@ def test_resume_auto_ends_where_the_unbroken_run_ends(run, pictures):
     (broken / "checkpoints/latest").symlink_to("iter_2")
     run(pixel_terms + " --resume auto", log_dir="logs/broken")
     assert same(unbroken, weights_of(broken))
-
-
-@pytest.mark.parametrize(("given", "channels"), [("", 3), ("--mask_channel no", 3), ("--mask_channel yes", 4)])
-def test_the_mask_as_a_fourth_channel_of_conv_unet(run, pictures, given, channels):
-    options = f"--image_root {pictures} --model conv_unet --perceptual_weight 0 --style_weight 0 --max_iters 1"
-    model = load_weights(run(f"{options} {given}"))
-    assert model.model_options["mask_channel"] is (channels == 4)
-    assert model.encoder[0].conv.weight.shape[1] == channels
-
-
-def test_another_phase_in_the_same_folder_has_its_own_max_iters(run, pictures, capsys):
-    options = f"--image_root {pictures} --perceptual_weight 0 --style_weight 0 --max_iters 2"
-    run(options)
-    tuning = options + " --phase finetune --resume auto"
-    folder = run(tuning)
-    out = capsys.readouterr().out
-    assert "start anew, and --max_iters 2 counts from iteration 2 on" in out and "iterations 2 to 4" in out
-    meta = json.loads((folder / "checkpoints/latest/meta.json").read_text())
-    assert (meta["iter"], meta["phase"], meta["phase_start"]) == (4, "finetune", 2)
-    assert "iter: 3/4" in (folder / "train.log").read_text() and "lr: 5e-05" in (folder / "train.log").read_text()
-    run(tuning)
-    out = capsys.readouterr().out
-    assert "nothing was left to do of 4 iterations" in out and "done:" not in out and "anew" not in out
 
 
 def test_an_earlier_run_is_moved_aside_not_overwritten(run, pictures, capsys):
@@ -134,9 +111,8 @@ def test_a_resumed_run_trains_on_what_it_trained_on(run, pictures, capsys, tmp_p
     capsys.readouterr()
     run(f"{preset} --max_iters 4 --resume auto")
     lines = capsys.readouterr().out.splitlines()
-    assert "going on with the options in logs/a/config.yaml" in lines
+    assert any("in logs/a/config.yaml; those of" in line and "celeba.yaml are not taken" in line for line in lines)
     assert "--max_iters: 2 in the run so far, 4 from here on" in lines
-    assert any(line.startswith("--image_root: train.txt as in the run so far, not data/celeba/img") for line in lines)
     assert any("; 2 pictures; initial phase, iterations 2 to 4;" in line for line in lines)
     kept = yaml.safe_load((folder / "config.yaml").read_text())
     assert (kept["image_root"], kept["val_image_root"], kept["max_iters"]) == ("train.txt", "pictures", 4)
@@ -188,12 +164,10 @@ def test_a_damaged_newest_checkpoint_is_passed_over_and_told(run, pictures, capl
         ("--image_root {0}/empty", "found none"),
         ("--mask_root {0}/empty", "found none"),
         ("--weights {0}/nothing", "expected a directory"),
-        ("--resume {0}/nothing", "expected a directory"),
         ("--phase finetune --resume auto", "expected a checkpoint"),
         ("--vgg_weights {0}/mask.png", "--vgg_weights: .*mask.png"),
         ("--vgg_weights {0}/nan.npz", "nan.npz: expected finite weights, got NaN or infinity in conv1_1.weight"),
         ("--sync_norm yes --device cpu", "sync_norm yes: expected a GPU"),
-        ("--penalty_weight 5", "--penalty_weight: means nothing to --model pconv_unet"),
         ("--mask_root {0} --hole_shape box", "give one of the two"),
     ],
 )
@@ -226,22 +200,10 @@ def test_deepfill_by_the_same_command(run_adversarial, pictures, capsys):
     assert load_weights(folder).model_options == {"base_channels": 4, "attention": None}
 
 
-def test_deepfill_resumes_to_the_bit(run_adversarial, pictures):
-    options = f"--image_root {pictures} --hole_shape both --max_iters 4 --lr 1e-3"
-    whole = run_adversarial(options, log_dir="logs/whole") / "checkpoints/iter_4"
-    broken = run_adversarial(options, log_dir="logs/broken") / "checkpoints"
-    shutil.rmtree(broken / "iter_4")
-    run_adversarial(options + " --resume auto", log_dir="logs/broken")
-    for name in ("model.pdparams", "critics.pdparams"):
-        assert same(read_arrays(whole / name), read_arrays(broken / "iter_4" / name)), name
-
-
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ("--depth 3", "--depth: means nothing to --model deepfill_v1"),
-        ("--style_weight 10", "--style_weight: means nothing to --model deepfill_v1"),
-        ("--phase finetune --weights logs/a", "--phase: means nothing to --model deepfill_v1"),
         ("--amp O1", "too small for float16"),
         ("--local_size 64", "local_size: expected 1 to the pictures' size of 32, got 64"),
     ],
@@ -250,12 +212,6 @@ def test_what_deepfill_cannot_take_is_named(run_adversarial, pictures, tmp_path,
     with pytest.raises(InputError, match=message):
         run_adversarial(f"--image_root {pictures} --max_iters 1 {arguments}")
     assert not (tmp_path / "logs").exists()
-
-
-def test_critics_of_another_size_are_told_on_resuming(run_adversarial, pictures):
-    run_adversarial(f"--image_root {pictures} --max_iters 1")
-    with pytest.raises(InputError, match=r"expected the arrays of critics .*local_size': 20"):
-        run_adversarial(f"--image_root {pictures} --max_iters 2 --resume auto --local_size 20")
 
 
 def test_weights_that_fit_another_network_are_noted(run, pictures, tmp_path, capsys):
@@ -304,19 +260,3 @@ def test_super_resolution_is_trained_validated_and_taken_up_again(run, pictures,
         rows = [row for row in csv.DictReader(file) if row["val_psnr"]]
     assert [row["iter"] for row in rows] == ["4", "8"]
     assert all(row["val_psnr_0.6-1"] == row["val_psnr"] and not row["val_psnr_0.5-0.6"] for row in rows)
-
-
-def test_weights_of_another_network_are_refused(run, pictures, small_weights):
-    with pytest.raises(InputError, match="and this network is --model pconv_unet --base_channels 6"):
-        run(f"--image_root {pictures} --weights {small_weights} --max_iters 1 --base_channels 6")
-
-
-def test_a_run_killed_before_its_first_checkpoint_begins_again(run, pictures, capsys):
-    words = f"--image_root {pictures} --perceptual_weight 0 --style_weight 0 --seed 3 --max_iters 2"
-    shutil.rmtree(run(words) / "checkpoints")
-    capsys.readouterr()
-    log_dir = run("--resume auto")
-    out = capsys.readouterr().out
-    assert "going on with the options in logs/a/config.yaml" in out and "starting from the beginning" in out
-    meta = json.loads((log_dir / "checkpoints/latest/meta.json").read_text())
-    assert (meta["seed"], meta["iter"]) == (3, 2)

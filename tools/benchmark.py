@@ -7,14 +7,12 @@ usual implementation of partial convolutions that ours is compared with is in ``
 
 import argparse
 import contextlib
+import functools
 import importlib
-import importlib.metadata
 import importlib.util
 import itertools
-import json
 import multiprocessing
 import os
-import platform
 import statistics
 import tempfile
 import time
@@ -25,10 +23,9 @@ from pathlib import Path
 import numpy as np
 from tqdm import tqdm
 
-from options import Parser, add_device_options, check_file, count_int, positive_int, setup_device
+from options import Parser, add_device_options, count_int, positive_int, setup_device
 from options.shared import integer
 from utils.errors import InputError, run_cleanly
-from utils.files import atomic_path
 
 LAYER_SHAPES = (  # batch, channels in, channels out, side, kernel, stride: stages of the network at 256×256
     (4, 64, 128, 128, 5, 2),
@@ -56,14 +53,6 @@ TRAIN_CONTENDERS = {
     "the usual way": ("train_dygraph", "usual"),
     "the usual way in PyTorch": ("train_torch", "usual"),
 }
-FILL_CONTENDERS = {"coarse to fine": ("fill", "auto"), "a single pass": ("fill", "1")}
-HOLES = (0.01, 0.3)  # shares of a photograph
-CONTENDERS = {
-    "network": NETWORK_CONTENDERS,
-    "deepfill": DEEPFILL_CONTENDERS,
-    "fill": FILL_CONTENDERS,
-    "train": TRAIN_CONTENDERS,
-}
 PRODUCTS = {"MKL": "product_dygraph", "oneDNN": "product_exported"}
 MATRIX = 2048  # side of the product that measures the machine's rate, a multiple of 64
 PAUSE = 0.25  # seconds before a turn: the threads of the one before go on spinning for a while
@@ -72,15 +61,8 @@ WARM_UP = 2  # turns that do not count
 
 def main(argv: Sequence[str] | None = None) -> None:
     options = build_parser().parse_args(argv)
-    refuse_unknown(CONTENDERS.get(options.what, {}), options.contenders)
-    if options.json:
-        check_file("--json", options.json)
     setup_device(options.device, options.threads)
-    rows = some(BENCHMARKS[options.what](options))
-    print(markdown(rows))
-    if options.json:
-        with atomic_path(options.json) as temporary:
-            temporary.write_text(json.dumps({"machine": machine(), "rows": rows}, indent=2) + "\n")
+    print(markdown(some(BENCHMARKS[options.what](options))))
 
 
 def build_parser() -> Parser:
@@ -89,8 +71,7 @@ def build_parser() -> Parser:
         "what",
         choices=tuple(BENCHMARKS),
         help="layer: PartialConv2D beside Conv2D, forward + backward; network: one picture through it; "
-        "deepfill: the same of deepfill_v1; fill: photographs N wide, the hole 1 and 30 percent, by the "
-        "shipped weights; train: one step; loader: reading and cropping; eval: the evaluation loop",
+        "deepfill: the same of deepfill_v1; train: one step; loader: reading and cropping",
     )
     parser.add_argument(
         "--repeats", type=integer(1, 100_000), default=15, metavar="N", help="timed turns, after two untimed"
@@ -99,20 +80,13 @@ def build_parser() -> Parser:
     parser.add_argument("--batch_size", type=positive_int, metavar="N", help="network: 1, train: 4, when not given")
     parser.add_argument("--base_channels", type=positive_int, default=64, metavar="N", help="of the networks")
     parser.add_argument("--depth", type=positive_int, default=7, metavar="N", help="of the networks")
-    parser.add_argument("--contenders", type=names, metavar="A,B", help="only these, by name")
-    parser.add_argument("--pairs", type=positive_int, default=200, metavar="N", help="eval: pairs to measure")
-    parser.add_argument("--num_workers", type=count_int, default=2, metavar="N", help="loader, eval: up to so many")
-    parser.add_argument("--json", metavar="FILE", help="also write the figures here")
+    parser.add_argument("--num_workers", type=count_int, default=2, metavar="N", help="loader: up to so many")
     add_device_options(parser)
     return parser
 
 
 def sizes(text: str) -> tuple[int, ...]:
     return tuple(positive_int(word) for word in text.split(","))
-
-
-def names(text: str) -> tuple[str, ...]:
-    return tuple(word.strip() for word in text.split(","))
 
 
 # Contenders
@@ -127,13 +101,12 @@ class Work:
 
     kind: str  # of BUILDERS
     model: str = "pconv_unet"
-    size: int = 256  # side of the picture, or of the matrices; of a photograph to fill the longer one
+    size: int = 256  # side of the picture, or of the matrices
     batch_size: int = 1
     base_channels: int = 64
     depth: int = 7
     device: str = "auto"
     threads: int | None = None
-    hole: float = 0.3  # share of a photograph to fill
 
 
 class Contender:
@@ -375,27 +348,7 @@ def _product_exported(work: Work, stack: contextlib.ExitStack) -> Callable[[], o
     return predictor.run
 
 
-def _fill(work: Work, _stack: contextlib.ExitStack) -> Callable[[], object]:
-    """What test.py does with the shipped weights to an enlarged photograph and an irregular hole; model: the scales."""
-    import cv2
-
-    from datasets.images import sample_photo
-    from datasets.mask_generator import generate_mask
-    from datasets.masks import resize_mask
-    from inpainting import Inpainter
-    from options import DEFAULT_WEIGHTS
-
-    scales = work.model if work.model == "auto" else int(work.model)
-    inpainter = Inpainter.from_checkpoint(DEFAULT_WEIGHTS, scales=scales, detail=scales != 1)
-    size = (work.size, work.size * 3 // 4)  # width, height
-    photo = cv2.resize(sample_photo("coffee"), size, interpolation=cv2.INTER_CUBIC)
-    mask = generate_mask(np.random.default_rng(0), 512, 512, (0.9 * work.hole, 1.1 * work.hole))
-    hole = resize_mask(mask, *photo.shape[:2]) == 0
-    return lambda: inpainter(photo, hole)
-
-
 BUILDERS = {
-    "fill": _fill,
     "forward_exported": _forward_exported,
     "forward_dygraph": _forward_dygraph,
     "forward_torch": _forward_torch,
@@ -429,7 +382,9 @@ def layer_benchmark(options: argparse.Namespace) -> list[dict]:
             "partial": lambda x=x, m=mask, f=layer: f(x, m)[0],
             "usual": lambda x=x, m=mask, w=layer.weight, g=geometry: reference_partial_conv(x, m, w, **g)[0],
         }
-        times = in_turn({k: timed(forward_backward(f)) for k, f in contenders.items()}, options.repeats)
+        times = in_turn(
+            {k: functools.partial(_seconds, forward_backward(f)) for k, f in contenders.items()}, options.repeats
+        )
         medians = {name: statistics.median(values) for name, values in times.items()}
         rows.append(
             {
@@ -439,7 +394,6 @@ def layer_benchmark(options: argparse.Namespace) -> list[dict]:
                 "usual way ms": medians["usual"] * 1e3,
                 "partial / conv": medians["partial"] / medians["conv"],
                 "usual / conv": medians["usual"] / medians["conv"],
-                "seconds": times,
             }
         )
     return rows
@@ -491,11 +445,8 @@ def train_benchmark(options: argparse.Namespace) -> list[dict]:
     rows = []
     for size in options.sizes:
         found = compare(TRAIN_CONTENDERS, options, size, options.batch_size or 4)
-        ms = {row["contender"]: row["ms"] for row in found}
-        rows += [
-            {**row, **{f"to {peer}": row["ms"] / ms[peer] for peer in ("conv_unet", "the usual way") if peer in ms}}
-            for row in found
-        ]
+        conv = {row["contender"]: row["ms"] for row in found}.get("conv_unet", float("nan"))
+        rows += [{**row, "to conv_unet": row["ms"] / conv} for row in found]
     return rows
 
 
@@ -511,23 +462,11 @@ def matrix_rate(options: argparse.Namespace) -> float:
     return MATRIX**3 / min(statistics.median(values) for values in some(times).values())
 
 
-def fill_benchmark(options: argparse.Namespace) -> list[dict]:
-    """Photographs filled coarse to fine and in a single pass, by width and share of hole."""
-    rows = []
-    for size, hole in itertools.product(options.sizes, HOLES):
-        found = compare(FILL_CONTENDERS, options, size, 1, hole=hole)
-        rows += [
-            {"contender": row["contender"], "hole": hole, **row, "to the last": row["ms"] / found[-1]["ms"]}
-            for row in found
-        ]
-    return rows
-
-
-def compare(table: dict, options: argparse.Namespace, size: int, batch_size: int, **more) -> list[dict]:
-    """A row for each contender of ``table``: name, size, median of milliseconds, peak memory, seconds of each turn."""
+def compare(table: dict, options: argparse.Namespace, size: int, batch_size: int) -> list[dict]:
+    """A row for each contender of ``table``: name, size, median of milliseconds, peak memory."""
     shared = {"size": size, "batch_size": batch_size, "base_channels": options.base_channels, "depth": options.depth}
-    shared |= {"device": options.device, "threads": options.threads, **more}
-    works = {name: Work(kind, model, **shared) for name, (kind, model) in chosen(table, options.contenders).items()}
+    shared |= {"device": options.device, "threads": options.threads}
+    works = {name: Work(kind, model, **shared) for name, (kind, model) in runnable(table).items()}
     times, peaks = race(works, options.repeats)
     return [
         {
@@ -535,7 +474,6 @@ def compare(table: dict, options: argparse.Namespace, size: int, batch_size: int
             "size": size,
             "ms": statistics.median(values) * 1e3,
             "peak MiB": peaks[name] / 2**20,
-            "seconds": values,
         }
         for name, values in times.items()
     ]
@@ -548,19 +486,12 @@ def some(found):
     return found
 
 
-def refuse_unknown(table: dict, wanted: Sequence[str] | None) -> None:
-    if unknown := [name for name in wanted or () if name not in table]:
-        expected = f"names among {', '.join(table)}" if table else "none, since there is nothing to choose from"
-        raise InputError(f"--contenders: expected {expected}, got {', '.join(unknown)!r}")
-
-
-def chosen(table: dict, wanted: Sequence[str] | None) -> dict:
-    """The contenders asked for that can run here."""
-    table = {name: entry for name, entry in table.items() if wanted is None or name in wanted}
-    if not torch_is_there() and any("torch" in kind for kind, _ in table.values()):
-        print("PyTorch is not installed: its row is left out")
-        table = {name: entry for name, entry in table.items() if "torch" not in entry[0]}
-    return table
+def runnable(table: dict) -> dict:
+    """The contenders whose framework is installed."""
+    if torch_is_there():
+        return table
+    print("PyTorch is not installed: its row is left out")
+    return {name: entry for name, entry in table.items() if "torch" not in entry[0]}
 
 
 def race(works: dict[str, Work], repeats: int) -> tuple[dict[str, list[float]], dict[str, int]]:
@@ -582,17 +513,6 @@ def race(works: dict[str, Work], repeats: int) -> tuple[dict[str, list[float]], 
     times = in_turn({name: guarded(name) for name in works}, repeats)
     left = [name for name in works if name not in failed]
     return {name: times[name] for name in left}, {name: contenders[name].stop() for name in left}
-
-
-def timed(run: Callable[[], object]) -> Callable[[], float]:
-    """``run``, returning the seconds that it took."""
-
-    def turn() -> float:
-        start = time.perf_counter()
-        run()
-        return time.perf_counter() - start
-
-    return turn
 
 
 def in_turn(contenders: dict[str, Callable[[], float]], repeats: int, warm_up: int = WARM_UP) -> dict[str, list[float]]:
@@ -645,61 +565,20 @@ def _write_pictures(folder: Path, count: int = 24) -> tuple[Path, Path]:
     return folder / "pictures", folder / "masks"
 
 
-def eval_benchmark(options: argparse.Namespace) -> list[dict]:
-    """Pairs a second of the evaluation loop, by a classical method and by the shipped model."""
-    from inpainting import Inpainter
-    from inpainting.classical import telea
-    from metrics.evaluator import Evaluation, PairReader, evaluate
-    from metrics.manifest import generated_names, pair_up, sample_names
-    from options import DEFAULT_WEIGHTS
-
-    rows = []
-    for size, (name, inpaint) in itertools.product(
-        options.sizes, {"telea": telea, "shipped model": Inpainter.from_checkpoint(DEFAULT_WEIGHTS)}.items()
-    ):
-        pairs = pair_up(sample_names(), generated_names(options.pairs, 0), 0, options.pairs)
-        for workers in range(options.num_workers + 1):
-            start = time.perf_counter()
-            evaluate(pairs, Evaluation(PairReader(size=size), inpaint, in_workers=inpaint is telea), workers)
-            rate = len(pairs) / (time.perf_counter() - start)
-            rows.append({"method": name, "size": size, "workers": workers, "pairs": len(pairs), "pairs / s": rate})
-    return rows
-
-
 def markdown(rows: list[dict]) -> str:
-    """A table of the rows, numbers to three digits; what is no single figure stays out."""
-    columns = [key for key, value in rows[0].items() if not isinstance(value, list | dict)]
+    """A table of the rows, numbers to three digits."""
+    columns = list(rows[0])
     cells = [[f"{row[key]:.3g}" if isinstance(row[key], float) else str(row[key]) for key in columns] for row in rows]
     lines = [columns, ["---"] * len(columns), *cells]
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
-
-
-def machine() -> dict:
-    """Processor, cores that this process may use, threads, versions."""
-    import paddle
-
-    versions = {"python": platform.python_version(), "paddle": paddle.__version__, "numpy": np.__version__}
-    if torch_is_there():
-        versions["torch"] = importlib.metadata.version("torch")
-    cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count()
-    return {"processor": _processor(), "cores": cores, "threads": os.environ.get("OMP_NUM_THREADS"), **versions}
-
-
-def _processor() -> str:
-    cpuinfo = Path("/proc/cpuinfo")  # Linux only, where Python itself often does not know
-    lines = cpuinfo.read_text().splitlines() if cpuinfo.is_file() else []
-    found = [line.partition(":")[2].strip() for line in lines if line.startswith("model name")]
-    return found[0] if found else platform.processor() or platform.machine()
 
 
 BENCHMARKS = {
     "layer": layer_benchmark,
     "network": network_benchmark,
     "deepfill": deepfill_benchmark,
-    "fill": fill_benchmark,
     "train": train_benchmark,
     "loader": loader_benchmark,
-    "eval": eval_benchmark,
 }
 
 

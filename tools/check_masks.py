@@ -18,7 +18,6 @@ from datasets.masks import hole_ratio, polarity_warning, read_mask
 from datasets.published_masks import COUNT, DIGESTS, PER_ROW, SIDE, digest, number_of, row_of
 from metrics.manifest import file_names, root_of
 from options import Parser
-from tools.mask_options import add_sheet_option, check_sheet, show
 from utils.errors import InputError, naming, one_line, run_cleanly
 
 NAMED = 3  # files that a line names, at most
@@ -60,22 +59,18 @@ def build_parser() -> Parser:
         "differs; what the masks are like, beside the published ones.",
         epilog="example: python -m tools.check_masks data/irregular_masks",
     )
-    parser.add_argument("masks", metavar="DIR", help="folder of masks, list file or mask")
-    parser.add_argument(
-        "--hole", choices=("white", "black"), default="white", help="colour of the hole; that of the published masks"
-    )
-    add_sheet_option(parser)
+    add = parser.add_argument
+    add("masks", metavar="DIR", help="folder of masks, list file or mask")
+    add("--hole", choices=("white", "black"), default="white", help="colour of the hole; that of the published masks")
     return parser
 
 
 def main(argv: list[str] | None = None) -> None:
     options = build_parser().parse_args(argv)
-    check_sheet(options)
     with naming("DIR"):
         found = inspect(file_names(options.masks), root_of(options.masks), options.hole)
     print(found.survey.table())
     print(describe(found, options.hole))
-    show(found.survey, options)
     verdict, differing = judge(found, options.hole)
     print("\n".join([verdict, *(f"- {line}" for line in differing)]))
     if differing:

@@ -20,11 +20,7 @@ def add_mask_options(parser: argparse.ArgumentParser) -> None:
         help="colour of the hole in the files; give the same to test.py and eval.py",
     )
     add("--seed", default=0, metavar="N", type=count_int, help="of the random numbers")
-    add_sheet_option(parser)
-
-
-def add_sheet_option(parser: argparse.ArgumentParser) -> None:
-    parser.add_argument("--contact_sheet", metavar="FILE", help="a picture of the first masks of each kind, a new file")
+    add("--contact_sheet", metavar="FILE", help="a picture of the first masks of each kind, a new file")
 
 
 def check_places(options: argparse.Namespace) -> None:
@@ -37,10 +33,6 @@ def check_places(options: argparse.Namespace) -> None:
     check_folder("--output", output)
     if output.is_dir() and any(output.iterdir()):
         raise InputError(f"expected a new or empty folder for --output, but {output} has files: choose another")
-    check_sheet(options)
-
-
-def check_sheet(options: argparse.Namespace) -> None:
     if options.contact_sheet:
         check_file("--contact_sheet", options.contact_sheet, SUFFIXES)
         if kind_of(options.contact_sheet):

@@ -69,24 +69,27 @@ def main(argv: list[str] | None = None) -> None:
         raise InputError(f"--size: expected {LEAST_SIDE} pixels or more, got {options.size}")
     with naming("VIDEO|DIR"):
         frames = Frames(options.source)
-        survey, rows, read = write_sorted(frames, options)
+        survey, rows = write_sorted(frames, options)
     if not rows:
-        raise InputError(_why_none(frames, survey, read))
-    print(f"{len(rows)} masks of {_in_words(frames, read)} in {options.output}, hole {options.hole}")
+        raise InputError(
+            f"VIDEO|DIR: {frames.source}: expected frames between which something moves, got none, or only holes of "
+            "1 % or less, or above 60 %; try another --gap, or another video"
+        )
+    print(f"{len(rows)} masks of {frames.name} in {options.output}, hole {options.hole}")
     if survey.outside:
         print(f"{survey.outside} more had a hole of 1 % or less, or above 60 %, and are left out")
     print(survey.table())
     show(survey, options)
 
 
-def write_sorted(frames: Frames, options) -> tuple[Survey, list[dict], int]:
-    """Write each mask into its folder, and the report; the survey, the report's rows, and how many frames were read.
+def write_sorted(frames: Frames, options) -> tuple[Survey, list[dict]]:
+    """Write each mask into its folder, and the report; the survey, and the report's rows.
 
     A bucket and border that has ``options.per_bucket`` takes no more; when all have, no further frame is read.
     """
-    survey, rows, counted = Survey(), [], _Counted(frames)
+    survey, rows = Survey(), []
     try:
-        for drawn in draw(tqdm(counted, total=frames.told or None, unit="frame"), options):
+        for drawn in draw(tqdm(frames, total=frames.told or None, unit="frame"), options):
             if row := _taken(survey, drawn.mask, options.per_bucket):
                 name = f"{row[0]}/{row[1]}/{len(survey.ratios[row]) - 1:05d}.png"
                 write_mask(Path(options.output) / name, drawn.mask, options.hole)
@@ -97,7 +100,7 @@ def write_sorted(frames: Frames, options) -> tuple[Survey, list[dict], int]:
     finally:  # of what a bad frame, or Ctrl-C, left whole
         if rows:
             _write_report(Path(options.output) / REPORT, rows)
-    return survey, rows, counted.read
+    return survey, rows
 
 
 def _taken(survey: Survey, mask: np.ndarray, most: int | None) -> tuple[str, str] | None:
@@ -152,32 +155,6 @@ def _cut(frame: np.ndarray, size: int) -> np.ndarray:
     if side < LEAST_SIDE:
         raise InputError(f"expected frames of {LEAST_SIDE} pixels or more on each side, got {side}; give larger ones")
     return center_resize(frame, side)
-
-
-class _Counted:
-    """Frames that count how many were read."""
-
-    def __init__(self, frames: Frames):
-        self.frames, self.read = frames, 0
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        for frame in self.frames:
-            self.read += 1
-            yield frame
-
-
-def _in_words(frames: Frames, read: int) -> str:
-    told = f" (of {frames.told} that it tells of)" if frames.told > read else ""
-    return f"{read} frames{told} of {frames.name}"
-
-
-def _why_none(frames: Frames, survey: Survey, read: int) -> str:
-    found = f"VIDEO|DIR: {frames.source}: expected frames between which something moves, got"
-    if read < 2:
-        return f"{found} {read} frame{'s' * (read != 1)}; give a video, or a folder of its frames"
-    if survey.outside:
-        return f"{found} {survey.outside} masks whose hole is 1 % or less, or above 60 %; try another --gap"
-    return f"{found} {read} frames without motion between them; try a larger --gap, or another video"
 
 
 def _write_report(path: Path, rows: list[dict]) -> None:

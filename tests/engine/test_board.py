@@ -4,23 +4,11 @@ import logging
 import os
 
 import numpy as np
-import paddle
 import pytest
 from visualdl import LogReader
-from visualdl.proto.record_pb2 import Record
-from visualdl.reader.record_reader import RecordReader
 
-from engine.board import COMPARED_BY, SHORTEST, Board, _blank
+from engine.board import COMPARED_BY, Board
 from utils.errors import InputError
-
-
-class Net(paddle.nn.Layer):
-    def __init__(self, side=3):
-        super().__init__()
-        self.conv = paddle.nn.Conv2D(3, 3, side)
-
-    def forward(self, image, mask):
-        return self.conv(image)
 
 
 def write_run(folder, first=1, last=6):
@@ -58,27 +46,10 @@ def test_a_resumed_run_goes_on_in_its_curves(tmp_path):
     assert record.hparam.hparamInfos[0].float_value == pytest.approx(0.4)
 
 
-def test_a_server_at_work_reads_on_where_it_was(tmp_path):
-    path = write_run(tmp_path, 1, 6)
-    reader = RecordReader(str(path))  # keeps its place in the file, as the server's do
-    before = reader.get_remain()
-    write_run(tmp_path, 4, 5)
-    values = [Record.FromString(data).values[0] for data in reader.get_remain()]
-    assert len(before) == 9 and [v.id for v in values if v.tag == "loss/valid"] == [4, 5]
-
-
-def test_a_blank_record_is_as_long_as_what_it_stands_for():
-    for length in (*range(SHORTEST, 400), *range(16_380, 16_420), 70_000, *range(2_097_150, 2_097_180)):
-        data = _blank(length)
-        [value] = Record.FromString(data).values
-        assert (len(data), value.WhichOneof("one_value"), value.meta_data.display_name) == (length, "meta_data", "")
-
-
 @pytest.mark.parametrize(
     "tail",
     [
         b"\x05",
-        b"\x04\0\0\0\0\0\0\0\x0a\x02\x08\x63",
         b"\x09\0\0\0\0\0\0\0abc",
         b"\xff" * 40,
         b"\x03\0\0\0\0\0\0\0abc" * 9,

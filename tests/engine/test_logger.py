@@ -37,19 +37,6 @@ def test_a_bucket_of_identical_pairs_alone_has_no_psnr(logger, caplog):
     assert "2 pairs" in caplog.text and "psnr: 20.00 dB" in caplog.text and "0.01-0.1: –" in caplog.text
 
 
-def test_nothing_but_identical_pairs_has_no_psnr_at_all(logger):
-    logger.validation(5, bucket_rows([pair("0.01-0.1", math.inf, 0.0)]))
-    assert (row_of(logger)["val_psnr"], row_of(logger)["val_ssim"]) == ("", "0.5")
-
-
-def test_identical_pairs_do_not_weigh_in_the_mean_psnr(logger):
-    samples = [pair("0.01-0.1", 40.0), *[pair("0.01-0.1", math.inf, 0.0)] * 3, pair("0.1-0.2", 20.0)]
-    logger.validation(5, bucket_rows(samples))
-    row = row_of(logger)
-    assert float(row["val_psnr"]) == 30.0  # of two pairs; the three others have none
-    assert float(row["val_l1_percent"]) == pytest.approx(2 / 5)
-
-
 def test_lines_from_before_the_run_has_a_folder_are_shown_once_and_in_its_log(tmp_path, capsys):
     log = logging.getLogger("paddle_pconv")
     with log_to_terminal():

@@ -40,14 +40,6 @@ def free(monkeypatch, size):
     monkeypatch.setattr(os, "statvfs", lambda path: SimpleNamespace(f_bavail=size // 4096, f_frsize=4096))
 
 
-def test_a_sample_is_a_quarter_of_its_bytes_in_float32():
-    for size in (32, 48):
-        item = make_dataset(size)[0]
-        assert {array.dtype for array in item} == {np.dtype(np.uint8)}
-        assert sum(array.nbytes for array in item) == make_dataset(size).bytes_per_sample == 4 * size**2
-        assert sum(array.astype(np.float32).nbytes for array in item) == 16 * size**2
-
-
 def test_levels_become_the_values_that_inference_sees():
     levels = np.arange(256, dtype=np.uint8)
     on_device = readers.to_unit_range(paddle.to_tensor(levels)).numpy()
@@ -96,22 +88,6 @@ def test_shared_memory_is_used_where_it_is_enough(pages_short, shared, monkeypat
     assert not list(readers.read_batches(dataset, StreamBatchSampler(BATCH, 1), workers))
     assert NoBatches.asked["use_shared_memory"] is shared
     assert NoBatches.asked["prefetch_factor"] == readers.PREFETCH
-
-
-def test_dockers_default_is_enough_for_small_batches_only():
-    of_256, of_512 = (batch * make_dataset(size).bytes_per_sample for batch, size in ((6, 256), (16, 512)))
-    small, large = (readers.shared_memory_needed(batch, num_workers=2) for batch in (of_256, of_512))
-    assert readers.lack_of_shared_memory(small, 64 * MIB) is None
-    line = readers.lack_of_shared_memory(large, 64 * MIB)
-    assert "64 MiB free" in line and "need 96 MiB" in line and "--shm-size" in line and "\n" not in line
-    assert readers.lack_of_shared_memory(large, None) is None  # a system without such a place
-
-
-def test_what_is_needed_counts_readers_and_processes():
-    assert readers.shared_memory_needed(100, num_workers=0) == 0
-    one = readers.shared_memory_needed(100, num_workers=3)
-    assert one >= 100 * (readers.PREFETCH * 3 + 1)  # all that are on the way, and that in the trainer's hands
-    assert readers.shared_memory_needed(100, num_workers=3, processes=2) == 2 * one
 
 
 class Gone:

@@ -12,16 +12,15 @@ import paddle
 import pytest
 from visualdl import LogReader
 
-import engine.trainer
 from datasets.inpainting import GeneratedMasks, InpaintingDataset, SamplePhotos, StreamBatchSampler
 from engine import distributed
 from engine.readers import read_batches
 from engine.reconstruction import ReconstructionTask
 from engine.settings import Settings, decay
-from engine.task import NonFiniteLossError, fetched
+from engine.task import NonFiniteLossError
 from engine.trainer import Stopped, Trainer, _StopRequest
 from engine.validation import ValidationSet
-from inpainting.checkpoint import load_weights, read_arrays, read_meta, write_arrays
+from inpainting.checkpoint import load_weights, read_meta
 from losses import InpaintingLoss, inpainting
 from models import build_model
 from utils.errors import InputError
@@ -120,9 +119,7 @@ def test_a_resumed_log_drops_rows_behind_its_checkpoint(tmp_path):
     ("damage", "kept"),
     [
         ("4,1,2", ["1", "2"]),  # a kill in the middle of a line
-        ("x,1,2,3", ["1", "2"]),
         (b"\xff\0" * 9, ["1", "2"]),
-        ("3," + "9" * 200_000, ["1", "2"]),
         (None, []),  # nothing but zeros
     ],
 )
@@ -187,23 +184,6 @@ def test_averaged_weights_are_saved_and_used(tmp_path):
     assert not np.array_equal(weight, trainer.task.model.encoder[0].conv.weight.numpy())
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda a: a[..., :1], "first encoder.0.conv.weight: expected"),
-        (lambda a: a * np.nan, "NaN or infinity in encoder.0.conv.weight"),
-        (lambda a: a.astype("int64"), "floating-point weights, got int64 in encoder.0.conv.weight"),
-    ],
-)
-def test_averaged_weights_that_cannot_be_are_refused_on_resuming(tmp_path, change, message):
-    make_trainer(tmp_path, max_iters=2, ema_decay=0.5).run()
-    path = tmp_path / "checkpoints" / "iter_2" / "model_ema.pdparams"
-    arrays = read_arrays(path)
-    write_arrays(arrays | {"encoder.0.conv.weight": change(arrays["encoder.0.conv.weight"])}, path)
-    with pytest.raises(InputError, match=message):
-        make_trainer(tmp_path, ema_decay=0.5).resume(path.parent)
-
-
 @pytest.mark.parametrize("scaler", [{"scale": [1.0], "more": [2]}, {"scale": [1.0, 2.0]}, {"scale": []}])
 def test_the_state_of_another_gradient_scaler_is_refused(tmp_path, scaler, monkeypatch):
     make_trainer(tmp_path, max_iters=2).run()
@@ -214,11 +194,6 @@ def test_the_state_of_another_gradient_scaler_is_refused(tmp_path, scaler, monke
     monkeypatch.setattr(trainer.task.scaler, "state_dict", lambda: {"scale": np.ones(1)})  # there is none on a CPU
     with pytest.raises(InputError, match="expected the gradient scaler's state, got another"):
         trainer.resume(directory)
-
-
-def test_only_the_newest_checkpoints_are_kept(tmp_path):
-    make_trainer(tmp_path, save_every=1, keep=2).run()
-    assert sorted(p.name for p in (tmp_path / "checkpoints").iterdir()) == ["best", "iter_3", "iter_4", "latest"]
 
 
 def measure(trainer, *psnrs):
@@ -259,23 +234,6 @@ def test_the_best_is_known_to_a_resumed_run(tmp_path, psnrs, left):
     resumed.resume(tmp_path / "checkpoints" / "iter_4")
     measure(resumed, *psnrs).run()
     assert checkpoints_of(tmp_path) == left
-
-
-def test_a_signal_saves_and_stops(tmp_path):
-    trainer = make_trainer(tmp_path, max_iters=50)
-    step = trainer.task.step
-
-    def step_and_signal(batches):
-        if trainer.iteration == 2:
-            os.kill(os.getpid(), signal.SIGTERM)
-        return step(batches)
-
-    trainer.task.step = step_and_signal
-    before = signal.getsignal(signal.SIGTERM)
-    with pytest.raises(Stopped, match=r"SIGTERM, all saved in .*iter_3"):
-        trainer.run()
-    assert signal.getsignal(signal.SIGTERM) == before
-    assert read_meta(tmp_path / "checkpoints" / "latest")["iter"] == 3
 
 
 def test_a_closed_terminal_is_told_twice_and_with_nohup_in_vain():
@@ -334,14 +292,6 @@ def test_statistics_of_a_step_that_overflowed_are_not_kept():
     assert all(np.isfinite(state[name].numpy()).all() for name in task.model.running_statistics())
 
 
-def test_a_loss_that_is_not_finite_stops_and_names_the_term(tmp_path):
-    trainer = make_trainer(tmp_path)
-    trainer.task.criterion.forward = lambda output, gt, mask: {"valid": output.mean(), "hole": output.mean() / 0.0}
-    with pytest.raises(NonFiniteLossError, match=r"iteration 1: expected finite loss terms, got hole ="):
-        trainer.run()
-    assert not (tmp_path / "checkpoints").exists()
-
-
 @pytest.mark.parametrize(("save_every", "noticed"), [(100, 6), (5, 5)])
 def test_it_is_noticed_before_the_next_line_of_the_log_and_before_anything_is_saved(tmp_path, save_every, noticed):
     trainer = make_trainer(tmp_path, max_iters=50, log_every=3, val_every=100, save_every=save_every)
@@ -352,18 +302,6 @@ def test_it_is_noticed_before_the_next_line_of_the_log_and_before_anything_is_sa
     with pytest.raises(NonFiniteLossError, match=r"^iteration 4: expected finite loss terms, got valid = inf"):
         trainer.run()
     assert trainer.iteration == noticed and not (tmp_path / "checkpoints").exists()
-
-
-def test_values_are_fetched_when_they_are_logged_and_not_in_between(tmp_path, monkeypatch):
-    trainer = measure(make_trainer(tmp_path, max_iters=7, log_every=3, val_every=7, save_every=7), 9.0)
-    seen = []
-    monkeypatch.setattr(engine.trainer, "fetched", lambda steps: seen.append(trainer.iteration) or fetched(steps))
-    trainer.run()
-    assert seen == [1, 3, 6, 7]  # 1: for the sanity checks of the first iteration
-    losses = [float(row["loss"]) for row in rows_of(tmp_path) if row["loss"]]
-    measure(make_trainer(tmp_path / "each", max_iters=7, val_every=7, save_every=7), 9.0).run()
-    each = [float(row["loss"]) for row in rows_of(tmp_path / "each") if row["loss"]]
-    assert losses == pytest.approx([np.mean(each[:3]), np.mean(each[3:6]), each[6]], rel=1e-4)
 
 
 def test_many_processes_exchange_nothing_beside_gradients_but_to_log_and_save(tmp_path, monkeypatch):
@@ -425,15 +363,6 @@ def test_with_nothing_left_to_do_the_state_is_in_the_runs_folder_all_the_same(tm
         np.testing.assert_array_equal(value, load_weights(tmp_path / "b").state_dict()[name].numpy(), err_msg=name)
 
 
-def test_fine_tuning_leaves_the_encoders_normalisation_alone(tmp_path):
-    trainer = make_trainer(tmp_path, phase="finetune")
-    before = state_of(trainer)
-    trainer.run()
-    changed = {name for name, value in state_of(trainer).items() if not np.array_equal(before[name], value)}
-    assert not any(name.startswith("encoder") and ".norm." in name for name in changed)
-    assert any(name.startswith("decoder") and ".norm." in name for name in changed)
-
-
 def test_style_weight_starts_at_one(tmp_path):
     trainer = make_trainer(tmp_path, weights={"style": 120.0}, style_warmup_iters=10)
     seen = []
@@ -441,12 +370,6 @@ def test_style_weight_starts_at_one(tmp_path):
         trainer.task.schedule(done)
         seen.append(trainer.task.weights["style"])
     assert seen == [1.0, 1.0, 120.0]
-
-
-def test_style_schedule_never_raises_a_smaller_weight(tmp_path):
-    trainer = make_trainer(tmp_path, style_warmup_iters=10)  # style weight 0
-    trainer.task.schedule(0)
-    assert trainer.task.weights["style"] == 0
 
 
 @pytest.mark.parametrize(

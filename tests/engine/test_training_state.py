@@ -11,7 +11,7 @@ import paddle
 import pytest
 from paddle.utils import unique_name
 
-from engine.training_state import OPTIMIZER, CheckpointFolder, damage, load_optimizer
+from engine.training_state import OPTIMIZER, CheckpointFolder, load_optimizer
 from inpainting.array_files import read_state
 from inpainting.checkpoint import load_weights
 from models import build_model
@@ -42,17 +42,6 @@ def test_latest_points_at_the_newest(folder):
     assert load_weights(folder.directory.parent).model_name == "pconv_unet"  # a run's folder means its newest
 
 
-def test_a_full_disk_leaves_what_was_there(folder, model, monkeypatch):
-    def full_disk(*_):
-        raise OSError(28, "No space left on device")
-
-    monkeypatch.setattr(paddle, "save", full_disk)
-    with pytest.raises(OSError, match="No space"):
-        folder.save(model, 30, {})
-    assert {p.name for p in folder.directory.iterdir()} == {"iter_9", "iter_10", "iter_20", "latest"}
-    assert folder.newest().name == "iter_20"
-
-
 def cut(path):
     path.write_bytes(path.read_bytes()[:-100])
 
@@ -79,11 +68,6 @@ def test_a_missing_checkpoint_is_passed_over_and_none_is_none(folder, tmp_path):
     shutil.rmtree(folder.directory / "iter_20")
     assert folder.newest().name == "iter_10"
     assert CheckpointFolder(tmp_path / "nothing").newest() is None
-
-
-def test_a_half_written_checkpoint_is_none(folder):
-    shutil.copytree(folder.directory / "iter_20", folder.directory / ".iter_30.1.tmp")
-    assert folder.newest().name == "iter_20"
 
 
 def test_a_full_disk_leaves_the_checkpoints_before_and_nothing_else(folder, model):
@@ -166,18 +150,10 @@ def with_(key, change):
     ("spoil", "message"),
     [
         (without("_moment1_0"), "the optimiser's state .*_moment1_0, got none"),
-        (without("_beta2_pow_acc_0"), "the optimiser's state .*_beta2_pow_acc_0, got none"),
         (with_("_moment1_0", lambda a: a[:-1]), r"_moment1_0 to be float32 \[4, 3, 7, 7\], got float32 \[3, 3, 7, 7\]"),
-        (
-            with_("_moment2_0", lambda a: a.reshape([-1])),
-            r"_moment2_0 to be float32 \[4, 3, 7, 7\], got float32 \[588\]",
-        ),
         (with_("_moment2_0", lambda a: -1 - a), "numbers below 0"),
         (with_("_moment1_0", lambda a: a.astype("int64")), "got int64"),
         (with_("_moment1_0", lambda a: a * np.nan), "NaN or infinity in .*_moment1_0"),
-        (with_("_moment1_0", lambda a: a.astype("float64") + 1e300), "numbers beyond float32"),
-        (with_("_beta1_pow_acc_0", lambda a: np.repeat(a, 2)), r"_beta1_pow_acc_0 to be float32 \[1\]"),
-        (with_("_moment1_0", lambda a: "text"), "got none"),
     ],
 )
 def test_a_damaged_state_of_the_optimizer_is_told_by_its_part(folder, model, spoil, message):
@@ -191,13 +167,9 @@ def test_a_damaged_state_of_the_optimizer_is_told_by_its_part(folder, model, spo
     assert "\n" not in str(caught.value) and str(path) in str(caught.value)
 
 
-@pytest.mark.parametrize("name", ["iter_²", "iter_٣", "iter_", "iter_-1", "iter_1_", "iter_x", "iter_" + "9" * 200])
+@pytest.mark.parametrize("name", ["iter_²", "iter_-1", "iter_" + "9" * 200])
 def test_folders_of_other_names_are_no_checkpoints(folder, model, name):
     shutil.copytree(folder.directory / "iter_20", folder.directory / name)
     assert folder.newest().name == "iter_20"
     CheckpointFolder(folder.directory, keep=1).save(model, 30, {})
     assert {p.name for p in folder.directory.iterdir()} == {"iter_30", "latest", name}
-
-
-def test_damage_of_a_whole_checkpoint_is_none(folder):
-    assert damage(folder.newest()) is None

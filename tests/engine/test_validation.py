@@ -37,12 +37,6 @@ def test_the_pictures_are_spread_over_a_sorted_folder(folder):
     assert [round(gt.mean()) // 100 for gt in validation.gts] == [0, 0, 1, 1, 2, 2]
 
 
-def test_only_the_chosen_pictures_are_read(folder):
-    for i in (1, 2, 3, 5):
-        (folder / f"{i:02}.png").write_bytes(b"no picture")
-    assert numbers(ValidationSet(PictureFolder(folder), SIZE, 3)) == [0, 4, 8]
-
-
 def test_in_place_of_a_damaged_picture_comes_the_next_one(folder, caplog):
     for i in (4, 5, 11):
         (folder / f"{i:02}.png").write_bytes(b"no picture")
@@ -62,12 +56,6 @@ def test_holes_of_super_resolution_come_in_turn_and_have_a_row(folder):
     rows = validation.measure(mean)
     assert [(row["bucket"], row["border"], row["count"]) for row in rows] == [("0.6-1", "all", 4), ("0.6-1", "B", 4)]
     assert overall(rows)["count"] == 4
-
-
-def test_few_pictures_come_again_under_other_holes(folder):
-    validation = ValidationSet(PictureFolder(folder), SIZE, 15)
-    assert numbers(validation) == [*range(12), 0, 1, 2]
-    assert len({mask.tobytes() for mask in validation.masks}) == 15
 
 
 def test_sets_of_other_pictures_or_holes_are_told_apart(folder):

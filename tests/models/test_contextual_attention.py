@@ -61,10 +61,9 @@ def flat_propagation(score, h, w, reach):
     return along_a_line(score, reach)[back][:, back]
 
 
-def grid_propagation(score, h, w, reach, stride):
-    shifts = [i * stride for i in range(-reach, reach + 1)]
-    grid = np.pad(score.reshape(h, w, h, w), reach * stride)
-    at = reach * stride
+def grid_propagation(score, h, w, reach):
+    shifts, at = range(-reach, reach + 1), reach
+    grid = np.pad(score.reshape(h, w, h, w), reach)
     return sum(
         grid[at + i : at + i + h, at + j : at + j + w, at + i : at + i + h, at + j : at + j + w]
         for i in shifts
@@ -72,10 +71,10 @@ def grid_propagation(score, h, w, reach, stride):
     ).reshape(h * w, h * w)
 
 
-def is_whole(mask, q, kernel_size, rate):
+def is_whole(mask, q, rate):
     """Whether neither what is compared around q nor what would be pasted has a hole pixel; mask [1, H, W]."""
     for first, length in (
-        ((np.array(q) - kernel_size // 2) * rate, kernel_size * rate),
+        ((np.array(q) - 1) * rate, 3 * rate),
         (np.array(q) * rate - rate // 2, 2 * rate),
     ):
         (top, left), (bottom, right) = np.maximum(first, 0), first + length
@@ -88,12 +87,9 @@ def naive(
     foreground,
     background,
     mask,
-    kernel_size=3,
-    stride=1,
     rate=2,
     fuse_kernel=3,
     softmax_scale=10,
-    fuse=True,
     cosine=True,
     propagation="grid",
     hole_patches="left_out",
@@ -108,24 +104,23 @@ def naive(
         x[:, rows][:, :, columns].astype("float64") for x in (foreground, background, mask)
     )
     h, w = small_fg.shape[1:]
-    positions, reach = list(np.ndindex(h, w)), kernel_size // 2
-    candidates = [i % stride == 0 and j % stride == 0 for i, j in positions]
+    positions, reach = list(np.ndindex(h, w)), 1
     of_foreground = np.array([patch(small_fg, p, reach).ravel() for p in positions])
     if cosine:
         of_foreground = np.array([unit(x, norm) for x in of_foreground])
     of_background = np.array([unit(patch(small_bg, q, reach), norm).ravel() for q in positions])
     score = of_foreground @ of_background.T
-    neighbours = fuse_kernel // 2 if fuse else 0
+    neighbours = fuse_kernel // 2
     if propagation == "flat":
         score = flat_propagation(score, h, w, neighbours)
     else:
-        score = grid_propagation(score * np.array(candidates), h, w, neighbours, stride)
+        score = grid_propagation(score, h, w, neighbours)
     if sampling == "max":
-        whole = [is_whole(mask, q, kernel_size, rate) for q in positions]
+        whole = [is_whole(mask, q, rate) for q in positions]
     else:
         whole = [not patch(1 - small_mask, q, reach).any() for q in positions]
-    known = np.array(whole) & np.array(candidates)
-    shown = known if hole_patches == "left_out" else np.array(candidates)
+    known = np.array(whole)
+    shown = known if hole_patches == "left_out" else np.ones_like(known)
     total, count = np.zeros([c, height, width]), np.zeros([height, width])
     offsets = np.zeros([2, h, w], int)
     for p, scores in zip(positions, score, strict=True):
@@ -165,10 +160,8 @@ CONVENTIONS = [
         ((8, 8), {}),
         ((9, 12), {}),
         ((13, 7), {"softmax_scale": 3}),
-        ((10, 8), {"fuse": False}),
-        ((9, 10), {"stride": 2}),
-        ((5, 6), {"rate": 1, "kernel_size": 1}),
-        ((9, 10), {"rate": 2, "kernel_size": 1}),
+        ((10, 8), {"fuse_kernel": 1}),
+        ((5, 6), {"rate": 1}),
         ((11, 14), {"rate": 3, "fuse_kernel": 5}),
         *((size, options) for options in CONVENTIONS for size in [(8, 12), (11, 14)]),
         ((6, 30), {"propagation": "flat", "fuse_kernel": 9}),
@@ -217,8 +210,7 @@ def test_aligned_corners_are_tensorflows():
     [
         {},
         {"fuse_kernel": 5},
-        {"stride": 2},
-        {"fuse": False},
+        {"fuse_kernel": 1},
         {"propagation": "flat"},
         {"hole_patches": "zero_score"},
         {"softmax_scale": 1, **AUTHOR},
@@ -249,7 +241,7 @@ def test_parts_have_the_gradient_of_the_whole():
         np.testing.assert_allclose(parts, whole, rtol=1e-4, atol=1e-4)
 
 
-@pytest.mark.parametrize(("max_scores", "side"), [(81, 8), (5_000, 20), (60_000, 24)])
+@pytest.mark.parametrize(("max_scores", "side"), [(81, 8), (5_000, 20)])
 def test_no_tensor_holds_more_scores_than_allowed(monkeypatch, max_scores, side):
     sizes = []
 
@@ -274,7 +266,7 @@ def test_no_tensor_holds_more_scores_than_allowed(monkeypatch, max_scores, side)
     assert len(sizes) > 3 and max_scores / 4 < max(sizes) <= max_scores
 
 
-@pytest.mark.parametrize("options", [{}, {"fuse_kernel": 5, "stride": 2}, {"max_scores": 2**18}, {"max_scores": 81}])
+@pytest.mark.parametrize("options", [{}, {"fuse_kernel": 5}, {"max_scores": 81}])
 def test_the_bound_holds_for_pictures_of_any_size(options):
     attention = ContextualAttention(**options)
     for side in (1, 2, 31, 32, 64, 128, 256, 512, 1024):  # positions: of 8 to 8192 pixels a side
@@ -282,32 +274,6 @@ def test_the_bound_holds_for_pictures_of_any_size(options):
             samples, sides = attention._part(height, width)
             assert samples * attention._scores(sides) <= attention.max_scores
     assert ContextualAttention()._part(32, 32) == (6, [32, 32, 32, 32])  # whole pictures, several at once
-
-
-def test_a_bound_that_cannot_be_kept_is_refused():
-    with pytest.raises(ValueError, match="max_scores: expected 81 or more, got 80"):
-        ContextualAttention(max_scores=80)
-
-
-def test_known_content_comes_back_where_nothing_is_missing():
-    """A sharp softmax finds each patch itself, and what is pasted is the picture, to the edge."""
-    x = paddle.to_tensor(features(1, 8, 12, 10))
-    out, offsets = ContextualAttention(softmax_scale=1000)(x, x, paddle.ones([1, 1, 12, 10]))
-    np.testing.assert_allclose(out.numpy(), x.numpy(), atol=1e-5)
-    assert not offsets.numpy().any()
-
-
-def test_what_stands_in_the_hole_and_beside_it_is_not_pasted():
-    """Rows and columns 5 to 9 belong only to patches that touch the hole, at 6 to 9."""
-    foreground, background, mask = features(1, 3, 16, 16), features(1, 3, 16, 16, 5), np.ones([1, 1, 16, 16], "float32")
-    mask[..., 6:10, 6:10] = 0
-    spoiled = background.copy()
-    spoiled[..., 5:10, 5:10] += 100
-    attention = ContextualAttention(fuse=False)
-    out, same = (attention(*map(paddle.to_tensor, (foreground, b, mask)))[0].numpy() for b in (background, spoiled))
-    np.testing.assert_allclose(same, out, atol=1e-5)
-    unmasked = attention(*map(paddle.to_tensor, (foreground, spoiled, np.ones_like(mask))))[0].numpy()
-    assert np.abs(unmasked - out).max() > 1
 
 
 def test_a_mask_that_leaves_no_patch_gives_nothing():
@@ -319,14 +285,6 @@ def test_a_mask_that_leaves_no_patch_gives_nothing():
     assert not out[0].numpy().any() and not offsets[0].numpy().any()
     assert out[1].numpy().any()
     out.sum().backward()
-    assert np.isfinite(x.grad.numpy()).all()
-
-
-def test_an_empty_feature_has_finite_gradients():
-    x = paddle.zeros([1, 3, 8, 8])
-    x.stop_gradient = False
-    out, _ = ContextualAttention()(x, x, paddle.to_tensor(holes(1, 8, 8)))
-    (out.sum() + (out**2).sum()).backward()
     assert np.isfinite(x.grad.numpy()).all()
 
 
@@ -355,18 +313,6 @@ def test_gradient_is_that_of_differences(which):
     assert np.isfinite(gradient).all() and np.abs(gradient).max() > 0.01
 
 
-def test_without_cosine_a_louder_foreground_chooses_more_sharply():
-    foreground, background, mask = (
-        paddle.to_tensor(x) for x in (features(1, 3, 8, 8), features(1, 3, 8, 8, 5), holes(1, 8, 8))
-    )
-    loud, soft = (ContextualAttention(cosine=True)(k * foreground, background, mask)[0].numpy() for k in (4, 1))
-    np.testing.assert_allclose(loud, soft, atol=1e-5)
-    plain = ContextualAttention(cosine=False, softmax_scale=2)(4 * foreground, background, mask)[0]
-    scaled = ContextualAttention(cosine=False, softmax_scale=8)(foreground, background, mask)[0]
-    np.testing.assert_allclose(plain.numpy(), scaled.numpy(), atol=1e-5)
-    assert np.abs(plain.numpy() - soft).max() > 1e-3
-
-
 def test_colours_tell_direction_and_length():
     offsets = np.zeros([2, 1, 5])
     offsets[:, 0, 1:] = np.array([[0, 4], [4, 0], [0, -4], [0, 2]]).T  # right, down, left, half as far right
@@ -381,11 +327,9 @@ def test_colours_tell_direction_and_length():
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"kernel_size": 2}, "kernel_size: expected an odd"),
         ({"fuse_kernel": 4}, "fuse_kernel"),
         ({"rate": 0}, "rate"),
         ({"sampling": "bilinear"}, "sampling: expected one of max, nearest, align_corners, got 'bilinear'"),
-        ({"propagation": "flat", "stride": 2}, "propagation flat: expected stride 1, got 2"),
     ],
 )
 def test_wrong_options_are_refused(options, message):

@@ -4,7 +4,6 @@ import pytest
 import yaml
 
 from options import parse_train
-from utils.errors import InputError
 
 
 @pytest.fixture
@@ -32,7 +31,7 @@ def test_all_options_are_taken_up_and_nothing_is_told(run, capsys):
     found = resumed("")
     expected = {"image_root": "pics", "base_channels": 8, "lr": 3e-4, "mask_dilate": "no", "clip_norm": 0.1}
     assert {key: found[key] for key in expected} == expected and found["val_image_root"] == "v"
-    assert capsys.readouterr().out == "going on with the options in logs/a/config.yaml\n"
+    assert capsys.readouterr().out == "going on with the options in logs/a/config.yaml; type those to change\n"
 
 
 def test_what_is_typed_goes_before_them_and_is_told(run, capsys):
@@ -53,11 +52,8 @@ def test_a_preset_does_not_go_before_them_and_that_is_told(run, capsys, tmp_path
     capsys.readouterr()
     found = resumed("--config a.yaml --max_iters 60")
     assert (found["image_root"], found["val_every"], found["max_iters"]) == ("train.txt", 7, 60)
-    assert sorted(capsys.readouterr().out.splitlines()[1:]) == [
-        "--image_root: train.txt as in the run so far, not all as in a.yaml; give --image_root to change it",
-        "--max_iters: 50 in the run so far, 60 from here on",
-        "--val_every: 7 as in the run so far, not 9 as in a.yaml; give --val_every to change it",
-    ]
+    first, *more = capsys.readouterr().out.splitlines()
+    assert "those of a.yaml are not taken" in first and more == ["--max_iters: 50 in the run so far, 60 from here on"]
 
 
 def test_sample_photographs_stay_and_so_does_a_folder(run, tmp_path, capsys):
@@ -97,15 +93,3 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again_with_its_options(
     assert (found["seed"], found["weights"], found["config"]) == (3, "w", "logs/a/config.yaml")
     (folder / "checkpoints").rmdir()
     assert resumed("")["seed"] == 3
-
-
-def test_the_options_that_are_named_are_those_of_the_run(run, capsys):
-    run("--image_root pics --seed 3")
-    assert resumed("--image_root other")["config"] == "logs/a/config.yaml"
-
-
-def test_damaged_options_of_a_run_are_told(run):
-    folder = run("--image_root pics")
-    (folder / "config.yaml").write_text("batch_size: many\n")
-    with pytest.raises(InputError, match=r"config.yaml, batch_size: argument --batch_size: expected a whole number"):
-        resumed("")

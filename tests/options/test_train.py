@@ -33,13 +33,6 @@ def test_command_line_goes_before_preset_goes_before_default(tmp_path):
     assert {"lr", "batch_size"} <= set(changed) and "image_size" not in changed
 
 
-def test_learning_rate_follows_the_phase(tmp_path):
-    preset = tmp_path / "a.yaml"
-    preset.write_text("image_root: pictures\n")
-    rates = [parse_train(["--config", str(preset), "--phase", phase])[0].lr for phase in ("initial", "finetune")]
-    assert rates == [2e-4, 5e-5]
-
-
 @pytest.mark.parametrize(
     ("preset", "own", "others"),
     [("samples", "style_weight", "critic_steps"), ("deepfill_samples", "critic_steps", "style_weight")],
@@ -86,10 +79,6 @@ DEEPFILLS = {
 }
 
 
-def test_every_preset_has_its_line_below():
-    assert {path.name for path in (ROOT / "configs").glob("*.yaml")} == {*UNETS, *DEEPFILLS}
-
-
 @pytest.mark.parametrize("phase", [0, 1], ids=["initial", "finetune"])
 @pytest.mark.parametrize("preset", UNETS)
 def test_a_preset_says_what_the_paper_says_of_the_phase(preset, phase):
@@ -101,23 +90,11 @@ def test_a_preset_says_what_the_paper_says_of_the_phase(preset, phase):
     assert changed.get("lr", options.lr) == options.lr
 
 
-@pytest.mark.parametrize("preset", sorted({*UNETS, *DEEPFILLS} - {"critic.yaml"}))
-def test_no_preset_of_a_paper_has_a_critic(preset):
-    assert parse_train(["--config", str(ROOT / "configs" / preset)])[0].critic == "none"
-
-
 def test_options_of_the_critic_need_one():
     with pytest.raises(InputError, match="--critic_weight: means nothing without --critic"):
         parse_train(["--config", str(ROOT / "configs/celeba.yaml"), "--critic_weight", "2"])
     with pytest.raises(InputError, match="--critic: means nothing to --model deepfill_v1"):
         parse_train(["--config", str(ROOT / "configs/deepfill_celeba.yaml"), "--critic", "patch"])
-
-
-@pytest.mark.parametrize("preset", UNETS)
-def test_a_preset_says_it_of_its_own_phase_unasked(preset):
-    options, _ = parse_train(["--config", str(ROOT / "configs" / preset)])
-    assert options.phase == ("finetune" if "finetune" in preset else "initial")
-    assert options.lr == pytest.approx(UNETS[preset][options.phase == "finetune"]["lr"])
 
 
 @pytest.mark.parametrize("preset", DEEPFILLS)
@@ -145,11 +122,6 @@ def test_a_presets_rate_is_that_of_its_phase_and_a_typed_one_is_taken_as_it_is(t
     assert options.lr == changed["lr"] == pytest.approx(rate)
 
 
-def test_style_warm_up_is_of_the_initial_phase():
-    with pytest.raises(InputError, match="--style_warmup_iters: means nothing to --phase finetune"):
-        parse_train(["--config", "configs/celeba.yaml", "--phase", "finetune", "--style_warmup_iters", "10"])
-
-
 def test_a_presets_colour_of_the_hole_is_not_taken_for_other_masks():
     preset = ["--config", str(ROOT / "configs/paper_512.yaml")]
     with pytest.raises(InputError, match=r"--mask_root mine: expected --hole white or --hole black beside it"):
@@ -158,12 +130,6 @@ def test_a_presets_colour_of_the_hole_is_not_taken_for_other_masks():
         assert parse_train([*preset, "--mask_root", "mine", "--hole", hole])[0].hole == hole
     assert parse_train([*preset, "--mask_root", NVIDIA["mask_root"]])[0].hole == "black"
     assert parse_train(["--config", str(ROOT / "configs/celeba.yaml"), "--mask_root", "mine"])[0].hole == "white"
-
-
-def test_yes_and_no_in_a_preset_need_no_quotes(tmp_path):
-    (tmp_path / "a.yaml").write_text("mask_dilate: no\nsync_norm: yes\nnum_workers: 1\nseed: 0\n")
-    options, _ = parse_train(["--config", str(tmp_path / "a.yaml")])
-    assert (options.mask_dilate, options.sync_norm, options.num_workers, options.seed) == ("no", "yes", 1, 0)
 
 
 def test_the_mask_channel_is_of_conv_unet():
@@ -208,19 +174,12 @@ LAUGHS = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}, *{a}]\n" for a, b i
     [
         ("lr: 1\nbatchsize: 3", "got 'batchsize'; did you mean batch_size"),
         ("- 3", "option: value.* got list"),
-        ("", "option: value.* got NoneType"),
-        ("lr", "option: value.* got str"),
         ("lr: 1\na: [", "line 2"),
         ("batch_size: many", "batch_size: argument --batch_size: expected a whole number from 1 to 4096, got 'many'"),
-        ("lr: 1\nmodel: unet", "model: argument --model: invalid choice: 'unet'"),
-        ("lr: .nan", "lr: .*a number above 0"),
         ("image_root: [a, b]", "image_root: expected one value, got a list"),
-        ("1: 2", "expected keys that are options of train.py, got '1'"),
         (LAUGHS, "a: expected one value"),
         ("lr: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
         ("lr: " + "[" * 100_000, "expected"),
-        ("dry_run: true", "expected keys that are options"),
-        ("config: a.yaml", "expected keys that are options"),
     ],
 )
 def test_a_wrong_preset_is_reported_by_file_and_key(tmp_path, text, message):
@@ -242,13 +201,9 @@ def test_a_preset_that_is_no_file_is_refused_at_once(tmp_path):
     ("text", "options"),
     [
         ("mask_dilate: no", {"mask_dilate": "no"}),
-        ("mask_dilate: false", {"mask_dilate": "no"}),
-        ("mask_dilate: 'yes'", {"mask_dilate": "yes"}),
         ("lr: 1e-3", {"lr": 1e-3}),
-        ("lr: 1.0e-3", {"lr": 1e-3}),
         ("base_channels:", {"base_channels": None}),
         ("log_dir: -logs", {"log_dir": "-logs"}),
-        ("log_dir: '2024'", {"log_dir": "2024"}),
         ("val_every: &n 7\nsave_every: *n", {"val_every": 7, "save_every": 7}),
     ],
 )
@@ -262,8 +217,6 @@ def test_a_presets_values_are_what_was_written(tmp_path, text, options):
     ("words", "message"),
     [
         ("--batchsize 3", "no such option: --batchsize; did you mean --batch_size?"),
-        ("--bath_size=3", "no such option: --bath_size; did you mean --batch_size?"),
-        ("--zzz 3", "no such option: --zzz; see train.py --help"),
         ("celeba.yaml", "no such option: celeba.yaml; see"),
     ],
 )

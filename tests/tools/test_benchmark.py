@@ -1,6 +1,5 @@
 """The benchmark measures what it says, in turn, and tells what it could not measure."""
 
-import json
 import multiprocessing
 
 import pytest
@@ -8,7 +7,6 @@ import pytest
 from models import build_model
 from tools import benchmark
 from tools.benchmark import Contender, Work, multiply_adds
-from utils.errors import InputError
 
 
 def test_contenders_are_asked_in_turn_and_the_first_turns_do_not_count():
@@ -25,38 +23,25 @@ def test_multiply_adds_are_those_counted_by_hand():
     assert multiply_adds(model, 8, 8) == encoder + decoder
 
 
-def test_a_table_has_three_digits():
-    assert benchmark.markdown([{"a": "x", "b": 1234.5}, {"a": "y", "b": 0.12345}]).splitlines() == [
-        "| a | b |",
-        "| --- | --- |",
-        "| x | 1.23e+03 |",
-        "| y | 0.123 |",
-    ]
-
-
 TINY = "--base_channels 4 --depth 2 --sizes 32 --repeats 1 --threads 1 --device cpu"
 
 
 @pytest.mark.parametrize(
-    ("what", "contenders", "ratio"),
+    ("what", "contender", "ratio"),
     [
-        ("network", "exported pconv_unet,the usual way", "to the floor"),
-        ("deepfill", "exported deepfill_v1,exported pconv_unet", "to the last"),
-        ("fill", "coarse to fine,a single pass", "to the last"),
-        ("train", "pconv_unet,conv_unet", "to conv_unet"),
+        ("network", "exported pconv_unet", "to the floor"),
+        ("deepfill", "exported deepfill_v1", "to the last"),
+        ("train", "pconv_unet", "to conv_unet"),
     ],
 )
-def test_a_tiny_run_writes_its_figures(tmp_path, what, contenders, ratio, capsys, monkeypatch):
+def test_a_tiny_run_prints_its_figures(what, contender, ratio, capsys, monkeypatch):
     monkeypatch.setattr(benchmark, "MATRIX", 128)
-    benchmark.main([what, *TINY.split(), "--contenders", contenders, "--json", str(tmp_path / "a.json")])
-    written = json.loads((tmp_path / "a.json").read_text())
-    rows = written["rows"]
-    assert [row["contender"] for row in rows][:2] == contenders.split(",")
-    assert all(row["ms"] > 0 and row[ratio] > 0 for row in rows) and rows[0]["peak MiB"] > 0
-    assert [1e3 * seconds for seconds in rows[0]["seconds"]] == pytest.approx([rows[0]["ms"]])
-    assert written["machine"]["threads"] == "1" and written["machine"]["paddle"]
-    table = capsys.readouterr().out
-    assert ratio in table and "seconds |" not in table
+    monkeypatch.setattr(benchmark, "torch_is_there", lambda: False)
+    benchmark.main([what, *TINY.split()])
+    head, _, first = [line for line in capsys.readouterr().out.splitlines() if line.startswith("|")][:3]
+    row = dict(zip(head.split(" | "), first.strip("| ").split(" | "), strict=True))
+    assert first.startswith(f"| {contender} |") and float(row["ms"]) > 0 and float(row["peak MiB"]) > 0
+    assert ratio in head
 
 
 def test_a_contender_that_fails_says_why_and_the_others_go_on(capsys):
@@ -76,13 +61,3 @@ def test_a_contender_that_is_killed_is_told_as_such():
     process.kill()
     with pytest.raises(RuntimeError, match="ended with status -9: out of memory"):
         contender.turn()
-
-
-def test_nothing_left_to_measure_is_a_mistake_told():
-    with pytest.raises(InputError, match="got none: see above"):
-        benchmark.some({})
-
-
-def test_an_unknown_contender_is_told():
-    with pytest.raises(InputError, match="expected names among"):
-        benchmark.main(["train", *TINY.split(), "--contenders", "magic"])

@@ -18,13 +18,11 @@ def test_each_check_is_a_row_and_a_failure_does_not_end_it(monkeypatch, capsys):
 
 
 @pytest.mark.parametrize("subject", check_gpu.SUBJECTS)
-def test_every_subject_agrees_with_itself(subject, monkeypatch):
-    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
+def test_every_subject_agrees_with_itself(subject):
     assert check_gpu.same_on_both(check_gpu.SUBJECTS[subject], "cpu").startswith("ok")
 
 
 def test_a_difference_fails(monkeypatch):
-    monkeypatch.setenv("NVIDIA_TF32_OVERRIDE", "0")
     real, calls = check_gpu.outputs_and_gradients, []
 
     def off_at_the_second(*given):
@@ -37,6 +35,6 @@ def test_a_difference_fails(monkeypatch):
 
 
 def test_a_step_and_a_training_run():
-    options = check_gpu.build_parser().parse_args(["--device", "cpu", "--quick"])
+    options = check_gpu.build_parser().parse_args(["--device", "cpu"])
     assert check_gpu.step_time("float32", options).startswith("ok, ")
     assert check_gpu.train("--critic patch", options).startswith("ok, loss: ")

