@@ -35,7 +35,7 @@ def pair_by_name(
     if missing := [name for name in names if name not in found]:
         raise InputError(
             f"expected a {kind} of each {other}'s name{root and f' in {root}'}, got none for {len(missing)} of "
-            f"{len(names)}: {some(missing)}; {remedy}"
+            f"{len(names)} {other}s: {some(missing)}; {remedy}"
         )
     for name in names:
         if len(found[name]) > 1:

@@ -329,7 +329,7 @@ def test_masks_of_the_pictures_names_lie_over_them(data, capsys):
     with pytest.raises(InputError, match=r"one picture for the mask 1, got 1\.jpg, 1\.png"):
         command.main(flat)
     os.replace(data / "masks/2.png", data / "masks/other.png")
-    with pytest.raises(InputError, match="got none for 1 of 3: other; rename"):
+    with pytest.raises(InputError, match="got none for 1 of 3 masks: other; rename"):
         command.main([*flat, "--pairing", "name"])
 
 
