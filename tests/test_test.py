@@ -153,12 +153,6 @@ def test_one_bad_picture_does_not_stop_the_others(fill, pictures, mask_file, cap
     assert shown(pictures.parent / "out") == ["0.png", "2.png", "3.png"]
 
 
-def test_same_names_in_one_folder_do_not_meet(fill, pictures, mask_file):
-    cv2.imwrite(str(pictures / "0.jpg"), read(pictures / "0.png"))
-    assert {"0.png", "0.jpg"} <= set(shown(fill("--mask", mask_file)))
-    assert {"0.png.png", "0.jpg.png"} <= set(shown(fill("--mask", mask_file, "--format", "png")))
-
-
 def contents(folder):
     return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 
@@ -252,14 +246,6 @@ def test_pictures_of_one_name_in_a_list_are_all_filled(fill, pictures, mask_file
     assert {"x.png", "2.png"} <= set(shown(fill("--mask", mask_file, source=listed)))
     listed.write_text("a/x.png\nb/../a/x.png\n")
     refuse(fill, tmp_path, "a/x.png and .*b/../a/x.png would both be written to x.png", source=listed)
-
-
-def test_an_inverted_mask_is_warned_of_and_a_full_one_refused(fill, pictures, mask_file, tmp_path, capsys):
-    fill("--mask", mask_file, "--hole", "black", source=pictures / "0.png")
-    assert "--hole" in capsys.readouterr().err
-    cv2.imwrite(str(tmp_path / "full.png"), np.full([40, 48], 255, np.uint8))
-    with pytest.raises(InputError, match="hole over the whole picture"):
-        fill("--mask", tmp_path / "full.png", source=pictures / "0.png")
 
 
 def test_a_hole_beyond_the_networks_reach_of_a_single_pass_is_warned_of(fill, pictures, mask_file, tmp_path, capsys):
@@ -371,12 +357,6 @@ def test_what_is_there_already_is_passed_over(fill, pictures, mask_file, capsys)
     } and (out / "1.png").is_file()
     fill("--mask", mask_file, "--skip_existing", "--weights", "nowhere")
     assert "0 filled, 4 there already" in capsys.readouterr().out
-
-
-def test_a_generated_hole_is_the_same_whatever_is_passed_over(fill, pictures):
-    first = contents(fill())
-    (pictures.parent / "out" / "2.png").unlink()
-    assert contents(fill("--skip_existing")) == first
 
 
 def test_a_picture_that_the_format_cannot_hold_leaves_nothing_and_the_others_are_filled(fill, pictures, tmp_path):

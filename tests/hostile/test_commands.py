@@ -84,7 +84,6 @@ def contents(folder):
 FILL = "test.py --weights {user}/weights --threads 1 --input {user}/pictures/0.png"
 MISTAKES = {
     "train.py --outptu x": "--outptu",
-    "train.py --lr minus": "--lr",
     "train.py --config {user}/bad.yaml": "bad.yaml",
     f"train.py {TINY} --image_root nothing": "--image_root",
     f"train.py {TINY} --image_root {{user}}/pictures --log_dir {{user}}/thesis": "thesis",
@@ -92,12 +91,9 @@ MISTAKES = {
     "test.py --input {user}/pictures --mask {user}/masks --weights {user}/cut": "truncated or damaged",
     "test.py --weights {user}/weights --input {user}/damaged.png": "damaged.png",
     f"{FILL} --output {{user}}/pictures": "would overwrite the input",
-    f"{FILL} --mask {{user}}/pictures/1.png": "black-and-white",
-    "eval.py --method magic": "--method",
     "eval.py --method telea --images nothing": "--images",
     "export.py --weights {user}/thesis --output out": "--weights",
     "-m tools.convert_weights --weights {user}/cut --output out": "--weights",
-    "-m tools.masks_from_video {user}/damaged.png --output out": "damaged.png",
 }
 
 

@@ -113,11 +113,8 @@ def test_two_files_of_weights_in_one_folder_are_one_too_many(model, saved):
         ({"base_channels": 60_000, "depth": 7}, r"encoder\.0\.conv\.weight: expected \[60000, 3, 7, 7\], got \[4, 3"),
         ({"base_channels": 1 << 53, "depth": 7}, "expected options to be"),
         ({"base_channels": 1 << 20, "depth": 7}, "another network"),
-        ({"base_channels": 4, "depth": 10}, "another network"),
         ({"base_channels": 4, "depth": 1 << 19}, "depth: expected 1 to 10"),
         ({"base_channels": 4.0, "depth": 2}, "base_channels: expected int, as 64 is, got 4.0"),
-        ({"base_channels": True, "depth": 2}, "base_channels: expected int, as 64 is, got True"),
-        ({"base_channels": None, "depth": 2}, "base_channels: expected int"),
         ({"base_channels": -4, "depth": 2}, "base_channels: expected 1 or more"),
     ],
 )
@@ -157,10 +154,9 @@ def test_weights_that_are_no_float32_are_told(saved, change, message):
 
 
 @pytest.mark.parametrize("dtype", ["float16", "float64"])
-@pytest.mark.parametrize("file_name", ["model.safetensors", "model.safetensors"])
-def test_other_floating_point_types_become_float32(model, tmp_path, dtype, file_name):
-    save_weights(model, tmp_path, dtype, file_name)
-    assert read_arrays(tmp_path / file_name)["encoder.0.conv.weight"].dtype == dtype
+def test_other_floating_point_types_become_float32(model, tmp_path, dtype):
+    save_weights(model, tmp_path, dtype)
+    assert read_arrays(tmp_path / "model.safetensors")["encoder.0.conv.weight"].dtype == dtype
     assert {t.dtype for t in load_weights(tmp_path).state_dict().values()} == {paddle.float32}
 
 
@@ -185,10 +181,6 @@ def test_a_hostile_file_is_refused_and_runs_nothing(saved, tmp_path, protocol):
     ("meta", "message"),
     [
         (None, "no such file"),
-        ("{", "damaged"),
-        ("[]", "damaged"),
-        ('{"model": "pconv_unet"}', "no entry 'options'"),
-        ('{"model": 1, "options": {}}', "expected model to be a short text on one line, got 1"),
         ('{"model": "hat", "options": {}}', "expected one of pconv_unet"),
         ('{"model": "pconv_unet", "options": {"hat": 1}}', "expected options among"),
         ('{"model": "pconv_unet", "options": {"depth": "x"}}', "meta.json"),

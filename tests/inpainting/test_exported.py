@@ -237,16 +237,11 @@ def unreadable(directory):
         (lambda d: spoil_half(d / "meta.json"), "meta.json: .*damaged"),
         (lambda d: (d / "model.pdiparams").unlink(), "expected a directory with model.safetensors"),
         (lambda d: graph_of(d).unlink(), "model.(json|pdmodel): .*got none"),
-        (lambda d: (d / "meta.json").unlink(), "meta.json: .*no such file"),
         (lambda d: spoil_meta(d, lambda m: m.pop("files")), "expected that of an exported model"),
-        (lambda d: spoil_meta(d, lambda m: m["files"].pop(graph_of(d).name)), "expected that of an exported model"),
         (lambda d: spoil_meta(d, lambda m: m["files"].update({"b.json": "0" * 64})), "expected that of an exported"),
-        (lambda d: spoil_meta(d, lambda m: m["files"].update({"../a.json": "0" * 64})), "expected files to be"),
-        (lambda d: spoil_meta(d, lambda m: m.update(versions={"paddle": 3})), "expected versions to be"),
         (lambda d: spoil_meta(d, lambda m: m.update(format="onnx")), "expected that of an exported model"),
         (lambda d: spoil_meta(d, lambda m: m.update(versions={"paddle": "99.1"})), "got one exported with 99.1"),
         (unreadable, "expected a model that Paddle .* can read"),
-        (shutil.rmtree, "no such path"),
     ],
 )
 def test_a_spoiled_export_is_told_in_one_line(export, change, message):

@@ -6,7 +6,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from datasets.images import MAX_PIXELS, read_picture
+from datasets.images import read_picture
 from datasets.photographs import Photograph
 from inpainting.extending import extend_photograph
 from utils.errors import InputError
@@ -33,11 +33,6 @@ def test_known_pixels_and_all_else_stay(photograph):
     border = np.ones([26, 34], bool)
     border[inside] = False
     assert extended_hole[border].all() and (extended.alpha[border] == 255).all()
-
-
-def test_too_large_a_result_is_refused(photograph):
-    with pytest.raises(InputError, match="extend by less"):
-        extend_photograph(photograph, np.zeros([20, 30], bool), (0, 0, MAX_PIXELS, 0))
 
 
 def test_the_command_extends_and_fills_no_more_than_that(pictures, small_weights, tmp_path):

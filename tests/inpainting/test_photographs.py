@@ -13,15 +13,6 @@ def photograph():
     return Photograph(pixels, icc=b"profile", exif=b"Exif", encoding=Encoding("webp"))
 
 
-def test_known_pixels_and_all_else_are_kept(photograph):
-    hole = np.zeros([20, 30], bool)
-    hole[5:9, 7:20] = True
-    result = fill_photograph(lambda picture, hole: np.where(hole[..., None], 255 - picture, picture), photograph, hole)
-    assert np.array_equal(result.pixels[~hole], photograph.pixels[~hole])
-    assert np.array_equal(result.pixels[hole], 255 - photograph.pixels[hole])
-    assert (result.icc, result.exif, result.encoding) == (b"profile", b"Exif", Encoding("webp"))
-
-
 def test_what_is_under_transparency_is_not_shown_and_not_changed(photograph):
     alpha = np.full([20, 30], 255, np.uint8)
     alpha[:, :8], alpha[:, 8:10] = 0, 128
