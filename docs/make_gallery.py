@@ -153,7 +153,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "face",
         "128 px: a face under strokes",
-        "Strokes of a few pixels can hardly be told from the truth.",
+        "The mouth and chin continue well. On the brow and at the hair's edge the copied texture shows.",
         generated("face", 3, 0.1),
     ),
     Entry(
@@ -181,7 +181,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "tower",
         "640 px: an object removed",
-        "The plain background is filled where the tower was. Its foot is outside the box and stays.",
+        "The sky is filled where the tower was, without a trace. Its foot is outside the box and stays.",
         drawn("rocket", lambda canvas: cv2.rectangle(canvas, (162, 112), (217, 357), 255, -1)),
         marks="--box 162,112,56,246",
         crop=(87, 60, 340, 340),
@@ -190,13 +190,13 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "strokes",
         "1411 px: broad strokes over a retina",
-        "Colours and shading are right. Vessels continue a little into a stroke and then end.",
+        "Colours and shading are right. Vessels continue through the strokes, some of them at a wrong place.",
         generated("retina", 5, 0.1),
     ),
     Entry(
         "sheet",
         "4000 px: writing across six photographs",
-        "A part at full size: across letters of 100 pixels colours continue and vessels end. Each hole is filled "
+        "A part at full size: across letters of 100 pixels colours continue and the larger vessels are joined. Each hole is filled "
         "at its own scale, so the time depends on the holes and not on the picture's size.",
         drawn("sheet", across_the_sheet),
         crop=(640, 1420, 340, 340),
@@ -204,14 +204,16 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "eyes",
         "Failure: a face without its features",
-        "A hole over a whole face is filled with skin and hair. The network does not know that eyes belong there.",
+        "A hole over a whole face is filled with pieces of hair, skin and suit. Nothing in the picture fits, and the "
+        "network does not know that a face belongs there.",
         drawn("astronaut", lambda canvas: cv2.ellipse(canvas, (222, 120), (48, 62), 0, 0, 360, 255, -1)),
         crop=(20, 90, 256, 256),
     ),
     Entry(
         "rocket",
         "Failure: straight edges across a wide hole",
-        "Both ends of the rocket are known, but it is not drawn between them.",
+        "Both ends of the rocket are known, but it is not drawn between them: parts of the tower and of the sky are "
+        "copied instead, and their joints show.",
         drawn("rocket", lambda canvas: cv2.rectangle(canvas, (240, 180), (400, 330), 255, -1)),
         crop=(90, 150, 337, 340),
     ),
