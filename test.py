@@ -196,6 +196,8 @@ def warnings(job: Job, inpainter, photograph, hole) -> list[str]:
     found = [polarity_warning(float(hole.mean())) if job.marks.is_mask_file else None]
     if not hole.any():
         found.append("the mask has no hole, the picture comes back as it is")
+    elif photograph.alpha is not None and not photograph.alpha[hole].any():
+        found.append("the hole is where the picture is fully transparent: nothing visible changes; see --mask_alpha")
     found.append(reach_warning(inpainter.unreached(hole)) if inpainter.scales == 1 else None)
     return [line for line in found if line]
 

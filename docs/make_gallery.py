@@ -196,7 +196,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "sheet",
         "4000 px: writing across six photographs",
-        "A part at full size: across letters of 100 pixels colours continue and the larger vessels are joined. Each hole is filled "
+        "A part at full size: across letters of 100 pixels colours continue and the larger vessels are joined. Each "
+        "hole is filled "
         "at its own scale, so the time depends on the holes and not on the picture's size.",
         drawn("sheet", across_the_sheet),
         crop=(640, 1420, 340, 340),

@@ -367,3 +367,22 @@ def test_a_picture_that_the_format_cannot_hold_leaves_nothing_and_the_others_are
     with pytest.raises(InputError, match="1 of 5 pictures could not be filled"):
         fill("--format", "jpeg")
     assert sorted(shown(tmp_path / "out")) == sorted(f"{i}{kind}" for i in range(4) for kind in (".jpg", "_mask.png"))
+
+
+def test_a_hole_that_nobody_would_see_filled_is_told_of(fill, pictures, tmp_path, capsys):
+    rgba = np.dstack([read(pictures / "0.png"), np.full([40, 48], 255, np.uint8)])
+    rgba[:, 24:, 3] = 0
+    Image.fromarray(rgba).save(tmp_path / "half.png")
+    fill("--box", "30,4,9,9", source=tmp_path / "half.png")
+    assert "fully transparent: nothing visible changes; see --mask_alpha" in capsys.readouterr().err
+    with pytest.raises(InputError, match=r"half\.png: --box 60,0,4,4: expected pixels of the picture"):
+        fill("--box", "60,0,4,4", source=tmp_path / "half.png")
+
+
+def test_grey_that_is_filled_with_the_hole_is_told_of(fill, pictures, mask_file, tmp_path, capsys):
+    levels = cv2.GaussianBlur(cv2.imread(str(mask_file), 0), (0, 0), 0.7)
+    cv2.imwrite(str(tmp_path / "soft.png"), levels)
+    out = fill("--mask", tmp_path / "soft.png")
+    assert "grey pixels touch the hole and are filled with it" in capsys.readouterr().err
+    changed = (read(out / "0.png") != read(pictures / "0.png")).any(axis=2)
+    assert changed[levels > 25].mean() > 0.95 and not changed[levels <= 7].any()
