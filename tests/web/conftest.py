@@ -144,3 +144,8 @@ def form(pixels):
     parts = b'--x\r\nContent-Disposition: form-data; name="box"\r\n\r\n1,1,5,5\r\n'
     parts += b'--x\r\nContent-Disposition: form-data; name="picture"; filename="a.png"\r\n\r\n'
     return parts + png(pixels) + b"\r\n--x--\r\n"
+
+
+def pytest_collection_modifyitems(items):
+    """Browser tests come last: Playwright's loop waits for child processes, and would end those of other servers."""
+    items.sort(key=lambda item: item.path.name == "test_browser.py")
