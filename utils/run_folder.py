@@ -75,7 +75,7 @@ class RunFolder:
         if path.is_symlink():
             raise InputError(f"{path}: expected a file to lock, got a link; remove it")
         refuse_folder_or_pipe(path)
-        lock = FileLock(path, timeout=0)
+        lock = FileLock(path, timeout=1)  # seconds: the system may take a moment to free what a killed run held
         try:
             lock.acquire()
         except Timeout:
