@@ -153,7 +153,7 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "face",
         "128 px: a face under strokes",
-        "The mouth and chin continue well. On the brow and at the hair's edge the copied texture shows.",
+        "The mouth, the chin and the hair continue across strokes of a few pixels; pictures under 256 px get no copied texture.",
         generated("face", 3, 0.1),
     ),
     Entry(

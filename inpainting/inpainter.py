@@ -23,6 +23,7 @@ from models.unet import UNet
 from utils.errors import InputError
 
 AUTO = "auto"
+LEAST_SIDE = 256  # pixels: smaller pictures, the size of training, hold too few patches to copy from
 LARGEST_OUTPUT = 1e4  # where [0, 1] is expected; untrained networks stay far below
 
 
@@ -97,6 +98,8 @@ class Inpainter:
 
     def _with_detail(self, filled: np.ndarray, hole: np.ndarray) -> np.ndarray:
         flat = fill_flat(filled, hole)
+        if min(hole.shape) < LEAST_SIDE:
+            return filled
         return add_exemplars(filled, hole & ~flat, beside=flat) if can_add_exemplars() else filled
 
     def _filled(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
