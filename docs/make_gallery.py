@@ -153,7 +153,8 @@ ENTRIES: tuple[Entry, ...] = (
     Entry(
         "face",
         "128 px: a face under strokes",
-        "The mouth, the chin and the hair continue across strokes of a few pixels; pictures under 256 px get no copied texture.",
+        "The mouth, the chin and the hair continue across strokes of a few pixels; pictures under 256 px get no copied "
+        "texture.",
         generated("face", 3, 0.1),
     ),
     Entry(
