@@ -14,7 +14,7 @@ from hypothesis import settings
 
 from models import MODELS
 
-collect_ignore = ["tools/port_networks.py"]  # no test: it runs in an environment with PyTorch
+collect_ignore = ["tools/port_networks.py", "reference_torch.py"]  # they need PyTorch and run in processes of their own
 
 # The same examples at every run, so that a change that breaks something is told from luck. Others are searched with
 # python -m pytest --hypothesis-profile default.

@@ -4,9 +4,11 @@ import asyncio
 import contextlib
 import errno
 import ipaddress
+import json
 import logging
 import time
 import traceback
+from collections import Counter
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
@@ -17,7 +19,7 @@ from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
 from utils.errors import is_out_of_memory
-from web.limits import BODY, IDLE, LINGER, UNREAD, Limits
+from web.limits import BODY, CONNECTIONS, CONNECTIONS_OF_ONE, IDLE, LINGER, UNREAD, Limits
 from web.store import Store
 from web.texts import Told, language_of
 
@@ -101,7 +103,7 @@ class Guard:
             return
         scope["app"] = self  # Starlette's router then raises what it cannot find
         request, has_begun = Request(scope), False
-        body = _Body(receive, self)
+        body = _Body(receive, self, client_of(request))
         body.is_whole = not {"content-length", "transfer-encoding"} & set(request.headers)
 
         async def send_on(message: Message) -> None:
@@ -121,7 +123,7 @@ class Guard:
                 with contextlib.suppress(asyncio.TimeoutError):
                     await refusal(request, told)(scope, receive, send_on)
         finally:
-            self.store.receive(-body.count)
+            self.store.receive(client_of(request), -body.count)
 
     def _check(self, request: Request) -> None:
         check_host(request.headers.get("host", ""), self.allowed)
@@ -151,8 +153,8 @@ def _told(error: Exception, request: Request) -> Told | None:
 class _Body:
     """A request's body as it comes in."""
 
-    def __init__(self, receive: Receive, guard: Guard):
-        self._receive, self._guard = receive, guard
+    def __init__(self, receive: Receive, guard: Guard, client: str):
+        self._receive, self._guard, self._client = receive, guard, client
         self.count, self.is_whole, self._start = 0, False, time.monotonic()
 
     async def receive(self) -> Message:
@@ -166,7 +168,7 @@ class _Body:
             raise Told("slow_body") from None
         got = len(message.get("body", b""))
         self.count, self.is_whole = self.count + got, not message.get("more_body", False)
-        self._guard.store.receive(got)
+        self._guard.store.receive(self._client, got)
         if self.count > self._guard.limits.request_bytes:
             raise Told("many_bytes", most=f"{self._guard.limits.megabytes:g}")
         return message
@@ -183,15 +185,29 @@ class _Body:
 
 
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # a bad form is answered, not logged
+_connections: Counter[str] = Counter()  # of each address
 
 
 class Connection(H11Protocol):
-    """A connection that is closed when it stays without a request."""
+    """A connection that is closed when it stays without a request, or when there are too many."""
+
+    _address = ""
 
     def connection_made(self, transport) -> None:
         super().connection_made(transport)
+        self._address = (transport.get_extra_info("peername") or ("",))[0]
+        _connections[self._address] += 1
         self._waiting_since = time.monotonic()
-        self.loop.call_later(IDLE, self._close_if_idle)
+        if _connections[self._address] > CONNECTIONS_OF_ONE or _connections.total() > CONNECTIONS:
+            transport.close()
+        else:
+            self.loop.call_later(IDLE, self._close_if_idle)
+
+    def connection_lost(self, exc) -> None:
+        _connections.subtract([self._address])
+        if not _connections[self._address]:
+            del _connections[self._address]
+        super().connection_lost(exc)
 
     def _close_if_idle(self) -> None:
         """Uvicorn itself waits for ever for the rest of a request that has begun."""
@@ -202,3 +218,10 @@ class Connection(H11Protocol):
             self.transport.close()
         if not self.transport.is_closing():
             self.loop.call_later(IDLE / 3, self._close_if_idle)
+
+    def send_400_response(self, msg: str) -> None:
+        """What is not HTTP is answered in JSON, too."""
+        body = json.dumps({"error": str(Told("bad_http"))}).encode()
+        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n"
+        self.transport.write(head + body)
+        self.transport.close()

@@ -14,6 +14,7 @@ FILES_A_REQUEST = 2  # photograph and mask
 # Places
 WAITING = 32  # orders at most, beside the one that is worked on
 CONNECTIONS = 500  # in all
+CONNECTIONS_OF_ONE = 100  # of one address
 
 # Seconds
 READING = 20  # of decoding a photograph and its mask; 40 megapixels take 3
@@ -32,6 +33,7 @@ EXACT_VIEW = 1_000_000  # up to so many pixels the view is PNG, above JPEG
 
 KEPT_BYTES = 4 << 30  # of all clients' files together, with what is being received
 EACH_BYTES = 4 << 20  # that each photograph counts at least, which bounds their number
+INCOMING_OF_ONE = 512 << 20  # bytes that one address may be sending at a time
 STEPS = 500  # fills of one photograph
 
 

@@ -13,7 +13,7 @@ from starlette.routing import Router
 
 from utils.errors import InputError
 from web.guard import Connection, Guard
-from web.limits import CONNECTIONS, SWEEP
+from web.limits import SWEEP
 from web.routes import Routes
 from web.store import Store
 from web.worker import Worker
@@ -31,7 +31,6 @@ class Server(uvicorn.Server):
             ws="none",
             lifespan="off",
             log_level="critical",  # mistakes are answered, and bugs printed, by the guard
-            limit_concurrency=CONNECTIONS,
             proxy_headers=False,  # else whoever names another address gets its places
             server_header=False,
             timeout_graceful_shutdown=2,

@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from utils.files import remove
-from web.limits import EACH_BYTES, KEPT, KEPT_BYTES, STEPS
+from web.limits import EACH_BYTES, INCOMING_OF_ONE, KEPT, KEPT_BYTES, STEPS
 from web.texts import Told
 from web.worker import Ticket
 
@@ -76,7 +76,7 @@ class Store:
 
     def __init__(self, folder: Path, most: int = KEPT_BYTES, each: int = EACH_BYTES):
         self.folder, self.most, self.each = folder, most, each
-        self.incoming = 0  # bytes that are being sent
+        self.incoming: Counter[str] = Counter()  # bytes that each address is sending
         self.documents: dict[str, Document] = {}
 
     def new(self, client: str) -> Document:
@@ -117,14 +117,18 @@ class Store:
         self.documents.pop(document.id, None)
         remove(document.folder)
 
-    def receive(self, count: int) -> None:
-        """Count bytes that are being sent; negative ones have been dealt with.
+    def receive(self, client: str, count: int) -> None:
+        """Count bytes that an address sends; negative ones have been dealt with.
 
         Raises:
-            Told: there is no room for them.
+            Told: it sends too many at a time, or there is no room for them.
         """
-        self.incoming += count
+        self.incoming[client] += count
+        if not self.incoming[client]:
+            del self.incoming[client]
         if count > 0:
+            if self.incoming[client] > INCOMING_OF_ONE:
+                raise Told("full")
             self.make_room()
 
     def make_room(self) -> None:
@@ -133,7 +137,7 @@ class Store:
         Raises:
             Told: that does not make enough room.
         """
-        while sum(d.bytes for d in self.documents.values()) + self.incoming > self.most:
+        while sum(d.bytes for d in self.documents.values()) + self.incoming.total() > self.most:
             kept: Counter[str] = Counter()
             for document in self.documents.values():
                 kept[document.client] += document.bytes

@@ -1,6 +1,7 @@
 """What the server answers to mistakes, in English and Chinese. The page's own texts are in ``static/texts.json``."""
 
 import json
+import re
 from pathlib import Path
 
 from utils.errors import InputError, one_line
@@ -34,13 +35,15 @@ class Told(InputError):
 
 
 def language_of(accepted: str | None) -> str:
-    """The first language of an Accept-Language header, whose order is that of liking, that there are texts in.
+    """The language that an Accept-Language header likes best, of those that there are texts in.
 
     Example:
         >>> language_of("zh-CN,zh;q=0.9,en;q=0.8"), language_of("fr, en;q=0.5, zh;q=0.4"), language_of(None)
         ('zh', 'en', 'en')
     """
-    for part in (accepted or "")[:1000].lower().split(","):
-        if (language := part.strip()[:2]) in LANGUAGES:
-            return language
-    return LANGUAGES[0]
+    liked: dict[str, float] = {}
+    for part in (accepted or "")[:1000].split(","):
+        if found := re.fullmatch(r"\s*([A-Za-z]{1,8})(?:-[\w-]*)?\s*(?:;\s*q=([01](?:\.[0-9]{0,3})?))?\s*", part):
+            language = found[1].lower()
+            liked[language] = max(liked.get(language, 0.0), float(found[2] or 1))
+    return max(LANGUAGES, key=lambda language: liked.get(language, 0.0))

@@ -204,6 +204,8 @@ def test_chinese_throughout(visit, client):
     page.click("#language")
     assert page.inner_text("#fill") == "Fill" and page.evaluate("document.documentElement.lang") == "en"
     assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(22, 24, 29)"
+    page.click("#theme")
+    assert page.evaluate("getComputedStyle(document.body).backgroundColor") == "rgb(244, 245, 247)"
 
 
 def test_keyboard_alone(visit):

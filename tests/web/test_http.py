@@ -6,6 +6,7 @@ import struct
 import threading
 import time
 import zlib
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -58,7 +59,7 @@ def test_the_api_fills_and_keeps_nothing(client):
 )
 def test_mistakes_of_the_api(client, fields, status, said):
     answer = client.fill(**fields)
-    assert answer.status_code == status and said in answer.json()["error"], answer.text
+    assert answer.status_code == status and said in answer.json()["error"]
     chinese = client.fill(headers=CHINESE, **fields).json()["error"]
     assert is_chinese(chinese) and str(client.folder) not in chinese + answer.text
     assert client.keeps_nothing()
@@ -114,6 +115,13 @@ def test_own_names_are_let_in_and_policies_are_strict(client):
     assert client("POST", "/photographs?name=a.png", data=png(flat(1)), headers=origin).status_code == 200
     policy = client("GET", "/").headers["content-security-policy"]
     assert policy.startswith("default-src 'none'") and "unsafe" not in policy and "*" not in policy
+
+
+def test_no_http_is_answered_in_json(client):
+    with socket.create_connection(client.address.rpartition("/")[2].split(":")) as raw:
+        raw.sendall(b"\x16\x03\x01 no HTTP\r\n\r\n")
+        told = b"".join(iter(lambda: raw.recv(4096), b""))
+        assert told.startswith(b"HTTP/1.1 400") and b'{"error"' in told
 
 
 def test_an_endless_body_is_refused(client):
@@ -221,6 +229,13 @@ def test_clients_that_go_away_give_their_places_back(client):
     start = time.monotonic()
     assert client.fill().status_code == 200 and time.monotonic() - start < 10
     assert client.keeps_nothing()
+
+
+def test_twenty_at_once_get_their_own(client):
+    with ThreadPoolExecutor(20) as threads:
+        answers = list(threads.map(lambda i: client.fill(flat(i)), range(20)))
+    for level, answer in enumerate(answers):
+        assert set(np.unique(pixels_of(answer.content))) == {level, 255 - level}
 
 
 def opened(client, pixels):

@@ -73,3 +73,11 @@ def test_twenty_clients_for_three_minutes(server):
     print(f"memory after a minute {sizes[60] / 2**20:.0f} MiB, at the end {sizes[-1] / 2**20:.0f} MiB")
     assert statistics.median(times) <= 1.2 * 20 * single
     assert max(sizes[-20:]) <= 1.1 * max(sizes[40:60])
+
+
+def test_five_clients_with_large_photographs(server):
+    address, _ = server
+    single = fill(address, 3000)
+    times = together(address, 3000, 5, 0)
+    print(f"one {single:.1f} s, of five {', '.join(f'{t:.1f}' for t in sorted(times))} s")
+    assert len(times) == 5

@@ -32,19 +32,24 @@ def test_old_files_go_and_those_in_use_stay(tmp_path):
 def test_room_is_made_from_the_oldest_files_of_whoever_keeps_most(tmp_path):
     store = Store(tmp_path, most=1000, each=0)
     small, old, late = kept(store, "B", 200, 1), kept(store, "A", 300, 2), kept(store, "A", 400, 3)
-    store.receive(300)
+    store.receive("C", 300)
     assert [d.folder.exists() for d in (small, old, late)] == [True, False, True]
     with pytest.raises(Told, match="no room"):
-        store.receive(1000)
-    store.receive(-1300)
+        store.receive("C", 1000)
+    store.receive("C", -1300)
     assert not store.incoming
 
 
-def test_the_number_of_photographs_is_bounded(tmp_path):
+def test_the_number_of_photographs_is_bounded_and_so_is_what_one_address_sends(tmp_path, monkeypatch):
     store = Store(tmp_path, most=1000, each=300)
     documents = [kept(store, "A", 1, i) for i in range(5)]
     store.make_room()
     assert [d.folder.exists() for d in documents] == [False, False, True, True, True]
+    monkeypatch.setattr("web.store.INCOMING_OF_ONE", 50)
+    store.receive("B", 50)
+    store.receive("C", 40)
+    with pytest.raises(Told, match="no room"):
+        store.receive("B", 1)
 
 
 def test_what_is_written_for_a_removed_photograph_goes_too(tmp_path):

@@ -20,7 +20,7 @@ def names(text):
 def test_both_languages_say_the_same_things():
     pairs = [(english, chinese) for _, english, chinese in MISTAKES.values()]
     assert PAGE["en"].keys() == PAGE["zh"].keys()
-    pairs += [(PAGE["en"][key], PAGE["zh"][key]) for key in PAGE["en"] if key != "language"]
+    pairs += [(PAGE["en"][key], PAGE["zh"][key]) for key in PAGE["en"] if key not in ("language", "theme")]
     for english, chinese in pairs:
         assert names(english) == names(chinese), english
         assert english == "{reason}" or any("\u4e00" <= letter <= "\u9fff" for letter in chinese), english
@@ -42,8 +42,10 @@ def test_the_page_uses_each_text_and_no_other():
         ("en-GB,zh;q=0.9", "en"),
         ("de,zh;q=0.8,en;q=0.7", "zh"),
         ("de", "en"),
+        ("zh;q=0", "en"),
         ("", "en"),
         (";;,q=1," * 10000 + "zh", "en"),
+        ("zh;q=9e99", "en"),
     ],
 )
 def test_the_language_that_is_liked_best_is_taken(header, language):

@@ -14,7 +14,7 @@ from tests.web.conftest import flat, noise
 from utils.errors import InputError
 from web.limits import Limits
 from web.orders import Order, file_name
-from web.process import Filler, answer
+from web.process import Filler, answer, check_file
 from web.texts import Told
 from web.worker import Places, Ticket, Worker
 
@@ -152,6 +152,12 @@ def test_a_files_name_leads_nowhere(tmp_path, name):
     found = file_name(name)
     assert os.path.basename(found) == found and found not in ("", ".", "..") and len(found) < 80
     (tmp_path / found).write_text("")
+
+
+def test_bytes_are_refused_before_anything_is_read(tmp_path):
+    (tmp_path / "file.png").write_bytes(bytes(2**20 + 1))
+    with pytest.raises(Told, match="1 MB at most"):
+        check_file(tmp_path / "file.png", Limits(megabytes=1))
 
 
 def test_a_worker_that_cannot_start_says_why(tmp_path):

@@ -263,6 +263,7 @@ const CLICKS = {
     switchLanguage();
     showLimits();
   },
+  theme: switchTheme,
   options: () => showOptions($("panel").hidden),
   close_options: () => showOptions(false),
 };
@@ -270,6 +271,13 @@ const CLICKS = {
 function showOptions(isShown) {
   $("panel").hidden = !isShown;
   $("options").setAttribute("aria-expanded", isShown);
+}
+
+function switchTheme() {
+  const root = document.documentElement;
+  const isDark = (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
+  root.dataset.theme = isDark ? "light" : "dark";
+  localStorage.setItem("theme", root.dataset.theme);
 }
 
 function listenToFiles() {
@@ -353,6 +361,7 @@ function showLimits() {
 }
 
 async function start() {
+  if (localStorage.getItem("theme")) document.documentElement.dataset.theme = localStorage.getItem("theme");
   translate();
   for (const [id, click] of Object.entries(CLICKS)) $(id).addEventListener("click", () => click());
   for (const button of document.querySelectorAll("[data-tool]")) {
