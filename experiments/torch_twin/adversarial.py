@@ -94,13 +94,11 @@ class Critic(nn.Module):
 
 @dataclass
 class Judged:
-    """What the losses are made of: taps of the truth and of the composite, the hole [N, 1, H, W], and how much each
-    of its pixels counts for the generator (see ``depth_weight``)."""
+    """What the losses are made of: taps of the truth and of the composite, the hole [N, 1, H, W]."""
 
     real: list[torch.Tensor]
     fake: list[torch.Tensor]
     hole: torch.Tensor
-    weight: torch.Tensor
 
 
 def critic_loss(critic: Critic, judged: Judged) -> torch.Tensor:
@@ -116,34 +114,22 @@ def critic_loss(critic: Critic, judged: Judged) -> torch.Tensor:
 def generator_terms(critic: Critic, judged: Judged) -> dict[str, torch.Tensor]:
     """The adversarial term and feature matching, raw."""
     logits = critic(judged.fake, judged.hole)
-    adversarial = -sum(over_hole(logit, judged.weight) for logit in logits) / len(logits)
+    adversarial = -sum(over_hole(logit, judged.hole) for logit in logits) / len(logits)
     return {"adversarial": adversarial, "features": feature_matching(judged)}
 
 
 def feature_matching(judged: Judged) -> torch.Tensor:
     distances = [
-        over_hole((f - r).abs().mean(1, keepdim=True).float(), judged.weight) / r.abs().mean().float()
+        over_hole((f - r).abs().mean(1, keepdim=True).float(), judged.hole) / r.abs().mean().float()
         for r, f in zip(judged.real, judged.fake, strict=True)
     ]
     return sum(distances) / len(distances)
 
 
-def over_hole(cells: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
-    """The mean of [N, 1, h, w] over the cells that touch the hole [N, 1, H, W], each by its largest weight."""
-    weights = F.max_pool2d(weight, weight.shape[2] // cells.shape[2]).to(cells.dtype)
-    return (cells * weights).sum() / (weights > 0).sum().clamp(min=1)
-
-
-def depth_weight(hole: torch.Tensor, depth: float, least: float = 0.2) -> torch.Tensor:
-    """1 in holes deeper than ``depth`` pixels, falling to ``least`` at their edges: thin holes leave little to draw,
-    and there the critic only costs PSNR. With 0 the hole itself. [N, 1, H, W] to the same."""
-    if depth <= 0:
-        return hole
-    eroded, total, steps = hole, torch.zeros_like(hole), max(1, round(depth))
-    for _ in range(steps):
-        total = total + eroded
-        eroded = 1 - F.max_pool2d(1 - eroded, 3, stride=1, padding=1)
-    return hole * (total / steps).clamp(min=least)
+def over_hole(cells: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
+    """The mean of [N, 1, h, w] over the cells that touch the hole [N, 1, H, W]."""
+    touched = (share_of(hole, cells) > 0).to(cells.dtype)
+    return (cells * touched).sum() / touched.sum().clamp(min=1)
 
 
 def share_of(hole: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:

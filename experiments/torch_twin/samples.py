@@ -9,7 +9,7 @@ import torch
 import torch.nn.functional as F
 
 from datasets.images import list_pictures, read_picture
-from datasets.mask_generator import generate_box, generate_mask
+from datasets.mask_generator import generate_box, generate_mask, generate_wide
 from datasets.masks import BUCKETS
 from datasets.transforms import random_flip
 from experiments.torch_twin.network import TwinUNet
@@ -43,7 +43,7 @@ class Samples:
         masks: how many holes are drawn beforehand; each is turned and flipped when it is used.
         rng: decides everything.
         least_side: of pictures in pixels; a folder counts for what it is by its first picture.
-        wide_share: of the holes that are wide (``draw_wide``).
+        wide_share: of the holes that are wide (``generate_wide``).
         held_out: the last N pictures of each folder are left out; −N takes them alone.
     """
 
@@ -97,7 +97,7 @@ class Samples:
 
     def _mask(self) -> np.ndarray:
         if self.rng.random() < self.wide_share:
-            return 1 - draw_wide(self.rng, self.size)
+            return generate_wide(self.rng, self.size, self.size)
         hole = np.unpackbits(self.holes[self.rng.integers(len(self.holes))], axis=1, count=self.size)
         return 1 - random_flip(np.rot90(hole, self.rng.integers(4)), self.rng).astype(np.float32)
 
@@ -111,24 +111,6 @@ class Samples:
 def split(files: list, held_out: int) -> list:
     """All but the last N files; with −N these alone. Files are sorted by name."""
     return files[:-held_out] if held_out > 0 else files[held_out:]
-
-
-def draw_wide(rng: np.random.Generator, side: int) -> np.ndarray:
-    """A hole of 20 to 60 % of the picture, float32 [side, side], 1 = hole: boxes and broad strokes."""
-    hole, least = np.zeros([side, side], np.uint8), rng.uniform(0.2, 0.5)
-    while hole.mean() < least:
-        before = hole.copy()
-        if rng.random() < 0.5:
-            height, width = rng.integers(side // 6, side // 2, 2)
-            top, left = rng.integers(-height // 4, side - height // 2), rng.integers(-width // 4, side - width // 2)
-            hole[max(top, 0) : max(top + height, 0), max(left, 0) : max(left + width, 0)] = 1
-        else:
-            points = np.cumsum(rng.normal(0, side / 5, [rng.integers(2, 6), 2]), axis=0) + rng.uniform(0, side, 2)
-            brush = int(rng.integers(side // 10, side // 4))
-            cv2.polylines(hole, [np.rint(points).astype(np.int32)], False, 1, brush)
-        if hole.mean() > 0.6:
-            hole = before
-    return hole.astype(np.float32)
 
 
 @torch.no_grad()

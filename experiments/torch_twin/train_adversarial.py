@@ -21,7 +21,6 @@ from experiments.torch_twin.adversarial import (
     Judged,
     LiteFeatures,
     critic_loss,
-    depth_weight,
     feature_matching,
     generator_terms,
 )
@@ -59,9 +58,6 @@ def build_parser() -> Parser:
     parser.add_argument("--adversarial", type=weight_float, default=1.0, metavar="X", help="weight of the critic")
     parser.add_argument("--features", type=weight_float, default=FEATURE_WEIGHT, metavar="X", help="their weight")
     parser.add_argument("--l1", type=weight_float, default=L1_WEIGHT, metavar="X", help="weight of L1 in the hole")
-    parser.add_argument(
-        "--shallow", type=weight_float, default=0.0, metavar="X", help="pixels at size 128: less of the critic below"
-    )
     parser.add_argument("--lr", type=positive_float, default=2e-4, metavar="X", help="of the generator; critic 3 times")
     parser.add_argument("--minutes", type=positive_float, default=60.0, metavar="X", help="of this call")
     parser.add_argument("--cooldown", action="store_true", help="the learning rate falls to 0 over this call")
@@ -156,7 +152,7 @@ class Training:
         with torch.autocast(options.device, torch.bfloat16):
             with torch.no_grad():
                 real = self.features(batch.truth)
-            judged = Judged(real, fake, hole, depth_weight(hole, options.shallow * hole.shape[2] / 128))
+            judged = Judged(real, fake, hole)
             logged = {"critic": 0.0, "adversarial": 0.0}
             if options.adversarial > 0:
                 loss = critic_loss(critic, judged)
