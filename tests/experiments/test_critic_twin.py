@@ -24,7 +24,7 @@ critic = twin.Critic()
 state = {name: value.clone().numpy() for name, value in critic.state_dict().items()}
 real = [given[f"real_{i}"] for i in range(4)]
 fake = [given[f"fake_{i}"].requires_grad_() for i in range(4)]
-judged = twin.Judged(real, fake, given["hole"], given["hole"])
+judged = twin.Judged(real, fake, given["hole"])
 found = {"critic": twin.critic_loss(critic, judged)}
 found["critic"].backward()
 gradients = {"critic/" + name: p.grad.clone() for name, p in critic.named_parameters()}
