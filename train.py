@@ -78,15 +78,16 @@ def build_data(options: argparse.Namespace):
         return PictureFolder(roots[name], others, options.list_root)
 
     with naming("--image_root"):
-        pictures = SamplePhotos("train") if options.image_root is None else folder("image_root")
-        if not (options.image_root is None or options.val_image_root):
-            pictures, held = hold_out(pictures, options.val_count)
-    with naming("--val_image_root"):
         if options.image_root is None:
-            held = SamplePhotos("val")
+            pictures, held = SamplePhotos("train"), SamplePhotos("val")
         elif options.val_image_root:
+            pictures = folder("image_root")
+        else:
+            pictures, held = hold_out(folder("image_root"), options.val_count)
+    if options.val_image_root:
+        with naming("--val_image_root"):
             held = folder("val_image_root")
-    shrink = options.hole_shape != "super_resolution"  # which needs pictures at their own resolution
+    shrink = options.hole_shape != "super_resolution"  # super-resolution needs pictures at their own resolution
     dataset = InpaintingDataset(pictures, build_masks(options), options.image_size, options.seed, shrink=shrink)
     with naming("--image_root"):
         dataset[0]  # where no picture can be read this fails here, not later inside a reader process
@@ -109,7 +110,12 @@ def build_masks(options: argparse.Namespace):
 
 def replace_absent_data(options: argparse.Namespace) -> None:
     """For a plan that is made before the data is there."""
-    for key, instead in (("image_root", "sample photographs"), ("mask_root", "generated holes")):
+    absent = {
+        "image_root": "sample photographs",
+        "val_image_root": "pictures held out",
+        "mask_root": "generated holes",
+    }
+    for key, instead in absent.items():
         path = getattr(options, key)
         if path and not Path(path).exists():
             print(f"nothing at {path} yet: the plan is made with {instead}")

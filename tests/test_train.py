@@ -260,3 +260,8 @@ def test_super_resolution_is_trained_validated_and_taken_up_again(run, pictures,
         rows = [row for row in csv.DictReader(file) if row["val_psnr"]]
     assert [row["iter"] for row in rows] == ["4", "8"]
     assert all(row["val_psnr_0.6-1"] == row["val_psnr"] and not row["val_psnr_0.5-0.6"] for row in rows)
+
+
+def test_a_validation_folder_counts_beside_sample_photographs(run):
+    with pytest.raises(InputError, match="--val_image_root"):
+        run("--val_image_root nowhere --max_iters 2")
