@@ -184,6 +184,28 @@ class Average:
             np.savez(path, **{name: value.cpu().numpy() for name, value in self.weights.items()})
 
 
+def train_for(training, options, step: Callable[[], dict[str, float]]) -> None:
+    """Steps until ``options.minutes`` are over; now and then a line with the means of the terms, and a checkpoint.
+
+    Args:
+        training: has ``set_rate``, ``save`` and ``done``, its count of iterations.
+        step: makes one iteration; returns its terms.
+    """
+    started = saved = told = time.time()
+    seen = []
+    while (spent := (time.time() - started) / 60 / options.minutes) < 1:
+        training.set_rate(options.lr * (max(0.02, 1 - spent) if options.cooldown else 1))
+        seen.append(step())
+        if time.time() - told > LOG_EVERY:
+            text = ", ".join(f"{name} {np.mean([terms[name] for terms in seen]):.4f}" for name in seen[0])
+            print(f"iteration {training.done} ({len(seen) / (time.time() - told):.2f}/s): {text}", flush=True)
+            told, seen = time.time(), []
+        if time.time() - saved > SAVE_EVERY:
+            training.save()
+            saved = time.time()
+    training.save()
+
+
 def _load(path: Path, optimizer: torch.optim.Optimizer) -> None:
     if path.exists():
         optimizer.load_state_dict(torch.load(path))

@@ -27,13 +27,12 @@ from experiments.torch_twin.adversarial import (
 from experiments.torch_twin.network import TwinUNet
 from experiments.torch_twin.realism import CHUNK, HeldOut
 from experiments.torch_twin.samples import Batch, Samples, batch_on_gpu
-from experiments.torch_twin.train import Average, hole_l1, parse_source
+from experiments.torch_twin.train import Average, hole_l1, parse_source, train_for
 from options.shared import Parser, count_int, positive_float, positive_int, share_float, weight_float
 from utils.errors import InputError, run_cleanly
 from utils.files import atomic_path
 
 CRITIC_ALONE, RAMP = 100, 150  # iterations: the critic first learns by itself; then its weight rises
-SAVE_EVERY, LOG_EVERY = 180, 60  # seconds
 
 
 def build_parser() -> Parser:
@@ -83,24 +82,16 @@ def main(argv: Sequence[str] | None = None) -> None:
     run.mkdir(parents=True, exist_ok=True)
     training = Training(options, run)
     batches, held_out = make_batches(options, training.done), make_held_out(options)
-    started = saved = told = time.time()
-    measured, seen = 0.0, []
-    while (spent := (time.time() - started) / 60 / options.minutes) < 1:
+    measured = 0.0
+
+    def step() -> dict[str, float]:
+        nonlocal measured
         if time.time() - measured > 60 * options.measure_every:
             training.measure(held_out)
             measured = time.time()
-        training.set_rate(options.lr * (max(0.02, 1 - spent) if options.cooldown else 1))
-        size, batch = batches.draw(training.network)
-        seen.append(training.step(size, batch))
-        if time.time() - told > LOG_EVERY:
-            means = {name: np.mean([terms[name] for terms in seen]) for name in seen[0]}
-            text = ", ".join(f"{name} {value:.4f}" for name, value in means.items())
-            print(f"iteration {training.done} ({len(seen) / (time.time() - told):.2f}/s): {text}", flush=True)
-            told, seen = time.time(), []
-        if time.time() - saved > SAVE_EVERY:
-            training.save()
-            saved = time.time()
-    training.save()
+        return training.step(*batches.draw(training.network))
+
+    train_for(training, options, step)
     training.measure(held_out)
 
 

@@ -6,7 +6,6 @@ where autocast allows it. A run goes on from its folder.
 """
 
 import os
-import time
 from collections.abc import Sequence
 from pathlib import Path
 
@@ -17,7 +16,7 @@ import torch
 from datasets.mask_generator import generate_box
 from experiments.torch_twin.deepfill import TwinCritics, TwinDeepFill
 from experiments.torch_twin.samples import Samples
-from experiments.torch_twin.train import LOG_EVERY, SAVE_EVERY, Average, parse_source
+from experiments.torch_twin.train import Average, parse_source, train_for
 from options.shared import Parser, count_int, positive_float, positive_int, share_float
 from utils.errors import InputError, run_cleanly
 from utils.files import atomic_path
@@ -55,19 +54,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     run.mkdir(parents=True, exist_ok=True)
     training = Training(options, run)
     samples = Samples(sources, options.size, 0, np.random.default_rng([options.seed, training.done]))
-    started = saved = told = time.time()
-    seen = []
-    while (spent := (time.time() - started) / 60 / options.minutes) < 1:
-        training.set_rate(options.lr * (max(0.02, 1 - spent) if options.cooldown else 1))
-        seen.append(training.step(samples))
-        if time.time() - told > LOG_EVERY:
-            means = {name: np.mean([terms[name] for terms in seen]) for name in seen[0]}
-            print(f"iteration {training.done}: {', '.join(f'{k} {v:.4f}' for k, v in means.items())}", flush=True)
-            told, seen = time.time(), []
-        if time.time() - saved > SAVE_EVERY:
-            training.save()
-            saved = time.time()
-    training.save()
+    train_for(training, options, lambda: training.step(samples))
 
 
 class Training:
