@@ -17,7 +17,6 @@ from inpainting import Inpainter
 from inpainting.classical import CLASSICAL
 from metrics.protocols import hole_only
 from metrics.realism import Realism
-from options import DEFAULT_WEIGHTS
 
 PICTURES = {"chelsea": (slice(0, 288), slice(60, 444)), "coffee": (slice(100, 388), slice(150, 534))}
 PANEL = (288, 384)  # height, width in pixels
@@ -57,8 +56,8 @@ def known_cases(picture: np.ndarray, hole: np.ndarray) -> dict[str, np.ndarray]:
 
 
 def main() -> None:
-    measure, network = Realism(), Inpainter.from_checkpoint(DEFAULT_WEIGHTS, detail=False)
-    methods = {"telea": CLASSICAL["telea"], "weights/general": network, "patchmatch": CLASSICAL["patchmatch"]}
+    measure, network = Realism(), Inpainter.from_checkpoint("weights/general_l1", detail=False)
+    methods = {"telea": CLASSICAL["telea"], "weights/general_l1": network, "patchmatch": CLASSICAL["patchmatch"]}
     rows = []
     for i, (name, part) in enumerate(PICTURES.items()):
         picture = np.ascontiguousarray(getattr(skimage.data, name)()[part])
