@@ -26,6 +26,7 @@ def test_multiply_adds_are_those_counted_by_hand():
 TINY = "--base_channels 4 --depth 2 --sizes 32 --repeats 1 --threads 1 --device cpu"
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("what", "contender", "ratio"),
     [

@@ -34,6 +34,7 @@ def test_a_difference_fails(monkeypatch):
         check_gpu.same_on_both(check_gpu.partial_convolution, "cpu")
 
 
+@pytest.mark.heavy
 def test_a_step_and_a_training_run():
     options = check_gpu.build_parser().parse_args(["--device", "cpu"])
     assert check_gpu.step_time("float32", options).startswith("ok, ")
