@@ -3,6 +3,10 @@
     critic:     hinge(1 − D(truth)) + hinge(1 + D(comp))            over cells that touch the hole
     generator:  −D(comp) + 2·|Ψ(comp) − Ψ(truth)| / mean Ψ(truth)   over the same cells, + 2·L1 over the hole
 
+Two further L1 terms keep the fill near the truth where the truth can be known: ``edge_l1`` near the hole's edge (as the
+discounted loss of Yu et al. 2018, arXiv:1801.07892) and ``low_l1`` in the means of 4×4 pixels, which leaves texture to
+the critic.
+
 Source: Sauer et al. 2021 (arXiv:2111.01007) for critics on frozen features, without their random projections; Miyato et
 al. 2018 (arXiv:1802.05957) for spectral norm and hinge loss. The features are those of EfficientNet-lite0, trained on
 ImageNet.
@@ -18,6 +22,7 @@ from torch.nn.utils.parametrizations import spectral_norm
 TAPS = {0: 16, 2: 24, 4: 40, 10: 112}  # block of EfficientNet-lite0: channels; at 1/2, 1/4, 1/8 and 1/16 of the size
 WIDTH = 40  # channels of a head
 FEATURE_WEIGHT, L1_WEIGHT = 2.0, 2.0
+EDGE, CELL = 8, 4  # pixels: see edge_l1 and low_l1
 MEAN, STD = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)  # of the picture that EfficientNet-lite expects
 
 
@@ -124,6 +129,25 @@ def feature_matching(judged: Judged) -> torch.Tensor:
         for r, f in zip(judged.real, judged.fake, strict=True)
     ]
     return sum(distances) / len(distances)
+
+
+def edge_l1(output: torch.Tensor, truth: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
+    """L1 weighted from 1 at the hole's edge to 0 at ``EDGE`` pixels from it; each picture's over its hole's area."""
+    inside, weight = hole, torch.zeros_like(hole)
+    for _ in range(EDGE):
+        weight = weight + (hole - inside) / EDGE
+        inside = 1 - F.max_pool2d(1 - inside, 3, stride=1, padding=1)
+    weight = weight + (hole - inside) / EDGE
+    return _over_area((output - truth).abs().mean(1, keepdim=True) * weight, hole)
+
+
+def low_l1(output: torch.Tensor, truth: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
+    """L1 of the means of ``CELL`` × ``CELL`` pixels of the composite; each picture's over its hole's area."""
+    return _over_area(F.avg_pool2d((output - truth) * hole, CELL).abs().mean(1, keepdim=True), F.avg_pool2d(hole, CELL))
+
+
+def _over_area(error: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
+    return (error.sum((1, 2, 3)) / hole.sum((1, 2, 3)).clamp(min=1)).mean()
 
 
 def over_hole(cells: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:

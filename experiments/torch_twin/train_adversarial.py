@@ -21,8 +21,10 @@ from experiments.torch_twin.adversarial import (
     Judged,
     LiteFeatures,
     critic_loss,
+    edge_l1,
     feature_matching,
     generator_terms,
+    low_l1,
 )
 from experiments.torch_twin.network import TwinUNet
 from experiments.torch_twin.realism import CHUNK, HeldOut
@@ -57,6 +59,8 @@ def build_parser() -> Parser:
     parser.add_argument("--adversarial", type=weight_float, default=1.0, metavar="X", help="weight of the critic")
     parser.add_argument("--features", type=weight_float, default=FEATURE_WEIGHT, metavar="X", help="their weight")
     parser.add_argument("--l1", type=weight_float, default=L1_WEIGHT, metavar="X", help="weight of L1 in the hole")
+    parser.add_argument("--edge_l1", type=weight_float, default=0.0, metavar="X", help="of L1 near the hole's edge")
+    parser.add_argument("--low_l1", type=weight_float, default=0.0, metavar="X", help="of L1 in means of 4x4 pixels")
     parser.add_argument("--lr", type=positive_float, default=2e-4, metavar="X", help="of the generator; critic 3 times")
     parser.add_argument("--minutes", type=positive_float, default=60.0, metavar="X", help="of this call")
     parser.add_argument("--cooldown", action="store_true", help="the learning rate falls to 0 over this call")
@@ -155,8 +159,11 @@ class Training:
                     terms = generator_terms(critic, judged)
                 else:
                     terms = {"features": feature_matching(judged)}
-                weights = {"adversarial": ramp * options.adversarial, "features": options.features, "l1": options.l1}
+                names = ("features", "l1", "edge_l1", "low_l1")
+                weights = {"adversarial": ramp * options.adversarial, **{name: getattr(options, name) for name in names}}
                 terms["l1"] = hole_l1(output.float(), batch)
+                terms["edge_l1"] = edge_l1(output.float(), batch.truth, hole)
+                terms["low_l1"] = low_l1(output.float(), batch.truth, hole)
                 self._update(0, sum(weights[name] * term for name, term in terms.items()))
                 critic.requires_grad_(True)
                 logged |= {name: term.item() for name, term in terms.items()}

@@ -1,12 +1,13 @@
 """The twin's critic, its losses and measures. Runs where PyTorch is; ``--noconftest`` where Paddle is not."""
 
+import cv2
 import numpy as np
 import pytest
 
 torch = pytest.importorskip("torch")
 pytest.importorskip("numba")
 
-from experiments.torch_twin.adversarial import over_hole  # noqa: E402
+from experiments.torch_twin.adversarial import edge_l1, low_l1, over_hole  # noqa: E402
 from experiments.torch_twin.realism import frechet_distance, gram_difference, laplacian_energy  # noqa: E402
 from experiments.torch_twin.samples import split  # noqa: E402
 from experiments.torch_twin.surface import surfaces  # noqa: E402
@@ -59,3 +60,21 @@ def test_held_out_pictures_are_in_no_training():
         split(files, -3)
     )
     assert split(files, 0) == files
+
+
+def test_l1_at_the_edge_is_weighted_by_the_distance_to_it():
+    hole = torch.zeros(1, 1, 32, 32)
+    hole[:, :, 4:28, 6:26] = 1
+    depth = cv2.distanceTransform(hole[0, 0].numpy().astype(np.uint8), cv2.DIST_C, 3)
+    weight = torch.tensor(np.where(depth > 0, np.clip(1 - (depth - 1) / 8, 0, 1), 0))
+    output, truth = torch.rand(2, 1, 3, 32, 32, generator=torch.manual_seed(0)).unbind()
+    expected = ((output - truth).abs().mean(1) * weight).sum() / hole.sum()
+    assert edge_l1(output, truth, hole).item() == pytest.approx(expected.item(), rel=1e-5)
+
+
+def test_l1_of_means_leaves_texture_alone():
+    hole = torch.ones(1, 1, 16, 16)
+    checkers = torch.zeros(1, 3, 16, 16)
+    checkers[..., ::2, ::2] = checkers[..., 1::2, 1::2] = 1
+    assert low_l1(checkers, torch.full_like(checkers, 0.5), hole).item() == pytest.approx(0, abs=1e-6)
+    assert low_l1(checkers, torch.zeros_like(checkers), hole).item() == pytest.approx(0.5)

@@ -2,6 +2,7 @@
 
 import asyncio
 import io
+import os
 import socket
 import sys
 import threading
@@ -41,7 +42,7 @@ class Client:
     def keeps_nothing(self):
         """Whether no file is left, at the latest a moment after the answer."""
         for _ in range(40):
-            if not any(path.is_file() for path in self.folder.rglob("*")):
+            if not any(files for _, _, files in os.walk(self.folder)):  # folders may vanish meanwhile
                 return True
             time.sleep(0.05)
         return False
