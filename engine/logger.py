@@ -19,7 +19,6 @@ from datasets.images import write_picture
 from datasets.masks import ROW_NAMES
 from engine.board import Board
 from engine.validation import overall
-from metrics.curves import row_of_numbers
 from utils.errors import InputError
 from utils.files import atomic_path, read_table, refuse_folder_or_pipe
 from utils.run_folder import LOG, METRICS, SAMPLES
@@ -196,9 +195,18 @@ def _readable_rows(path: Path) -> tuple[list[dict], bool]:
     rows, whole = [], True
     try:
         for _, row in read_table(path, "the curves of a run", ("iter",)):
-            readable = row_of_numbers(row) is not None
+            readable = _is_row_of_numbers(row)
             whole &= readable
             rows += [row] if readable else []
     except InputError:
         whole = False
     return rows, whole
+
+
+def _is_row_of_numbers(row: dict) -> bool:
+    """Whether every cell is empty or a number, and the iteration a whole one."""
+    try:
+        numbers = {key: float(value) for key, value in row.items() if value != ""}
+    except (ValueError, TypeError):  # TypeError: too few cells, or too many
+        return False
+    return numbers.get("iter", -1.0) >= 0 and numbers["iter"].is_integer()
