@@ -57,7 +57,7 @@ def train(options: argparse.Namespace, changed: dict, folder: RunFolder | None) 
     task = build_task(options, model)
     trainer = build_trainer(options, task, dataset, validation)
     if checkpoint:
-        note_changes(options, checkpoint, model)
+        note_another_phase(options, checkpoint)
         trainer.resume(checkpoint)
     if folder:
         folder.begin(is_new)
@@ -76,10 +76,6 @@ def check(options: argparse.Namespace) -> None:
     import paddle
 
     check_folder("--log_dir", Path(options.log_dir))
-    if options.phase == "finetune" and not (options.weights or options.resume or options.dry_run):
-        raise InputError(
-            "--phase finetune: expected weights to start from, got none; give --weights DIR or --resume auto"
-        )
     on_gpu = paddle.get_device().startswith("gpu")
     if options.amp == "O1" and not on_gpu:
         raise InputError(
@@ -94,21 +90,20 @@ def checkpoint_to_resume(options: argparse.Namespace) -> Path | None:
     from engine.training_state import CheckpointFolder, damage
     from inpainting.checkpoint import weights_directory
 
-    if options.resume is None:
-        return None
-    if options.resume != "auto":
+    if options.resume == "auto":
+        newest = CheckpointFolder(Path(options.log_dir) / CHECKPOINTS).newest()
+        if newest:
+            return newest.resolve()
+        print(f"--resume auto: no whole checkpoint under {options.log_dir}, starting from the beginning")
+    elif options.resume:
         with naming("--resume"):
             directory = weights_directory(options.resume).resolve()
         if problem := damage(directory):
             raise InputError(f"--resume: expected a whole checkpoint, got one of which {problem}; try --resume auto")
         return directory
-    newest = CheckpointFolder(Path(options.log_dir) / CHECKPOINTS).newest()
-    if newest:
-        return newest.resolve()
-    print(f"--resume auto: no whole checkpoint under {options.log_dir}, starting from the beginning")
-    if options.phase == "finetune" and not options.weights:
+    if options.phase == "finetune" and not (options.weights or options.dry_run):
         raise InputError(
-            f"--phase finetune: expected a checkpoint under {options.log_dir}, got none; give --weights DIR"
+            "--phase finetune: expected weights to start from, got none; give --weights DIR, or --resume of a run"
         )
     return None
 
@@ -356,13 +351,10 @@ def build_trainer(options: argparse.Namespace, task, dataset, validation):
     return Trainer(task, dataset, validation, task.settings, Path(options.log_dir), hyper_parameters(options))
 
 
-def note_changes(options: argparse.Namespace, checkpoint: Path, model) -> None:
-    """Print what makes a resumed run differ from the one it continues."""
-    from inpainting.checkpoint import other_network, read_meta
+def note_another_phase(options: argparse.Namespace, checkpoint: Path) -> None:
+    from inpainting.checkpoint import read_meta
 
     meta = read_meta(checkpoint)
-    if difference := other_network(model, checkpoint):
-        print(f"warning: --resume: {difference}", file=sys.stderr)
     if meta.get("phase", options.phase) != options.phase:
         print(
             f"the checkpoint is of phase {meta['phase']}, this is phase {options.phase}: Adam, warm-up and decay start "

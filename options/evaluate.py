@@ -8,6 +8,7 @@ from options.shared import (
     Parser,
     add_device_options,
     add_filling_options,
+    adder,
     check_file,
     check_folder,
     count_int,
@@ -55,89 +56,83 @@ def evaluate_parser() -> Parser:
     add_filling_options(parser, detail="off")
     _add_measure_options(parser)
     _add_report_options(parser)
-    parser.add_argument(
+    adder(parser)(
         "--num_workers",
-        type=integer(0, 256),
-        metavar="N",
-        help="processes that read, measure and run a classical method; by cores and pairs when not given, 0: none",
+        integer(0, 256),
+        "processes that read, measure and run a classical method; by cores and pairs when not given, 0: none",
     )
     add_device_options(parser)
     return parser
 
 
 def _add_pair_options(parser: Parser) -> None:
-    parser.add_argument(
-        "--images", metavar="DIR", help="pictures: folder, list file or picture; sample photos when not given"
-    )
-    parser.add_argument(
+    add = adder(parser)
+    add("--images", "DIR", "pictures: folder, list file or picture; sample photos when not given")
+    add(
         "--list_root",
-        metavar="DIR",
-        help="folder that the paths in a list file given as --images are relative to; the list's own when not given",
+        "DIR",
+        "folder that the paths in a list file given as --images are relative to; the list's own when not given",
     )
-    parser.add_argument("--masks", metavar="DIR", help="masks: folder, list file or mask; generated when not given")
-    parser.add_argument(
-        "--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files"
-    )
-    parser.add_argument(
+    add("--masks", "DIR", "masks: folder, list file or mask; generated when not given")
+    add("--hole", ("white", "black"), "colour of the hole in the mask files", "white")
+    add(
         "--super_resolution",
-        type=integer(2, 16),
+        integer(2, 16),
+        "instead of masks: of each K x K pixels one is known, the others are filled",
         metavar="K",
-        help="instead of masks: of each K x K pixels one is known, the others are filled",
     )
-    parser.add_argument(
+    add(
         "--size",
-        type=size_of,
+        size_of,
+        "cut and resize pictures to NxN, or height x width; own size when not given, 128 for sample photos",
         metavar="N|HxW",
-        help="cut and resize pictures to NxN, or height x width; own size when not given, 128 for sample photos",
     )
-    parser.add_argument(
-        "--limit", type=positive_int, metavar="N", help="only N pairs, evenly spaced over the sorted masks"
-    )
-    parser.add_argument(
+    add("--limit", positive_int, "only N pairs, evenly spaced over the sorted masks")
+    add(
         "--pairing",
-        choices=("name", "seeded"),
-        help="name: each mask lies over the picture of its name; seeded: --seed decides; when not given, name where "
+        ("name", "seeded"),
+        "name: each mask lies over the picture of its name; seeded: --seed decides; when not given, name where "
         "all match",
     )
-    parser.add_argument("--seed", type=count_int, default=0, metavar="N", help="decides pairing and generated masks")
-    parser.add_argument("--manifest", metavar="FILE", help="CSV file of pairs: used when it exists, else written")
+    add("--seed", count_int, "decides pairing and generated masks", 0)
+    add("--manifest", "FILE", "CSV file of pairs: used when it exists, else written")
 
 
 def _add_method_options(parser: Parser) -> None:
-    method = parser.add_mutually_exclusive_group()
-    method.add_argument("--weights", metavar="FILE|DIR", help="a trained model; weights/general when not given")
-    method.add_argument(
+    add = adder(parser.add_mutually_exclusive_group())
+    add("--weights", "FILE|DIR", "a trained model; weights/general when not given")
+    add(
         "--method",
-        choices=(*METHOD_NAMES, *INTERPOLATIONS),
-        help="a classical method instead of a model; the last three with --super_resolution",
+        (*METHOD_NAMES, *INTERPOLATIONS),
+        "a classical method instead of a model; the last three with --super_resolution",
     )
-    method.add_argument(
+    add(
         "--results",
-        metavar="DIR",
-        help="pictures that another program filled, instead of a model: named IMAGE_MASK.*, or IMAGE.* where each "
+        "DIR",
+        "pictures that another program filled, instead of a model: named IMAGE_MASK.*, or IMAGE.* where each "
         "picture has one mask",
     )
 
 
 def _add_measure_options(parser: Parser) -> None:
-    parser.add_argument(
+    add = adder(parser)
+    add(
         "--protocol",
-        choices=PROTOCOLS,
-        default="composite",
-        help="what is measured of which pixels; raw: the network's whole output, the others: see docs/evaluation.md",
+        PROTOCOLS,
+        "what is measured of which pixels; raw: the network's whole output, the others: see docs/evaluation.md",
+        "composite",
     )
-    parser.add_argument(
+    add(
         "--realism",
-        action="store_true",
-        help="also measure how real the fill looks: style, sharpness and Fréchet distance in the hole; seconds a pair",
+        bool,
+        "also measure how real the fill looks: style, sharpness and Fréchet distance in the hole; seconds a pair",
     )
 
 
 def _add_report_options(parser: Parser) -> None:
-    parser.add_argument(
-        "--output", metavar="DIR", help=f"folder of the report; {OUTPUT} when not given and pairs are measured"
-    )
-    parser.add_argument("--overwrite", action="store_true", help="replace files in --output that others wrote")
+    add = adder(parser)
+    add("--output", "DIR", f"folder of the report; {OUTPUT} when not given and pairs are measured")
+    add("--overwrite", bool, "replace files in --output that others wrote")
     parser.add_argument(
         "--compare",
         nargs="+",

@@ -2,7 +2,7 @@
 
 import os
 
-from options.shared import DEFAULT_WEIGHTS, Parser, add_device_options
+from options.shared import DEFAULT_WEIGHTS, Parser, add_device_options, adder
 
 
 def export_parser() -> Parser:
@@ -12,14 +12,9 @@ def export_parser() -> Parser:
         description="Write a network as a static model for Paddle Inference, and for ONNX with --onnx. Batch size, "
         "height and width are free. test.py and eval.py accept the folder as --weights.",
     )
-    add = parser.add_argument
-    add(
-        "--weights",
-        metavar="FILE|DIR",
-        default=os.path.relpath(DEFAULT_WEIGHTS),
-        help="weights directory or training checkpoint",
-    )
-    add("--output", metavar="DIR", default="logs/export", help="new folder, or an earlier export")
-    add("--onnx", action="store_true", help="also write model.onnx and check it with ONNX Runtime")
+    add = adder(parser)
+    add("--weights", "FILE|DIR", "weights directory or training checkpoint", os.path.relpath(DEFAULT_WEIGHTS))
+    add("--output", "DIR", "new folder, or an earlier export", "logs/export")
+    add("--onnx", bool, "also write model.onnx and check it with ONNX Runtime")
     add_device_options(parser)
     return parser

@@ -12,6 +12,7 @@ from options.shared import (
     Parser,
     add_device_options,
     add_filling_options,
+    adder,
     count_int,
     integer,
     positive_int,
@@ -26,51 +27,42 @@ def fill_parser() -> Parser:
         description="Fill the holes of a picture, or of each picture in a folder, at its own size and in its format. "
         "With no arguments: sample photographs with generated holes and the model in weights/general.",
     )
-    add = parser.add_argument
-    add(
-        "--input",
-        metavar="FILE|DIR",
-        help="picture, folder or text file that lists pictures; sample photographs when not given",
-    )
+    add = adder(parser)
+    add("--input", "FILE|DIR", "picture, folder or text file that lists pictures; sample photographs when not given")
     add(
         "--list_root",
-        metavar="DIR",
-        help="folder that the paths in a list file given as --input are relative to; the list's own when not given",
+        "DIR",
+        "folder that the paths in a list file given as --input are relative to; the list's own when not given",
     )
     add(
         "--super_resolution",
-        type=positive_int,
+        positive_int,
+        "enlarge K times instead of filling holes: the picture's pixels stay, those between are filled",
         metavar="K",
-        help="enlarge K times instead of filling holes: the picture's pixels stay, those between are filled",
     )
     _add_hole_options(parser)
     add(
         "--extend",
-        type=margins,
+        margins,
+        "extend the picture beyond its border by so many pixels on each side, and fill what is new",
         metavar="left,top,right,bottom",
-        help="extend the picture beyond its border by so many pixels on each side, and fill what is new",
     )
-    add(
-        "--weights",
-        metavar="FILE|DIR",
-        default=os.path.relpath(DEFAULT_WEIGHTS),
-        help="weights directory, or an exported one",
-    )
+    add("--weights", "FILE|DIR", "weights directory, or an exported one", os.path.relpath(DEFAULT_WEIGHTS))
     _add_result_options(parser)
     add_filling_options(parser)
     add(
         "--grid",
-        action="store_true",
-        help="also write input, mask, the network's output in a single pass, result and truth side by side, of larger "
+        bool,
+        "also write input, mask, the network's output in a single pass, result and truth side by side, of larger "
         "pictures shrunk to 1024 pixels a side; with --super_resolution squares, bicubic and result",
     )
     add(
         "--show_attention",
-        action="store_true",
-        help="also write from where deepfill_v1 took what it filled in: the hue is the direction (right red, down "
+        bool,
+        "also write from where deepfill_v1 took what it filled in: the hue is the direction (right red, down "
         "yellow-green, left cyan, up violet), the saturation the distance",
     )
-    add("--seed", type=count_int, default=0, metavar="N", help="of the generated holes")
+    add("--seed", count_int, "of the generated holes", 0)
     add_device_options(parser)
     return parser
 
@@ -102,23 +94,17 @@ def _refuse_beside_super_resolution(options: argparse.Namespace) -> None:
 
 
 def _add_result_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--output", metavar="DIR", default="logs/test", help="folder of the results, one for each picture")
+    add = adder(parser)
+    add("--output", "DIR", "folder of the results, one for each picture", "logs/test")
+    add("--format", ("png", "jpeg", "webp", "tiff", "bmp"), "of the results; as the picture's own when not given")
     add(
-        "--format",
-        choices=("png", "jpeg", "webp", "tiff", "bmp"),
-        help="of the results; as the picture's own when not given",
+        "--lossless", bool, "pixels outside the hole come back bit for bit: PNG where the picture is JPEG or lossy WebP"
     )
-    add(
-        "--lossless",
-        action="store_true",
-        help="pixels outside the hole come back bit for bit: PNG where the picture is JPEG or lossy WebP",
-    )
-    add("--skip_existing", action="store_true", help="pass over pictures whose result is in --output already")
+    add("--skip_existing", bool, "pass over pictures whose result is in --output already")
     add(
         "--overwrite",
-        action="store_true",
-        help="replace files in --output that are not results of an earlier run; pictures and masks read are never",
+        bool,
+        "replace files in --output that are not results of an earlier run; pictures and masks read are never",
     )
 
 
@@ -126,27 +112,25 @@ def _add_hole_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
         "hole", "What is marked in several ways is filled in all of them; holes are generated when nothing is marked."
     )
-    add = group.add_argument
+    add = adder(group)
     add(
         "--mask",
-        metavar="FILE|DIR",
-        help="black-and-white mask of the picture's size or aspect ratio, or a folder with one of each picture's name",
+        "FILE|DIR",
+        "black-and-white mask of the picture's size or aspect ratio, or a folder with one of each picture's name",
     )
-    add("--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files")
-    kind = group.add_mutually_exclusive_group()
-    kind.add_argument(
-        "--mask_alpha",
-        action="store_true",
-        help="fill where the picture is transparent, or where --mask is, which then is a copy of it",
+    add("--hole", ("white", "black"), "colour of the hole in the mask files", "white")
+    add_either = adder(group.add_mutually_exclusive_group())
+    add_either(
+        "--mask_alpha", bool, "fill where the picture is transparent, or where --mask is, which then is a copy of it"
     )
-    kind.add_argument(
+    add_either(
         "--mask_colour",
-        type=colour,
+        colour,
+        "fill where the picture is painted in this colour (magenta, ff00ff), or where --mask is, a copy of it",
         metavar="COLOUR",
-        help="fill where the picture is painted in this colour (magenta, ff00ff), or where --mask is, a copy of it",
     )
-    add("--box", type=box, action="append", metavar="x,y,w,h", help="fill a box, in pixels; repeatable")
-    add(
+    group.add_argument("--box", type=box, action="append", metavar="x,y,w,h", help="fill a box, in pixels; repeatable")
+    group.add_argument(
         "--polygon",
         type=point,
         nargs="+",
@@ -154,7 +138,7 @@ def _add_hole_options(parser: argparse.ArgumentParser) -> None:
         metavar="x,y",
         help="fill a polygon of three corners or more, in pixels; repeatable",
     )
-    add("--dilate", type=integer(0, 1024), default=0, metavar="N", help="grow all that is marked by so many pixels")
+    add("--dilate", integer(0, 1024), "grow all that is marked by so many pixels", 0)
 
 
 def colour(text: str) -> tuple[int, int, int]:

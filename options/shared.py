@@ -65,6 +65,26 @@ class Parser(argparse.ArgumentParser):
             self.source = None
 
 
+def adder(group) -> Callable[..., None]:
+    """``add(name, kind, help, default)``: a short form of ``group.add_argument``, so that options read as a table.
+
+    ``kind`` is a tuple of choices, ``bool`` for a switch, the metavar of a text, or an argparse type.
+    """
+
+    def add(name: str, kind, help: str, default=None, metavar: str | None = None) -> None:
+        if kind is bool:
+            how, default = {"action": "store_true"}, False
+        elif isinstance(kind, tuple):
+            how = {"choices": kind}
+        elif isinstance(kind, str):
+            how = {"metavar": kind}
+        else:
+            how = {"type": kind, "metavar": metavar or getattr(kind, "metavar", None)}
+        group.add_argument(name, default=default, help=help, **how)
+
+    return add
+
+
 def integer(least: int, most: int = 1_000_000_000) -> Callable[[str], int]:
     """An argparse type: a whole number within bounds, both included.
 
@@ -94,6 +114,7 @@ def _bounded(kind: type, allowed: Callable[[float], bool], expected: str) -> Cal
             raise argparse.ArgumentTypeError(f"expected {expected}, got {one_line(text, 80)!r}")
         return value
 
+    parse.metavar = "N" if kind is int else "X"
     return parse
 
 
@@ -112,26 +133,26 @@ def scales_of(text: str) -> str | int:
 
 def add_filling_options(parser: argparse.ArgumentParser, detail: str | None = None) -> None:
     """--scales, --detail and --flip, for the commands that fill holes; ``detail`` is its default."""
-    add = parser.add_argument
+    add = adder(parser)
     add(
         "--scales",
-        type=scales_of,
-        metavar="auto|N",
-        default="auto",
-        help="auto fills each hole from the scale on at which the network knows holes like it; 1 is the papers' single "
+        scales_of,
+        "auto fills each hole from the scale on at which the network knows holes like it; 1 is the papers' single "
         "pass over the whole picture; N starts at 1/2^(N-1) of the size",
+        "auto",
+        metavar="auto|N",
     )
     add(
         "--detail",
-        choices=("on", "off"),
-        default=detail,
-        help="on paints holes with texture of the known picture, guided by the network; when not given, "
+        ("on", "off"),
+        "on paints holes with texture of the known picture, guided by the network; when not given, "
         + (detail or "on unless --scales is 1 or the weights' meta.json says off"),
+        detail,
     )
     add(
         "--flip",
-        choices=("on", "off"),
-        help="test-time augmentation: on fills each hole a second time, mirrored, and takes the mean, at twice the "
+        ("on", "off"),
+        "test-time augmentation: on fills each hole a second time, mirrored, and takes the mean, at twice the "
         "time; when not given, on for a network on a smooth prior unless --scales is 1",
     )
 
@@ -151,9 +172,9 @@ def flip_of(options: argparse.Namespace) -> bool | None:
 def add_device_options(parser: argparse.ArgumentParser) -> None:
     """``--device`` and ``--threads``."""
     group = parser.add_argument_group("device")
-    add = group.add_argument
-    add("--device", choices=("auto", "cpu", "gpu"), default="auto", help="auto takes the GPU when there is one")
-    add("--threads", type=integer(1, 1024), metavar="N", help="CPU threads; all cores when not given")
+    add = adder(group)
+    add("--device", ("auto", "cpu", "gpu"), "auto takes the GPU when there is one", "auto")
+    add("--threads", integer(1, 1024), "CPU threads; all cores when not given")
 
 
 def apply_preset(parser: Parser, path: str | os.PathLike) -> None:

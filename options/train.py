@@ -15,6 +15,7 @@ from options.shared import (
     ROOT,
     Parser,
     add_device_options,
+    adder,
     apply_preset,
     count_int,
     discount_float,
@@ -52,7 +53,7 @@ def train_parser() -> Parser:
         description="Train an inpainting network. With no arguments and no CelebA under data/, a short demonstration "
         "on scikit-image's photographs with generated holes (configs/samples.yaml).",
     )
-    parser.add_argument("--config", metavar="FILE", help="YAML preset of these options; options typed here override it")
+    adder(parser)("--config", "FILE", "YAML preset of these options; options typed here override it")
     _add_data_options(parser.add_argument_group("data"))
     _add_model_options(parser.add_argument_group("model"))
     _add_schedule_options(parser.add_argument_group("schedule"))
@@ -65,41 +66,28 @@ def train_parser() -> Parser:
 
 
 def _add_data_options(group) -> None:
-    add = group.add_argument
-    add("--image_root", metavar="DIR", help="training pictures: a folder (nested is fine) or a list file")
-    add("--val_image_root", metavar="DIR", help="validation pictures; some are held out of --image_root when not given")
-    add("--list_root", metavar="DIR", help="folder of the paths in list files; that of the list itself when not given")
-    add("--mask_root", metavar="DIR", help="training masks; generated when not given")
-    add("--hole", choices=("white", "black"), default="white", help="colour of the hole in the mask files")
+    add = adder(group)
+    add("--image_root", "DIR", "training pictures: a folder (nested is fine) or a list file")
+    add("--val_image_root", "DIR", "validation pictures; some are held out of --image_root when not given")
+    add("--list_root", "DIR", "folder of the paths in list files; that of the list itself when not given")
+    add("--mask_root", "DIR", "training masks; generated when not given")
+    add("--hole", ("white", "black"), "colour of the hole in the mask files", "white")
     add(
         "--hole_shape",
-        choices=("irregular", "box", "both", "wide", "super_resolution"),
-        default="irregular",
-        help="of generated masks; box: a rectangle of half the picture's side or less; both: half irregular, half "
+        ("irregular", "box", "both", "wide", "super_resolution"),
+        "of generated masks; box: a rectangle of half the picture's side or less; both: half irregular, half "
         "boxes; wide: boxes and broad strokes over 25 to 60 percent; super_resolution: one of each K x K pixels known",
+        "irregular",
     )
     add(
         "--super_resolution_factors",
-        type=factors_text,
+        factors_text,
+        f"the factors K to train for, each as often; {FACTORS} when not given",
         metavar="K,K",
-        help=f"the factors K to train for, each as often; {FACTORS} when not given",
     )
-    add(
-        "--mask_dilate",
-        choices=("yes", "no"),
-        default="yes",
-        help="dilate masks from files at random, as the authors do theirs",
-    )
-    add(
-        "--image_size", type=integer(16, 8192), default=256, metavar="N", help="side of the training pictures in pixels"
-    )
-    add(
-        "--num_workers",
-        type=integer(0, 256),
-        default=2,
-        metavar="N",
-        help="processes that read pictures; 0: the trainer reads them itself",
-    )
+    add("--mask_dilate", ("yes", "no"), "dilate masks from files at random, as the authors do theirs", "yes")
+    add("--image_size", integer(16, 8192), "side of the training pictures in pixels", 256)
+    add("--num_workers", integer(0, 256), "processes that read pictures; 0: the trainer reads them itself", 2)
 
 
 def factors_text(text: str) -> str:
@@ -123,188 +111,137 @@ def factors_of(text: str | None) -> tuple[int, ...]:
 
 
 def _add_model_options(group) -> None:
-    add = group.add_argument
-    add("--model", choices=MODEL_NAMES, default="pconv_unet", help="network")
-    add(
-        "--base_channels",
-        type=integer(1, 2048),
-        metavar="N",
-        help="width of the first stage; 64, or 32 of deepfill_v1, when not given",
-    )
-    add(
-        "--depth",
-        type=integer(1, 10),
-        metavar="N",
-        help="times a U-Net halves the size: 7, for 256x256, when not given; 8 for 512x512",
-    )
-    add("--output_activation", choices=("linear", "tanh"), help="of a U-Net; linear, as in the paper, when not given")
+    add = adder(group)
+    add("--model", MODEL_NAMES, "network", "pconv_unet")
+    add("--base_channels", integer(1, 2048), "width of the first stage; 64, or 32 of deepfill_v1, when not given")
+    add("--depth", integer(1, 10), "times a U-Net halves the size: 7, for 256x256, when not given; 8 for 512x512")
+    add("--output_activation", ("linear", "tanh"), "of a U-Net; linear, as in the paper, when not given")
     add(
         "--prior",
-        choices=("none", "smooth"),
-        help="of a U-Net; smooth: it starts from smooth surfaces through the known pixels (this project's own); "
+        ("none", "smooth"),
+        "of a U-Net; smooth: it starts from smooth surfaces through the known pixels (this project's own); "
         "none, as in the paper, when not given",
     )
-    add("--norm", choices=("batch", "none"), help="of a U-Net; batch normalisation, as in the paper, when not given")
+    add("--norm", ("batch", "none"), "of a U-Net; batch normalisation, as in the paper, when not given")
     add(
         "--mask_channel",
-        choices=("yes", "no"),
-        help="give conv_unet the mask as a fourth channel; no, as in the paper, when not given",
+        ("yes", "no"),
+        "give conv_unet the mask as a fourth channel; no, as in the paper, when not given",
     )
-    add("--weights", metavar="FILE|DIR", help="start from these weights; the options of their network are theirs")
+    add("--weights", "FILE|DIR", "start from these weights; the options of their network are theirs")
 
 
 def _add_schedule_options(group) -> None:
-    add = group.add_argument
-    add(
-        "--phase", choices=tuple(PHASE_LR), default="initial", help="finetune freezes the encoder's batch normalisation"
-    )
+    add = adder(group)
+    add("--phase", tuple(PHASE_LR), "finetune freezes the encoder's batch normalisation", "initial")
     add(
         "--lr",
-        type=number(0, 10, open_below=True),
-        metavar="X",
-        help="learning rate of Adam; 2e-4, or 5e-5 to finetune, or 1e-4 of deepfill_v1, when not given; a preset's is "
+        number(0, 10, open_below=True),
+        "learning rate of Adam; 2e-4, or 5e-5 to finetune, or 1e-4 of deepfill_v1, when not given; a preset's is "
         "that of its phase, and a quarter of it to finetune after the initial one",
     )
-    add(
-        "--lr_schedule",
-        choices=("constant", "linear", "cosine"),
-        default="constant",
-        help="decay to 0 at --max_iters, or none",
-    )
-    add("--warmup_iters", type=count_int, default=0, metavar="N", help="iterations in which the learning rate rises")
-    add("--max_iters", type=positive_int, default=500_000, metavar="N", help="iterations of the phase")
-    add(
-        "--batch_size",
-        type=integer(1, 4096),
-        default=6,
-        metavar="N",
-        help="pictures that go through the network at once",
-    )
+    add("--lr_schedule", ("constant", "linear", "cosine"), "decay to 0 at --max_iters, or none", "constant")
+    add("--warmup_iters", count_int, "iterations in which the learning rate rises", 0)
+    add("--max_iters", positive_int, "iterations of the phase", 500_000)
+    add("--batch_size", integer(1, 4096), "pictures that go through the network at once", 6)
     add(
         "--accumulate",
-        type=integer(1, 4096),
-        default=1,
-        metavar="N",
-        help="batches whose mean gradient makes one update: N times the batch, in the memory of one",
+        integer(1, 4096),
+        "batches whose mean gradient makes one update: N times the batch, in the memory of one",
+        1,
     )
-    add(
-        "--clip_norm", type=number(0, 1e9), default=0.0, metavar="X", help="greatest norm of the gradients; 0: no limit"
-    )
+    add("--clip_norm", number(0, 1e9), "greatest norm of the gradients; 0: no limit", 0.0)
     add(
         "--ema_decay",
-        type=share_float,
-        default=0.0,
-        metavar="X",
-        help="average the weights (0.999: over about 1000 iterations) for validation, test.py and eval.py",
+        share_float,
+        "average the weights (0.999: over about 1000 iterations) for validation, test.py and eval.py",
+        0.0,
     )
     add(
         "--style_warmup_iters",
-        type=count_int,
-        default=0,
-        metavar="N",
-        help="iterations of the initial phase with style weight 1 before --style_weight",
+        count_int,
+        "iterations of the initial phase with style weight 1 before --style_weight",
+        0,
     )
-    add("--amp", choices=("O0", "O1"), default="O0", help="O1: mixed precision where it is safe, on GPU")
+    add("--amp", ("O0", "O1"), "O1: mixed precision where it is safe, on GPU", "O0")
     add(
         "--amp_dtype",
-        choices=("float16", "bfloat16"),
-        default="float16",
-        help="of --amp O1; bfloat16 needs no scaling of the loss, and an Ampere GPU or newer",
+        ("float16", "bfloat16"),
+        "of --amp O1; bfloat16 needs no scaling of the loss, and an Ampere GPU or newer",
+        "float16",
     )
-    add("--sync_norm", choices=("yes", "no"), default="no", help="batch statistics over all processes, on GPU")
+    add("--sync_norm", ("yes", "no"), "batch statistics over all processes, on GPU", "no")
 
 
 def _add_composite_options(group) -> None:
-    add = group.add_argument
+    add = adder(group)
     for term, default in (("valid", 1.0), ("hole", 6.0), ("perceptual", 0.05), ("style", 120.0), ("tv", 0.1)):
-        add(f"--{term}_weight", type=weight_float, default=default, metavar="X", help=f"weight of L_{term}")
+        add(f"--{term}_weight", weight_float, f"weight of L_{term}", default)
     add(
         "--vgg_weights",
-        metavar="FILE",
-        help=".npz, .pdparams or .pth of a VGG16, Oxford or torchvision naming; the shipped one when not given",
+        "FILE",
+        ".npz, .pdparams or .pth of a VGG16, Oxford or torchvision naming; the shipped one when not given",
     )
 
 
 def _add_critic_options(group) -> None:
-    add = group.add_argument
+    add = adder(group)
     add(
         "--critic",
-        choices=CRITICS,
-        default="none",
-        help="adds a critic (not in the paper): patch sees the picture, projected sees features of a frozen network",
+        CRITICS,
+        "adds a critic (not in the paper): patch sees the picture, projected sees features of a frozen network",
+        "none",
     )
     add(
         "--critic_features",
-        metavar="FILE",
-        help="VGG16 or EfficientNet-lite0 weights for the features of --critic; the shipped VGG16 when not given",
+        "FILE",
+        "VGG16 or EfficientNet-lite0 weights for the features of --critic; the shipped VGG16 when not given",
     )
-    for name, default, meaning in (
-        ("critic", 1.0, "weight of the critic's score"),
-        ("matching", 2.0, "weight of feature matching in the hole"),
-    ):
-        add(f"--{name}_weight", type=weight_float, default=default, metavar="X", help=meaning)
-    add(
-        "--critic_lr",
-        type=number(0, 10, open_below=True),
-        metavar="X",
-        help="learning rate of the critic; 3 times --lr when not given",
-    )
-    for name, default, meaning in (
-        ("alone", 100, "iterations in which the critic alone learns"),
-        ("ramp", 150, "iterations after these in which its weight rises"),
-    ):
-        add(f"--critic_{name}_iters", type=count_int, default=default, metavar="N", help=meaning)
+    add("--critic_weight", weight_float, "weight of the critic's score", 1.0)
+    add("--matching_weight", weight_float, "weight of feature matching in the hole", 2.0)
+    add("--critic_lr", number(0, 10, open_below=True), "learning rate of the critic; 3 times --lr when not given")
+    add("--critic_alone_iters", count_int, "iterations in which the critic alone learns", 100)
+    add("--critic_ramp_iters", count_int, "iterations after these in which its weight rises", 150)
 
 
 def _add_adversarial_options(group) -> None:
-    add = group.add_argument
-    for name, default, meaning in (
-        ("adversarial", 0.001, "weight of the critics' scores (paper and author)"),
-        ("discounted", 1.2, "weight of L1 in the hole (author)"),
-        ("known", 1.2, "weight of L1 outside the hole (author)"),
-        ("coarse", 1.2, "weight of the coarse picture in both L1 terms (author)"),
-        ("penalty", 10.0, "weight of the critics' gradient penalty (paper and author)"),
-    ):
-        add(f"--{name}_weight", type=weight_float, default=default, metavar="X", help=meaning)
+    add = adder(group)
+    add("--adversarial_weight", weight_float, "weight of the critics' scores (paper and author)", 0.001)
+    add("--discounted_weight", weight_float, "weight of L1 in the hole (author)", 1.2)
+    add("--known_weight", weight_float, "weight of L1 outside the hole (author)", 1.2)
+    add("--coarse_weight", weight_float, "weight of the coarse picture in both L1 terms (author)", 1.2)
+    add("--penalty_weight", weight_float, "weight of the critics' gradient penalty (paper and author)", 10.0)
     add(
         "--discount",
-        type=discount_float,
-        default=0.9,
-        metavar="X",
-        help="each pixel deeper in the hole counts X times as much: 0.9 by the author, 0.99 in the paper",
+        discount_float,
+        "each pixel deeper in the hole counts X times as much: 0.9 by the author, 0.99 in the paper",
+        0.9,
     )
-    add("--critic_steps", type=integer(1, 1000), default=5, metavar="N", help="updates of the critics in an iteration")
-    add("--critic_channels", type=integer(1, 2048), default=64, metavar="N", help="width of the critics' first layer")
+    add("--critic_steps", integer(1, 1000), "updates of the critics in an iteration", 5)
+    add("--critic_channels", integer(1, 2048), "width of the critics' first layer", 64)
     add(
         "--local_size",
-        type=integer(1, 8192),
-        metavar="N",
-        help="side of the patch around the hole that the local critic sees; half of --image_size when not given",
+        integer(1, 8192),
+        "side of the patch around the hole that the local critic sees; half of --image_size when not given",
     )
 
 
 def _add_run_options(group) -> None:
-    add = group.add_argument
-    add("--log_dir", default="logs/Celeba", metavar="DIR", help="folder of the run")
+    add = adder(group)
+    add("--log_dir", "DIR", "folder of the run", "logs/Celeba")
     add(
         "--resume",
-        metavar="auto|DIR",
-        help="continue from the newest checkpoint of --log_dir (auto) or from that checkpoint, with the options of its "
+        "auto|DIR",
+        "continue from the newest checkpoint of --log_dir (auto) or from that checkpoint, with the options of its "
         "run unless typed here",
     )
-    add("--log_every", type=positive_int, default=20, metavar="N", help="iterations between log lines")
-    add("--val_every", type=positive_int, default=2000, metavar="N", help="iterations between validations")
-    add("--val_count", type=integer(1, 10_000), default=48, metavar="N", help="pictures in the validation set")
-    add("--save_every", type=positive_int, default=5000, metavar="N", help="iterations between checkpoints")
-    add(
-        "--keep",
-        type=count_int,
-        default=5,
-        metavar="N",
-        help="newest checkpoints to keep, beside the best one; 0 keeps all",
-    )
-    add("--seed", type=count_int, default=0, metavar="N", help="of weights, order, crops and holes")
-    add("--dry_run", action="store_true", help="print the plan with time and memory of a few steps; write nothing")
+    add("--log_every", positive_int, "iterations between log lines", 20)
+    add("--val_every", positive_int, "iterations between validations", 2000)
+    add("--val_count", integer(1, 10_000), "pictures in the validation set", 48)
+    add("--save_every", positive_int, "iterations between checkpoints", 5000)
+    add("--keep", count_int, "newest checkpoints to keep, beside the best one; 0 keeps all", 5)
+    add("--seed", count_int, "of weights, order, crops and holes", 0)
+    add("--dry_run", bool, "print the plan with time and memory of a few steps; write nothing")
 
 
 def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, dict]:

@@ -164,7 +164,7 @@ def test_a_damaged_newest_checkpoint_is_passed_over_and_told(run, pictures, capl
         ("--image_root {0}/empty", "found none"),
         ("--mask_root {0}/empty", "found none"),
         ("--weights {0}/nothing", "expected a directory"),
-        ("--phase finetune --resume auto", "expected a checkpoint"),
+        ("--phase finetune --resume auto", "expected weights to start from"),
         ("--vgg_weights {0}/mask.png", "--vgg_weights: .*mask.png"),
         ("--vgg_weights {0}/nan.npz", "nan.npz: expected finite weights, got NaN or infinity in conv1_1.weight"),
         ("--sync_norm yes --device cpu", "sync_norm yes: expected a GPU"),
@@ -218,12 +218,8 @@ def test_weights_that_fit_another_network_are_noted(run, pictures, tmp_path, cap
     """The arrays of the two networks have the same names and shapes."""
     save_weights(build_model("conv_unet", base_channels=4, depth=3), tmp_path / "conv")
     arguments = f"--image_root {pictures} --max_iters 1 --perceptual_weight 0 --style_weight 0"
-    log_dir = run(f"{arguments} --model pconv_unet --weights {tmp_path / 'conv'}")
+    run(f"{arguments} --model pconv_unet --weights {tmp_path / 'conv'}")
     assert "holds weights of --model conv_unet --base_channels 4" in capsys.readouterr().err
-    meta = log_dir / "checkpoints/latest/meta.json"
-    meta.write_text(meta.read_text().replace('"linear"', '"tanh"'))
-    run(f"{arguments} --max_iters 2 --resume auto")
-    assert "'output': 'tanh'" in capsys.readouterr().err
     assert load_weights(run(f"{arguments} --weights {tmp_path / 'conv'}", "logs/b")).model_name == "conv_unet"
     assert "warning" not in capsys.readouterr().err
 

@@ -15,6 +15,7 @@ from metrics.comparison import Difference, overall_differences, read_samples
 from metrics.report import SHOWN
 from options import Parser, check_folder, parse_train, positive_int, setup_device, train_parser
 from options.resumed import LEFT_OUT, options_of
+from options.shared import adder
 from options.train import CONFIGS
 from utils.errors import InputError, naming, run_cleanly
 from utils.files import atomic_path
@@ -37,17 +38,19 @@ def build_parser() -> Parser:
         epilog="example: python -m tools.ablate --images data/val --masks data/irregular_masks --size 64 -- "
         "--image_root data/train --image_size 64 --base_channels 16 --depth 5 --batch_size 4",
     )
-    add = parser.add_argument
-    add("--presets", nargs="+", metavar="FILE", help="presets; all of configs/ablations when not given")
-    add("--baseline", default=str(BASELINE), metavar="FILE", help="the preset that they are compared with")
-    add("--max_iters", type=positive_int, default=2000, metavar="N", help="iterations of each training")
-    add("--images", metavar="DIR", help="pictures to evaluate on; sample photos when not given")
-    add("--masks", metavar="DIR", help="masks to evaluate with; generated when not given")
-    add("--hole", choices=("white", "black"), default="white", help="colour of the hole in the files of --masks")
-    add("--size", type=positive_int, metavar="N", help="side of the pictures evaluated; their own when not given")
-    add("--limit", type=positive_int, metavar="N", help="pairs evaluated; all when not given")
-    add("--output", default="logs/ablations", metavar="DIR", help="folder of the runs, the reports and the table")
-    add("train", nargs=argparse.REMAINDER, metavar="-- OPTIONS", help="options of train.py for every preset")
+    add = adder(parser)
+    parser.add_argument("--presets", nargs="+", metavar="FILE", help="presets; all of configs/ablations when not given")
+    add("--baseline", "FILE", "the preset that they are compared with", str(BASELINE))
+    add("--max_iters", positive_int, "iterations of each training", 2000)
+    add("--images", "DIR", "pictures to evaluate on; sample photos when not given")
+    add("--masks", "DIR", "masks to evaluate with; generated when not given")
+    add("--hole", ("white", "black"), "colour of the hole in the files of --masks", "white")
+    add("--size", positive_int, "side of the pictures evaluated; their own when not given")
+    add("--limit", positive_int, "pairs evaluated; all when not given")
+    add("--output", "DIR", "folder of the runs, the reports and the table", "logs/ablations")
+    parser.add_argument(
+        "train", nargs=argparse.REMAINDER, metavar="-- OPTIONS", help="options of train.py for every preset"
+    )
     return parser
 
 

@@ -24,7 +24,7 @@ import numpy as np
 from tqdm import tqdm
 
 from options import Parser, add_device_options, count_int, positive_int, setup_device
-from options.shared import integer
+from options.shared import adder, integer
 from utils.errors import InputError, run_cleanly
 
 LAYER_SHAPES = (  # batch, channels in, channels out, side, kernel, stride: stages of the network at 256×256
@@ -73,14 +73,13 @@ def build_parser() -> Parser:
         help="layer: PartialConv2D beside Conv2D, forward + backward; network: one picture through it; "
         "deepfill: the same of deepfill_v1; train: one step; loader: reading and cropping",
     )
-    parser.add_argument(
-        "--repeats", type=integer(1, 100_000), default=15, metavar="N", help="timed turns, after two untimed"
-    )
-    parser.add_argument("--sizes", type=sizes, default=(256,), metavar="N,N", help="sides of the picture in pixels")
-    parser.add_argument("--batch_size", type=positive_int, metavar="N", help="network: 1, train: 4, when not given")
-    parser.add_argument("--base_channels", type=positive_int, default=64, metavar="N", help="of the networks")
-    parser.add_argument("--depth", type=positive_int, default=7, metavar="N", help="of the networks")
-    parser.add_argument("--num_workers", type=count_int, default=2, metavar="N", help="loader: up to so many")
+    add = adder(parser)
+    add("--repeats", integer(1, 100_000), "timed turns, after two untimed", 15)
+    add("--sizes", sizes, "sides of the picture in pixels", (256,), metavar="N,N")
+    add("--batch_size", positive_int, "network: 1, train: 4, when not given")
+    add("--base_channels", positive_int, "of the networks", 64)
+    add("--depth", positive_int, "of the networks", 7)
+    add("--num_workers", count_int, "loader: up to so many", 2)
     add_device_options(parser)
     return parser
 

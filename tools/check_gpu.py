@@ -16,6 +16,7 @@ from pathlib import Path
 import numpy as np
 
 from options import Parser, setup_device
+from options.shared import adder
 from utils.errors import InputError, one_line, run_cleanly
 
 ROOT = Path(__file__).resolve().parent.parent
@@ -29,7 +30,7 @@ def build_parser() -> Parser:
         description="Compare the GPU with the CPU, train in each precision, export, measure times. Prints a table to "
         "paste into a report; status 1 if a check failed.",
     )
-    parser.add_argument("--device", choices=("gpu", "cpu"), default="gpu", help="cpu tries the script itself")
+    adder(parser)("--device", ("gpu", "cpu"), "cpu tries the script itself", "gpu")
     return parser
 
 

@@ -18,6 +18,7 @@ from datasets.masks import hole_ratio, polarity_warning, read_mask
 from datasets.published_masks import COUNT, DIGESTS, PER_ROW, SIDE, digest, number_of, row_of
 from metrics.manifest import file_names, root_of
 from options import Parser
+from options.shared import adder
 from utils.errors import InputError, naming, one_line, run_cleanly
 
 NAMED = 3  # files that a line names, at most
@@ -59,9 +60,8 @@ def build_parser() -> Parser:
         "differs; what the masks are like, beside the published ones.",
         epilog="example: python -m tools.check_masks data/irregular_masks",
     )
-    add = parser.add_argument
-    add("masks", metavar="DIR", help="folder of masks, list file or mask")
-    add("--hole", choices=("white", "black"), default="white", help="colour of the hole; that of the published masks")
+    parser.add_argument("masks", metavar="DIR", help="folder of masks, list file or mask")
+    adder(parser)("--hole", ("white", "black"), "colour of the hole; that of the published masks", "white")
     return parser
 
 

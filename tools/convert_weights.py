@@ -18,6 +18,7 @@ import numpy as np
 
 from inpainting.meta import FILLING
 from options import Parser, check_folder, setup_device, share_float
+from options.shared import adder
 from utils.errors import InputError, naming, run_cleanly
 from utils.files import atomic_path, is_file
 
@@ -111,21 +112,22 @@ def build_parser() -> Parser:
         help="training checkpoint or weights directory; or a file of another project (.pth, .pt, .safetensors ...)",
     )
     parser.add_argument("--output", required=True, metavar="DIR", help="new folder")
-    parser.add_argument("--average", metavar="FILE|DIR", help="mix with these, which --weights were fine-tuned from")
-    parser.add_argument("--share", type=share_float, default=0.5, metavar="X", help="of --weights in the mixture")
-    parser.add_argument("--dtype", choices=("float32", "float16"), default="float32", help="of the arrays on disk")
-    parser.add_argument(
+    add = adder(parser)
+    add("--average", "FILE|DIR", "mix with these, which --weights were fine-tuned from")
+    add("--share", share_float, "of --weights in the mixture", 0.5)
+    add("--dtype", ("float32", "float16"), "of the arrays on disk", "float32")
+    add(
         "--format",
-        choices=("safetensors", "pdparams"),
-        default="safetensors",
-        help="of the file with the arrays: one that other frameworks read too, or Paddle's own",
+        ("safetensors", "pdparams"),
+        "of the file with the arrays: one that other frameworks read too, or Paddle's own",
+        "safetensors",
     )
-    parser.add_argument(
+    add(
         "--picture_range",
-        choices=("unit", "signed", "imagenet"),
-        help="what another project's network has its pictures normalised to, where the file's names do not tell",
+        ("unit", "signed", "imagenet"),
+        "what another project's network has its pictures normalised to, where the file's names do not tell",
     )
-    parser.add_argument("--about", metavar="TEXT", help="what the weights are good for; test.py shows it")
+    add("--about", "TEXT", "what the weights are good for; test.py shows it")
     return parser
 
 

@@ -14,6 +14,7 @@ from datasets.mask_survey import survey_of
 from datasets.masks import BUCKET_NAMES, BUCKETS, mask_png, read_mask
 from metrics.workers import in_order, worker_processes
 from options import Parser, count_int, positive_int
+from options.shared import adder
 from tools.mask_options import add_mask_options, check_places, show
 from utils.errors import InputError, run_cleanly
 from utils.files import atomic_path
@@ -31,33 +32,27 @@ def build_parser() -> argparse.ArgumentParser:
         "The same options and seed give the same masks.",
         epilog="example: python -m tools.generate_masks --output data/masks --count 600 --size 256",
     )
-    add = parser.add_argument
-    add("--output", required=True, metavar="DIR", help="folder to write, new or empty")
-    amount = parser.add_mutually_exclusive_group(required=True)
-    amount.add_argument("--count", metavar="N", type=positive_int, help="how many masks")
-    amount.add_argument(
+    parser.add_argument("--output", required=True, metavar="DIR", help="folder to write, new or empty")
+    add_either = adder(parser.add_mutually_exclusive_group(required=True))
+    add_either("--count", positive_int, "how many masks")
+    add_either(
         "--per_bucket",
-        metavar="N",
-        type=positive_int,
-        help="N masks of each bucket off the border, then N at it, numbered in the order of the published set (which "
+        positive_int,
+        "N masks of each bucket off the border, then N at it, numbered in the order of the published set (which "
         "has 1000); with --border or --no_border only these",
     )
+    add = adder(parser)
     add(
         "--shape",
-        default="irregular",
-        choices=("irregular", *SHAPES),
-        help="box: one rectangle of half the side or a little less; silhouette: a person or an animal, 3 to 15 %% of "
+        ("irregular", *SHAPES),
+        "box: one rectangle of half the side or a little less; silhouette: a person or an animal, 3 to 15 %% of "
         "the picture; wide: boxes and broad strokes, 25 to 60 %%; --bucket and --border are for irregular holes only",
+        "irregular",
     )
-    add(
-        "--bucket",
-        default="all",
-        choices=("all", *BUCKET_NAMES),
-        help="the hole's share of the picture; all takes the six in turn",
-    )
+    add("--bucket", ("all", *BUCKET_NAMES), "the hole's share of the picture; all takes the six in turn", "all")
     _add_border(parser.add_mutually_exclusive_group())
-    add("--statistics", action="store_true", help="read the masks again, and set them beside the published ones")
-    add("--num_workers", type=count_int, metavar="N", help="processes that draw; by cores when not given, 0: none")
+    add("--statistics", bool, "read the masks again, and set them beside the published ones")
+    add("--num_workers", count_int, "processes that draw; by cores when not given, 0: none")
     add_mask_options(parser)
     return parser
 

@@ -6,21 +6,17 @@ from pathlib import Path
 from datasets.images import SUFFIXES, write_picture
 from datasets.mask_survey import Survey
 from options import check_file, check_folder, count_int, positive_int
+from options.shared import adder
 from utils.errors import InputError
 from utils.files import kind_of
 
 
 def add_mask_options(parser: argparse.ArgumentParser) -> None:
-    add = parser.add_argument
-    add("--size", default=512, metavar="PX", type=positive_int, help="height and width of each mask")
-    add(
-        "--hole",
-        default="white",
-        choices=("white", "black"),
-        help="colour of the hole in the files; give the same to test.py and eval.py",
-    )
-    add("--seed", default=0, metavar="N", type=count_int, help="of the random numbers")
-    add("--contact_sheet", metavar="FILE", help="a picture of the first masks of each kind, a new file")
+    add = adder(parser)
+    add("--size", positive_int, "height and width of each mask", 512, metavar="PX")
+    add("--hole", ("white", "black"), "colour of the hole in the files; give the same to test.py and eval.py", "white")
+    add("--seed", count_int, "of the random numbers", 0)
+    add("--contact_sheet", "FILE", "a picture of the first masks of each kind, a new file")
 
 
 def check_places(options: argparse.Namespace) -> None:

@@ -20,6 +20,7 @@ from datasets.occlusion import LEAST_SIDE, occlusion_mask
 from datasets.published_masks import ROWS
 from datasets.transforms import augment_mask, center_resize
 from options import Parser, count_int, positive_int
+from options.shared import adder
 from tools.mask_options import add_mask_options, check_places, show
 from utils.errors import InputError, naming, run_cleanly
 from utils.files import atomic_path
@@ -44,20 +45,21 @@ def build_parser() -> Parser:
         "random and sorted into OUTPUT/BUCKET/N and OUTPUT/BUCKET/B. The same options and seed give the same masks.",
         epilog="example: python -m tools.masks_from_video walk.mp4 --output data/video_masks --every 5",
     )
-    add = parser.add_argument
-    add("source", metavar="VIDEO|DIR", help="a video, a folder of its frames, or a text file that lists them")
-    add("--output", required=True, metavar="DIR", help="folder to write, new or empty")
-    add("--gap", default=1, metavar="N", type=positive_int, help="from the first frame of a pair to the second")
-    add("--every", default=1, metavar="N", type=positive_int, help="a pair begins with each N-th frame")
+    add = adder(parser)
+    parser.add_argument(
+        "source", metavar="VIDEO|DIR", help="a video, a folder of its frames, or a text file that lists them"
+    )
+    parser.add_argument("--output", required=True, metavar="DIR", help="folder to write, new or empty")
+    add("--gap", positive_int, "from the first frame of a pair to the second", 1)
+    add("--every", positive_int, "a pair begins with each N-th frame", 1)
     add(
         "--variations",
-        default=8,
-        metavar="N",
-        type=count_int,
-        help="masks made of each pair, every second one with its margin along the border cleared; 0: the raw mask "
+        count_int,
+        "masks made of each pair, every second one with its margin along the border cleared; 0: the raw mask "
         "alone, as train.py varies masks itself",
+        8,
     )
-    add("--per_bucket", metavar="N", type=positive_int, help="no more than N of each bucket, N and B each")
+    add("--per_bucket", positive_int, "no more than N of each bucket, N and B each")
     add_mask_options(parser)
     return parser
 
