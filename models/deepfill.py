@@ -51,8 +51,8 @@ class DeepFillV1(nn.Layer):
 
     Args:
         base_channels: width c of the first layer; the widest have 4c.
-        attention: options of ``ContextualAttention`` by name; ``contextual_attention.AUTHOR`` for weights that were
-            trained with the author's code.
+        attention: options of ``ContextualAttention`` by name; ``contextual_attention.PYTORCH_PORT`` for weights of that
+            port.
     Shape:
         image: [N, 3, H, W] in [0, 1], RGB; its values in holes do not matter.   mask: [N, 1, H, W], {0, 1}, 1 = valid.
         Any H and W: the picture is padded with hole to a multiple of 8, the output cropped back.
