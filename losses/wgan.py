@@ -161,20 +161,6 @@ def discount_map(mask: paddle.Tensor, gamma: float = AUTHOR_GAMMA) -> paddle.Ten
     return paddle.to_tensor(np.stack([_discounts(m, gamma) for m in mask[:, 0].numpy()])[:, None])
 
 
-def box_discount(height: int, width: int, gamma: float = AUTHOR_GAMMA) -> paddle.Tensor:
-    """max(γ^min(i, H−i), γ^min(j, W−j)), rows and columns counted from 0: the author's map of a box.
-
-    It differs from ``discount_map`` of that box by one power of γ along the upper and the left side, where it counts
-    from 0, and has no pixel of weight 0.
-
-    Shape:
-        Returns [1, 1, H, W] float32.
-    """
-    _check_gamma(gamma)
-    rows, columns = (gamma ** np.minimum(np.arange(n), n - np.arange(n)) for n in (height, width))
-    return paddle.to_tensor(np.maximum(rows[:, None], columns)[None, None].astype("float32"))
-
-
 def _discounts(mask: np.ndarray, gamma: float) -> np.ndarray:
     """The map of one mask [H, W]."""
     hole = (mask < 0.5).astype("uint8")

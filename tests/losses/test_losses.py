@@ -1,4 +1,4 @@
-"""Each term of the loss against a plain NumPy computation, and the VGG taps against frozen numbers."""
+"""Each term of the loss and the VGG taps against plain NumPy computations."""
 
 import numpy as np
 import paddle
@@ -9,9 +9,6 @@ from losses import PAPER_WEIGHTS, InpaintingLoss, VGG16Features
 from losses.perceptual import gram
 from losses.vgg import SHIPPED_WEIGHTS
 
-# Of sample_face(), computed once with Paddle 3.3.1 on CPU.
-FROZEN_MEANS = [0.947261, 1.015157, 1.317433]
-FROZEN_VALUES = [1.290090, 1.356858, 1.566505]
 CAFFE_MEAN = np.array([103.939, 116.779, 123.68])  # of blue, green and red
 
 
@@ -96,12 +93,6 @@ def test_total_weighs_each_term_once(criterion, batch):
     assert float(criterion.total(terms)) == pytest.approx(expected, rel=1e-5)
 
 
-def test_perfect_output_costs_only_the_pictures_own_variation(criterion, batch):
-    _, gt, mask = map(paddle.to_tensor, batch)
-    terms = criterion(gt, gt, mask)
-    assert all(float(terms[name]) == 0 for name in ("valid", "hole", "perceptual", "style")) and float(terms["tv"]) > 0
-
-
 def test_gradients_reach_the_output_and_are_finite(criterion, batch):
     output, gt, mask = map(paddle.to_tensor, batch)
     output.stop_gradient = False
@@ -131,21 +122,6 @@ def test_gram_stays_inside_float16_range():
     flat = feature.numpy().reshape(64, -1) / np.sqrt(64 * 128 * 128)
     assert flat.astype("float16").min() > 6e-5  # a normal float16 number
     assert gram(feature).numpy().max() == pytest.approx(900 / 64, rel=1e-4)
-
-
-def test_vgg_taps_of_one_photo_are_these():
-    taps = VGG16Features()(paddle.to_tensor(to_float(sample_face())[None]))
-    assert [list(t.shape) for t in taps] == [[1, 64, 64, 64], [1, 128, 32, 32], [1, 256, 16, 16]]
-    np.testing.assert_allclose([float(t.mean()) for t in taps], FROZEN_MEANS, rtol=1e-4)
-    np.testing.assert_allclose([t[0, 14, 5, 9].item() for t in taps], FROZEN_VALUES, rtol=1e-3, atol=1e-5)
-
-
-def test_the_shipped_file_is_in_caffes_order_and_the_network_in_ours():
-    expected = [0.42947057, 0.55037946, 0.4800154]  # blue, green, red
-    with np.load(SHIPPED_WEIGHTS) as archive:
-        assert archive["conv1_1.weight"][0, :, 0, 0].tolist() == pytest.approx(expected)
-    weight = VGG16Features().convolutions["conv1_1"].weight[0, :, 0, 0].numpy() * 145.36 / 255
-    assert weight.tolist() == pytest.approx(expected[::-1])
 
 
 def caffe_taps(photo):

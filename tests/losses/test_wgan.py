@@ -5,11 +5,9 @@ import paddle
 import pytest
 
 from losses.wgan import (
-    AUTHOR_GAMMA,
     AUTHOR_WEIGHTS,
     PAPER_GAMMA,
     GeneratorLoss,
-    box_discount,
     critic_loss,
     discount_map,
     generator_score,
@@ -93,17 +91,6 @@ def test_scores_become_losses():
     assert float(generator_score(fake)) == pytest.approx(1)
 
 
-@pytest.mark.parametrize("gamma", [AUTHOR_GAMMA, PAPER_GAMMA, 1.0])
-@pytest.mark.parametrize("size", [(8, 8), (5, 12), (1, 3)])
-def test_box_discount_is_the_authors_formula(size, gamma):
-    h, w = size
-    got = box_discount(h, w, gamma).numpy()
-    assert got.shape == (1, 1, h, w)
-    for i, j in np.ndindex(h, w):
-        expected = max(gamma ** min(i, h - i), gamma ** min(j, w - j))
-        assert got[0, 0, i, j] == pytest.approx(expected, rel=1e-5)
-
-
 def irregular(kind, h=15, w=19):
     mask = np.ones([2, 1, h, w], "float32")
     if kind == "scattered":
@@ -130,13 +117,6 @@ def test_discount_is_gamma_to_the_distance_from_what_is_known(kind):
             assert got[k, 0, i, j] == np.float32(0.9**distance if distance else 0)
 
 
-def test_discount_of_a_box_is_that_of_its_nearest_side():
-    mask = irregular("box")
-    got = discount_map(paddle.to_tensor(mask), 0.9).numpy()[0, 0, 3:12, 2:17]
-    for i, j in np.ndindex(9, 15):
-        assert got[i, j] == pytest.approx(0.9 ** min(i + 1, 9 - i, j + 1, 15 - j), rel=1e-5)
-
-
 def test_where_nothing_is_known_no_pixel_counts():
     mask = masks()
     mask[0] = 0
@@ -150,9 +130,6 @@ def test_weighted_l1_is_the_mean_over_what_has_weight_in_the_authors_range():
     signed = np.abs((2 * output - 1) - (2 * gt - 1))
     got = float(weighted_l1(*map(paddle.to_tensor, (output, gt, mask))))
     assert got == pytest.approx((signed * mask).mean() / mask.mean(), rel=1e-5)
-    weight = box_discount(8, 10)
-    got = float(weighted_l1(paddle.to_tensor(output), paddle.to_tensor(gt), weight))
-    assert got == pytest.approx((signed * weight.numpy()).mean(), rel=1e-5)
     assert float(weighted_l1(*map(paddle.to_tensor, (output, gt, 0 * mask)))) == 0
 
 
@@ -184,8 +161,6 @@ def test_weights_and_gamma_are_arguments():
     discounted = weighted_l1(refined, gt, discount_map(mask, 0.99))
     assert float(terms["discounted"]) == pytest.approx(float(discounted), rel=1e-6)
     assert float(criterion.total(terms)) == pytest.approx(-5 - 0.001 + 1.2 * float(discounted), rel=1e-5)
-    given = criterion(coarse, refined, gt, mask, score, score, discount=box_discount(8, 10))["discounted"]
-    assert float(given) == pytest.approx(float(weighted_l1(refined, gt, box_discount(8, 10))), rel=1e-6)
     assert GeneratorLoss().weights == AUTHOR_WEIGHTS
 
 

@@ -191,19 +191,6 @@ def test_the_ports_attention_is_an_option(model, tmp_path):
     np.testing.assert_array_equal(load_weights(tmp_path)(image, mask).numpy(), port(image, mask).numpy())
 
 
-@pytest.mark.parametrize(
-    ("attention", "message"),
-    [
-        ({"softmax": 3}, "attention: expected options of ContextualAttention, got .*softmax"),
-        ({"rate": 4}, "but rate, which is fixed"),
-        ({"overlap": "sum"}, "overlap: expected one of mean, quarter, got 'sum'"),
-    ],
-)
-def test_options_of_the_attention_are_checked(attention, message):
-    with pytest.raises(ValueError, match=message):
-        build_model("deepfill_v1", base_channels=4, attention=attention)
-
-
 @pytest.mark.parametrize("attention", [None, PYTORCH_PORT])
 def test_an_export_of_free_size_agrees(model, attention, tmp_path):
     state, model = model.state_dict(), build_model("deepfill_v1", base_channels=4, attention=attention)

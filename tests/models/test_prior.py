@@ -84,25 +84,3 @@ def test_every_channel_goes_by_its_own_mask():
     model = trained("pconv_unet")
     assert model.mask_coverage(mask) == [1.0, 1.0, 1.0]
     assert build_model("pconv_unet", base_channels=4, depth=3).mask_coverage(mask)[0] < 1
-
-
-@pytest.mark.parametrize(
-    ("name", "options", "message"),
-    [
-        ("pconv_unet", {"prior": "rough"}, "prior: expected one of none, smooth"),
-        ("pconv_unet", {"norm": "layer"}, "norm: expected one of batch, none"),
-        ("pconv_unet", {"prior": "smooth", "output": "tanh"}, "output: expected linear with prior"),
-        ("conv_unet", {"prior": "smooth", "mask_channel": True}, "mask_channel: expected off with prior"),
-    ],
-)
-def test_options_that_do_not_go_together_are_refused(name, options, message):
-    with pytest.raises(ValueError, match=message):
-        build_model(name, base_channels=4, depth=3, **options)
-
-
-def test_guides_are_refused_where_they_mean_nothing_or_do_not_fit():
-    image, mask, guide = inputs(1)
-    with pytest.raises(ValueError, match="guide: expected none"):
-        build_model("pconv_unet", base_channels=4, depth=3)(image, mask, guide)
-    with pytest.raises(ValueError, match="guide: expected"):
-        trained("pconv_unet")(image, mask, guide[:, :, :8])

@@ -146,7 +146,13 @@ def test_a_picture_range_is_that_of_the_network_alone(picture_range, mean, devia
         ("pconv_unet", {"picture_range": "bgr"}, "picture_range: expected one of unit, signed, imagenet, got 'bgr'"),
         ("pconv_unet", {"picture_range": "signed", "prior": "smooth"}, "picture_range: expected unit with prior"),
         ("conv_unet", {"picture_range": "signed"}, "expected options among"),
-        ("pconv_unet", {"output": "relu"}, "output: expected one of linear, tanh"),
+        ("pconv_unet", {"prior": "smooth", "output": "tanh"}, "output: expected linear with prior"),
+        ("conv_unet", {"prior": "smooth", "mask_channel": True}, "mask_channel: expected off with prior"),
+        (
+            "deepfill_v1",
+            {"attention": {"softmax": 3}},
+            "attention: expected options of ContextualAttention, got .*softmax",
+        ),
     ],
 )
 def test_mistakes_are_named(name, options, message):
