@@ -55,6 +55,11 @@ class UNet(nn.Layer):
         ValueError: an option is out of its range, or the inputs' shapes do not fit.
     """
 
+    down: type[nn.Layer]  # encoder stage: (index from the picture's size down, channels in, out, has_norm)
+    up: type[nn.Layer]  # decoder stage: (index of the encoder stage beside it, channels in, of the skip, out, has_norm)
+    picture_channels = 3
+    carries_mask = True
+
     def __init__(
         self,
         base_channels: int = 64,
@@ -75,23 +80,13 @@ class UNet(nn.Layer):
         self.norm_is_frozen = False
         first = PRIOR_CHANNELS if self.has_prior else self.picture_channels
         widths = [first, *(base_channels * min(2**i, 8) for i in range(depth))]
-        self.encoder = nn.LayerList([self.make_down(i, widths[i], widths[i + 1]) for i in range(depth)])
+        self.encoder = nn.LayerList([self.down(i, widths[i], widths[i + 1], self.has_norm) for i in range(depth)])
         self.decoder = nn.LayerList(
-            [self.make_up(i, widths[i + 1], widths[i], 3 if i == 0 else widths[i]) for i in reversed(range(depth))]
+            self.up(i, widths[i + 1], widths[i], 3 if i == 0 else widths[i], self.has_norm)
+            for i in reversed(range(depth))
         )
         if self.has_prior:
             nn.initializer.Constant(0.0)(self.decoder[-1].conv.weight)
-
-    picture_channels = 3
-    carries_mask = True
-
-    def make_down(self, index: int, in_channels: int, out_channels: int) -> nn.Layer:
-        """Encoder stage ``index``, from the picture's size down."""
-        raise NotImplementedError
-
-    def make_up(self, index: int, up_channels: int, skip_channels: int, out_channels: int) -> nn.Layer:
-        """Decoder stage that gives the size of encoder stage ``index``'s input."""
-        raise NotImplementedError
 
     def prepare(self, image: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:
         """The network's first feature: the picture with its holes set to 0, also where they hold NaN."""
@@ -101,7 +96,8 @@ class UNet(nn.Layer):
 
     def forward(self, image: paddle.Tensor, mask: paddle.Tensor, guide: paddle.Tensor | None = None) -> paddle.Tensor:
         _check_inputs(image, mask)
-        _check_guide(image, guide, self.has_prior)
+        if guide is not None and not self.has_prior:
+            raise ValueError("guide: expected none, since this network has no prior; build it with prior='smooth'")
         return self.paint(image, mask, smooth_surfaces(image, mask, guide) if self.has_prior else None)
 
     def paint(self, image: paddle.Tensor, mask: paddle.Tensor, surfaces: paddle.Tensor | None) -> paddle.Tensor:
@@ -142,11 +138,7 @@ class UNet(nn.Layer):
 
     def mask_coverage(self, mask: paddle.Tensor) -> list[float]:
         """The valid share of the mask after each encoder stage, 0 to 1; empty for a network that carries no mask."""
-        shares, mask = [], self._first_mask(mask)
-        for down in self.encoder if self.carries_mask else []:
-            mask = down.updated_mask(mask)
-            shares.append(float(mask.mean()))
-        return shares
+        return [float(m.mean()) for m in self._encoder_masks(mask)[1:]] if self.carries_mask else []
 
     def reached(self, mask: paddle.Tensor) -> paddle.Tensor:
         """Where the output depends on known pixels: the mask of the last layer, [N, 1, H, W] {0, 1}, as the given one.
@@ -155,16 +147,20 @@ class UNet(nn.Layer):
         """
         if not self.carries_mask:
             return paddle.ones_like(mask)
-        h, w = _spatial_size(mask)
-        mask, skips = self._first_mask(mask), []
-        for down in self.encoder:
-            skips.append(mask)
-            mask = down.updated_mask(mask)
-        if bool(mask.all()):  # what closes here is closed in all that follows
-            return paddle.ones_like(skips[0])[:, :1, :h, :w]
+        *skips, deepest = self._encoder_masks(mask)
+        if bool(deepest.all()):  # what closes here is closed in all that follows
+            return paddle.ones_like(mask)
         for up in self.decoder:
-            mask = up.updated_mask(mask, skips.pop())
-        return mask[:, :, :h, :w]
+            deepest = up.updated_mask(deepest, skips.pop())
+        h, w = _spatial_size(mask)
+        return deepest[:, :, :h, :w]
+
+    def _encoder_masks(self, mask: paddle.Tensor) -> list[paddle.Tensor]:
+        """The mask of the first feature, then that after each stage."""
+        masks = [self._first_mask(mask)]
+        for down in self.encoder:
+            masks.append(down.updated_mask(masks[-1]))
+        return masks
 
     def running_statistics(self) -> list[str]:
         """Names, in ``state_dict``, of batch normalisation's running means and variances."""
@@ -195,7 +191,7 @@ class UNet(nn.Layer):
 class PartialDown(nn.Layer):
     """Strided partial convolution, batch normalisation except in the first stage, ReLU."""
 
-    def __init__(self, index: int, in_channels: int, out_channels: int, has_norm: bool = True):
+    def __init__(self, index: int, in_channels: int, out_channels: int, has_norm: bool):
         super().__init__()
         self.conv, self.norm = conv_and_norm(PartialConv2D, index, in_channels, out_channels, has_norm)
 
@@ -210,7 +206,7 @@ class PartialDown(nn.Layer):
 class PartialResidualDown(PartialDown):
     """A ``PartialDown``, then ReLU(x + BN(PConv(x))) at its size, so that the stage's own result is kept."""
 
-    def __init__(self, index: int, in_channels: int, out_channels: int, has_norm: bool = True):
+    def __init__(self, index: int, in_channels: int, out_channels: int, has_norm: bool):
         super().__init__(index, in_channels, out_channels, has_norm)
         self.branch = PartialConv2D(out_channels, out_channels, 3, padding=1, bias_attr=False if has_norm else None)
         self.branch_norm = nn.BatchNorm2D(out_channels) if has_norm else nn.Identity()
@@ -227,7 +223,7 @@ class PartialResidualDown(PartialDown):
 class PartialUp(nn.Layer):
     """×2, join the skip, 3×3 partial convolution, batch normalisation, LeakyReLU 0.2; the last: convolution alone."""
 
-    def __init__(self, index: int, up_channels: int, skip_channels: int, out_channels: int, has_norm: bool = True):
+    def __init__(self, index: int, up_channels: int, skip_channels: int, out_channels: int, has_norm: bool):
         super().__init__()
         bias = False if index and has_norm else None
         self.conv = PartialUpConv2D(up_channels, skip_channels, out_channels, bias_attr=bias)
@@ -244,7 +240,7 @@ class PartialUp(nn.Layer):
 class ConvDown(nn.Layer):
     """``PartialDown`` with an ordinary convolution; the mask stops here."""
 
-    def __init__(self, index: int, in_channels: int, out_channels: int, has_norm: bool = True):
+    def __init__(self, index: int, in_channels: int, out_channels: int, has_norm: bool):
         super().__init__()
         self.conv, self.norm = conv_and_norm(nn.Conv2D, index, in_channels, out_channels, has_norm)
 
@@ -255,7 +251,7 @@ class ConvDown(nn.Layer):
 class ConvUp(nn.Layer):
     """``PartialUp`` with an ordinary convolution over the upsampled and concatenated features."""
 
-    def __init__(self, index: int, up_channels: int, skip_channels: int, out_channels: int, has_norm: bool = True):
+    def __init__(self, index: int, up_channels: int, skip_channels: int, out_channels: int, has_norm: bool):
         super().__init__()
         self.conv = nn.Conv2D(
             up_channels + skip_channels,
@@ -275,18 +271,13 @@ class ConvUp(nn.Layer):
 class PConvUNet(UNet):
     """``pconv_unet``: the paper's network."""
 
-    def make_down(self, index, in_channels, out_channels):
-        return PartialDown(index, in_channels, out_channels, self.has_norm)
-
-    def make_up(self, index, up_channels, skip_channels, out_channels):
-        return PartialUp(index, up_channels, skip_channels, out_channels, self.has_norm)
+    down, up = PartialDown, PartialUp
 
 
 class PConvResidualUNet(PConvUNet):
     """``pconv_residual_unet``: each encoder stage ends in a partial convolution as a residual branch."""
 
-    def make_down(self, index, in_channels, out_channels):
-        return PartialResidualDown(index, in_channels, out_channels, self.has_norm)
+    down = PartialResidualDown
 
 
 class ConvUNet(UNet):
@@ -296,6 +287,7 @@ class ConvUNet(UNet):
         mask_channel: give the mask to the network as a fourth input channel; off in the paper.
     """
 
+    down, up = ConvDown, ConvUp
     carries_mask = False
 
     def __init__(
@@ -315,12 +307,6 @@ class ConvUNet(UNet):
     def prepare(self, image, mask):
         filled = paddle.where(mask.tile([1, 3, 1, 1]) > 0, image, paddle.full_like(image, HOLE_GREY))
         return filled if self.picture_channels == 3 else paddle.concat([filled, mask.astype(image.dtype)], axis=1)
-
-    def make_down(self, index, in_channels, out_channels):
-        return ConvDown(index, in_channels, out_channels, self.has_norm)
-
-    def make_up(self, index, up_channels, skip_channels, out_channels):
-        return ConvUp(index, up_channels, skip_channels, out_channels, self.has_norm)
 
 
 def smooth_surfaces(image: paddle.Tensor, mask: paddle.Tensor, guide: paddle.Tensor | None) -> paddle.Tensor:
@@ -412,10 +398,3 @@ def _check_inputs(image: paddle.Tensor, mask: paddle.Tensor) -> None:
     n, _, h, w = image.shape
     if list(mask.shape) != [n, 1, h, w]:
         raise ValueError(f"mask: expected {[n, 1, h, w]} to go with the image, got {list(mask.shape)}")
-
-
-def _check_guide(image: paddle.Tensor, guide: paddle.Tensor | None, has_prior: bool) -> None:
-    if guide is not None and not has_prior:
-        raise ValueError("guide: expected none, since this network has no prior; build it with prior='smooth'")
-    if guide is not None and list(guide.shape) != list(image.shape):
-        raise ValueError(f"guide: expected {list(image.shape)} as the image, got {list(guide.shape)}")

@@ -42,7 +42,7 @@ def reference_up_conv(x, mask, skip, skip_mask, weight, bias=None):
 class ReferenceDown(nn.Layer):
     """Strided partial convolution the usual way, batch normalisation except in the first stage, ReLU."""
 
-    def __init__(self, index: int, in_channels: int, out_channels: int):
+    def __init__(self, index: int, in_channels: int, out_channels: int, _has_norm: bool):
         super().__init__()
         self.conv, self.norm = conv_and_norm(nn.Conv2D, index, in_channels, out_channels)
         self.padding = self.conv.weight.shape[2] // 2
@@ -56,7 +56,7 @@ class ReferenceDown(nn.Layer):
 class ReferenceUp(nn.Layer):
     """Upsampling, concatenation, 3×3 partial convolution; batch normalisation and LeakyReLU but in the last stage."""
 
-    def __init__(self, index: int, up_channels: int, skip_channels: int, out_channels: int):
+    def __init__(self, index: int, up_channels: int, skip_channels: int, out_channels: int, _has_norm: bool):
         super().__init__()
         bias_attr = None if index == 0 else False
         self.conv = nn.Conv2D(up_channels + skip_channels, out_channels, 3, padding=1, bias_attr=bias_attr)
@@ -70,8 +70,4 @@ class ReferenceUp(nn.Layer):
 class ReferencePConvUNet(UNet):
     """``pconv_unet`` the usual way; the names of its parameters are the same, so it takes that one's state."""
 
-    def make_down(self, index, in_channels, out_channels):
-        return ReferenceDown(index, in_channels, out_channels)
-
-    def make_up(self, index, up_channels, skip_channels, out_channels):
-        return ReferenceUp(index, up_channels, skip_channels, out_channels)
+    down, up = ReferenceDown, ReferenceUp
