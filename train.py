@@ -391,10 +391,9 @@ def print_plan(options: argparse.Namespace, changed: dict, trainer) -> None:
 
 
 def print_cost(trainer) -> None:
-    from engine.plan import describe, measure_cost
+    from engine.plan import plan
 
-    start = trainer.iteration
-    print(*describe(trainer, start, measure_cost(trainer)), "dry run: nothing was written", sep="\n")
+    print(*plan(trainer), "dry run: nothing was written", sep="\n")
 
 
 def run(trainer) -> None:

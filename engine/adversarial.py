@@ -8,11 +8,10 @@ from collections.abc import Sequence
 from pathlib import Path
 
 import paddle
-from paddle import nn
 
 from engine.settings import Settings
-from engine.task import Batch, frozen, make_adam, mean_terms, update
-from engine.training_state import OPTIMIZER, load_optimizer
+from engine.task import Batch, Task, frozen, make_adam, mean_terms, update
+from engine.training_state import load_optimizer
 from inpainting.checkpoint import load_arrays_into
 from losses.wgan import PENALTY_WEIGHT, GeneratorLoss, critic_loss, discount_map, gradient_penalty
 from models.critics import Critics, crop_boxes
@@ -22,8 +21,8 @@ CRITICS, CRITICS_OPTIMIZER = "critics.pdparams", "critics.pdopt"
 BETAS = {"beta1": 0.5, "beta2": 0.9}
 
 
-class AdversarialTask:
-    """WGAN-GP on ``model`` against ``critics``; a ``Task``.
+class AdversarialTask(Task):
+    """WGAN-GP on ``model`` against ``critics``.
 
     The terms beside the generator's, for each critic: ``wasserstein``, its estimate of the distance between true and
     completed pictures, and ``penalty``, by how much its gradient in the hole misses length 1.
@@ -45,27 +44,12 @@ class AdversarialTask:
         self.optimizer = make_adam(model, settings, **BETAS)
         self.critics_optimizer = make_adam(critics, settings, **BETAS)
         logged = [f"{term}_{name}" for name in critics.by_name() for term in ("wasserstein", "penalty")]
-        self.terms = (*criterion.weights, *logged)
-
-    @property
-    def weights(self) -> dict[str, float]:
-        return self.criterion.weights
-
-    @property
-    def networks(self) -> dict[str, nn.Layer]:
-        return {"generator": self.model, "critics": self.critics}
-
-    @property
-    def lr(self) -> float:
-        return self.optimizer.get_lr()
+        self.terms, self.weights = (*criterion.weights, *logged), criterion.weights
+        self.networks = {"generator": model, "critics": critics}
 
     def schedule(self, done: int) -> None:
-        for optimizer in (self.optimizer, self.critics_optimizer):
-            optimizer.set_lr(self.settings.lr_at(done))
-
-    def train(self) -> None:
-        self.model.train()
-        self.critics.train()
+        super().schedule(done)
+        self.critics_optimizer.set_lr(self.settings.lr_at(done))
 
     def step(self, batches: Sequence[Batch]) -> dict[str, paddle.Tensor]:
         size = self.settings.accumulate
@@ -76,17 +60,11 @@ class AdversarialTask:
         return terms | (mean_terms(logged) if logged else {})
 
     def states(self) -> dict[str, dict]:
-        return {
-            OPTIMIZER: self.optimizer.state_dict(),
-            CRITICS: self.critics.state_dict(),
-            CRITICS_OPTIMIZER: self.critics_optimizer.state_dict(),
-        }
-
-    def notes(self) -> dict:
-        return {}
+        critics = {CRITICS: self.critics.state_dict(), CRITICS_OPTIMIZER: self.critics_optimizer.state_dict()}
+        return super().states() | critics
 
     def restore(self, directory: Path, notes: dict) -> None:
-        load_optimizer(self.optimizer, directory, self.model.state_dict())
+        super().restore(directory, notes)
         load_arrays_into(self.critics, directory / CRITICS)
         load_optimizer(self.critics_optimizer, directory, self.critics.state_dict(), CRITICS_OPTIMIZER)
 

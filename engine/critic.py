@@ -25,7 +25,7 @@ LR_FACTOR = 3.0  # of the critic, times the network's
 
 
 class CriticTask(ReconstructionTask):
-    """``model`` under ``criterion`` and against ``critic``; a ``Task``.
+    """``model`` under ``criterion`` and against ``critic``.
 
     The terms beside those of the criterion: ``adversarial``, the critic's score; ``matching``, of features; ``critic``,
     its own loss, which is not part of the network's.
@@ -55,6 +55,7 @@ class CriticTask(ReconstructionTask):
         self.lr_factor = LR_FACTOR if critic_lr is None else critic_lr / settings.lr
         self.optimizer = make_adam(model, settings, **BETAS)
         self.critic_optimizer = make_adam(critic, settings, **BETAS)
+        self.networks = {"model": model, "critic": critic}
         self.full_weights, self.done = dict(weights), 0
 
     @property
@@ -69,10 +70,6 @@ class CriticTask(ReconstructionTask):
     @property
     def terms(self) -> tuple[str, ...]:
         return (*self.weights, "critic")
-
-    @property
-    def networks(self) -> dict[str, nn.Layer]:
-        return {"model": self.model, "critic": self.critic}
 
     def schedule(self, done: int) -> None:
         super().schedule(done)

@@ -11,7 +11,6 @@ from logging.handlers import MemoryHandler
 from pathlib import Path
 
 import numpy as np
-from paddle import nn
 from tqdm import tqdm
 from tqdm.contrib.logging import logging_redirect_tqdm
 
@@ -99,10 +98,6 @@ class RunLogger:
         self.board.scalars("loss_weighted", {**weighted, "total": row["loss"]}, it)
         self.board.scalars("train", {"lr": row["lr"], "ips": row["ips"], "epoch": epochs}, it)
 
-    def mask_coverage(self, shares: list[float], iteration: int) -> None:
-        """The valid share of the mask after each encoder stage."""
-        self.board.scalars("mask_coverage", {f"encoder_{i}": share for i, share in enumerate(shares)}, iteration)
-
     def validation(self, iteration: int, rows: list[dict]) -> None:
         """Means over all pairs and per bucket; ``rows`` as ``metrics.buckets.bucket_rows`` gives them."""
         means, by_bucket = overall(rows), [row for row in rows if row["border"] == "all"]
@@ -124,10 +119,6 @@ class RunLogger:
         write_picture(self.directory / SAMPLES / f"iter_{iteration}.png", np.concatenate(list(rows.values())))
         for name, row in rows.items():
             self.board.picture(f"samples/{name}", row, iteration)
-
-    def weights(self, iteration: int, model: nn.Layer) -> None:
-        """Histograms of the network's filters."""
-        self.board.weights(model, iteration)
 
     def close(self) -> None:
         self._open.close()

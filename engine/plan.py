@@ -4,7 +4,6 @@ import contextlib
 import itertools
 import statistics
 import time
-from dataclasses import dataclass
 
 import paddle
 import psutil
@@ -15,37 +14,11 @@ from engine.trainer import Trainer
 STEPS = 3  # timed, after one that is not
 
 
-@dataclass(frozen=True)
-class Cost:
-    """Seconds of one iteration, waiting for data included; memory of the process after a step, in bytes."""
-
-    seconds: float
-    memory: int
-
-
-def measure_cost(trainer: Trainer) -> Cost:
-    """Run a few iterations, which change the network and write nothing."""
-    ends, memory = [time.perf_counter()], 0
-    with contextlib.closing(trainer.batches()) as stream:
-        for batches in itertools.islice(stream, STEPS + 1):
-            fetched([trainer.step(batches)])  # waits for the device
-            ends.append(time.perf_counter())
-            memory = max(memory, _memory())
-    seconds = [end - start for start, end in itertools.pairwise(ends)]
-    return Cost(statistics.median(seconds[1:] or seconds), memory)
-
-
-def _memory() -> int:
-    if paddle.get_device().startswith("gpu"):
-        return paddle.device.cuda.max_memory_allocated()
-    return psutil.Process().memory_info().rss  # after a step: freed arrays are kept, see utils.device
-
-
-def describe(trainer: Trainer, start: int, cost: Cost) -> list[str]:
-    """The plan, from iteration ``start`` on, in lines."""
-    s, pictures = trainer.settings, len(trainer.dataset.pictures)
-    left = trainer.last_iteration - start
-    samples = trainer.samples_per_iteration
+def plan(trainer: Trainer) -> list[str]:
+    """What is left of a run, in lines. Runs a few iterations, which change the network and write nothing."""
+    start, s, pictures = trainer.iteration, trainer.settings, len(trainer.dataset.pictures)
+    left, samples = trainer.last_iteration - start, trainer.samples_per_iteration
+    seconds, memory = _measure(trainer)
     parameters = sum(p.size for network in trainer.task.networks.values() for p in network.parameters())
     averaged = sum(p.size for p in trainer.task.model.parameters()) if trainer.ema else 0
     checkpoint = 4 * (3 * parameters + averaged)  # weights and Adam's two moments
@@ -53,8 +26,25 @@ def describe(trainer: Trainer, start: int, cost: Cost) -> list[str]:
     return [
         f"iterations   {start} to {trainer.last_iteration}, {samples} pictures each: "
         f"{left * samples / pictures:.1f} epochs of {pictures}",
-        f"time         {cost.seconds:.3g} s an iteration here (median of {STEPS}): "
-        f"{left * cost.seconds / 3600:.1f} hours",
-        f"memory       {cost.memory / 2**30:.2f} GiB after a step on {paddle.get_device()}",
+        f"time         {seconds:.3g} s an iteration here (median of {STEPS}): {left * seconds / 3600:.1f} hours",
+        f"memory       {memory / 2**30:.2f} GiB after a step on {paddle.get_device()}",
         f"checkpoints  {checkpoint / 1e6:.0f} MB each, {kept} of them: {kept * checkpoint / 1e9:.1f} GB",
     ]
+
+
+def _measure(trainer: Trainer) -> tuple[float, int]:
+    """Seconds of one iteration, waiting for data included; memory of the process after a step, in bytes."""
+    ends, memory = [time.perf_counter()], 0
+    with contextlib.closing(trainer.batches()) as stream:
+        for batches in itertools.islice(stream, STEPS + 1):
+            fetched([trainer.step(batches)])  # waits for the device
+            ends.append(time.perf_counter())
+            memory = max(memory, _memory())
+    seconds = [end - start for start, end in itertools.pairwise(ends)]
+    return statistics.median(seconds[1:] or seconds), memory
+
+
+def _memory() -> int:
+    if paddle.get_device().startswith("gpu"):
+        return paddle.device.cuda.max_memory_allocated()
+    return psutil.Process().memory_info().rss  # after a step: freed arrays are kept, see utils.device

@@ -47,16 +47,14 @@ def read_batches(dataset: InpaintingDataset, sampler: StreamBatchSampler, num_wo
         InputError, MemoryError: what the dataset raised; anything else as a RuntimeError with its traceback.
         ChildProcessError: a reader was killed.
     """
-    needed = shared_memory_needed(sampler.batch_size * dataset.bytes_per_sample, num_workers, distributed.local_size())
-    if problem := lack_of_shared_memory(needed, free_shared_memory()):
-        log.warning(problem) if distributed.is_first() else None
+    fits = fits_shared_memory(sampler.batch_size * dataset.bytes_per_sample, num_workers)
     loader = DataLoader(
         _Carrying(dataset),
         batch_sampler=sampler,
         num_workers=num_workers,
         prefetch_factor=PREFETCH,
         collate_fn=_batch_or_error,
-        use_shared_memory=problem is None,
+        use_shared_memory=fits,
         worker_init_fn=_live_as_long_as_the_trainer,
     )
     batches = iter(loader)
@@ -123,29 +121,21 @@ def to_unit_range(levels: paddle.Tensor) -> paddle.Tensor:
     return levels.astype("float32") / paddle.full([], 255.0)
 
 
-def shared_memory_needed(batch_bytes: int, num_workers: int, processes: int = 1) -> int:
-    """Bytes of shared memory that the readers of all processes on this machine can fill."""
-    return processes * (PREFETCH * num_workers + SPARE) * batch_bytes if num_workers else 0
-
-
-def free_shared_memory() -> int | None:
-    """Bytes; None on a system that has none to look at."""
+def fits_shared_memory(batch_bytes: int, num_workers: int) -> bool:
+    """Whether the batches of the readers of all processes on this machine fit into shared memory; else warns."""
+    needed = distributed.local_size() * (PREFETCH * num_workers + SPARE) * batch_bytes if num_workers else 0
     try:
         found = os.statvfs(SHARED_MEMORY)
-    except (OSError, AttributeError):
-        return None
-    return found.f_bavail * found.f_frsize
-
-
-def lack_of_shared_memory(needed: int, free: int | None) -> str | None:
-    """One line where the workers cannot use shared memory; else None."""
-    if free is None or needed <= free:
-        return None
-    return (
-        f"{SHARED_MEMORY} has {free / 2**20:.0f} MiB free, the readers' batches need {needed / 2**20:.0f} MiB: "
-        "they go through pipes, which is slower; give the container more (docker run --shm-size 1g), or take fewer "
-        "--num_workers"
-    )
+    except (OSError, AttributeError):  # a system that has none to look at
+        return True
+    free = found.f_bavail * found.f_frsize
+    if needed > free and distributed.is_first():
+        log.warning(
+            f"{SHARED_MEMORY} has {free / 2**20:.0f} MiB free, the readers' batches need {needed / 2**20:.0f} MiB: "
+            "they go through pipes, which is slower; give the container more (docker run --shm-size 1g), or take fewer "
+            "--num_workers"
+        )
+    return needed <= free
 
 
 def _live_as_long_as_the_trainer(_worker: int) -> None:

@@ -8,14 +8,13 @@ import numpy as np
 import paddle
 
 from engine.settings import Settings
-from engine.task import Batch, make_adam, update
-from engine.training_state import OPTIMIZER, load_optimizer
+from engine.task import Batch, Task, make_adam, update
 from losses import InpaintingLoss
 from utils.errors import InputError
 
 
-class ReconstructionTask:
-    """Adam on ``model`` under ``criterion``; a ``Task``.
+class ReconstructionTask(Task):
+    """Adam on ``model`` under ``criterion``.
 
     Args:
         model: made by ``models.build_model``.
@@ -24,7 +23,7 @@ class ReconstructionTask:
     def __init__(self, model: paddle.nn.Layer, criterion: InpaintingLoss, settings: Settings):
         prepare_norm(model, settings)
         self.model, self.criterion, self.settings = model, criterion, settings
-        self.optimizer = make_adam(model, settings)
+        self.optimizer, self.networks = make_adam(model, settings), {"model": model}
         self.scaler = paddle.amp.GradScaler(enable=settings.amp and settings.amp_dtype == "float16")
         self.style_weight = criterion.weights["style"]
 
@@ -37,31 +36,17 @@ class ReconstructionTask:
     def terms(self) -> tuple[str, ...]:
         return tuple(self.weights)
 
-    @property
-    def networks(self) -> dict[str, paddle.nn.Layer]:
-        return {"model": self.model}
-
-    @property
-    def lr(self) -> float:
-        return self.optimizer.get_lr()
-
     def schedule(self, done: int) -> None:
-        s = self.settings
-        self.optimizer.set_lr(s.lr_at(done))
-        warm_up = done < s.style_warmup_iters
+        super().schedule(done)
+        warm_up = done < self.settings.style_warmup_iters
         self.criterion.weights["style"] = min(1.0, self.style_weight) if warm_up else self.style_weight
-
-    def train(self) -> None:
-        self.model.train()
 
     def step(self, batches: Sequence[Batch]) -> dict[str, paddle.Tensor]:
         """One update from the gradients' mean over the batches. Returns the raw terms, means too."""
         statistics = self._running_statistics() if self.settings.amp else []
         before = [t.clone() for t in statistics]
         terms = update(self.model, self.optimizer, self._loss, batches, self.scaler)
-        for now, earlier in zip(
-            statistics, before, strict=True
-        ):  # the scaler skips a step that overflowed; so do these
+        for now, earlier in zip(statistics, before, strict=True):  # kept where the scaler skips a step that overflowed
             now.set_value(paddle.where(paddle.isfinite(now), now, earlier))
         return terms
 
@@ -69,15 +54,12 @@ class ReconstructionTask:
         """As the settings say; VGG16 and the network alone are worked out in it."""
         return paddle.amp.auto_cast(enable=self.settings.amp, level="O1", dtype=self.settings.amp_dtype)
 
-    def states(self) -> dict[str, dict]:
-        return {OPTIMIZER: self.optimizer.state_dict()}
-
     def notes(self) -> dict:
         scaler = {key: np.asarray(value).reshape(-1).tolist() for key, value in self.scaler.state_dict().items()}
         return {"scaler": scaler} if scaler else {}
 
     def restore(self, directory: Path, notes: dict) -> None:
-        load_optimizer(self.optimizer, directory, self.model.state_dict())
+        super().restore(directory, notes)
         state, noted = self.scaler.state_dict(), notes.get("scaler")
         if not (noted and state):
             return

@@ -1,10 +1,9 @@
-"""The interface of a training task, and what tasks share."""
+"""What training tasks share."""
 
 import contextlib
 import math
 from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
-from typing import Protocol
 
 import paddle
 from paddle import nn
@@ -12,6 +11,7 @@ from paddle.utils import unique_name
 
 from engine import distributed
 from engine.settings import Settings
+from engine.training_state import OPTIMIZER, load_optimizer
 
 Batch = tuple[paddle.Tensor, paddle.Tensor]  # gt [N, 3, S, S], mask [N, 1, S, S]
 
@@ -20,44 +20,48 @@ class NonFiniteLossError(RuntimeError):
     """A loss term became NaN or infinite."""
 
 
-class Task(Protocol):
+class Task:
     """A network, how it is optimised, and the state that a checkpoint needs beside the network's weights."""
 
     model: nn.Layer  # made by ``models.build_model``; what is validated, saved and averaged
+    settings: Settings
+    optimizer: paddle.optimizer.Optimizer  # of the model
     terms: tuple[str, ...]  # what ``step`` returns, in the order of the log
-
-    @property
-    def weights(self) -> dict[str, float]:
-        """Present weights of the terms in the model's loss. Other terms are only logged."""
+    weights: dict[str, float]  # present ones, of the terms in the model's loss; other terms are only logged
+    networks: dict[str, nn.Layer]  # all that is trained, the model first
 
     @property
     def lr(self) -> float:
         """Learning rate at present."""
-
-    @property
-    def networks(self) -> dict[str, nn.Layer]:
-        """All that is trained, the model first."""
-
-    def schedule(self, done: int) -> None:
-        """Set what depends on the iterations done in this phase."""
+        return self.optimizer.get_lr()
 
     def train(self) -> None:
         """Put the networks into training mode."""
+        for network in self.networks.values():
+            network.train()
+
+    def schedule(self, done: int) -> None:
+        """Set what depends on the iterations done in this phase."""
+        self.optimizer.set_lr(self.settings.lr_at(done))
 
     def step(self, batches: Sequence[Batch]) -> dict[str, paddle.Tensor]:
         """One iteration, from ``Settings.batches_per_iteration`` batches. Returns the raw terms, without gradient.
 
         They are scalars on the device; fetching one waits for the device.
         """
+        raise NotImplementedError
 
     def states(self) -> dict[str, dict]:
         """State for a checkpoint beside the network: file name to state."""
+        return {OPTIMIZER: self.optimizer.state_dict()}
 
     def notes(self) -> dict:
         """Entries for a checkpoint's meta.json."""
+        return {}
 
     def restore(self, directory: Path, notes: dict) -> None:
         """Set what ``states`` and ``notes`` gave; the network's own weights are set already."""
+        load_optimizer(self.optimizer, directory, self.model.state_dict())
 
 
 def make_adam(network: nn.Layer, settings: Settings, **options) -> paddle.optimizer.Adam:

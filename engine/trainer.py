@@ -192,7 +192,8 @@ class Trainer:
                 **meter.costs(self.samples_per_iteration),
             }
             logger.training(row, weighted, epochs)
-            logger.mask_coverage(self.task.model.mask_coverage(mask), self.iteration)
+            shares = {f"encoder_{i}": share for i, share in enumerate(self.task.model.mask_coverage(mask))}
+            logger.board.scalars("mask_coverage", shares, self.iteration)
         meter.clear()
 
     def _validate(self, logger: RunLogger | None) -> None:
@@ -204,7 +205,7 @@ class Trainer:
             if logger:
                 logger.validation(self.iteration, rows)
                 logger.samples(self.iteration, self.validation.samples(inpainter))
-                logger.weights(self.iteration, self.task.model)
+                logger.board.weights(self.task.model, self.iteration)
                 _warn(sanity_checks.worse_than_mean_fill(self.iteration, psnr, self.validation.mean_fill_psnr))
         self.task.train()
         self._save_if_best(math.inf if psnr is None else psnr)

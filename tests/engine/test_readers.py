@@ -81,7 +81,7 @@ class NoBatches:
 @pytest.mark.parametrize(("pages_short", "shared"), [(1, False), (0, True)])
 def test_shared_memory_is_used_where_it_is_enough(pages_short, shared, monkeypatch):
     dataset, workers = make_dataset(64), 4
-    needed = readers.shared_memory_needed(BATCH * dataset.bytes_per_sample, workers)
+    needed = (readers.PREFETCH * workers + readers.SPARE) * BATCH * dataset.bytes_per_sample
     assert needed % 4096 == 0
     free(monkeypatch, needed - 4096 * pages_short)
     monkeypatch.setattr(readers, "DataLoader", NoBatches)
