@@ -42,7 +42,7 @@ class GeneratorLoss:
         mask by default.
         Each term: a float32 scalar.
     Raises:
-        ValueError: an unknown term, gamma outside (0, 1], or shapes that do not fit.
+        ValueError: an unknown term, or shapes that do not fit.
     Example:
         >>> picture, mask, score = paddle.rand([2, 3, 16, 16]), paddle.ones([2, 1, 16, 16]), paddle.ones([2, 1])
         >>> criterion = GeneratorLoss()
@@ -59,7 +59,6 @@ class GeneratorLoss:
         if unknown := sorted(set(weights or {}) - set(AUTHOR_WEIGHTS)):
             known = ", ".join(AUTHOR_WEIGHTS)
             raise ValueError(f"loss weights: expected terms among {known}, got {', '.join(unknown)}")
-        _check_gamma(gamma)
         self.weights = {**AUTHOR_WEIGHTS, **(weights or {})}
         self.coarse_weight, self.gamma = coarse_weight, gamma
 
@@ -157,7 +156,6 @@ def discount_map(mask: paddle.Tensor, gamma: float = AUTHOR_GAMMA) -> paddle.Ten
         >>> discount_map(mask, 0.5).flatten().tolist()
         [0.0, 0.5, 0.25, 0.5, 0.0]
     """
-    _check_gamma(gamma)
     return paddle.to_tensor(np.stack([_discounts(m, gamma) for m in mask[:, 0].numpy()])[:, None])
 
 
@@ -170,11 +168,6 @@ def _discounts(mask: np.ndarray, gamma: float) -> np.ndarray:
     # OpenCV's last digit depends on where the arrays lie in memory; squared distances are whole numbers.
     distance = np.sqrt(np.rint(distance**2))
     return (gamma**distance * hole).astype("float32")
-
-
-def _check_gamma(gamma: float) -> None:
-    if not 0 < gamma <= 1:
-        raise ValueError(f"gamma: expected a number in (0, 1], got {gamma}")
 
 
 def _check_shapes(gt: paddle.Tensor, mask: paddle.Tensor, **others: paddle.Tensor) -> None:

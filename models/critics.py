@@ -64,7 +64,7 @@ class Critics(nn.Layer):
         local_size: side of the local critic's patches; half of ``size``, as in the paper, when not given.
         base_channels: width of their first layers.
     Raises:
-        ValueError: local_size is larger than size, or a number is below 1.
+        ValueError: local_size is not 1 to size.
     Example:
         >>> critics = Critics(size=32, base_channels=4)
         >>> mask = paddle.ones([2, 1, 32, 32])
@@ -79,8 +79,8 @@ class Critics(nn.Layer):
             raise ValueError(f"local_size: expected 1 to the pictures' size of {size}, got {self.local_size}")
         # The optimiser's state is keyed by automatic names: a guard makes them the same whatever was built before.
         with unique_name.guard():
-            self.local = local_critic(self.local_size, base_channels)
-            self.whole = global_critic(size, base_channels)
+            self.local = Critic(self.local_size, tuple(base_channels * width for width in LOCAL_WIDTHS))
+            self.whole = Critic(size, tuple(base_channels * width for width in GLOBAL_WIDTHS))
         # As ``models.build_model`` notes it: what a checkpoint that does not fit is told by.
         self.model_name = "critics"
         self.model_options = {"size": size, "local_size": self.local_size, "base_channels": base_channels}
@@ -154,19 +154,3 @@ def _resampling(start: paddle.Tensor, length: paddle.Tensor, side: int, size: in
     within = paddle.minimum(within.clip(min=0.0), length.astype("float32") - 1)
     distance = (start.astype("float32") + within).unsqueeze(2) - given.astype("float32")
     return F.relu(1 - distance.abs())
-
-
-def global_critic(size: int | tuple[int, int] = 256, base_channels: int = 64) -> Critic:
-    """The critic of whole pictures."""
-    return _critic(size, base_channels, GLOBAL_WIDTHS)
-
-
-def local_critic(size: int | tuple[int, int] = 128, base_channels: int = 64) -> Critic:
-    """The critic of patches around the hole."""
-    return _critic(size, base_channels, LOCAL_WIDTHS)
-
-
-def _critic(size: int | tuple[int, int], base_channels: int, widths: tuple[int, ...]) -> Critic:
-    if base_channels < 1:
-        raise ValueError(f"base_channels: expected 1 or more, got {base_channels}")
-    return Critic(size, tuple(base_channels * width for width in widths))

@@ -79,12 +79,7 @@ def _add_data_options(group) -> None:
         "boxes; wide: boxes and broad strokes over 25 to 60 percent; super_resolution: one of each K x K pixels known",
         "irregular",
     )
-    add(
-        "--super_resolution_factors",
-        factors_text,
-        f"the factors K to train for, each as often; {FACTORS} when not given",
-        metavar="K,K",
-    )
+    add("--super_resolution_factors", factors_text, f"factors, each as often; {FACTORS} when not given", metavar="K,K")
     add("--mask_dilate", ("yes", "no"), "dilate masks from files at random, as the authors do theirs", "yes")
     add("--image_size", integer(16, 8192), "side of the training pictures in pixels", 256)
     add("--num_workers", integer(0, 256), "processes that read pictures; 0: the trainer reads them itself", 2)
@@ -116,18 +111,9 @@ def _add_model_options(group) -> None:
     add("--base_channels", integer(1, 2048), "width of the first stage; 64, or 32 of deepfill_v1, when not given")
     add("--depth", integer(1, 10), "times a U-Net halves the size: 7, for 256x256, when not given; 8 for 512x512")
     add("--output_activation", ("linear", "tanh"), "of a U-Net; linear, as in the paper, when not given")
-    add(
-        "--prior",
-        ("none", "smooth"),
-        "of a U-Net; smooth: it starts from smooth surfaces through the known pixels (this project's own); "
-        "none, as in the paper, when not given",
-    )
+    add("--prior", ("none", "smooth"), "of a U-Net; smooth: it starts from smooth surfaces; none when not given")
     add("--norm", ("batch", "none"), "of a U-Net; batch normalisation, as in the paper, when not given")
-    add(
-        "--mask_channel",
-        ("yes", "no"),
-        "give conv_unet the mask as a fourth channel; no, as in the paper, when not given",
-    )
+    add("--mask_channel", ("yes", "no"), "give conv_unet the mask as a fourth channel; no when not given")
     add("--weights", "FILE|DIR", "start from these weights; the options of their network are theirs")
 
 
@@ -144,32 +130,17 @@ def _add_schedule_options(group) -> None:
     add("--warmup_iters", count_int, "iterations in which the learning rate rises", 0)
     add("--max_iters", positive_int, "iterations of the phase", 500_000)
     add("--batch_size", integer(1, 4096), "pictures that go through the network at once", 6)
-    add(
-        "--accumulate",
-        integer(1, 4096),
-        "batches whose mean gradient makes one update: N times the batch, in the memory of one",
-        1,
-    )
+    add("--accumulate", integer(1, 4096), "batches of one update: N times the batch, in the memory of one", 1)
     add("--clip_norm", number(0, 1e9), "greatest norm of the gradients; 0: no limit", 0.0)
     add(
         "--ema_decay",
         share_float,
-        "average the weights (0.999: over about 1000 iterations) for validation, test.py and eval.py",
+        "average the weights over about 1/(1-X) iterations; fills and validation use these",
         0.0,
     )
-    add(
-        "--style_warmup_iters",
-        count_int,
-        "iterations of the initial phase with style weight 1 before --style_weight",
-        0,
-    )
+    add("--style_warmup_iters", count_int, "iterations of the initial phase with a style weight of 1", 0)
     add("--amp", ("O0", "O1"), "O1: mixed precision where it is safe, on GPU", "O0")
-    add(
-        "--amp_dtype",
-        ("float16", "bfloat16"),
-        "of --amp O1; bfloat16 needs no scaling of the loss, and an Ampere GPU or newer",
-        "float16",
-    )
+    add("--amp_dtype", ("float16", "bfloat16"), "of --amp O1; bfloat16 needs an Ampere GPU or newer", "float16")
     add("--sync_norm", ("yes", "no"), "batch statistics over all processes, on GPU", "no")
 
 
@@ -177,11 +148,7 @@ def _add_composite_options(group) -> None:
     add = adder(group)
     for term, default in (("valid", 1.0), ("hole", 6.0), ("perceptual", 0.05), ("style", 120.0), ("tv", 0.1)):
         add(f"--{term}_weight", weight_float, f"weight of L_{term}", default)
-    add(
-        "--vgg_weights",
-        "FILE",
-        ".npz, .pdparams or .pth of a VGG16, Oxford or torchvision naming; the shipped one when not given",
-    )
+    add("--vgg_weights", "FILE", "a VGG16 in Oxford's or torchvision's naming; the shipped one when not given")
 
 
 def _add_critic_options(group) -> None:
@@ -189,13 +156,13 @@ def _add_critic_options(group) -> None:
     add(
         "--critic",
         CRITICS,
-        "adds a critic (not in the paper): patch sees the picture, projected sees features of a frozen network",
+        "adds a critic (not in the paper): of pictures, or of a frozen network's features",
         "none",
     )
     add(
         "--critic_features",
         "FILE",
-        "VGG16 or EfficientNet-lite0 weights for the features of --critic; the shipped VGG16 when not given",
+        "of a VGG16 or EfficientNet-lite0, for --critic; the shipped VGG16 when not given",
     )
     add("--critic_weight", weight_float, "weight of the critic's score", 1.0)
     add("--matching_weight", weight_float, "weight of feature matching in the hole", 2.0)
@@ -214,16 +181,12 @@ def _add_adversarial_options(group) -> None:
     add(
         "--discount",
         discount_float,
-        "each pixel deeper in the hole counts X times as much: 0.9 by the author, 0.99 in the paper",
+        "each pixel deeper in the hole counts X times as much: 0.99 in the paper",
         0.9,
     )
     add("--critic_steps", integer(1, 1000), "updates of the critics in an iteration", 5)
     add("--critic_channels", integer(1, 2048), "width of the critics' first layer", 64)
-    add(
-        "--local_size",
-        integer(1, 8192),
-        "side of the patch around the hole that the local critic sees; half of --image_size when not given",
-    )
+    add("--local_size", integer(1, 8192), "side of the local critic's patches; half of --image_size when not given")
 
 
 def _add_run_options(group) -> None:
@@ -264,12 +227,12 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
     options.config = os.path.relpath(run / OPTIONS) if run else config
     _take_network_of_weights(options, typed)
     _settle_phase(options, typed, parser.get_default("phase"))
-    _refuse_hole_of_other_masks(options, typed, parser.get_default("mask_root"))
     defaults["dry_run"] = options.dry_run  # not of the run's
     changed = {key: value for key, value in vars(options).items() if value != defaults[key]}
     _refuse_options_of_others(options, changed)
-    _refuse_conflicts(options)
-    _settle_factors(options)
+    _refuse_conflicts(options, typed, parser.get_default("mask_root"))
+    if options.hole_shape == "super_resolution":
+        options.super_resolution_factors = options.super_resolution_factors or FACTORS
     options.lr = options.lr or (ADVERSARIAL_LR if is_adversarial(options.model) else PHASE_LR[options.phase])
     for line in differences(before, options):
         print(line)
@@ -355,31 +318,6 @@ def _settle_phase(options: argparse.Namespace, typed: dict, preset_phase: str) -
         options.style_warmup_iters = 0
 
 
-def _refuse_hole_of_other_masks(options: argparse.Namespace, typed: dict, preset_root: str | None) -> None:
-    """A preset's --hole is the colour of its own masks; for other masks it would swap hole and known."""
-    if preset_root and options.hole == "black" and "hole" not in typed and options.mask_root != preset_root:
-        raise InputError(
-            f"--mask_root {options.mask_root}: expected --hole white or --hole black beside it, got neither; the "
-            f"preset's black is for {preset_root} (NVIDIA's training masks are black, their test masks white)"
-        )
-
-
-def _settle_factors(options: argparse.Namespace) -> None:
-    if options.hole_shape != "super_resolution":
-        if options.super_resolution_factors:
-            raise InputError(
-                f"--super_resolution_factors: means nothing to --hole_shape {options.hole_shape}; leave it out, or "
-                "give --hole_shape super_resolution"
-            )
-        return
-    if is_adversarial(options.model):
-        raise InputError(
-            f"--hole_shape super_resolution: expected a U-Net, got --model {options.model}, whose attention copies "
-            "patches without a hole, of which there are none; take pconv_unet"
-        )
-    options.super_resolution_factors = options.super_resolution_factors or FACTORS
-
-
 def is_adversarial(model: str) -> bool:
     """Whether the network is trained against DeepFillv1's critics instead of by the composite loss."""
     return model == "deepfill_v1"
@@ -419,16 +357,44 @@ def _refuse_options_of_others(options: argparse.Namespace, changed: dict) -> Non
             raise InputError(f"--{key}: means nothing without --critic; add --critic projected, or leave it out")
 
 
-def _refuse_conflicts(options: argparse.Namespace) -> None:
+def _refuse_conflicts(options: argparse.Namespace, typed: dict, preset_masks: str | None) -> None:
     """Refuse options that do not go together."""
-    if options.amp == "O1" and is_adversarial(options.model):
-        raise InputError(
+    deepfill, with_critic, shape = is_adversarial(options.model), options.critic != "none", options.hole_shape
+    is_half = options.amp == "O1" and options.amp_dtype == "float16"
+    conflicts = (
+        (
+            deepfill and options.amp == "O1",
             f"--amp O1: expected another network than {options.model}, whose gradient penalty is too small for "
-            "float16; use --amp O0"
-        )
-    if options.critic != "none" and options.amp == "O1" and options.amp_dtype == "float16":
-        raise InputError("--amp O1 with --critic: expected --amp_dtype bfloat16, got float16; use it, or --amp O0")
-    if options.critic != "none" and options.image_size % 16:
-        raise InputError(f"--critic: expected --image_size to be a multiple of 16, got {options.image_size}")
-    if options.mask_root and options.hole_shape != "irregular":
-        raise InputError("--mask_root and --hole_shape: masks are read or generated; give one of the two")
+            "float16; use --amp O0",
+        ),
+        (
+            with_critic and is_half,
+            "--amp O1 with --critic: expected --amp_dtype bfloat16, got float16; use it, or --amp O0",
+        ),
+        (
+            with_critic and options.image_size % 16,
+            f"--critic: expected --image_size to be a multiple of 16, got {options.image_size}",
+        ),
+        (
+            options.mask_root and shape != "irregular",
+            "--mask_root and --hole_shape: masks are read or generated; give one of the two",
+        ),
+        (
+            options.super_resolution_factors and shape != "super_resolution",
+            f"--super_resolution_factors: means nothing to --hole_shape {shape}; leave it out, or give --hole_shape "
+            "super_resolution",
+        ),
+        (
+            deepfill and shape == "super_resolution",
+            f"--hole_shape super_resolution: expected a U-Net, got --model {options.model}, whose attention copies "
+            "patches without a hole, of which there are none; take pconv_unet",
+        ),
+        (  # a preset's --hole is the colour of its own masks: for other masks it would swap hole and known
+            preset_masks and options.mask_root != preset_masks and options.hole == "black" and "hole" not in typed,
+            f"--mask_root {options.mask_root}: expected --hole white or --hole black beside it, got neither; the "
+            f"preset's black is for {preset_masks} (NVIDIA's training masks are black, their test masks white)",
+        ),
+    )
+    for is_so, message in conflicts:
+        if is_so:
+            raise InputError(message)

@@ -60,14 +60,6 @@ def test_resume_auto_ends_where_the_unbroken_run_ends(run, pictures):
     assert same(unbroken, weights_of(broken))
 
 
-def test_an_earlier_run_is_moved_aside_not_overwritten(run, pictures, capsys):
-    folder = run(f"--image_root {pictures} --max_iters 1 --perceptual_weight 0 --style_weight 0")
-    old = (folder / "metrics.csv").read_bytes()
-    run(f"--image_root {pictures} --max_iters 1 --perceptual_weight 0 --style_weight 0 --seed 5")
-    [aside] = folder.parent.glob("a_before_*")
-    assert (aside / "metrics.csv").read_bytes() == old and "moved to" in capsys.readouterr().out
-
-
 def contents(folder):
     return {p: p.read_bytes() for p in folder.rglob("*") if p.is_file()}
 

@@ -14,10 +14,9 @@ import numpy as np
 from tqdm import tqdm
 
 from datasets.frames import Frames
-from datasets.mask_survey import Survey, row_of_mask
+from datasets.mask_survey import Survey
 from datasets.masks import border_margins, hole_ratio, resize_mask, write_mask
 from datasets.occlusion import LEAST_SIDE, occlusion_mask
-from datasets.published_masks import ROWS
 from datasets.transforms import augment_mask, center_resize
 from options import Parser, count_int, positive_int
 from options.shared import adder
@@ -59,7 +58,6 @@ def build_parser() -> Parser:
         "alone, as train.py varies masks itself",
         8,
     )
-    add("--per_bucket", positive_int, "no more than N of each bucket, N and B each")
     add_mask_options(parser)
     return parser
 
@@ -85,30 +83,19 @@ def main(argv: list[str] | None = None) -> None:
 
 
 def write_sorted(frames: Frames, options) -> tuple[Survey, list[dict]]:
-    """Write each mask into its folder, and the report; the survey, and the report's rows.
-
-    A bucket and border that has ``options.per_bucket`` takes no more; when all have, no further frame is read.
-    """
+    """Write each mask into its folder, and the report; the survey, and the report's rows."""
     survey, rows = Survey(), []
     try:
         for drawn in draw(tqdm(frames, total=frames.told or None, unit="frame"), options):
-            if row := _taken(survey, drawn.mask, options.per_bucket):
+            if row := survey.add(drawn.mask):
                 name = f"{row[0]}/{row[1]}/{len(survey.ratios[row]) - 1:05d}.png"
                 write_mask(Path(options.output) / name, drawn.mask, options.hole)
                 facts = (name, frames.name, drawn.frame, drawn.variation, *row, f"{hole_ratio(drawn.mask):.6f}")
                 rows.append(dict(zip(COLUMNS, facts, strict=True)))
-            if len(rows) == len(ROWS) * (options.per_bucket or np.inf):
-                break
     finally:  # of what a bad frame, or Ctrl-C, left whole
         if rows:
             _write_report(Path(options.output) / REPORT, rows)
     return survey, rows
-
-
-def _taken(survey: Survey, mask: np.ndarray, most: int | None) -> tuple[str, str] | None:
-    """The mask's row, if it is taken into the survey there; None where that is full, or outside all buckets."""
-    row = row_of_mask(mask)
-    return None if row and len(survey.ratios[row]) == most else survey.add(mask)
 
 
 def draw(frames: Iterator[np.ndarray], options) -> Iterator[Drawn]:

@@ -96,15 +96,6 @@ def test_the_generators_gradient_comes_from_critics_and_pictures():
         assert plain.any() and not np.array_equal(plain, gradients[1][name]), name
 
 
-def test_the_critics_learn_to_tell_pictures_apart():
-    task, (gt, mask) = make_task(lr=3e-3), batch(4)
-    first, last = [], []
-    for i in range(40):
-        terms = adversarial.update(task.critics, task.critics_optimizer, task._critic_loss, [(gt, mask)])
-        (first if i < 5 else last if i >= 35 else []).append(terms["wasserstein_global"] + terms["wasserstein_local"])
-    assert np.mean(last) > np.mean(first) + 0.05
-
-
 def test_a_run_leaves_everything_behind_and_resumes_to_the_bit(tmp_path):
     whole = make_trainer(tmp_path / "a", ema_decay=0.9, accumulate=2, lr_schedule="cosine")
     whole.run()

@@ -1,14 +1,12 @@
 """What VisualDL shows: a resumed run's records go on where its checkpoint is, and nothing of it ends a training."""
 
 import logging
-import os
 
 import numpy as np
 import pytest
 from visualdl import LogReader
 
-from engine.board import COMPARED_BY, Board
-from utils.errors import InputError
+from engine.board import Board
 
 
 def write_run(folder, first=1, last=6):
@@ -28,13 +26,6 @@ def read(path):
 
 def curve(path):
     return [(point.id, point.value) for point in read(path).get_data("scalar", "loss/valid")]
-
-
-def test_what_a_run_is_compared_by(tmp_path):
-    [record] = read(write_run(tmp_path)).get_data("hyper_parameters", "hparam")
-    values = {info.name: getattr(info, info.WhichOneof("type")) for info in record.hparam.hparamInfos}
-    assert values == {"lr": 0.1, "model": "a", "seed": 2**32 - 1}
-    assert [metric.name for metric in record.hparam.metricInfos] == COMPARED_BY
 
 
 def test_a_resumed_run_goes_on_in_its_curves(tmp_path):
@@ -63,9 +54,3 @@ def test_records_that_were_cut_short_are_left_out(tmp_path, caplog, tail):
         write_run(tmp_path, 4, 5)
     assert f"the last {len(tail)} bytes are no whole records" in caplog.text
     assert curve(path) == [(i, i / 8) for i in range(1, 6)]
-
-
-def test_a_pipe_in_place_of_the_records_hangs_nothing(tmp_path):
-    os.mkfifo(tmp_path / "vdlrecords.1.log")
-    with pytest.raises(InputError, match="pipe"):
-        Board(tmp_path, 0)

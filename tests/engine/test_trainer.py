@@ -160,20 +160,6 @@ def test_accumulated_gradients_are_those_of_the_joint_batch(tmp_path):
         np.testing.assert_allclose(gradients[1][name], joint, rtol=1e-3, atol=1e-6 * np.abs(joint).max(), err_msg=name)
 
 
-def test_clipped_gradients_have_at_most_the_given_norm(tmp_path):
-    trainer = make_trainer(tmp_path, clip_norm=0.01)
-    norms, clip = [], trainer.task.optimizer._grad_clip
-
-    def clip_and_look(pairs):
-        clipped = clip(pairs)
-        norms.append(sum(float((g**2).sum()) for _, g in clipped) ** 0.5)
-        return clipped
-
-    trainer.task.optimizer._grad_clip = clip_and_look
-    trainer.task.step(next(iter(trainer.batches())))
-    assert norms == [pytest.approx(0.01, rel=1e-3)]
-
-
 def test_averaged_weights_are_saved_and_used(tmp_path):
     trainer = make_trainer(tmp_path, ema_decay=0.5)
     trainer.run()
@@ -184,12 +170,11 @@ def test_averaged_weights_are_saved_and_used(tmp_path):
     assert not np.array_equal(weight, trainer.task.model.encoder[0].conv.weight.numpy())
 
 
-@pytest.mark.parametrize("scaler", [{"scale": [1.0], "more": [2]}, {"scale": [1.0, 2.0]}, {"scale": []}])
-def test_the_state_of_another_gradient_scaler_is_refused(tmp_path, scaler, monkeypatch):
+def test_the_state_of_another_gradient_scaler_is_refused(tmp_path, monkeypatch):
     make_trainer(tmp_path, max_iters=2).run()
     directory = tmp_path / "checkpoints" / "iter_2"
     meta = read_meta(directory)
-    (directory / "meta.json").write_text(json.dumps(meta | {"scaler": scaler}))
+    (directory / "meta.json").write_text(json.dumps(meta | {"scaler": {"scale": [1.0, 2.0]}}))
     trainer = make_trainer(tmp_path, amp=True)
     monkeypatch.setattr(trainer.task.scaler, "state_dict", lambda: {"scale": np.ones(1)})  # there is none on a CPU
     with pytest.raises(InputError, match="expected the gradient scaler's state, got another"):
@@ -217,23 +202,6 @@ def test_the_best_is_saved_whenever_it_is_found_and_never_pruned(tmp_path):
     assert checkpoints_of(tmp_path) == {"iter_2", "iter_4", "latest iter_4", "best iter_2"}
     validation = read_meta(tmp_path / "checkpoints" / "best")["validation"]
     assert validation == {"psnr": 20.0, "pictures": trainer.validation.fingerprint}
-
-
-@pytest.mark.parametrize(
-    ("psnrs", "left"),
-    [
-        ((8.0, 19.0), {"iter_2", "iter_6", "latest iter_6", "best iter_2"}),
-        ((21.0, 8.0), {"iter_5", "iter_6", "latest iter_6", "best iter_5"}),
-    ],
-)
-def test_the_best_is_known_to_a_resumed_run(tmp_path, psnrs, left):
-    settings = {"val_every": 1, "save_every": 4, "keep": 1}
-    measure(make_trainer(tmp_path, **settings), 5.0, 20.0, 7.0, 6.0).run()
-    (tmp_path / "checkpoints" / "best").unlink()  # as if it had been killed in between
-    resumed = make_trainer(tmp_path, max_iters=6, **settings)
-    resumed.resume(tmp_path / "checkpoints" / "iter_4")
-    measure(resumed, *psnrs).run()
-    assert checkpoints_of(tmp_path) == left
 
 
 def test_a_closed_terminal_is_told_twice_and_with_nohup_in_vain():
@@ -372,16 +340,10 @@ def test_style_weight_starts_at_one(tmp_path):
     assert seen == [1.0, 1.0, 120.0]
 
 
-@pytest.mark.parametrize(
-    ("schedule", "values"), [("constant", (1, 1, 1)), ("linear", (1, 0.5, 0)), ("cosine", (1, 0.5, 0))]
-)
-def test_decay(schedule, values):
-    assert [decay(schedule, progress) for progress in (0, 0.5, 1)] == pytest.approx(values, abs=1e-12)
-
-
 def test_the_learning_rate_warms_up_and_decays():
     settings = Settings(max_iters=100, batch_size=1, lr=2.0, lr_schedule="linear", warmup_iters=4)
     assert [settings.lr_at(done) for done in (0, 1, 3, 50)] == pytest.approx([0.5, 0.99, 1.94, 1.0])
+    assert [decay("cosine", progress) for progress in (0, 0.5, 1)] == pytest.approx((1, 0.5, 0), abs=1e-12)
 
 
 def test_two_hundred_steps_overfit_four_photos():

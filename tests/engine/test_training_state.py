@@ -64,12 +64,6 @@ def test_a_damaged_checkpoint_is_passed_over(folder, name, spoil, caplog):
     assert f"iter_20/{name}" in caplog.text
 
 
-def test_a_missing_checkpoint_is_passed_over_and_none_is_none(folder, tmp_path):
-    shutil.rmtree(folder.directory / "iter_20")
-    assert folder.newest().name == "iter_10"
-    assert CheckpointFolder(tmp_path / "nothing").newest() is None
-
-
 def test_a_full_disk_leaves_the_checkpoints_before_and_nothing_else(folder, model):
     before = {p: p.read_bytes() for p in folder.directory.rglob("*") if p.is_file()}
     limits = resource.getrlimit(resource.RLIMIT_FSIZE)
@@ -99,14 +93,6 @@ def test_the_best_is_kept_beside_the_newest(model, tmp_path):
     assert names(folder) == {"iter_2", "iter_5", "iter_6", "latest iter_6", "best iter_2"}  # of equals the first
     assert (folder.best_psnr("a"), folder.best_psnr("b")) == (30.0, -math.inf)
     assert load_weights(tmp_path / "best").model_name == "pconv_unet"
-
-
-def test_one_that_was_measured_and_not_yet_pointed_at_is_not_lost(model, tmp_path):
-    folder = CheckpointFolder(tmp_path, keep=1)
-    save(folder, model, 1, 20.0)
-    (tmp_path / "best").unlink()
-    save(folder, model, 2)
-    assert names(folder) == {"iter_1", "iter_2", "latest iter_2", "best iter_1"}
 
 
 def test_a_figure_of_other_pictures_is_no_rival(model, tmp_path):

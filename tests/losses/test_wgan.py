@@ -179,11 +179,6 @@ def test_mistakes_are_named():
     picture, mask, score = paddle.ones([1, 3, 8, 8]), paddle.ones([1, 1, 8, 8]), paddle.ones([1, 1])
     with pytest.raises(ValueError, match="expected terms among adversarial_local"):
         GeneratorLoss(weights={"ae": 1})
-    for gamma in (0, 1.1):
-        with pytest.raises(ValueError, match="gamma: expected"):
-            GeneratorLoss(gamma=gamma)
-        with pytest.raises(ValueError, match="gamma: expected"):
-            discount_map(mask, gamma)
     with pytest.raises(ValueError, match="refined: expected"):
         GeneratorLoss()(picture, picture[:, :, 1:], picture, mask, score, score)
     with pytest.raises(ValueError, match="mask: expected"):

@@ -5,15 +5,15 @@ import paddle
 import pytest
 
 from losses.wgan import gradient_penalty
-from models.critics import Critic, Critics, crop_and_resize, crop_boxes, global_critic, local_critic
+from models.critics import Critic, Critics, crop_and_resize, crop_boxes
 
 
 @pytest.mark.parametrize(
-    ("make", "size", "widths", "total"),
-    [(global_critic, 256, [64, 128, 256, 256], 2_733_441), (local_critic, 128, [64, 128, 256, 512], 4_339_329)],
+    ("name", "size", "widths", "total"),
+    [("global", 256, [64, 128, 256, 256], 2_733_441), ("local", 128, [64, 128, 256, 512], 4_339_329)],
 )
-def test_layers_are_the_papers(make, size, widths, total):
-    critic = make()
+def test_layers_are_the_papers(name, size, widths, total):
+    critic = Critics().by_name()[name]
     assert critic.size == [size, size]
     assert [conv.weight.shape for conv in critic.convs] == [
         [c_out, c_in, 5, 5] for c_in, c_out in zip([3, *widths], widths, strict=False)
@@ -103,8 +103,8 @@ def test_penalty_has_the_right_value_and_a_gradient_by_every_weight(critic, batc
 def test_mistakes_are_named(critic):
     with pytest.raises(ValueError, match=r"expected \[N, 3, 9, 12\], got \[1, 3, 12, 9\]"):
         critic(paddle.ones([1, 3, 12, 9]))
-    with pytest.raises(ValueError, match="base_channels: expected 1 or more"):
-        global_critic(64, base_channels=0)
+    with pytest.raises(ValueError, match="local_size: expected 1 to the pictures' size of 32, got 33"):
+        Critics(32, local_size=33)
 
 
 @pytest.mark.parametrize(
@@ -135,8 +135,3 @@ def test_windows_are_what_interpolation_of_the_cut_gives(mode):
         part = picture[i : i + 1, :, top : top + height, left : left + width]
         expected = paddle.nn.functional.interpolate(part, [8, 8], mode=mode)
         np.testing.assert_allclose(cut[i : i + 1].numpy(), expected.numpy(), atol=1e-6)
-
-
-def test_a_local_size_beyond_the_picture_is_refused():
-    with pytest.raises(ValueError, match="local_size: expected 1 to the pictures' size of 32, got 33"):
-        Critics(32, local_size=33)

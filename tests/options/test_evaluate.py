@@ -16,11 +16,6 @@ def test_what_is_offered_is_what_there_is():
     assert evaluate.LEAST_SIDE == SSIM_WINDOW
 
 
-def test_samples_have_a_size_and_pictures_their_own():
-    sizes = [options.parse_evaluate(arguments).size for arguments in ([], ["--size", "64"], ["--images", "somewhere"])]
-    assert sizes == [evaluate.SAMPLE_SIZE, 64, None]
-
-
 def test_a_size_is_a_side_or_height_and_width(capsys):
     sizes = [options.parse_evaluate(["--size", text]).size for text in ("64", "64x96", "64x64")]
     assert sizes == [64, (64, 96), 64]
@@ -29,12 +24,3 @@ def test_a_size_is_a_side_or_height_and_width(capsys):
         with pytest.raises(SystemExit):
             options.parse_evaluate(["--size", text])
         assert len(capsys.readouterr().err.splitlines()) == 1
-
-
-def test_a_network_alone_is_measured_unless_detail_is_asked_for():
-    assert [options.parse_evaluate(words).detail for words in ([], ["--detail", "on"])] == [False, True]
-
-
-def test_workers_are_chosen_or_given():
-    given = [options.parse_evaluate(arguments).num_workers for arguments in ([], ["--num_workers", "5"])]
-    assert given == [None, 5]

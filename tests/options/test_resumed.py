@@ -56,16 +56,6 @@ def test_a_preset_does_not_go_before_them_and_that_is_told(run, capsys, tmp_path
     assert "those of a.yaml are not taken" in first and more == ["--max_iters: 50 in the run so far, 60 from here on"]
 
 
-def test_sample_photographs_stay_and_so_does_a_folder(run, tmp_path, capsys):
-    run("")
-    assert resumed("")["image_root"] is None and resumed("")["image_size"] == 64
-    run("--image_root pics", "logs/b")
-    capsys.readouterr()
-    found = resumed("", log_dir="logs/b")
-    assert (found["image_root"], found["image_size"]) == ("pics", 256)
-    assert "sample photographs" not in capsys.readouterr().out
-
-
 @pytest.mark.parametrize(
     "place", ["", "checkpoints", "checkpoints/iter_2", "checkpoints/latest", "checkpoints/iter_2/a"]
 )

@@ -6,15 +6,10 @@ from pathlib import Path
 
 import pytest
 
-from models import MODELS
-from options import MODEL_NAMES, hyper_parameters, parse_train
+from options import hyper_parameters, parse_train
 from utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
-
-
-def test_the_names_offered_are_the_models_there_are():
-    assert set(MODEL_NAMES) == set(MODELS)
 
 
 @pytest.mark.parametrize("preset", sorted((ROOT / "configs").rglob("*.yaml")), ids=lambda p: p.name)

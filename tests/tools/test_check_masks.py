@@ -45,12 +45,6 @@ def test_a_part_is_told_with_what_is_missing(masks, capsys):
     assert "24 masks: 24 of 32x32; with white as hole" in told and told.count("| 2 |") == 12
 
 
-def test_the_whole_set_is_told(masks, capsys, monkeypatch):
-    monkeypatch.setattr(check_masks, "COUNT", 24)
-    run(masks)
-    assert capsys.readouterr().out.splitlines()[-1] == "the published set"
-
-
 def other_polarity(folder):
     for path in folder.glob("*.png"):
         write_mask(path, drawn(int(path.stem)), "black")

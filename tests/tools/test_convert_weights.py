@@ -26,15 +26,6 @@ def test_half_precision_weights_with_a_remark(small_weights, tmp_path):
         np.testing.assert_allclose(after[name].numpy(), value.numpy(), rtol=1e-3, atol=1e-4)
 
 
-def test_safetensors_with_the_same_weights_and_back(small_weights, tmp_path):
-    convert_weights.main(["--weights", str(small_weights), "--output", str(tmp_path / "a"), "--format", "safetensors"])
-    assert sorted(p.name for p in (tmp_path / "a").iterdir()) == ["meta.json", "model.safetensors"]
-    convert_weights.main(["--weights", str(tmp_path / "a"), "--output", str(tmp_path / "b")])
-    before, after = (read_arrays(path / "model.safetensors") for path in (small_weights, tmp_path / "b"))
-    assert set(before) == set(after)
-    assert all(np.array_equal(after[name], array) for name, array in before.items())
-
-
 def test_a_mixture_lies_between_the_two(small_weights, tmp_path):
     tuned = build_model("pconv_unet", base_channels=4, depth=3)
     save_weights(tuned, tmp_path / "tuned")

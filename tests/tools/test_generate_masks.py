@@ -67,16 +67,3 @@ def test_shapes_without_buckets(tmp_path, shape):
     for more in (["--count", "1", "--border", "N"], ["--per_bucket", "1"]):
         with pytest.raises(InputError, match=f"--shape {shape}: expected no --bucket"):
             run(tmp_path / "others", "--shape", shape, *more)
-
-
-def test_a_folder_in_use_is_left_alone(tmp_path):
-    (tmp_path / "mine.txt").write_text("mine")
-    for output in (tmp_path, tmp_path / "mine.txt"):
-        with pytest.raises(InputError, match="choose another"):
-            main(["--output", str(output), "--count", "1"])
-    assert [path.name for path in tmp_path.iterdir()] == ["mine.txt"]
-
-
-def test_sides_too_short_to_draw_in_are_refused(tmp_path):
-    with pytest.raises(InputError, match="--size: expected 16 pixels or more, got 15"):
-        main(["--output", str(tmp_path / "masks"), "--count", "1", "--size", "15"])

@@ -228,12 +228,6 @@ def test_what_is_no_known_layout_is_told_in_one_line(tmp_path, case):
     assert len(str(caught.value)) < 900 and not (tmp_path / "out").exists()
 
 
-def test_an_optimisers_state_is_no_network(tmp_path):
-    write_torch(tmp_path / "a.pth", {"a": ONE}, under="optimizer")
-    with pytest.raises(InputError, match=r"a state_dict, or one under state_dict.* got n_iter, optimizer; save"):
-        convert(tmp_path / "a.pth", tmp_path / "out")
-
-
 @pytest.mark.parametrize("shape", [[], [5], [0, 2, 7, 7]])
 def test_arrays_of_another_shape_are_refused_in_one_line(shape):
     """Each array of each layout, of DeepFillv1's the first."""
