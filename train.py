@@ -48,6 +48,8 @@ def run_folder(options: argparse.Namespace) -> contextlib.AbstractContextManager
 
 def train(options: argparse.Namespace, changed: dict, folder: RunFolder | None) -> None:
     """Build everything, then run it."""
+    from engine.trainer import Trainer
+
     checkpoint = checkpoint_to_resume(options)
     is_new = checkpoint is None or checkpoint.parent != (Path(options.log_dir) / CHECKPOINTS).resolve()
     if folder and is_new:
@@ -55,9 +57,8 @@ def train(options: argparse.Namespace, changed: dict, folder: RunFolder | None) 
     dataset, validation = build_data(options)
     model = build_model(options, checkpoint)
     task = build_task(options, model)
-    trainer = build_trainer(options, task, dataset, validation)
+    trainer = Trainer(task, dataset, validation, task.settings, Path(options.log_dir), hyper_parameters(options))
     if checkpoint:
-        note_another_phase(options, checkpoint)
         trainer.resume(checkpoint)
     if folder:
         folder.begin(is_new)
@@ -183,15 +184,10 @@ def other_folders(options: argparse.Namespace, name: str) -> list[str | None]:
 
 def replace_absent_data(options: argparse.Namespace) -> None:
     """For a plan that is made before the data is there."""
-    absent = {
-        "image_root": "sample photographs",
-        "val_image_root": "pictures held out",
-        "mask_root": "generated holes",
-    }
-    for key, instead in absent.items():
+    for key in ("image_root", "val_image_root", "mask_root"):
         path = getattr(options, key)
         if path and not Path(path).exists():
-            print(f"nothing at {path} yet: the plan is made with {instead}")
+            print(f"nothing at {path} yet: the plan is made without --{key}, on samples or generated holes")
             setattr(options, key, None)
 
 
@@ -343,23 +339,6 @@ def deepfill_task(options: argparse.Namespace, model, settings):
 
 
 # Run
-
-
-def build_trainer(options: argparse.Namespace, task, dataset, validation):
-    from engine.trainer import Trainer
-
-    return Trainer(task, dataset, validation, task.settings, Path(options.log_dir), hyper_parameters(options))
-
-
-def note_another_phase(options: argparse.Namespace, checkpoint: Path) -> None:
-    from inpainting.checkpoint import read_meta
-
-    meta = read_meta(checkpoint)
-    if meta.get("phase", options.phase) != options.phase:
-        print(
-            f"the checkpoint is of phase {meta['phase']}, this is phase {options.phase}: Adam, warm-up and decay start "
-            f"anew, and --max_iters {options.max_iters} counts from iteration {meta.get('iter', 0)} on"
-        )
 
 
 def write_options(options: argparse.Namespace) -> None:

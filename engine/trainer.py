@@ -90,6 +90,11 @@ class Trainer:
         load_arrays_into(self.task.model, directory / PARAMS if same_phase else weights_file(directory))
         self.iteration = int(meta.get("iter", 0))
         self.phase_start = int(meta.get("phase_start", 0)) if same_phase else self.iteration
+        if not same_phase:
+            _warn(
+                f"the checkpoint is of phase {meta['phase']}, this is phase {s.phase}: Adam, warm-up and decay start "
+                f"anew, and --max_iters {s.max_iters} counts from iteration {self.iteration} on"
+            )
         is_ours = directory.resolve().parent == self.checkpoints.directory.resolve()
         self._saved = self.iteration if is_ours else None
         self.position = int(meta.get("position", self.iteration * int(meta.get("batch_size", s.batch_size))))

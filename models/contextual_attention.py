@@ -108,13 +108,14 @@ class ContextualAttention(nn.Layer):
         norm: str = "floored",
     ):
         super().__init__()
-        _check_numbers(rate, fuse_kernel)
-        _check_choices(
-            propagation=propagation, hole_patches=hole_patches, overlap=overlap, sampling=sampling, norm=norm
-        )
-        self.rate, self.fuse_kernel = rate, fuse_kernel
-        self.softmax_scale, self.cosine, self.max_scores, self.norm = softmax_scale, cosine, max_scores, norm
+        if rate < 1 or fuse_kernel < 1 or fuse_kernel % 2 == 0:
+            raise ValueError(f"rate, fuse_kernel: expected 1 or more, and an odd number, got {rate}, {fuse_kernel}")
+        self.rate, self.fuse_kernel, self.softmax_scale = rate, fuse_kernel, softmax_scale
+        self.cosine, self.max_scores, self.norm = cosine, max_scores, norm
         self.propagation, self.hole_patches, self.overlap, self.sampling = propagation, hole_patches, overlap, sampling
+        for name, known in CHOICES.items():
+            if getattr(self, name) not in known:
+                raise ValueError(f"{name}: expected one of {', '.join(known)}, got {getattr(self, name)!r}")
 
     def forward(
         self, foreground: paddle.Tensor, background: paddle.Tensor, mask: paddle.Tensor
@@ -401,19 +402,6 @@ def _size_of(x: paddle.Tensor) -> list:
         return x.shape
     shape = paddle.shape(x)
     return [shape[i] for i in range(len(x.shape))]
-
-
-def _check_numbers(rate: int, fuse_kernel: int) -> None:
-    if fuse_kernel < 1 or fuse_kernel % 2 == 0:
-        raise ValueError(f"fuse_kernel: expected an odd number, got {fuse_kernel}")
-    if rate < 1:
-        raise ValueError(f"rate: expected 1 or more, got {rate}")
-
-
-def _check_choices(**given: str) -> None:
-    for name, value in given.items():
-        if value not in CHOICES[name]:
-            raise ValueError(f"{name}: expected one of {', '.join(CHOICES[name])}, got {value!r}")
 
 
 def _check_inputs(foreground: paddle.Tensor, background: paddle.Tensor, mask: paddle.Tensor) -> None:

@@ -15,7 +15,8 @@ from models import build_model
 from utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent
-TINY = "--image_size 32 --base_channels 4 --depth 3 --batch_size 2 --log_every 1 --val_every 4 --val_count 6"
+DEEPFILL = "--model deepfill_v1 --critic_channels 4 --critic_steps 2"
+TINY = "--image_size 32 --base_channels 4 --batch_size 2 --log_every 1 --val_every 4 --val_count 6"
 
 
 @pytest.fixture
@@ -23,7 +24,8 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def go(arguments, log_dir="logs/a"):
-        train.main(f"{TINY} --num_workers 0 --save_every 2 --log_dir {log_dir} {arguments}".split())
+        depth = "" if DEEPFILL in arguments else "--depth 3"
+        train.main(f"{TINY} {depth} --num_workers 0 --save_every 2 --log_dir {log_dir} {arguments}".split())
         return tmp_path / log_dir
 
     return go
@@ -47,17 +49,6 @@ def test_two_phases_on_a_folder_of_pictures(run, pictures):
     before, after = weights_of(folder), weights_of(tuned)
     assert np.array_equal(before["encoder.1.norm._mean"], after["encoder.1.norm._mean"])
     assert not same(before, after)
-
-
-def test_resume_auto_ends_where_the_unbroken_run_ends(run, pictures):
-    pixel_terms = f"--image_root {pictures} --perceptual_weight 0 --style_weight 0 --max_iters 4"
-    unbroken = weights_of(run(pixel_terms, log_dir="logs/whole"))
-    broken = run(pixel_terms, log_dir="logs/broken")
-    shutil.rmtree(broken / "checkpoints/iter_4")
-    (broken / "checkpoints/latest").unlink()
-    (broken / "checkpoints/latest").symlink_to("iter_2")
-    run(pixel_terms + " --resume auto", log_dir="logs/broken")
-    assert same(unbroken, weights_of(broken))
 
 
 def contents(folder):
@@ -127,8 +118,8 @@ def test_masks_from_a_folder_and_a_corrupt_picture(run, pictures, mask_file, cap
 @pytest.mark.parametrize("preset", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
 def test_a_dry_run_of_every_preset_prints_the_plan_and_writes_nothing(preset, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
-    tiny = TINY.replace("--depth 3", "--critic_channels 4") if preset.name.startswith("deepfill") else TINY
-    train.main(f"--config {preset} --dry_run {tiny} --num_workers 0".split())
+    depth = "--critic_channels 4" if preset.name.startswith("deepfill") else "--depth 3"
+    train.main(f"--config {preset} --dry_run {TINY} {depth} --num_workers 0".split())
     plan = capsys.readouterr().out
     assert all(word in plan for word in ("epochs of", "hours", "GiB after a step", "MB each", "nothing was written")), (
         plan
@@ -171,20 +162,8 @@ def test_mistakes_are_named_and_leave_no_run(run, pictures, mask_file, tmp_path,
     assert not (tmp_path / "logs").exists()
 
 
-@pytest.fixture
-def run_adversarial(tmp_path, monkeypatch):
-    monkeypatch.chdir(tmp_path)
-
-    def go(arguments, log_dir="logs/a"):
-        tiny = TINY.replace("--depth 3", "--critic_channels 4 --model deepfill_v1 --critic_steps 2")
-        train.main(f"{tiny} --num_workers 0 --save_every 2 --log_dir {log_dir} {arguments}".split())
-        return tmp_path / log_dir
-
-    return go
-
-
-def test_deepfill_by_the_same_command(run_adversarial, pictures, capsys):
-    folder = run_adversarial(f"--image_root {pictures} --hole_shape box --max_iters 2 --ema_decay 0.5")
+def test_deepfill_by_the_same_command(run, pictures, capsys):
+    folder = run(f"{DEEPFILL} --image_root {pictures} --hole_shape box --max_iters 2 --ema_decay 0.5")
     out = capsys.readouterr().out
     assert "preset: " in out and "deepfill_celeba.yaml" in out and "critics" in out
     meta = json.loads((folder / "checkpoints/latest/meta.json").read_text())
@@ -200,9 +179,9 @@ def test_deepfill_by_the_same_command(run_adversarial, pictures, capsys):
         ("--local_size 64", "local_size: expected 1 to the pictures' size of 32, got 64"),
     ],
 )
-def test_what_deepfill_cannot_take_is_named(run_adversarial, pictures, tmp_path, arguments, message):
+def test_what_deepfill_cannot_take_is_named(run, pictures, tmp_path, arguments, message):
     with pytest.raises(InputError, match=message):
-        run_adversarial(f"--image_root {pictures} --max_iters 1 {arguments}")
+        run(f"{DEEPFILL} --image_root {pictures} --max_iters 1 {arguments}")
     assert not (tmp_path / "logs").exists()
 
 

@@ -39,8 +39,6 @@ def build_parser() -> Parser:
         "--image_root data/train --image_size 64 --base_channels 16 --depth 5 --batch_size 4",
     )
     add = adder(parser)
-    parser.add_argument("--presets", nargs="+", metavar="FILE", help="presets; all of configs/ablations when not given")
-    add("--baseline", "FILE", "the preset that they are compared with", str(BASELINE))
     add("--max_iters", positive_int, "iterations of each training", 2000)
     add("--images", "DIR", "pictures to evaluate on; sample photos when not given")
     add("--masks", "DIR", "masks to evaluate with; generated when not given")
@@ -58,9 +56,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     options = build_parser().parse_args(arguments)
     check_folder("--output", Path(options.output))
     given = [word for word in options.train if word != "--"]
-    presets = presets_of(options)
+    presets = presets_of(BASELINE)
     differing = differing_options(presets, given)
-    first, _ = parse_train(["--config", options.baseline, *given])
+    first, _ = parse_train(["--config", str(BASELINE), *given])
     setup_device(first.device, first.threads)
     samples = {}
     for name, preset in presets.items():
@@ -72,14 +70,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     print(f"{text}\n\n{TABLE} is in {options.output}")
 
 
-def presets_of(options: argparse.Namespace) -> dict[str, Path]:
-    """By name, the baseline first."""
-    others = options.presets or sorted(BASELINE.parent.glob("*.yaml"))
-    paths = [Path(options.baseline), *(path for path in map(Path, others) if path != Path(options.baseline))]
-    presets = {path.stem: path for path in paths}
-    if len(presets) < len(paths):
-        raise InputError(f"--presets: expected names that differ, got {', '.join(path.stem for path in paths)}")
-    return presets
+def presets_of(baseline: Path) -> dict[str, Path]:
+    """The presets of the baseline's folder by name, the baseline first."""
+    return {path.stem: path for path in [baseline, *sorted(baseline.parent.glob("*.yaml"))]}
 
 
 def differing_options(presets: dict[str, Path], given: Sequence[str]) -> dict[str, dict]:

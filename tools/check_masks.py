@@ -6,9 +6,8 @@ other sets whose masks can all be read; else 1.
 
 import sys
 from collections import Counter
-from collections.abc import Iterable, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, field
-from itertools import groupby
 from pathlib import Path
 
 from tqdm import tqdm
@@ -108,11 +107,9 @@ def judge(found: Findings, hole: str) -> tuple[str, list[str]]:
     """A verdict, and a line for each difference."""
     differing = [f"{len(found.unreadable)} cannot be read: {_some(found.unreadable)}"] if found.unreadable else []
     if len(found.numbers) <= len(found.unnumbered):
-        warning = polarity_warning(sum(found.ratios) / len(found.ratios))
-        return "another set than the published one, whose masks are 00000.png to 11999.png", [
-            *differing,
-            *([warning] if warning else []),
-        ]
+        if warning := polarity_warning(sum(found.ratios) / len(found.ratios)):
+            differing.append(warning)
+        return "another set than the published one, whose masks are 00000.png to 11999.png", differing
     differing += differences(found, hole)
     missing = COUNT - len(found.numbers)
     part = "the published set" if not missing else f"a part of the published set, {COUNT - missing} of {COUNT} masks"
@@ -122,8 +119,7 @@ def judge(found: Findings, hole: str) -> tuple[str, list[str]]:
         part = f"numbered like {part}, but not the same in all"
     elif not found.known[True]:
         part = f"by number, size and hole {part}; none of those whose pixels are known is here"
-    lines = f"; missing are {_spans(set(range(COUNT)) - set(found.numbers))}" if missing else ""
-    return f"{part}{lines}", differing
+    return part, differing
 
 
 def differences(found: Findings, hole: str) -> list[str]:
@@ -144,21 +140,6 @@ def differences(found: Findings, hole: str) -> list[str]:
 def _some(names: Sequence[str]) -> str:
     shown = ", ".join(one_line(name, 100) for name in names[:NAMED])
     return shown + (f" and {len(names) - NAMED} more" if len(names) > NAMED else "")
-
-
-def _spans(numbers: Iterable[int]) -> str:
-    """Numbers as spans.
-
-    Example:
-        >>> _spans([3, 1, 2, 7])
-        '00001-00003, 00007'
-    """
-    spans = []
-    for _, run in groupby(enumerate(sorted(numbers)), key=lambda pair: pair[1] - pair[0]):
-        run = [number for _, number in run]
-        spans.append(f"{run[0]:05d}-{run[-1]:05d}" if len(run) > 1 else f"{run[0]:05d}")
-    more = f" and {len(spans) - 12} spans more" if len(spans) > 12 else ""
-    return ", ".join(spans[:12]) + more
 
 
 if __name__ == "__main__":
