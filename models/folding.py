@@ -3,8 +3,8 @@
 Batch normalisation in evaluation mode is y = s·x + t with constants per channel, s = γ/√(σ² + ε), t = β − s·μ. It
 folds into a partial convolution exactly: the rescaling sum(1)/sum(M) stands between filter and normalisation and
 commutes with s, so the filters take s, and t becomes the layer's bias, which is added after the rescaling and only
-where the updated mask is 1. The feature is then masked after its activation already (0 stays 0), and the stages here
-skip the last multiplication of those in ``models.unet``.
+where the updated mask is 1. The feature is then masked after its activation already (0 stays 0), and the stages of
+``models.unet`` skip their last multiplication.
 
 The decoder's two filters are stored as they are used: the transposed one over the low-resolution feature, and the
 skip's.
@@ -18,8 +18,8 @@ import paddle.nn.functional as F
 from paddle import nn
 
 from .deepfill import UpConv
-from .partial_conv import PartialConv2D, PartialUpConv2D
-from .unet import PartialDown, PartialResidualDown, PartialUp, leaky_relu
+from .partial_conv import PartialUpConv2D
+from .unet import PartialResidualDown, PartialStage, PartialUp
 
 
 def fold_for_inference(model: nn.Layer) -> nn.Layer:
@@ -32,47 +32,22 @@ def fold_for_inference(model: nn.Layer) -> nn.Layer:
     model.eval()
     for layers in model.children():
         for i, layer in enumerate(layers if isinstance(layers, (nn.LayerList, nn.Sequential)) else ()):
-            layers[i] = _FOLDED.get(type(layer), lambda layer: layer)(layer)
+            if isinstance(layer, PartialStage):
+                layers[i] = _fold_stage(layer)
+            elif isinstance(layer, UpConv):
+                layers[i] = FixedUpConv(layer)
     model.eval()
     return model
 
 
-class FoldedDown(nn.Layer):
-    """A ``PartialDown`` for inference."""
-
-    def __init__(self, stage: PartialDown):
-        super().__init__()
-        self.conv = _fold_norm(stage.conv, stage.norm)
-
-    def forward(self, x, mask):
-        x, mask = self.conv.forward_premasked(x, mask)
-        return F.relu(x), mask
-
-
-class FoldedResidualDown(FoldedDown):
-    """A ``PartialResidualDown`` for inference."""
-
-    def __init__(self, stage: PartialResidualDown):
-        super().__init__(stage)
-        self.branch = _fold_norm(stage.branch, stage.branch_norm)
-
-    def forward(self, x, mask):
-        x, mask = super().forward(x, mask)
-        branch, mask = self.branch.forward_premasked(x, mask)
-        return F.relu(x + branch), mask
-
-
-class FoldedUp(nn.Layer):
-    """A ``PartialUp`` for inference."""
-
-    def __init__(self, stage: PartialUp):
-        super().__init__()
-        self.is_last = stage.norm is None
-        self.conv = FixedPartialUpConv2D(_fold_norm(stage.conv, stage.norm))
-
-    def forward(self, x, mask, skip, skip_mask):
-        x, mask = self.conv.forward_premasked(x, mask, skip, skip_mask)
-        return (x if self.is_last else leaky_relu(x)), mask
+def _fold_stage(stage: PartialStage) -> PartialStage:
+    stage.conv, stage.norm = _fold_norm(stage.conv, stage.norm)
+    if isinstance(stage, PartialResidualDown):
+        stage.branch, stage.branch_norm = _fold_norm(stage.branch, stage.branch_norm)
+    if isinstance(stage, PartialUp):
+        stage.conv = FixedPartialUpConv2D(stage.conv)
+    stage.is_folded = True
+    return stage
 
 
 class FixedUpConv(nn.Layer):
@@ -103,22 +78,14 @@ def _fixed(layer: nn.Layer, value: paddle.Tensor) -> paddle.Tensor:
     return layer.create_parameter(value.shape, default_initializer=nn.initializer.Assign(value))
 
 
-def _fold_norm(conv: PartialConv2D | PartialUpConv2D, norm: nn.Layer | None) -> PartialConv2D | PartialUpConv2D:
-    """The normalisation's scale into the filters, its shift into the bias."""
+def _fold_norm(conv: nn.Layer, norm: nn.Layer | None) -> tuple[nn.Layer, nn.Layer | None]:
+    """The normalisation's scale into the filters of a partial convolution, its shift into the bias."""
     if not isinstance(norm, nn.BatchNorm2D):
-        return conv
+        return conv, norm
     scale = norm.weight / paddle.sqrt(norm._variance + norm._epsilon)
     shift = norm.bias - scale * norm._mean
     if conv.bias is None:
         conv.bias = conv.create_parameter(norm.bias.shape, is_bias=True)
     conv.weight.set_value(conv.weight * scale.reshape([-1, 1, 1, 1]))
     conv.bias.set_value(conv.bias * scale + shift)
-    return conv
-
-
-_FOLDED = {
-    PartialDown: FoldedDown,
-    PartialResidualDown: FoldedResidualDown,
-    PartialUp: FoldedUp,
-    UpConv: FixedUpConv,
-}
+    return conv, nn.Identity()

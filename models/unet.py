@@ -188,7 +188,16 @@ class UNet(nn.Layer):
         return [layer for layer in self.encoder.sublayers() if isinstance(layer, NORMS)]
 
 
-class PartialDown(nn.Layer):
+class PartialStage(nn.Layer):
+    """A stage that masks its output, unless it is folded: a partial convolution's own output is masked already."""
+
+    is_folded = False
+
+    def masked(self, x, mask):
+        return (x if self.is_folded else apply_mask(x, mask)), mask
+
+
+class PartialDown(PartialStage):
     """Strided partial convolution, batch normalisation except in the first stage, ReLU."""
 
     def __init__(self, index: int, in_channels: int, out_channels: int, has_norm: bool):
@@ -197,7 +206,7 @@ class PartialDown(nn.Layer):
 
     def forward(self, x, mask):
         x, mask = self.conv.forward_premasked(x, mask)
-        return apply_mask(F.relu(self.norm(x)), mask), mask
+        return self.masked(F.relu(self.norm(x)), mask)
 
     def updated_mask(self, mask):
         return self.conv.updated_mask(mask)
@@ -214,13 +223,13 @@ class PartialResidualDown(PartialDown):
     def forward(self, x, mask):
         x, mask = super().forward(x, mask)
         branch, mask = self.branch.forward_premasked(x, mask)
-        return apply_mask(F.relu(x + self.branch_norm(branch)), mask), mask
+        return self.masked(F.relu(x + self.branch_norm(branch)), mask)
 
     def updated_mask(self, mask):
         return self.branch.updated_mask(super().updated_mask(mask))
 
 
-class PartialUp(nn.Layer):
+class PartialUp(PartialStage):
     """×2, join the skip, 3×3 partial convolution, batch normalisation, LeakyReLU 0.2; the last: convolution alone."""
 
     def __init__(self, index: int, up_channels: int, skip_channels: int, out_channels: int, has_norm: bool):
@@ -231,7 +240,7 @@ class PartialUp(nn.Layer):
 
     def forward(self, x, mask, skip, skip_mask):
         x, mask = self.conv.forward_premasked(x, mask, skip, skip_mask)
-        return (x if self.norm is None else apply_mask(leaky_relu(self.norm(x)), mask)), mask
+        return (x, mask) if self.norm is None else self.masked(leaky_relu(self.norm(x)), mask)
 
     def updated_mask(self, mask, skip_mask):
         return self.conv.updated_mask(mask, skip_mask)
