@@ -1,4 +1,4 @@
-"""Each alarm rings for what it is there for and for nothing else."""
+"""Each sanity check warns of what it is there for and of nothing else."""
 
 import numpy as np
 import pytest

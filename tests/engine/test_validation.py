@@ -68,7 +68,7 @@ def test_sets_of_other_pictures_or_holes_are_told_apart(folder):
     assert len({fingerprint(photos), *(fingerprint(*other) for other in others)}) == 4
 
 
-def test_pictures_of_one_colour_do_not_keep_the_alarm_on(tmp_path):
+def test_pictures_of_one_colour_do_not_keep_the_warning_on(tmp_path):
     """Mean fill paints them perfectly, at an infinite PSNR that no network is above."""
     for i in range(2):
         write_picture(tmp_path / f"{i}.png", np.full([40, 40, 3], 50 * i, np.uint8))

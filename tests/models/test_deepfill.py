@@ -10,48 +10,18 @@ from models import build_model
 from models.contextual_attention import PYTORCH_PORT
 from models.deepfill import Conv, DeepFillV1, UpConv
 
-# Kernel, stride (½ for one after nearest ×2), dilation, channels in and out, at full width.
-DILATED = [(3, 1, dilation, 128, 128) for dilation in (2, 4, 8, 16)]
-TAIL = [
-    (3, 1, 1, 128, 128),
-    (3, 0.5, 1, 128, 64),
-    (3, 1, 1, 64, 64),
-    (3, 0.5, 1, 64, 32),
-    (3, 1, 1, 32, 16),
-    (3, 1, 1, 16, 3),
-]
+# Of each layer: kernel, stride (½ for one after nearest ×2), dilation, channels in and out, at full width.
+DILATED = "3 1 2 128 128, 3 1 4 128 128, 3 1 8 128 128, 3 1 16 128 128"
+TAIL = "3 1 1 128 128, 3 .5 1 128 64, 3 1 1 64 64, 3 .5 1 64 32, 3 1 1 32 16, 3 1 1 16 3"
 TABLE = {
-    "coarse": [
-        (5, 1, 1, 5, 32),
-        (3, 2, 1, 32, 64),
-        (3, 1, 1, 64, 64),
-        (3, 2, 1, 64, 128),
-        (3, 1, 1, 128, 128),
-        (3, 1, 1, 128, 128),
-        *DILATED,
-        (3, 1, 1, 128, 128),
-        *TAIL,
-    ],
-    "conv_encoder": [
-        (5, 1, 1, 5, 32),
-        (3, 2, 1, 32, 32),
-        (3, 1, 1, 32, 64),
-        (3, 2, 1, 64, 64),
-        (3, 1, 1, 64, 128),
-        (3, 1, 1, 128, 128),
-        *DILATED,
-    ],
-    "attention_encoder": [
-        (5, 1, 1, 5, 32),
-        (3, 2, 1, 32, 32),
-        (3, 1, 1, 32, 64),
-        (3, 2, 1, 64, 128),
-        (3, 1, 1, 128, 128),
-        (3, 1, 1, 128, 128),
-    ],
-    "attention_decoder": [(3, 1, 1, 128, 128)] * 2,
-    "fusion": [(3, 1, 1, 256, 128), *TAIL],
+    "coarse": "5 1 1 5 32, 3 2 1 32 64, 3 1 1 64 64, 3 2 1 64 128, 3 1 1 128 128, 3 1 1 128 128, "
+    f"{DILATED}, 3 1 1 128 128, {TAIL}",
+    "conv_encoder": "5 1 1 5 32, 3 2 1 32 32, 3 1 1 32 64, 3 2 1 64 64, 3 1 1 64 128, 3 1 1 128 128, " + DILATED,
+    "attention_encoder": "5 1 1 5 32, 3 2 1 32 32, 3 1 1 32 64, 3 2 1 64 128, 3 1 1 128 128, 3 1 1 128 128",
+    "attention_decoder": "3 1 1 128 128, 3 1 1 128 128",
+    "fusion": f"3 1 1 256 128, {TAIL}",
 }
+TABLE = {name: [tuple(map(float, row.split())) for row in rows.split(", ")] for name, rows in TABLE.items()}
 PARAMETERS = {
     "coarse": 1_448_227,
     "conv_encoder": 880_480,

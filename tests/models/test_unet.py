@@ -110,13 +110,13 @@ def test_frozen_encoder_norm_stays_frozen_through_training():
 
 
 @pytest.mark.parametrize(
-    ("picture_range", "mean", "deviation"),
+    ("picture_range", "mean", "std"),
     [
         ("signed", 0.5, 0.5),
         ("imagenet", [[[0.485]], [[0.456]], [[0.406]]], [[[0.229]], [[0.224]], [[0.225]]]),
     ],
 )
-def test_a_picture_range_is_that_of_the_network_alone(picture_range, mean, deviation):
+def test_a_picture_range_is_that_of_the_network_alone(picture_range, mean, std):
     """It is the same network given pictures of its range, and its output brought back."""
     image, mask = random_inputs()
     plain = build_model("pconv_unet", **SMALL)
@@ -125,8 +125,8 @@ def test_a_picture_range_is_that_of_the_network_alone(picture_range, mean, devia
     assert set(model.state_dict()) == set(plain.state_dict())
     model.set_state_dict(plain.state_dict())
     model.eval()
-    inside = (image - paddle.to_tensor(mean)) / paddle.to_tensor(deviation)
-    expected = plain(inside, mask) * paddle.to_tensor(deviation) + paddle.to_tensor(mean)
+    inside = (image - paddle.to_tensor(mean)) / paddle.to_tensor(std)
+    expected = plain(inside, mask) * paddle.to_tensor(std) + paddle.to_tensor(mean)
     np.testing.assert_allclose(model(image, mask).numpy(), expected.numpy(), atol=1e-5)
     holes = paddle.where(mask.tile([1, 3, 1, 1]) > 0, image, paddle.full_like(image, float("nan")))
     np.testing.assert_array_equal(model(holes, mask).numpy(), model(image, mask).numpy())

@@ -124,8 +124,8 @@ SIZES = {"naoto": (4, 7), "naoto_earlier": (4, 4), "generator": (4, 5), "mmagic"
 
 
 def of_range(image, numbers, back=False):
-    mean, deviation = (torch.tensor(n)[:, None, None] for n in numbers)
-    return image * deviation + mean if back else (image - mean) / deviation
+    mean, std = (torch.tensor(n)[:, None, None] for n in numbers)
+    return image * std + mean if back else (image - mean) / std
 
 
 def save_u_net(folder, name, image, mask):
