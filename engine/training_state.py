@@ -5,6 +5,7 @@ weights, whatever the task names) and the SHA-256 of each in ``meta.json``. The 
 random numbers of an iteration are functions of seed and iteration, and need no state.
 """
 
+import itertools
 import logging
 import math
 import os
@@ -139,32 +140,24 @@ def load_optimizer(
     Args:
         names: the network's state by name; the file must hold moments for parameters of just these names.
     Raises:
-        InputError: as ``read_state``; moments are missing, not finite, or of other shapes than their parameters.
+        InputError: as ``read_state``; a part is missing, not finite, or of another shape than its parameter.
     """
     path = Path(directory) / file_name
     state = read_state(path)
     arrays = {name: value for name, value in state.items() if isinstance(value, np.ndarray)}
     refuse_bad_numbers(path, arrays)
     trained = {p.name: list(p.shape) for p in names.values() if isinstance(p, paddle.Tensor) and not p.stop_gradient}
-    for key, shape in ((f"{name}_{kind}_0", shape) for name, shape in trained.items() for kind in _ACCUMULATORS):
-        if key not in arrays:
+    for (name, shape), kind in itertools.product(trained.items(), _ACCUMULATORS):
+        key, expected = f"{name}_{kind}_0", shape if "moment" in kind else [1]
+        array = arrays.get(key)
+        if array is None or array.dtype.kind != "f" or list(array.shape) != expected:
+            got = "none" if array is None else f"{array.dtype} {list(array.shape)}"
             raise InputError(
-                f"{path}: expected the optimiser's state {key}, got none; start anew with --weights {directory}"
+                f"{path}: expected the optimiser's state {key}, float32 {expected}, got {got}; it is damaged or of "
+                f"another network: start anew with --weights {directory}"
             )
-        state[key] = _checked_accumulator(path, key, arrays[key], shape)
+        state[key] = array.astype("float32")
     optimizer.set_state_dict(state)
-
-
-def _checked_accumulator(path: Path, key: str, array: np.ndarray, shape: list[int]) -> np.ndarray:
-    """The array as float32, where it is of its parameter's shape, or one number of a power."""
-    expected = shape if "_moment" in key else [1]
-    if array.dtype.kind == "f" and list(array.shape) == expected and ("_moment1_" in key or (array >= 0).all()):
-        return array.astype("float32")
-    problem = "numbers below 0" if list(array.shape) == expected else f"{list(array.shape)}"
-    raise InputError(
-        f"{path}: expected {key} to be float32 {expected}, got {array.dtype} {problem}; it is damaged or of another "
-        f"network: start anew with --weights {path.parent}"
-    )
 
 
 def _flush_to_disk(directory: Path) -> None:

@@ -62,34 +62,6 @@ def test_the_same_batches_with_and_without_readers_and_shared_memory_and_after_a
     assert same(alone[:1], expected) and alone[0][0].dtype == alone[0][1].dtype == np.float32
 
 
-class NoBatches:
-    """A loader that keeps what it was asked for."""
-
-    def __init__(self, dataset, **options):
-        NoBatches.asked = options
-
-    def __iter__(self):
-        return self
-
-    def __next__(self):
-        raise StopIteration
-
-    def _try_shutdown_all(self):
-        pass
-
-
-@pytest.mark.parametrize(("pages_short", "shared"), [(1, False), (0, True)])
-def test_shared_memory_is_used_where_it_is_enough(pages_short, shared, monkeypatch):
-    dataset, workers = make_dataset(64), 4
-    needed = (readers.PREFETCH * workers + readers.SPARE) * BATCH * dataset.bytes_per_sample
-    assert needed % 4096 == 0
-    free(monkeypatch, needed - 4096 * pages_short)
-    monkeypatch.setattr(readers, "DataLoader", NoBatches)
-    assert not list(readers.read_batches(dataset, StreamBatchSampler(BATCH, 1), workers))
-    assert NoBatches.asked["use_shared_memory"] is shared
-    assert NoBatches.asked["prefetch_factor"] == readers.PREFETCH
-
-
 class Gone:
     """A dataset of which all is gone from the seventh sample on; None: its reader is killed there."""
 

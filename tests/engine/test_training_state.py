@@ -135,9 +135,8 @@ def with_(key, change):
 @pytest.mark.parametrize(
     ("spoil", "message"),
     [
-        (without("_moment1_0"), "the optimiser's state .*_moment1_0, got none"),
-        (with_("_moment1_0", lambda a: a[:-1]), r"_moment1_0 to be float32 \[4, 3, 7, 7\], got float32 \[3, 3, 7, 7\]"),
-        (with_("_moment2_0", lambda a: -1 - a), "numbers below 0"),
+        (without("_moment1_0"), "the optimiser's state .*_moment1_0, .* got none"),
+        (with_("_moment1_0", lambda a: a[:-1]), r"_moment1_0, float32 \[4, 3, 7, 7\], got float32 \[3, 3, 7, 7\]"),
         (with_("_moment1_0", lambda a: a.astype("int64")), "got int64"),
         (with_("_moment1_0", lambda a: a * np.nan), "NaN or infinity in .*_moment1_0"),
     ],

@@ -29,9 +29,9 @@ class Ports:
     biases: in which stages a convolution has one.   ones: ending of a filter that counts valid pixels.
     """
 
-    def __init__(self, down, up, norm, weight, bias, ones, by_sum, biases, extra_up=""):
+    def __init__(self, down, up, norm, weight, bias, ones, by_sum, biases):
         self.down, self.up, self.norm, self.weight, self.bias = down, up, norm, weight, bias
-        self.ones, self.by_sum, self.biases, self.extra_up = ones, by_sum, biases, extra_up
+        self.ones, self.by_sum, self.biases = ones, by_sum, biases
 
     def stages(self, base, depth):
         """Name, input and output channels, kernel, number of each stage; the decoder's in the order they run."""
@@ -89,7 +89,6 @@ class Ports:
         return x
 
 
-CONV2D = {"weight": "conv.conv2d.weight", "bias": "conv.conv2d.bias"}
 U_NETS = {
     "naoto": Ports(
         "enc_{}",
@@ -100,9 +99,6 @@ U_NETS = {
         ["conv.mask_conv.weight"],
         True,
         "last",
-    ),
-    "naoto_earlier": Ports(
-        "enc_{}", "dec_{}", "bn", **CONV2D, ones=["conv.mask2d.weight", "conv.mask2d.bias"], by_sum=True, biases="all"
     ),
     "generator": Ports(
         "encoder{}", "decoder{}.partial_conv", "norm", "conv.weight", "bias", ["mask_conv_weight"], False, "all"
@@ -119,8 +115,8 @@ U_NETS = {
     ),
     "nvidia": Ports("enc_{}", "dec_{}", "bn", "conv.weight", "conv.bias", [], False, "all"),
 }
-RANGES = {"naoto": IMAGENET, "naoto_earlier": IMAGENET, "generator": SIGNED, "mmagic": SIGNED, "nvidia": IMAGENET}
-SIZES = {"naoto": (4, 7), "naoto_earlier": (4, 4), "generator": (4, 5), "mmagic": (4, 7), "nvidia": (4, 4)}
+RANGES = {"naoto": IMAGENET, "generator": SIGNED, "mmagic": SIGNED, "nvidia": IMAGENET}
+SIZES = {"naoto": (4, 7), "generator": (4, 5), "mmagic": (4, 7), "nvidia": (4, 4)}
 
 
 def of_range(image, numbers, back=False):
@@ -149,7 +145,7 @@ def save_u_net(folder, name, image, mask):
         },
         "nvidia": OrderedDict((f"module.{key}", array) for key, array in state.items()),
     }
-    torch.save(wrapped.get(name, state), folder / f"{name}.pth", _use_new_zipfile_serialization=name != "naoto_earlier")
+    torch.save(wrapped.get(name, state), folder / f"{name}.pth", _use_new_zipfile_serialization=name != "generator")
 
 
 def deepfill_layers(c):

@@ -43,7 +43,7 @@ def by_torch(tmp_path_factory):
     return folder
 
 
-@pytest.mark.parametrize("port", PORTS)
+@pytest.mark.parametrize("port", sorted(set(PORTS) - {"naoto_earlier"}))
 def test_a_converted_network_is_the_ports(by_torch, tmp_path, port):
     [file] = by_torch.glob(f"{port}.pt*")
     model = convert(file, tmp_path / "out", *(["--picture_range", "imagenet"] if port == "nvidia" else []))
