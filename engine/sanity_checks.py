@@ -6,8 +6,7 @@ import numpy as np
 
 # Raw terms at the first iteration, pictures in [0, 1]: three networks, 64 to 256 px, untrained and trained, gave up to
 # 0.6 (valid, hole, tv), 50 (perceptual) and 6.5 (style); on the 0-255 scale at least 7.9, 4.8, 1200 and 3400.
-HIGHEST_AT_START = {"valid": 4.0, "hole": 4.0, "perceptual": 300.0, "style": 150.0, "tv": 4.0}
-LOWEST_AT_START = {"perceptual": 0.3}
+AT_START = {"valid": (0, 4), "hole": (0, 4), "perceptual": (0.3, 300), "style": (0, 150), "tv": (0, 4)}
 MEAN_FILL_AFTER = 1000  # iterations after which painting should beat filling with the mean colour
 
 
@@ -23,18 +22,12 @@ def picture_range(gt: np.ndarray) -> str | None:
 
 def loss_at_start(terms: Mapping[str, float]) -> list[str]:
     """Loss terms of the first iteration that are far from any correct set-up."""
-    too_high = [
-        f"L_{name} starts at {terms[name]:.3g}, expected below {high:g}: "
-        "are the pictures in [0, 1], and are --vgg_weights a VGG16's?"
-        for name, high in HIGHEST_AT_START.items()
-        if terms.get(name, 0) > high
+    return [
+        f"L_{name} starts at {terms[name]:.3g}, expected {low:g} to {high:g}: are the pictures in [0, 1], and are "
+        "--vgg_weights a VGG16's?"
+        for name, (low, high) in AT_START.items()
+        if name in terms and not low <= terms[name] <= high
     ]
-    too_low = [
-        f"L_{name} starts at {terms[name]:.3g}, expected above {low:g}: does VGG16 see pictures on its own scale?"
-        for name, low in LOWEST_AT_START.items()
-        if terms.get(name, low) < low
-    ]
-    return too_high + too_low
 
 
 def worse_than_mean_fill(iteration: int, psnr: float | None, mean_fill_psnr: float | None) -> str | None:

@@ -181,25 +181,13 @@ class _Taker:
 
     def take(self, name: str, *shape: int | None) -> np.ndarray:
         """An array of a shape, of which None leaves a side open."""
-        array = self.take_if_any(name, *shape)
-        if array is None:
-            raise InputError(f"{self.path}: expected {self.title}, got no {name}; is it another version's?")
-        return array
-
-    def take_if_any(self, name: str, *shape: int | None) -> np.ndarray | None:
         array = self.left.pop(name, None)
-        if array is None:
-            return None
-        sides = list(array.shape)
-        if (
-            len(sides) != len(shape)
-            or 0 in sides
-            or sides != [wanted or n for n, wanted in zip(sides, shape, strict=True)]
-        ):
-            expected = "×".join(str(n or "any") for n in shape)
+        sides = [] if array is None else list(array.shape)
+        if len(sides) != len(shape) or 0 in sides or any(w not in (n, None) for n, w in zip(sides, shape, strict=True)):
+            expected, got = "×".join(str(n or "any") for n in shape), sides if array is not None else "none"
             raise InputError(
-                f"{self.path}: expected {self.title} with {expected} numbers in {name}, got {sides}; is it "
-                "damaged, or another version's?"
+                f"{self.path}: expected {self.title} with {expected} numbers in {name}, got {got}; is it damaged, or "
+                "another version's?"
             )
         return array.astype("float64")
 
@@ -240,8 +228,8 @@ def _depth(arrays: Arrays, pattern: str) -> int:
 def _stage(taker: _Taker, names: Names, stage: int, by_sum: bool) -> dict[str, np.ndarray]:
     """A stage's arrays by the names they have within it here: the first has no normalisation, and a bias."""
     weight = taker.take(names.weight.format(stage), *FILTERS)
-    bias = taker.take_if_any(names.bias.format(stage), len(weight))
-    bias = np.zeros(weight.shape[0]) if bias is None else bias
+    bias_name = names.bias.format(stage)
+    bias = taker.take(bias_name, len(weight)) if bias_name in taker.left else np.zeros(len(weight))
     if by_sum:
         weight = weight / np.prod(weight.shape[1:])
     if stage == 1:

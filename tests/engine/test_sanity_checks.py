@@ -9,20 +9,16 @@ USUAL = {"valid": 0.4, "hole": 0.4, "perceptual": 40.0, "style": 5.0, "tv": 0.5}
 
 
 def test_sound_values_ring_nothing():
-    assert not sanity_checks.loss_at_start(USUAL) and not sanity_checks.loss_at_start(
-        {"valid": 0.4, "hole": 0.4, "tv": 0.5}
-    )
+    assert not sanity_checks.loss_at_start(USUAL) and not sanity_checks.loss_at_start({"valid": 0.4, "hole": 0.4})
     assert sanity_checks.picture_range(np.array([0.0, 1.0])) is None
-    assert (
-        sanity_checks.worse_than_mean_fill(5000, 25.0, 20.0) is None
-        and sanity_checks.worse_than_mean_fill(10, 5.0, 20.0) is None
-    )
+    assert sanity_checks.worse_than_mean_fill(5000, 25.0, 20.0) is None
+    assert sanity_checks.worse_than_mean_fill(10, 5.0, 20.0) is None
     assert sanity_checks.holes_left([0.7, 0.9, 1.0]) is None and sanity_checks.holes_left([]) is None
 
 
 @pytest.mark.parametrize(
     ("terms", "word"),
-    [({"valid": 60.0}, "L_valid"), ({"perceptual": 1600.0}, "L_perceptual"), ({"perceptual": 0.01}, "its own scale")],
+    [({"valid": 60.0}, "L_valid"), ({"perceptual": 1600.0}, "L_perceptual"), ({"perceptual": 0.01}, "L_perceptual")],
 )
 def test_terms_out_of_range(terms, word):
     [message] = sanity_checks.loss_at_start({**USUAL, **terms})

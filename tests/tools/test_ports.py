@@ -200,7 +200,7 @@ ONE = np.ones(1, "float32")
 REFUSED = {
     "unknown": ({"conv1.weight": ONE, "fc.weight": ONE, "a": ONE, "b": ONE}, "expected weights of PConvUNet of naoto"),
     "no range": (changed("nvidia"), "expected --picture_range with PConvUNet on NVIDIA"),
-    "no decoder": (changed(remove="dec_2.conv.input_conv.weight"), "got no dec_2.conv.input_conv.weight"),
+    "no decoder": (changed(remove="dec_2.conv.input_conv.weight"), "in dec_2.conv.input_conv.weight, got none"),
     "more": (changed(enc_1__bn__weight=ONE, critic=ONE), "got arrays beside it, enc_1.bn.weight, critic"),
     "other widths": (
         changed(enc_2__conv__input_conv__weight=np.ones([9, 4, 5, 5], "float32")),
@@ -213,7 +213,7 @@ REFUSED = {
     "not finite": (changed(enc_1__conv__input_conv__bias=np.full(4, np.nan, "float32")), "NaN or infinity in enc_1"),
     "half a generator": (
         {"coarse_generator.conv1.conv.weight": np.ones([1] * 4, "float32")},
-        "got no coarse_generator.conv1.conv.bias",
+        "in coarse_generator.conv1.conv.bias, got none",
     ),
 }
 
