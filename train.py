@@ -51,6 +51,7 @@ def train(options: argparse.Namespace, changed: dict, folder: RunFolder | None) 
     from engine.trainer import Trainer
 
     checkpoint = checkpoint_to_resume(options)
+    # A run that goes on from another folder's checkpoint is a new one in its own folder.
     is_new = checkpoint is None or checkpoint.parent != (Path(options.log_dir) / CHECKPOINTS).resolve()
     if folder and is_new:
         folder.refuse_others()
@@ -114,12 +115,15 @@ def refuse_beyond_memory(options: argparse.Namespace, network: dict) -> None:
     from inpainting import memory
     from models import model_shapes
 
-    parameters = sum(map(math.prod, model_shapes(options.model, **network).values()))
-    channels = options.base_channels or (32 if is_adversarial(options.model) else 64)
-    with_vgg = not is_adversarial(options.model) and options.perceptual_weight + options.style_weight > 0
-    with_vgg |= options.critic != "none"
+    parameters = sum(math.prod(shape) for shape in model_shapes(options.model, **network).values())
+    if is_adversarial(options.model):
+        channels, with_vgg = options.base_channels or 32, False
+    else:
+        channels = options.base_channels or 64
+        with_vgg = options.perceptual_weight + options.style_weight > 0 or options.critic != "none"
+    pixels = options.batch_size * options.image_size**2
     memory.refuse_beyond_memory(
-        memory.step_bytes(parameters, channels, options.batch_size * options.image_size**2, with_vgg),
+        memory.step_bytes(parameters, channels, pixels, with_vgg),
         f"{options.model} of {parameters / 1e6:.0f} M parameters, with --batch_size {options.batch_size} and "
         f"--image_size {options.image_size}",
         "take a smaller batch with --accumulate, smaller pictures, --base_channels or --depth",
@@ -222,7 +226,8 @@ def network_options(options: argparse.Namespace, origin: Path | None) -> dict:
     """Options of the network, by its own names: those given, and of ``origin`` those that train.py has no word for."""
     from inpainting.checkpoint import META, read_meta
 
-    given = {name: getattr(options, key) for name, key in NETWORK.items() if getattr(options, key) is not None}
+    given = {name: getattr(options, key) for name, key in NETWORK.items()}
+    given = {name: value for name, value in given.items() if value is not None}
     if "mask_channel" in given:
         given["mask_channel"] = given["mask_channel"] == "yes"
     if origin and (origin / META).is_file():
@@ -236,19 +241,19 @@ def load_start(model, directory: Path) -> None:
     """Set the network's weights; weights of another network are refused, or noted if they fit all the same."""
     from inpainting.checkpoint import load_arrays_into, other_network, read_meta, weights_file
 
-    difference = None
-    if other_network(model, directory):
-        meta = read_meta(directory)
-        difference = (
-            f"{directory} holds weights of {typed_as(meta['model'], meta['options'])}, and this network is "
-            f"{typed_as(model.model_name, model.model_options)}"
-        )
+    if not other_network(model, directory):
+        load_arrays_into(model, weights_file(directory))
+        return
+    meta = read_meta(directory)
+    difference = (
+        f"{directory} holds weights of {typed_as(meta['model'], meta['options'])}, and this network is "
+        f"{typed_as(model.model_name, model.model_options)}"
+    )
     try:
         load_arrays_into(model, weights_file(directory))
-    except InputError as error:
-        raise InputError(f"{difference}: type the weights' options, or none of them") if difference else error from None
-    if difference:
-        print(f"warning: --weights: {difference}", file=sys.stderr)
+    except InputError:
+        raise InputError(f"{difference}: type the weights' options, or none of them") from None
+    print(f"warning: --weights: {difference}", file=sys.stderr)
 
 
 # Loss: what is optimised, and how; see ``engine.task``
