@@ -68,32 +68,13 @@ def evaluate_parser() -> Parser:
 def _add_pair_options(parser: Parser) -> None:
     add = adder(parser)
     add("--images", "DIR", "pictures: folder, list file or picture; sample photos when not given")
-    add(
-        "--list_root",
-        "DIR",
-        "folder that the paths in a list file given as --images are relative to; the list's own when not given",
-    )
+    add("--list_root", "DIR", "folder of the paths in the list file of --images; the list's own when not given")
     add("--masks", "DIR", "masks: folder, list file or mask; generated when not given")
     add("--hole", ("white", "black"), "colour of the hole in the mask files", "white")
-    add(
-        "--super_resolution",
-        integer(2, 16),
-        "instead of masks: of each K x K pixels one is known, the others are filled",
-        metavar="K",
-    )
-    add(
-        "--size",
-        size_of,
-        "cut and resize pictures to NxN, or height x width; own size when not given, 128 for sample photos",
-        metavar="N|HxW",
-    )
+    add("--super_resolution", integer(2, 16), "instead of masks: of each K x K pixels one is known", metavar="K")
+    add("--size", size_of, "cut and resize to this size; own size when not given, 128 for samples", metavar="N|HxW")
     add("--limit", positive_int, "only N pairs, evenly spaced over the sorted masks")
-    add(
-        "--pairing",
-        ("name", "seeded"),
-        "name: each mask lies over the picture of its name; seeded: --seed decides; when not given, name where "
-        "all match",
-    )
+    add("--pairing", ("name", "seeded"), "masks go with pictures by name or at random; by name where all match")
     add("--seed", count_int, "decides pairing and generated masks", 0)
     add("--manifest", "FILE", "CSV file of pairs: used when it exists, else written")
 
@@ -101,11 +82,7 @@ def _add_pair_options(parser: Parser) -> None:
 def _add_method_options(parser: Parser) -> None:
     add = adder(parser.add_mutually_exclusive_group())
     add("--weights", "FILE|DIR", "a trained model; weights/general when not given")
-    add(
-        "--method",
-        (*METHOD_NAMES, *INTERPOLATIONS),
-        "a classical method instead of a model; the last three with --super_resolution",
-    )
+    add("--method", (*METHOD_NAMES, *INTERPOLATIONS), "a classical method; the last three with --super_resolution")
     add(
         "--results",
         "DIR",
@@ -116,17 +93,8 @@ def _add_method_options(parser: Parser) -> None:
 
 def _add_measure_options(parser: Parser) -> None:
     add = adder(parser)
-    add(
-        "--protocol",
-        PROTOCOLS,
-        "what is measured of which pixels; raw: the network's whole output, the others: see docs/evaluation.md",
-        "composite",
-    )
-    add(
-        "--realism",
-        bool,
-        "also measure how real the fill looks: style, sharpness and Fréchet distance in the hole; seconds a pair",
-    )
+    add("--protocol", PROTOCOLS, "what is measured of which pixels, see docs/evaluation.md", "composite")
+    add("--realism", bool, "also measure style, sharpness and Fréchet distance in the hole; seconds a pair")
 
 
 def _add_report_options(parser: Parser) -> None:

@@ -29,24 +29,10 @@ def fill_parser() -> Parser:
     )
     add = adder(parser)
     add("--input", "FILE|DIR", "picture, folder or text file that lists pictures; sample photographs when not given")
-    add(
-        "--list_root",
-        "DIR",
-        "folder that the paths in a list file given as --input are relative to; the list's own when not given",
-    )
-    add(
-        "--super_resolution",
-        positive_int,
-        "enlarge K times instead of filling holes: the picture's pixels stay, those between are filled",
-        metavar="K",
-    )
+    add("--list_root", "DIR", "folder of the paths in the list file of --input; the list's own when not given")
+    add("--super_resolution", positive_int, "enlarge K times instead: the pixels between are filled", metavar="K")
     _add_hole_options(parser)
-    add(
-        "--extend",
-        margins,
-        "extend the picture beyond its border by so many pixels on each side, and fill what is new",
-        metavar="left,top,right,bottom",
-    )
+    add("--extend", margins, "so many new pixels on each side, filled", metavar="left,top,right,bottom")
     add("--weights", "FILE|DIR", "weights directory, or an exported one", os.path.relpath(DEFAULT_WEIGHTS))
     _add_result_options(parser)
     add_filling_options(parser)
@@ -97,15 +83,9 @@ def _add_result_options(parser: argparse.ArgumentParser) -> None:
     add = adder(parser)
     add("--output", "DIR", "folder of the results, one for each picture", "logs/test")
     add("--format", ("png", "jpeg", "webp", "tiff", "bmp"), "of the results; as the picture's own when not given")
-    add(
-        "--lossless", bool, "pixels outside the hole come back bit for bit: PNG where the picture is JPEG or lossy WebP"
-    )
+    add("--lossless", bool, "pixels outside the hole come back bit for bit: PNG for JPEG and lossy WebP")
     add("--skip_existing", bool, "pass over pictures whose result is in --output already")
-    add(
-        "--overwrite",
-        bool,
-        "replace files in --output that are not results of an earlier run; pictures and masks read are never",
-    )
+    add("--overwrite", bool, "replace files in --output that are no results; never a picture or mask that is read")
 
 
 def _add_hole_options(parser: argparse.ArgumentParser) -> None:
@@ -113,22 +93,11 @@ def _add_hole_options(parser: argparse.ArgumentParser) -> None:
         "hole", "What is marked in several ways is filled in all of them; holes are generated when nothing is marked."
     )
     add = adder(group)
-    add(
-        "--mask",
-        "FILE|DIR",
-        "black-and-white mask of the picture's size or aspect ratio, or a folder with one of each picture's name",
-    )
+    add("--mask", "FILE|DIR", "black-and-white mask of the picture's size or shape, or a folder with masks by name")
     add("--hole", ("white", "black"), "colour of the hole in the mask files", "white")
     add_either = adder(group.add_mutually_exclusive_group())
-    add_either(
-        "--mask_alpha", bool, "fill where the picture is transparent, or where --mask is, which then is a copy of it"
-    )
-    add_either(
-        "--mask_colour",
-        colour,
-        "fill where the picture is painted in this colour (magenta, ff00ff), or where --mask is, a copy of it",
-        metavar="COLOUR",
-    )
+    add_either("--mask_alpha", bool, "fill where the picture, or --mask, a copy of it, is transparent")
+    add_either("--mask_colour", colour, "fill where it, or --mask, has this colour (magenta, ff00ff)", metavar="COLOUR")
     group.add_argument("--box", type=box, action="append", metavar="x,y,w,h", help="fill a box, in pixels; repeatable")
     group.add_argument(
         "--polygon",
