@@ -185,7 +185,7 @@ class Trainer:
 
     def _log(self, logger: RunLogger | None, meter: "Meter", mask: paddle.Tensor) -> None:
         if logger and meter.terms:
-            terms = meter.mean_terms()
+            terms = mean_terms(meter.terms)
             epochs = self.position / len(self.dataset.pictures)
             weighted = {name: weight * terms[name] for name, weight in self.task.weights.items() if name in terms}
             row = {
@@ -359,9 +359,6 @@ class Meter:
 
     def loop_again(self) -> None:
         self.mark = time.perf_counter()
-
-    def mean_terms(self) -> dict[str, float]:
-        return mean_terms(self.terms)
 
     def costs(self, samples: int) -> dict[str, float]:
         steps = len(self.terms)

@@ -133,10 +133,6 @@ class ContextualAttention(nn.Layer):
         out, offsets = zip(*parts, strict=True)
         return paddle.concat(out), paddle.concat(offsets)
 
-    def extra_repr(self) -> str:
-        choices = ", ".join(f"{name}={getattr(self, name)}" for name in ("cosine", *CHOICES))
-        return f"rate={self.rate}, fuse_kernel={self.fuse_kernel}, softmax_scale={self.softmax_scale}, {choices}"
-
     @property
     def _reach(self) -> int:
         """Neighbours on either side over which scores are added up."""

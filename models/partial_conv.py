@@ -101,10 +101,6 @@ class PartialConv2D(nn.Layer):
         box = paddle.ones([1, 1, *self.kernel_size], "float32")
         return _window_ratio(_valid_channels(mask, self.in_channels), box, self.in_channels, self.geometry)
 
-    def extra_repr(self) -> str:
-        geometry = ", ".join(f"{name}={value}" for name, value in self.geometry.items())
-        return f"{self.in_channels}, {self.out_channels}, kernel_size={self.kernel_size}, {geometry}"
-
 
 class PartialUpConv2D(nn.Layer):
     """3×3 partial convolution of [x upsampled ×2, skip] without an upsampled or concatenated feature in memory.
@@ -174,9 +170,6 @@ class PartialUpConv2D(nn.Layer):
         """Of the transposed convolution over x [C_up, C_out, 4, 4], and of that over skip [C_out, C_skip, 3, 3]."""
         up_weight, skip_weight = self.weight.split([self.up_channels, self.skip_channels], axis=1)
         return upsampling_filter(up_weight, self.taps), skip_weight
-
-    def extra_repr(self) -> str:
-        return f"{self.up_channels} + {self.skip_channels}, {self.out_channels}"
 
 
 def _pair(value: int | tuple[int, int]) -> list[int]:

@@ -74,7 +74,11 @@ def _add_pair_options(parser: Parser) -> None:
     add("--super_resolution", integer(2, 16), "instead of masks: of each K x K pixels one is known", metavar="K")
     add("--size", size_of, "cut and resize to this size; own size when not given, 128 for samples", metavar="N|HxW")
     add("--limit", positive_int, "only N pairs, evenly spaced over the sorted masks")
-    add("--pairing", ("name", "seeded"), "masks go with pictures by name or at random; by name where all match")
+    add(
+        "--pairing",
+        ("name", "seeded"),
+        "name: masks lie over pictures of their name; when not given, if all match",
+    )
     add("--seed", count_int, "decides pairing and generated masks", 0)
     add("--manifest", "FILE", "CSV file of pairs: used when it exists, else written")
 

@@ -32,7 +32,7 @@ def fill_parser() -> Parser:
     add("--list_root", "DIR", "folder of the paths in the list file of --input; the list's own when not given")
     add("--super_resolution", positive_int, "enlarge K times instead: the pixels between are filled", metavar="K")
     _add_hole_options(parser)
-    add("--extend", margins, "so many new pixels on each side, filled", metavar="left,top,right,bottom")
+    add("--extend", margins, "extend the picture by so many pixels on each side", metavar="left,top,right,bottom")
     add("--weights", "FILE|DIR", "weights directory, or an exported one", os.path.relpath(DEFAULT_WEIGHTS))
     _add_result_options(parser)
     add_filling_options(parser)
