@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metrics.buckets import ALL, Sample, area, grouped_with_all
-from metrics.report import REALISM, SAMPLE_COLUMNS, measures_of
+from metrics.report import COLUMNS, REALISM, SAMPLE_COLUMNS, measures_of
 from metrics.uncertainty import interval
 from utils.errors import InputError, naming
 from utils.files import read_table, read_text
 
-COMPARED = ("psnr", "ssim", "l1_percent", *REALISM)
-DIGITS = {"psnr": 2, "ssim": 4, "l1_percent": 3, "style": 3, "sharpness": 2, "frechet": 3}
 ALIKE = ("protocol", "size", "hole")  # without which two figures say nothing of each other
 MOST = 10  # pairs that are named
 
@@ -118,7 +116,7 @@ def differences(first: Sequence[Sample], second: Sequence[Sample]) -> list[Diffe
     return [
         _difference(bucket, border, measure, [matched[sample.image, sample.mask] for sample in chosen])
         for bucket, border, chosen in grouped_with_all(first)
-        for measure in COMPARED
+        for measure in COLUMNS
         if measure in shared
     ]
 
@@ -178,7 +176,7 @@ def _difference(bucket: str, border: str, measure: str, pairs: Sequence[tuple[Sa
 
 
 def _line(found: Difference) -> str:
-    digits = DIGITS[found.measure]
+    digits = COLUMNS[found.measure].page_shown
     mean = "–" if found.mean is None else f"{found.mean:+.{digits}f}"
     between = "–" if found.low is None else f"{found.low:+.{digits}f} to {found.high:+.{digits}f}"
     cells = [area(found.bucket), found.border, found.pairs, found.measure, mean, between, found.wins, found.losses]

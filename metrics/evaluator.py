@@ -101,7 +101,6 @@ class Evaluation:
             ``FinishedPictures``.
         protocol: one of ``PROTOCOLS``; all but "raw" look at the output inside the hole and the picture outside.
         realism: measures each pair as ``metrics.realism.Realism`` does; None leaves that out.
-        look: sees each pair's hole that ``inpaint`` filled, in this process.
         in_workers: whether ``inpaint`` may run in worker processes: it can be pickled and needs no Paddle.
     """
 
@@ -109,13 +108,12 @@ class Evaluation:
     inpaint: Fill | FinishedPictures
     protocol: str = "composite"
     realism: Realism | None = None
-    look: Callable[[Pair, np.ndarray], None] | None = None
     in_workers: bool = False
 
     @property
     def fills_here(self) -> bool:
-        """Whether the method, VGG16 or ``look`` needs this process."""
-        return not self.in_workers or self.realism is not None or self.look is not None
+        """Whether the method or VGG16 needs this process."""
+        return not self.in_workers or self.realism is not None
 
     def sample(self, pair: Pair) -> Sample:
         """Read, fill and measure one pair.
@@ -134,8 +132,6 @@ class Evaluation:
             result = self.inpaint.of(pair, picture) if named else self.inpaint(picture, hole)
         except InputError as error:
             raise InputError(f"{pair.image} with {pair.mask}: {error}") from error
-        if self.look:
-            self.look(pair, hole)
         if self.protocol != "raw":
             result = np.where(hole[..., None], result, picture)
         return result, self.realism and self.realism(picture, result, hole)

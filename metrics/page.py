@@ -18,22 +18,14 @@ import numpy as np
 
 from datasets.masks import BUCKETS, SPARSE, bucket_name
 from metrics.buckets import ALL, BORDER_ROWS, area
-from metrics.comparison import DIGITS, Difference, differences, gain
+from metrics.comparison import Difference, differences, gain
 from metrics.methods import Method, side_by_side
 from metrics.pictures import BRIGHTEST_ERROR
-from metrics.report import plain
+from metrics.report import COLUMNS, plain
 
 PAGE, CURVES = "report.html", "curves.svg"
-TITLES = {
-    "psnr": "PSNR (dB)",
-    "ssim": "SSIM",
-    "l1_percent": "l1 (%)",
-    "style": "style",
-    "sharpness": "sharpness",
-    "frechet": "Fréchet",
-}
 CHART, LEGEND = (3.8, 3.0), 0.35  # inches: one measure; the height of the legend
-COLUMNS = 3  # charts side by side
+BESIDE = 3  # charts side by side
 STYLES = ("-", "--", ":", "-.")  # told apart without colours too
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 
@@ -78,7 +70,7 @@ def curves_svg(lines: Sequence[tuple[str, Sequence[dict]]]) -> str:
     settings = {"svg.fonttype": "none", "svg.hashsalt": "pconv", "text.parse_math": False}
     with matplotlib.rc_context(settings), warnings.catch_warnings(), io.StringIO() as file:
         warnings.simplefilter("ignore")  # letters that the font has not: the browser has them
-        columns, rows = min(COLUMNS, len(titles)), -(-len(titles) // COLUMNS)
+        columns, rows = min(BESIDE, len(titles)), -(-len(titles) // BESIDE)
         figure = Figure((CHART[0] * columns, CHART[1] * rows + LEGEND))
         figure.subplots_adjust(**_margins(*figure.get_size_inches()))
         axes = [figure.add_subplot(rows, columns, i + 1) for i in range(len(titles))]
@@ -148,7 +140,7 @@ def _middle(name: str) -> float:
 
 def _titles(rows: Sequence[dict]) -> dict[str, str]:
     """The measures that a row has, with their titles."""
-    return {measure: title for measure, title in TITLES.items() if any(measure in row for row in rows)}
+    return {measure: c.page_title for measure, c in COLUMNS.items() if any(measure in row for row in rows)}
 
 
 def _mean_rows(methods: Sequence[Method], titles: dict[str, str], paper: dict | None) -> list[dict]:
@@ -168,7 +160,7 @@ def _mean_rows(methods: Sequence[Method], titles: dict[str, str], paper: dict | 
 def _cells(rows: Sequence[dict], measure: str) -> list[dict]:
     """One for each method; the best, where there are several, is marked."""
     gains = [gain(measure, row[measure]) for row in rows if row.get(measure) is not None]
-    digits, cells = DIGITS[measure], []
+    digits, cells = COLUMNS[measure].page_shown, []
     for row in rows:
         value = row.get(measure)
         cells.append(
@@ -186,11 +178,11 @@ def _comparison(first: Method, other: Method) -> dict:
     places = itertools.groupby(found, key=lambda d: (d.bucket, d.border, d.pairs))
     rows = [{**_place(*place), "cells": [_difference(d) for d in of_place]} for place, of_place in places]
     measures = dict.fromkeys(d.measure for d in found)
-    return {"first": first.name, "other": other.name, "titles": [TITLES[m] for m in measures], "rows": rows}
+    return {"first": first.name, "other": other.name, "titles": [COLUMNS[m].page_title for m in measures], "rows": rows}
 
 
 def _difference(d: Difference) -> dict:
-    digits = DIGITS[d.measure]
+    digits = COLUMNS[d.measure].page_shown
     return {
         "text": "–" if d.mean is None else f"{d.mean:+.{digits}f}",
         "interval": _interval(d.low, d.high, f"+.{digits}f"),

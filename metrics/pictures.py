@@ -80,7 +80,7 @@ def choose_as(strips: Sequence["Strip"], samples: Sequence[Sample]) -> list[tupl
 
 def strips_of(chosen: Sequence[tuple[str, Sample]], evaluation: Evaluation) -> list[Strip]:
     """The chosen pairs read and filled again; one whose files are gone by now is left out."""
-    evaluation, strips = replace(evaluation, realism=None, look=None), []
+    evaluation, strips = replace(evaluation, realism=None), []
     for rank, sample in chosen:
         pair = Pair(sample.image, sample.mask)
         try:

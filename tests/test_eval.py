@@ -24,7 +24,6 @@ from datasets.mask_generator import generate_mask
 from datasets.masks import BUCKETS, write_mask
 from inpainting import enlarging
 from metrics.pictures import read_strips
-from metrics.realism import FeatureSums
 from utils.errors import InputError
 
 ROOT = Path(command.__file__).parent
@@ -67,14 +66,6 @@ def same_files(one, other):
 def samples_of(folder):
     with open(folder / "samples.csv", newline="", encoding="utf-8") as file:
         return list(csv.DictReader(file))
-
-
-def test_every_bucket_and_border_has_its_row(run, capsys):
-    report = report_of(run())
-    assert [row["count"] for row in report["rows"]] == [2, 1, 1] * 6 + [12]
-    assert len({(row["bucket"], row["border"]) for row in report["rows"]}) == 19
-    assert (report["protocol"]["method"], report["protocol"]["pairs"]) == ("telea", 12)
-    assert "| (0.5, 0.6] | B | 1 |" in capsys.readouterr().out
 
 
 def plain_fill(method, picture, hole):
@@ -259,36 +250,12 @@ def test_realism_goes_through_all_files_and_workers(run, data, capsys):
         assert page.count(">style</th>") == 1 + count
 
 
-def test_an_interrupted_evaluation_keeps_what_the_distance_of_the_set_needs(run, data, monkeypatch):
-    monkeypatch.setattr("metrics.realism.FeatureSums.frechet", frechet_of_few)
-    common = ("--realism", "--size", 32, "--limit", 4, "--device", "cpu", "--threads", 1, "--num_workers", 0)
-    whole = run(*common, output="whole")
-    with monkeypatch.context() as patch:
-        stop_after(patch, 2)
-        with pytest.raises(KeyboardInterrupt):
-            run(*common)
-    out = run(*common)
-    assert report_of(out)["rows"][-1]["frechet"] > 0
-    assert same_files(out, whole)
-
-
-def frechet_of_few(sums, original=FeatureSums.frechet):
-    return original(sums, 1)
-
-
 def test_patchmatch_stands_beside_the_papers_own(run, capsys):
     pytest.importorskip("patchmatch")
     first = run("--method", "patchmatch", "--compare", "paper", "--num_workers", 0, output="first")
     assert "26.87" in capsys.readouterr().out  # PM, (0.1, 0.2], N
     second = run("--method", "patchmatch", "--compare", "paper", "--num_workers", 2, output="second")
     assert same_files(first, second)
-
-
-def test_a_missing_patchmatch_is_said_before_the_work(run, data, monkeypatch):
-    monkeypatch.setitem(sys.modules, "patchmatch", None)
-    with pytest.raises(InputError, match="--method: patchmatch needs the package pypatchmatch"):
-        run("--method", "patchmatch")
-    assert not (data / "out").exists()
 
 
 def write_results(data, folder, long_names):
@@ -340,16 +307,6 @@ def test_what_one_option_names_is_not_taken_for_anothers(data):
     for _ in range(2):
         command.main(common)
     assert {row["image"] for row in samples_of(data / "images/out")} == {f"deep/{i}.png" for i in range(3)}
-
-
-def test_paths_of_a_list_are_relative_to_its_root(data):
-    (data / "lists").mkdir()
-    (data / "lists/val.txt").write_text("deep/0.png 3\n/deep/1.png\n")
-    words = f"--images {data}/lists/val.txt --masks {data}/masks --method mean --output {data}/out".split()
-    with pytest.raises(InputError, match=r"2 of 2 .*--list_root"):
-        command.main(words)
-    command.main([*words, "--list_root", f"{data}/images"])
-    assert {row["image"] for row in samples_of(data / "out")} == {"deep/0.png", "deep/1.png"}
 
 
 def test_reports_of_others_are_not_replaced_and_own_ones_are(run, data, capsys):
@@ -421,21 +378,6 @@ def test_what_is_refused_in_one_line_and_leaves_nothing(run, data, arguments, me
     assert sorted(data.rglob("*")) == before
 
 
-@pytest.mark.parametrize(
-    "arguments",
-    [
-        ["--limit", "0"],
-        ["--size", "10"],
-        ["--weights", "w", "--method", "telea"],
-    ],
-)
-def test_options_that_make_no_sense_end_with_status_two(arguments, capsys):
-    with pytest.raises(SystemExit) as caught:
-        command.main(arguments)
-    assert caught.value.code == 2
-    assert len(capsys.readouterr().err.strip().splitlines()) == 1
-
-
 @pytest.fixture
 def weights(tmp_path):
     from inpainting.checkpoint import save_weights
@@ -458,34 +400,11 @@ def test_a_model_is_measured_and_named(data, weights):
     assert composite["rows"][0]["psnr"] > raw["rows"][0]["psnr"] + 5
 
 
-def test_holes_beyond_the_reach_are_told_in_one_line_that_names_the_worst(data, weights, capsys):
-    for name, side in (("large/large", 110), ("large/larger", 156), ("small/small", 18)):
-        mask = np.ones([160, 160], np.float32)
-        mask[1:side, 1:side] = 0
-        write_mask(data / f"{name}.png", mask)
-    common = f"--images {data}/images --size 160 --scales 1 --weights {weights} --device cpu".split()
-    command.main([*common, "--masks", f"{data}/large", "--output", f"{data}/out"])
-    [line] = [line for line in capsys.readouterr().err.splitlines() if "reach" in line]
-    assert line.startswith("warning: deep/") and "with larger.png (and 2 others, by less): " in line
-    assert "% of the hole's pixels" in line and "--depth" in line
-    command.main([*common, "--masks", f"{data}/small", "--output", f"{data}/out"])
-    assert "reach" not in capsys.readouterr().err
-
-
 def test_classical_methods_do_without_paddle(data):
     code = "import sys; sys.modules['paddle'] = None; import eval; eval.main(sys.argv[1:])"
     arguments = f"--images {data}/images --masks {data}/masks --method mean --output {data}/out".split()
     result = subprocess.run([sys.executable, "-c", code, *arguments], cwd=ROOT, capture_output=True, text=True)
     assert result.returncode == 0, result.stderr
-
-
-def test_the_command_tells_a_mistake_without_a_traceback(tmp_path):
-    arguments = ["--images", "nowhere", "--method", "mean", "--output", str(tmp_path / "out")]
-    result = subprocess.run(
-        [sys.executable, str(ROOT / "eval.py"), *arguments], capture_output=True, text=True, env=dict(os.environ)
-    )
-    assert result.returncode == 2
-    assert result.stderr.splitlines()[-1].startswith("error:") and "Traceback" not in result.stderr
 
 
 @pytest.fixture

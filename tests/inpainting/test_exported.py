@@ -134,12 +134,6 @@ def test_options_are_exported_too(name, options, tmp_path):
     assert_same_everywhere(model, static)
 
 
-def test_what_stands_in_a_hole_does_not_matter(pair):
-    static, image, mask = StaticModel(pair[1]), noise(), make_mask("border")
-    spoiled = np.where(mask > 0, image, np.float32(np.nan))
-    np.testing.assert_array_equal(static(spoiled, mask), static(image, mask))
-
-
 def test_an_inpainter_takes_an_export_for_weights(pair, tmp_path):
     model, directory = pair
     save_weights(model, tmp_path / "w")

@@ -155,15 +155,6 @@ def test_a_network_works_at_the_scale_it_knows():
         assert len(sizes) == 1
 
 
-def test_the_cost_follows_the_hole():
-    """In a large picture the network sees what is around a small hole, and few pixels of a large one."""
-    for radius, most in ((8, 100_000), (200, scales.PIXELS_AT_LEAST), (900, scales.PIXELS_AT_LEAST * 2)):
-        network, sizes = remembering(painter())
-        picture, hole = np.full([2000, 2600, 3], 128, np.uint8), disc(2000, 2600, radius)
-        fill_by_scales(network, picture, hole)
-        assert 0 < sum(h * w for h, w in sizes) <= most
-
-
 def test_there_is_no_seam_at_the_edge_of_a_hole():
     """A network whose colours are off by a fifth: at the edge the fill still meets the picture."""
     y, x = np.mgrid[:256, :256] / 256

@@ -39,10 +39,10 @@ def white(picture, hole):
 PAIR = Pair("a.png", "m.png")
 
 
-def ran(pairs, read, inpaint, protocol="composite", look=None, **options):
+def ran(pairs, read, inpaint, protocol="composite", **options):
     """``evaluate``; what is one of ``CLASSICAL`` may run in workers."""
     in_workers = inpaint in CLASSICAL.values()
-    return evaluate(pairs, Evaluation(read, inpaint, protocol, look=look, in_workers=in_workers), **options)
+    return evaluate(pairs, Evaluation(read, inpaint, protocol, in_workers=in_workers), **options)
 
 
 def measured(*arguments, **options):
