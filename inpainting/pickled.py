@@ -67,9 +67,11 @@ class Reader(pickle.Unpickler):
         return super().load()
 
     def find_class(self, module: str, name: str) -> "Name":
-        if f"{module}.{name}" not in self.names:
+        # NumPy 2 renamed its inside, and Python 3 the module of its built-in functions.
+        known = f"{module}.{name}".replace("numpy._core.", "numpy.core.").replace("__builtin__.", "builtins.")
+        if known not in self.names:
             raise InputError(f"it refers to {one_line(f'{module}.{name}', 80)}, which is no array and may be hostile")
-        return Name(f"{module}.{name}", self.names[f"{module}.{name}"])
+        return Name(known, self.names[known])
 
     def persistent_load(self, _: Any) -> Any:
         raise InputError("it has the instruction BINPERSID, which no array needs, and may be hostile")
@@ -82,9 +84,8 @@ def check_instructions(stream: io.BytesIO) -> None:
         if instruction.name not in INSTRUCTIONS:
             raise InputError(f"it has the instruction {instruction.name}, which no array needs, and may be hostile")
         tuples += "TUPLE" in instruction.name
-        too_far = (
-            instruction.name in ("PUT", "LONG_BINPUT") and not 0 <= argument < MAX_MEMO
-        )  # takes memory up to there
+        # takes memory up to there
+        too_far = instruction.name in ("PUT", "LONG_BINPUT") and not 0 <= argument < MAX_MEMO
         if count >= MAX_INSTRUCTIONS or tuples > MAX_TUPLES or too_far:
             raise InputError("it has more instructions than arrays need, and may be hostile")
 
@@ -192,22 +193,15 @@ def _encoded(text: str, encoding: str) -> bytes:
     return expect(text, str).encode("latin-1")
 
 
-# Under NumPy's two names for its inside, and Python's two for its built-in functions.
 _STAND_INS: dict[str, Callable | None] = {
     "numpy.ndarray": None,
     "numpy.dtype": Type,
-    **{f"numpy.{core}.multiarray._reconstruct": lambda *_: Array() for core in ("core", "_core")},
-    **{
-        f"numpy.{core}.multiarray.scalar": lambda numbers, data: Array(_array(numbers, (), False, data))
-        for core in ("core", "_core")
-    },
-    **{
-        f"numpy.{core}.numeric._frombuffer": lambda data, numbers, shape, order: Array(
-            _array(numbers, shape, order == "F", data)
-        )
-        for core in ("core", "_core")
-    },
-    **{f"{builtins}.bytes": lambda: b"" for builtins in ("builtins", "__builtin__")},
+    "numpy.core.multiarray._reconstruct": lambda *_: Array(),
+    "numpy.core.multiarray.scalar": lambda numbers, data: Array(_array(numbers, (), False, data)),
+    "numpy.core.numeric._frombuffer": lambda data, numbers, shape, order: Array(
+        _array(numbers, shape, order == "F", data)
+    ),
+    "builtins.bytes": lambda: b"",
     "_codecs.encode": _encoded,
     "collections.OrderedDict": lambda: Dictionary(),
 }

@@ -27,6 +27,7 @@ MEASURES = ("l1_percent", "psnr", "ssim")
 REALISM = ("style", "sharpness")  # of each pair, where they were measured
 FRECHET = "frechet"  # of a set of pairs
 
+
 class Column(NamedTuple):
     """A measure's titles in report.md and on the page, and its digits: in files, in report.md, on the page."""
 

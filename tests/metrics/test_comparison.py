@@ -9,7 +9,6 @@ import pytest
 import eval as evaluation
 from metrics.buckets import Sample
 from metrics.comparison import (
-    check_alike,
     comparison_text,
     differences,
     most_different,
@@ -39,14 +38,6 @@ def test_a_gain_far_below_the_spread_of_pictures_is_found():
     assert math.isclose(found.mean, gains.mean())
     assert 0 < found.low < found.mean < found.high and found.high - found.low < 2
     assert (found.pairs, found.wins, found.losses) == (40, (gains > 0).sum(), (gains < 0).sum())
-
-
-def test_less_l1_is_better_and_what_is_equal_counts_for_none():
-    first = some_samples(1, count=2)
-    second = [dataclasses.replace(s, l1_percent=0.5) for s in first]
-    found = {d.measure: d for d in differences(first, second) if d.border == "all"}
-    assert (found["l1_percent"].mean, found["l1_percent"].wins, found["l1_percent"].losses) == (-0.5, 2, 0)
-    assert (found["ssim"].mean, found["ssim"].wins, found["ssim"].losses) == (0.0, 0, 0)
 
 
 def test_realism_is_compared_where_both_have_it_and_sharpness_by_its_distance_from_one():
@@ -108,11 +99,3 @@ def test_what_is_no_report_is_named(tmp_path, written, message):
         (tmp_path / "samples.csv").write_text(written)
     with pytest.raises(InputError, match=message):
         read_samples(tmp_path / "report.json")
-
-
-def test_reports_that_measure_differently_are_refused():
-    alike = {"protocol": "composite", "size": 64, "hole": "white", "method": "telea"}
-    check_alike({"a": alike, "b": {**alike, "method": "mean"}})
-    for key, other in (("protocol", "raw"), ("size", 128), ("hole", "black")):
-        with pytest.raises(InputError, match=f"{key} .* in a and {other} in c.*--{key}"):
-            check_alike({"a": alike, "b": alike, "c": {**alike, key: other}})

@@ -117,13 +117,6 @@ def test_pictures_are_the_strips_panels():
     assert text.index("(0.01, 0.1]</h3>") < text.index("(0.5, 0.6]</h3>") and "only, identical: x with m" in text
 
 
-def test_the_better_mean_is_marked_in_each_measure():
-    tags = Tags(page([method("a"), method("b", gain=2.0)], ""))
-    best = [text for kind, text in tags.cells if kind == "best"]
-    assert best[:4] == ["33.50", "0.9000", "0.9000", "0.800"]  # psnr of b, ssim of both, l1 of b
-    assert "best" not in {kind for kind, _ in Tags(page([method("a")], "")).cells}
-
-
 def test_differences_and_intervals_are_those_of_the_pairs():
     tags = Tags(page([method("a"), method("b", gain=2.0)], ""))
     assert ["left", "4 / 0"] in tags.cells and [None, "+2.00"] in tags.cells and [None, "-0.200"] in tags.cells

@@ -32,10 +32,7 @@ def opencv_without_memory():
     [
         (raising(InputError("expected\na, got b")), 2, "error: expected a, got b"),
         (raising(FileNotFoundError(errno.ENOENT, "No such file", "a.txt")), 1, "error: No such file (a.txt)"),
-        (raising(OSError(errno.ENAMETOOLONG, "File name too long", "b")), 1, "error: File name too long (b)"),
-        (raising(OSError(errno.ELOOP, "Too many links", "c")), 1, "error: Too many links (c)"),
         (raising(MemoryError()), 1, "error: expected more memory"),
-        (raising(OSError(errno.ENOMEM, "Cannot allocate")), 1, "error: expected more memory"),
         (
             raising(RuntimeError("ResourceExhaustedError:\n\nOut of memory error on CPU")),
             1,
@@ -103,10 +100,8 @@ run_cleanly(main)
     ("length", "end", "status", "told"),
     [
         (100_000, "", 128 + signal.SIGPIPE, b""),
-        (10, "", 128 + signal.SIGPIPE, b""),
         (10, "sys.exit(1)", 1, b""),
         (10, "raise InputError('expected a, got b')", 2, b"error: expected a, got b\n"),
-        (0, "sys.stdout.flush()", 128 + signal.SIGPIPE, b""),
     ],
 )
 def test_a_reader_of_the_output_that_goes_away_ends_it_quietly(length, end, status, told):

@@ -93,12 +93,6 @@ def test_nothing_is_written_to_a_folder_that_is_refused_or_through_a_link(folder
     assert sorted(folder.iterdir()) == before
 
 
-def test_what_a_killed_run_was_writing_goes_when_the_next_begins(folder):
-    with RunFolder(folder) as mine:
-        mine.begin(is_new=False)
-    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["iter_20", "latest"]
-
-
 HOLDER = """
 import os, sys
 from utils.run_folder import RunFolder
