@@ -32,13 +32,6 @@ class Frames:
     Raises:
         InputError: no such file, or one that cannot be decoded; while reading, a frame that is unreadable or of
             another size.
-    Example:
-        >>> import tempfile; from datasets.images import write_picture
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     for i in range(3):
-        ...         write_picture(f"{folder}/{i}.png", np.full([40, 50, 3], i, np.uint8))
-        ...     [int(frame.max()) for frame in Frames(folder)]
-        [0, 1, 2]
     """
 
     def __init__(self, source: str | os.PathLike):

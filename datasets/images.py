@@ -273,12 +273,7 @@ def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
 
 
 def to_float(picture: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 3] to float32 [3, H, W] in [0, 1].
-
-    Example:
-        >>> to_float(np.full([2, 4, 3], 255, np.uint8)).shape
-        (3, 2, 4)
-    """
+    """uint8 [H, W, 3] to float32 [3, H, W] in [0, 1]."""
     return np.ascontiguousarray(picture.transpose(2, 0, 1), np.float32) / np.float32(255)
 
 
@@ -298,9 +293,6 @@ def sample_photo(name: str) -> np.ndarray:
 
     Raises:
         InputError: an unknown name, or a scikit-image without the file.
-    Example:
-        >>> sample_photo("astronaut").shape
-        (512, 512, 3)
     """
     names = [known for side in SAMPLE_PHOTOS.values() for known in side]
     if name not in names:

@@ -260,9 +260,6 @@ class StreamBatchSampler(paddle.io.BatchSampler):
         batch_size: of one process.
         batches: how many, for each process.
         first: first position in the stream; for a resumed run, the number of samples already seen.
-    Example:
-        >>> list(StreamBatchSampler(batch_size=2, batches=2, first=4, rank=1, world=2))
-        [[6, 7], [10, 11]]
     """
 
     def __init__(self, batch_size: int, batches: int, first: int = 0, rank: int = 0, world: int = 1):

@@ -16,12 +16,7 @@ MASK = "super_resolution:"  # of a mask's name in a manifest, with the factor be
 
 
 def lattice(height: int, width: int, factor: int) -> np.ndarray:
-    """The mask of a large picture, float32 [height, width], 1 where a pixel of the small one stands.
-
-    Example:
-        >>> lattice(2, 6, 2).astype(int).tolist()
-        [[0, 0, 0, 0, 0, 0], [0, 1, 0, 1, 0, 1]]
-    """
+    """The mask of a large picture, float32 [height, width], 1 where a pixel of the small one stands."""
     mask = np.zeros([height, width], np.float32)
     mask[factor // 2 :: factor, factor // 2 :: factor] = 1
     return mask
@@ -48,12 +43,7 @@ def shrink(picture: np.ndarray, factor: int) -> np.ndarray:
 
 
 def spread(small: np.ndarray, factor: int) -> np.ndarray:
-    """The large picture [K·h, K·w, ...] with the small one's pixels in their places, 0 elsewhere; ``shrink`` undoes it.
-
-    Example:
-        >>> spread(np.array([[5, 6]], np.uint8), 3)[1].tolist()
-        [0, 5, 0, 0, 6, 0]
-    """
+    """The large picture [K·h, K·w, ...] with the small one's pixels in their places, 0 elsewhere."""
     large = np.zeros([factor * small.shape[0], factor * small.shape[1], *small.shape[2:]], small.dtype)
     large[factor // 2 :: factor, factor // 2 :: factor] = small
     return large

@@ -46,11 +46,6 @@ def extend_photograph(photograph: Photograph, hole: np.ndarray, margins: Margins
         hole: bool [H, W].   Returns pixels [top+H+bottom, left+W+right, 3] and a hole of that size.
     Raises:
         InputError: more pixels than are read.
-    Example:
-        >>> photograph = Photograph(np.ones([2, 3, 3], np.uint8))
-        >>> extended, hole = extend_photograph(photograph, np.zeros([2, 3], bool), (1, 0, 0, 2))
-        >>> extended.size, int(hole.sum())
-        ((4, 4), 10)
     """
     left, top, right, bottom = margins
     height, width = photograph.size[0] + top + bottom, photograph.size[1] + left + right

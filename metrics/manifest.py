@@ -78,13 +78,7 @@ def sample_names() -> list[str]:
 
 
 def generated_names(count: int, seed: int) -> list[str]:
-    """Names of at least ``count`` masks to be generated, the six buckets times N and B evenly, sorted by bucket.
-
-    Example:
-        >>> names = generated_names(1, seed=0)
-        >>> len(names), [name.split(":")[2:] for name in names[:3]]
-        (12, [['0.01-0.1', 'N'], ['0.01-0.1', 'B'], ['0.1-0.2', 'N']])
-    """
+    """Names of at least ``count`` masks to be generated, the six buckets times N and B evenly, sorted by bucket."""
     kinds = [(bucket, border) for bucket in BUCKET_NAMES for border in BORDERS]
     rounds = -(-count // len(kinds))
     seeds = np.random.default_rng(seed).integers(2**31, size=rounds * len(kinds)).tolist()
@@ -97,9 +91,6 @@ def parse_generated(name: str) -> tuple[int, tuple[float, float], bool]:
 
     Raises:
         InputError: the name is not of that form.
-    Example:
-        >>> parse_generated("generated:7:0.1-0.2:N")
-        (7, (0.1, 0.2), False)
     """
     parts = _GENERATED.fullmatch(name)
     if not parts:
@@ -137,11 +128,6 @@ def pair_up(pictures: Sequence[str], masks: Sequence[str], seed: int, limit: int
     Every mask is used once; with fewer masks than pictures they are reused in turn. A limit takes evenly spaced masks.
     Pictures come in a seeded order, one permutation after another, so none comes twice before each came once.
 
-    Example:
-        >>> [pair.mask for pair in pair_up(["a", "b", "c"], ["m", "n"], seed=0)]
-        ['m', 'm', 'n']
-        >>> sorted(pair.image for pair in pair_up(["a", "b", "c"], ["m", "n"], seed=0))
-        ['a', 'b', 'c']
     """
     total = max(len(pictures), len(masks))
     chosen = spread([masks[j] for j in sorted(i % len(masks) for i in range(total))], limit)

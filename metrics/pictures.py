@@ -56,10 +56,6 @@ def choose(samples: Sequence[Sample]) -> list[tuple[str, Sample]]:
 
     Among equals the names decide, so that the choice does not depend on the order.
 
-    Example:
-        >>> pairs = [Sample(f"{i}.png", "m.png", "0.1-0.2", "N", 0.15, 1.0, 20.0 + i, 0.9) for i in range(4)]
-        >>> [(rank, sample.psnr) for rank, sample in choose(pairs)]
-        [('best', 23.0), ('median', 21.0), ('worst', 20.0)]
     """
     chosen = []
     for bucket in ROW_NAMES:

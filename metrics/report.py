@@ -156,10 +156,6 @@ def markdown_table(rows: list[dict], paper: dict | None = None, caution: str = "
     Args:
         rows: from ``metrics.buckets.bucket_rows``.
         paper: from ``paper_rows``, with a ``caution`` on how to read it.
-    Example:
-        >>> row = dict(bucket="0.1-0.2", border="N", count=2, l1_percent=1.0, psnr=None, ssim=1.0, identical=2)
-        >>> print(markdown_table([row]).splitlines()[-1])
-        | (0.1, 0.2] | N | 2 | 1.00 | – | 1.000 | 2 |
     """
     more = [*REALISM, FRECHET] if any("style" in row for row in rows) else []
     lines = [["hole", "border", "pairs", *_titles(MEASURES), "identical", *_titles(more)]]
@@ -190,9 +186,6 @@ def paper_rows(method: str = "PConv") -> dict[tuple[str, str], dict]:
         method: one of the table's: PM (PatchMatch), GL, GntIpt, PConv, Conv.
     Source:
         Liu et al. 2018, arXiv:1804.07723, Table 1.
-    Example:
-        >>> paper_rows()["0.1-0.2", "N"]
-        {'l1_percent': 1.18, 'psnr': 27.71, 'ssim': 0.867}
     """
     with open(PAPER_TABLE, newline="", encoding="utf-8") as file:
         return {

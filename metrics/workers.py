@@ -40,10 +40,6 @@ def worker_processes(count: int) -> Iterator[Callable[..., Future]]:
 
     Raises:
         ChildProcessError: a worker was killed.
-    Example:
-        >>> with worker_processes(1) as submit:
-        ...     submit(divmod, 7, 3).result()
-        (2, 1)
     """
     if count == 0:
         yield _call_here

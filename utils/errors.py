@@ -33,14 +33,7 @@ class Terminated(BaseException):
 
 @contextlib.contextmanager
 def naming(option: str) -> Iterator[None]:
-    """Put the option's name before errors about its files.
-
-    Example:
-        >>> with naming("--input"):
-        ...     raise InputError("no such file")
-        Traceback (most recent call last):
-        utils.errors.InputError: --input: no such file
-    """
+    """Put the option's name before errors about its files."""
     try:
         yield
     except InputError as error:
@@ -88,12 +81,7 @@ _OUT_OF_MEMORY = re.compile("out of memory|insufficient memory|bad_alloc|cannot 
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of Python, OpenCV or Paddle means too little memory.
-
-    Example:
-        >>> is_out_of_memory(MemoryError()), is_out_of_memory(ValueError("shapes"))
-        (True, False)
-    """
+    """Whether an error of Python, OpenCV or Paddle means too little memory."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
     return type(error).__name__ in ("error", "RuntimeError") and _OUT_OF_MEMORY.search(str(error)) is not None

@@ -32,13 +32,6 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
     The suffix is kept, since writers choose their format by it. Missing folders are made.
 
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with atomic_path(Path(folder) / "new" / "a.txt") as temporary:
-        ...         _ = temporary.write_text("whole")
-        ...     print((Path(folder) / "new" / "a.txt").read_text())
-        whole
     """
     temporary = temporary_beside(path)
     try:
