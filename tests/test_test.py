@@ -137,14 +137,6 @@ def test_generated_masks_are_seeded_and_written(fill):
     assert written("--seed", 1) != first
 
 
-def test_grid_shows_input_mask_output_composite_truth(fill, pictures, mask_file):
-    grid = read(fill("--mask", mask_file, "--grid", source=pictures / "0.png") / "0_grid.png")
-    panels = np.split(grid, 5, axis=1)
-    np.testing.assert_array_equal(panels[1], read(mask_file))
-    np.testing.assert_array_equal(panels[4], read(pictures / "0.png"))
-    np.testing.assert_array_equal(panels[3], read(pictures.parent / "out" / "0.png"))
-
-
 def test_one_bad_picture_does_not_stop_the_others(fill, pictures, mask_file, capsys):
     (pictures / "1.png").write_bytes(b"not a picture")
     with pytest.raises(InputError, match="1 of 4 pictures could not be filled"):
@@ -355,13 +347,3 @@ def test_what_is_there_already_is_passed_over(fill, pictures, mask_file, capsys)
     } and (out / "1.png").is_file()
     fill("--mask", mask_file, "--skip_existing", "--weights", "nowhere")
     assert "0 filled, 4 there already" in capsys.readouterr().out
-
-
-def test_a_hole_that_nobody_would_see_filled_is_told_of(fill, pictures, tmp_path, capsys):
-    rgba = np.dstack([read(pictures / "0.png"), np.full([40, 48], 255, np.uint8)])
-    rgba[:, 24:, 3] = 0
-    Image.fromarray(rgba).save(tmp_path / "half.png")
-    fill("--box", "30,4,9,9", source=tmp_path / "half.png")
-    assert "fully transparent: nothing visible changes; see --mask_alpha" in capsys.readouterr().err
-    with pytest.raises(InputError, match=r"half\.png: --box 60,0,4,4: expected pixels of the picture"):
-        fill("--box", "60,0,4,4", source=tmp_path / "half.png")

@@ -7,7 +7,7 @@ import pytest
 from PIL import EpsImagePlugin, Image, ImageFile
 
 from datasets import images
-from datasets.images import SAMPLE_PHOTOS, list_pictures, read_picture, sample_photo, to_float, to_uint8, write_picture
+from datasets.images import SAMPLE_PHOTOS, list_pictures, read_picture, sample_photo, write_picture
 from utils.errors import InputError
 
 
@@ -145,13 +145,6 @@ def test_pipes_and_devices_are_refused_at_once(tmp_path):
         list_pictures(tmp_path)
     with pytest.raises(InputError, match="a pipe or a device"):
         list_pictures(tmp_path / "names.txt")
-
-
-def test_float_and_back_is_exact_for_every_level():
-    levels = np.arange(256, dtype=np.uint8).reshape(4, 64, 1).repeat(3, axis=2)
-    array = to_float(levels)
-    assert array.shape == (3, 4, 64) and array.dtype == np.float32 and array.min() == 0 and array.max() == 1
-    assert np.array_equal(to_uint8(array), levels)
 
 
 def test_sample_photos_are_colour_photographs_on_one_side_each():

@@ -13,6 +13,7 @@ import paddle
 import pytest
 
 from inpainting.pickled import load_pickle
+from tests.inpainting.torch_by_hand import a_tuple, name, number, text
 from utils.errors import InputError
 
 RNG = np.random.default_rng(0)
@@ -38,9 +39,9 @@ def load(content):
 
 def assert_same(found, expected):
     assert list(found) == list(expected)
-    for name, array in expected.items():
-        assert found[name].dtype == array.dtype.newbyteorder("=") and found[name].shape == array.shape
-        assert found[name].tobytes() == array.astype(found[name].dtype).tobytes(), name
+    for key, array in expected.items():
+        assert found[key].dtype == array.dtype.newbyteorder("=") and found[key].shape == array.shape
+        assert found[key].tobytes() == array.astype(found[key].dtype).tobytes(), key
 
 
 @pytest.mark.parametrize("kind", [dict, OrderedDict])
@@ -58,36 +59,11 @@ def test_what_paddle_saves_comes_back_bit_for_bit(tmp_path, protocol):
     assert_same(found, arrays)
 
 
-@pytest.mark.parametrize("protocol", range(6))
-def test_plain_values_come_back_with_their_arrays(protocol):
-    state = {"step": 7, "rate": 0.1, "name": "Adam", "on": True, "off": None, "list": [1, 2.5, "x"], "pair": (3, 4)}
-    state |= {"large": 2**40, "nested": {"a": {"b": 1}}, "empty": {}, "number": np.float32(2.5)}
-    found = load(pickle.dumps(state, protocol))
-    assert found == state and type(found["on"]) is bool
-    assert found["number"].dtype == np.float32
-
-
 # A pickle by hand.
-
-
-def name(module, function):
-    return f"c{module}\n{function}\n".encode()
-
-
-def text(value):
-    return b"X" + struct.pack("<I", len(value.encode())) + value.encode()
-
-
-def number(value):
-    return b"J" + struct.pack("<i", value)
 
 
 def data(content):
     return b"B" + struct.pack("<I", len(content)) + content
-
-
-def a_tuple(*items):
-    return b"(" + b"".join(items) + b"t"
 
 
 def a_type(kind="f4", state=None):

@@ -8,15 +8,13 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from metrics.buckets import Sample, bucket_rows
+from metrics.buckets import Sample
 from metrics.manifest import Pair, read_manifest
 from metrics.realism import FeatureSums
 from metrics.report import (
-    CAUTION,
     ROW_COLUMNS,
     manifest_csv,
     markdown_table,
-    paper_rows,
     report_files,
     rows_with_spread,
 )
@@ -105,11 +103,3 @@ def test_realism_adds_columns_at_the_end():
 def test_no_pair_in_any_bucket_is_an_error():
     with pytest.raises(InputError, match=r"got 0 % to 0 % in all 1 pairs"):
         rows_with_spread(SAMPLES[2:])
-
-
-def test_the_papers_figures_stand_beside_their_own_bucket_and_border():
-    table = markdown_table(bucket_rows(SAMPLES), paper_rows(), CAUTION.format("PConv")).splitlines()
-    assert "| (0.1, 0.2] | all | 1 | 1.23 | 30.12 | 0.900 | 0 | – | – | – |" in table
-    assert "| (0.1, 0.2] | N | 1 | 1.23 | 30.12 | 0.900 | 0 | 1.18 | 27.71 | 0.867 |" in table
-    assert "| (0.2, 0.3] | B | 1 | 0.00 | – | 1.000 | 1 | 1.88 | 25.25 | 0.779 |" in table
-    assert "SSIM" in table[-1] and "512x512" in table[-1]

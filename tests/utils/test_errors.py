@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 import pytest
 
-from utils.errors import InputError, Terminated, naming, run_cleanly
+from utils.errors import InputError, Terminated, run_cleanly
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 
@@ -79,11 +79,6 @@ def test_signals_that_someone_else_has_taken_stay_theirs():
         assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
-
-
-def test_an_option_is_named_once():
-    with pytest.raises(InputError, match=r"^--a: nothing there$"), naming("--a"), naming("--a"):
-        raise InputError("nothing there")
 
 
 MAIN = """

@@ -6,7 +6,7 @@ import pytest
 
 from utils import files
 from utils.errors import InputError
-from utils.files import atomic_path, replace_folder, temporary_beside
+from utils.files import atomic_path, temporary_beside
 
 
 def leftover(path):
@@ -59,15 +59,6 @@ def test_leftovers_of_killed_writes_are_removed_and_nothing_else(tmp_path):
     assert names(tmp_path) == sorted(["c.txt", *others, at_work.name])
     files.remove_leftovers(tmp_path, older_than=0)  # as a run does in its own folder, which it has locked
     assert names(tmp_path) == sorted(["c.txt", *others])
-
-
-def test_a_folder_takes_the_place_of_another(tmp_path):
-    for content in ("first", "second"):
-        temporary = temporary_beside(tmp_path / "export")
-        temporary.mkdir()
-        (temporary / "a.txt").write_text(content)
-        replace_folder(temporary, tmp_path / "export")
-        assert names(tmp_path) == ["export"] and (tmp_path / "export" / "a.txt").read_text() == content
 
 
 def test_kinds_of_what_stands_at_a_path(tmp_path):
