@@ -21,21 +21,7 @@ TIFF_XMP, TIFF_IPTC, TIFF_PHOTOSHOP, TIFF_LAYERS, TIFF_SUBIFDS = 700, 33723, 343
 # PNG chunks: carried as they are; and those that the pixels, profile and EXIF take along, or that say how they are
 # stored (iDOT: Apple's). Of others nothing is known here.
 PNG_TEXT, PNG_COLOUR = {b"tEXt", b"zTXt", b"iTXt"}, {b"gAMA", b"cHRM", b"sRGB", b"cICP"}
-PNG_STORAGE = {
-    b"IHDR",
-    b"PLTE",
-    b"IDAT",
-    b"IEND",
-    b"tRNS",
-    b"iCCP",
-    b"eXIf",
-    b"pHYs",
-    b"iDOT",
-    b"acTL",
-    b"fcTL",
-    b"fdAT",
-}
-PNG_STORAGE |= {b"sBIT", b"bKGD", b"hIST", b"sPLT"}
+PNG_STORAGE = set(b"IHDR PLTE IDAT IEND tRNS iCCP eXIf pHYs iDOT acTL fcTL fdAT sBIT bKGD hIST sPLT".split())
 WEBP_KNOWN = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"EXIF", b"XMP ", b"ANIM", b"ANMF"}
 
 # Photoshop's resources that show the picture, or repeat EXIF and XMP: thumbnails, EXIF (two parts), XMP, profile.

@@ -73,10 +73,3 @@ def test_kinds_of_what_stands_at_a_path(tmp_path):
         with pytest.raises(InputError, match="expected a file to go on in, or none, got a "):
             files.refuse_folder_or_pipe(tmp_path / name)
     files.refuse_folder_or_pipe(tmp_path / "file"), files.refuse_folder_or_pipe(tmp_path / "nothing")
-
-
-def test_a_file_with_a_hole_of_terabytes_is_not_hashed(tmp_path):
-    with open(tmp_path / "sparse", "wb") as file:
-        file.truncate(1 << 40)
-    with pytest.raises(InputError, match="expected a file of at most 32 GiB, got 1024 GiB"):
-        files.sha256_of(tmp_path / "sparse")
