@@ -168,11 +168,7 @@ def _listed_picture(root: Path, line: str) -> Path | None:
 
 
 def open_picture(path: str | os.PathLike) -> Image.Image:
-    """A picture decoded whole, upright by its EXIF orientation, 8 bits per channel, opaque: mode L or RGB.
-
-    Raises:
-        InputError: as ``decoded``; transparent pixels.
-    """
+    """A picture decoded whole, upright by its EXIF orientation, 8 bits per channel, opaque: mode L or RGB."""
     with decoded(path) as image:
         return _opaque(ImageOps.exif_transpose(image), path)
 
@@ -251,19 +247,12 @@ def read_picture(path: str | os.PathLike) -> np.ndarray:
     """A picture file as uint8 [H, W, 3] RGB.
 
     Grey, palette and CMYK pictures become RGB; an alpha channel is accepted when it is opaque everywhere.
-
-    Raises:
-        InputError: as ``open_picture``.
     """
     return np.array(open_picture(path).convert("RGB"))
 
 
 def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
-    """Write uint8 [H, W, 3] RGB or [H, W] grey, whole or not at all; the format by suffix, JPEG and WebP at quality 95.
-
-    Raises:
-        InputError: a suffix of no picture format.
-    """
+    """Write uint8 [H, W, 3] RGB or [H, W] grey whole or not at all, as the suffix says; lossy at quality 95."""
     if Path(path).suffix.lower() not in SUFFIXES:
         raise InputError(f"expected a picture's name to write ({' '.join(SUFFIXES)}), got {path}")
     if picture.dtype != np.uint8:
@@ -289,11 +278,7 @@ def to_uint8(array: np.ndarray) -> np.ndarray:
 
 
 def sample_photo(name: str) -> np.ndarray:
-    """One of ``SAMPLE_PHOTOS`` as uint8 [H, W, 3] RGB, read from the installed scikit-image, never downloaded.
-
-    Raises:
-        InputError: an unknown name, or a scikit-image without the file.
-    """
+    """One of ``SAMPLE_PHOTOS`` as uint8 [H, W, 3] RGB, read from the installed scikit-image, never downloaded."""
     names = [known for side in SAMPLE_PHOTOS.values() for known in side]
     if name not in names:
         raise InputError(f"expected a sample photo ({' '.join(names)}), got {name!r}")

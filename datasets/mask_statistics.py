@@ -25,8 +25,6 @@ def mask_statistics(mask: np.ndarray) -> MaskStatistics:
         at least 1); beyond the picture nothing is known.
     islands: 4-connected regions of known pixels other than the largest one.
     perimeter: the share of the hole's pixels that have a known pixel among their four neighbours.
-    Raises:
-        ValueError: no hole, or nothing known.
     """
     hole = (mask == 0).astype(np.uint8)
     if hole.all() or not hole.any():

@@ -124,8 +124,6 @@ def result_encoding(given: Encoding, wanted: str | None = None, lossless: bool =
 
     Args:
         wanted: one of ``SUFFIXES``; None for the given one, or PNG if that is lossy and ``lossless`` is set.
-    Raises:
-        InputError: a lossless JPEG.
     Example:
         >>> result_encoding(Encoding("jpeg", lossless=False), lossless=True)
         Encoding(format='png', lossless=True)
@@ -266,11 +264,7 @@ def _as_image(photograph: Photograph) -> Image.Image:
 
 
 def refuse_what_does_not_fit(path: str | os.PathLike, photograph: Photograph, encoding: Encoding) -> None:
-    """Refuse before the filling what ``write_photograph`` would refuse.
-
-    Raises:
-        InputError: as there.
-    """
+    """Refuse before the filling what ``write_photograph`` would refuse."""
     name = encoding.format.upper()
     most = MOST_PIXELS_A_SIDE.get(encoding.format)
     if most and max(photograph.size) > most:

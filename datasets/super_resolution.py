@@ -23,11 +23,7 @@ def lattice(height: int, width: int, factor: int) -> np.ndarray:
 
 
 def cut(picture: np.ndarray, factor: int) -> np.ndarray:
-    """The picture cropped below and to the right to multiples of the factor.
-
-    Raises:
-        InputError: it is smaller than the factor.
-    """
+    """The picture cropped below and to the right to multiples of the factor."""
     height, width = (side - side % factor for side in picture.shape[:2])
     if not (height and width):
         raise InputError(
@@ -55,11 +51,7 @@ def mask_name(factor: int) -> str:
 
 
 def factor_of(name: str) -> int:
-    """The factor in a mask's name, as ``mask_name`` gives it.
-
-    Raises:
-        InputError: it is no such name.
-    """
+    """The factor in a mask's name, as ``mask_name`` gives it."""
     found = re.fullmatch(f"{MASK}([0-9]{{1,2}})", name, re.ASCII)
     if not found or not SMALLEST <= int(found[1]) <= LARGEST:
         raise InputError(f"expected a mask name such as {MASK}4, got {one_line(name, 80)!r}")

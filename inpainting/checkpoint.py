@@ -124,11 +124,7 @@ def weights_directory(path: str | os.PathLike, exported: bool = False) -> Path:
 
 
 def weights_file(directory: Path) -> Path:
-    """The file with the parameters for inference: averaged ones, if there are any.
-
-    Raises:
-        InputError: there are two.
-    """
+    """The file with the parameters for inference: averaged ones, if there are any."""
     if all((directory / name).is_file() for name in (PARAMS, SAFE_PARAMS)):
         raise InputError(f"{directory}: expected {SAFE_PARAMS} or {PARAMS}, got both; move one of them away")
     found = (directory / name for name in (EMA_PARAMS, SAFE_PARAMS, PARAMS) if (directory / name).is_file())

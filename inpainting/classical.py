@@ -59,22 +59,14 @@ def mean(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
 
 
 def patchmatch(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """PatchMatch (Barnes et al. 2009), PyPatchMatch's: patches of 7x7 copied from the known picture, the same each run.
-
-    Raises:
-        InputError: the package is not there.
-    """
+    """PatchMatch (Barnes et al. 2009), PyPatchMatch's: patches of 7x7 copied from the picture, the same each run."""
     library = patchmatch_library()
     library.set_random_seed(0)
     return _filled(picture, hole, lambda known: library.inpaint(known, hole, patch_size=PATCH_RADIUS))
 
 
 def patchmatch_library() -> ModuleType:
-    """PyPatchMatch, which is optional.
-
-    Raises:
-        InputError: it is not installed, or its library does not load here.
-    """
+    """PyPatchMatch, which is optional."""
     try:
         from patchmatch import patch_match
     except ImportError:

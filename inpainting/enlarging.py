@@ -75,8 +75,6 @@ def spread_photograph(photograph: Photograph, factor: int) -> tuple[Photograph, 
 
     Shape:
         Returns the photograph, pixels [K·h, K·w, 3] with 0 in the hole, and the hole, bool [K·h, K·w].
-    Raises:
-        InputError: the large one has more pixels than are read.
     """
     height, width = (factor * side for side in photograph.size)
     if height * width > MAX_PIXELS:

@@ -25,8 +25,6 @@ def fill_photograph(
         inpainter: an ``Inpainter``, or what fills as it does.
     Shape:
         hole: bool [H, W], True = to be filled.
-    Raises:
-        InputError: as the inpainter; nothing is left that is known.
     """
     pixels = photograph.pixels
     unseen = hole if photograph.alpha is None else hole | (photograph.alpha == 0)
@@ -44,8 +42,6 @@ def extend_photograph(photograph: Photograph, hole: np.ndarray, margins: Margins
 
     Shape:
         hole: bool [H, W].   Returns pixels [top+H+bottom, left+W+right, 3] and a hole of that size.
-    Raises:
-        InputError: more pixels than are read.
     """
     left, top, right, bottom = margins
     height, width = photograph.size[0] + top + bottom, photograph.size[1] + left + right

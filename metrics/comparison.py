@@ -53,11 +53,7 @@ def gain(measure: str, value: float) -> float:
 
 
 def read_samples(report: str | os.PathLike) -> list[Sample]:
-    """The pairs of an evaluation: samples.csv beside its report.json.
-
-    Raises:
-        InputError: there is none, or it is not as eval.py writes it; the line is named.
-    """
+    """The pairs of an evaluation: samples.csv beside its report.json."""
     path = Path(report).parent / "samples.csv"
     with naming("--compare"):
         rows = read_table(path, "samples.csv as eval.py writes it beside report.json", SAMPLE_COLUMNS)
@@ -75,11 +71,7 @@ def _sample(row: dict, where: str) -> Sample:
 
 
 def read_report(report: str | os.PathLike) -> tuple[dict, list[dict]]:
-    """The protocol block and the rows of a report.json.
-
-    Raises:
-        InputError: no such file, or not as eval.py writes it.
-    """
+    """The protocol block and the rows of a report.json."""
     what = "a report.json as eval.py writes it"
     try:
         content = json.loads(read_text(report, what))
@@ -89,11 +81,7 @@ def read_report(report: str | os.PathLike) -> tuple[dict, list[dict]]:
 
 
 def check_alike(protocols: Mapping[str, dict]) -> None:
-    """Refuse evaluations, by name, that measure differently.
-
-    Raises:
-        InputError: naming what differs first.
-    """
+    """Refuse evaluations, by name, that measure differently."""
     named = list(protocols.items())
     for name, other in named[1:]:
         first, one = named[0]
@@ -106,11 +94,7 @@ def check_alike(protocols: Mapping[str, dict]) -> None:
 
 
 def differences(first: Sequence[Sample], second: Sequence[Sample]) -> list[Difference]:
-    """For each bucket, border and measure that both have, and for all pairs, in the order of the tables.
-
-    Raises:
-        InputError: the evaluations are not of the same pairs.
-    """
+    """For each bucket, border and measure that both have, and for all pairs, in the order of the tables."""
     matched = _matched(first, second)
     shared = set(measures_of(first)) & set(measures_of(second))
     return [
@@ -122,11 +106,7 @@ def differences(first: Sequence[Sample], second: Sequence[Sample]) -> list[Diffe
 
 
 def overall_differences(first: Sequence[Sample], second: Sequence[Sample]) -> dict[str, Difference]:
-    """By measure, over all pairs, also such as lie outside every bucket: bucket and border are "all".
-
-    Raises:
-        InputError: as ``differences``.
-    """
+    """By measure, over all pairs, also such as lie outside every bucket: bucket and border are "all"."""
     return {d.measure: d for d in differences(first, second) if d.bucket == ALL}
 
 

@@ -59,11 +59,7 @@ class PairReader:
     size: int | tuple[int, int] | None = None
 
     def __call__(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-        """The picture uint8 [H, W, 3] and its mask float32 [H, W] at the evaluated size.
-
-        Raises:
-            InputError: a file that is missing, corrupt or no mask.
-        """
+        """The picture uint8 [H, W, 3] and its mask float32 [H, W] at the evaluated size."""
         picture, factor = self._picture(pair.image), factor_of(pair.mask) if pair.mask.startswith(MASK) else None
         picture = cut(picture, factor) if factor else picture
         height, width = picture.shape[:2]
@@ -233,9 +229,6 @@ def inspect_masks(pairs: Sequence[Pair], read: Read, at_most: int = 20) -> str |
     """A one-line warning when the mean hole is so large, or so small, that the masks are likely read wrongly.
 
     It looks at ``at_most`` pairs spread over the set, before the long work instead of after it.
-
-    Raises:
-        InputError: not one of them can be read; the first one's.
     """
     ratios, errors = [], []
     for pair in spread(pairs, at_most):

@@ -19,8 +19,6 @@ def l1_percent(gt: np.ndarray, comp: np.ndarray) -> float:
 
     Shape:
         gt, comp: uint8 [H, W, 3]. Returns 0 to 100.
-    Raises:
-        ValueError: the two differ in shape or are not 8-bit.
     """
     _check_pair(gt, comp)
     return float(100 * np.abs(gt.astype(np.int16) - comp).mean() / PEAK)
@@ -31,8 +29,6 @@ def psnr(gt: np.ndarray, comp: np.ndarray) -> float:
 
     Shape:
         gt, comp: uint8 [H, W, 3].
-    Raises:
-        ValueError: the two differ in shape or are not 8-bit.
     """
     _check_pair(gt, comp)
     with np.errstate(divide="ignore"):  # identical pictures: the inf is meant
@@ -44,8 +40,6 @@ def ssim(gt: np.ndarray, comp: np.ndarray) -> float:
 
     Shape:
         gt, comp: uint8 [H, W, 3], both sides at least 11 pixels.
-    Raises:
-        ValueError: the two differ in shape, are not 8-bit or smaller than the window.
     Source:
         Wang et al. 2004, Image quality assessment: from error visibility to structural similarity.
     """

@@ -36,8 +36,6 @@ def page_files(methods: Sequence[Method], paper: dict | None = None, caution: st
     Args:
         methods: of the same pairs; the others are set against the first.
         paper: from ``metrics.report.paper_rows``, to be shown beside them, with a ``caution`` on how to read it.
-    Raises:
-        InputError: methods of other pairs.
     """
     svg = curves_svg(lines_of(methods, paper))
     text = page(methods, svg[svg.index("<svg") :], paper, caution)

@@ -55,7 +55,6 @@ def choose(samples: Sequence[Sample]) -> list[tuple[str, Sample]]:
     """Rank and sample: of each bucket the best, the (lower) median and the worst by PSNR; fewer where there are fewer.
 
     Among equals the names decide, so that the choice does not depend on the order.
-
     """
     chosen = []
     for bucket in ROW_NAMES:
@@ -123,11 +122,7 @@ def strips_png(strips: Sequence[Strip]) -> bytes:
 
 
 def read_strips(path: str | os.PathLike) -> list[Strip]:
-    """What ``strips_png`` gave; none where there is no such file.
-
-    Raises:
-        InputError: a picture of another origin.
-    """
+    """What ``strips_png`` gave; none where there is no such file."""
     if not is_file(path):
         return []
     try:

@@ -37,9 +37,6 @@ def worker_processes(count: int) -> Iterator[Callable[..., Future]]:
 
     Function, arguments and result are pickled; what the function raises, ``Future.result`` raises. When the block ends
     in an error, what the workers are doing is given up. With a count of 0 ``submit`` calls the function here.
-
-    Raises:
-        ChildProcessError: a worker was killed.
     """
     if count == 0:
         yield _call_here
