@@ -7,7 +7,7 @@ import pytest
 from PIL import EpsImagePlugin, Image, ImageFile
 
 from datasets import images
-from datasets.images import SAMPLE_PHOTOS, list_pictures, read_picture, sample_photo, write_picture
+from datasets.images import list_pictures, read_picture, sample_photo, write_picture
 from utils.errors import InputError
 
 
@@ -145,16 +145,6 @@ def test_pipes_and_devices_are_refused_at_once(tmp_path):
         list_pictures(tmp_path)
     with pytest.raises(InputError, match="a pipe or a device"):
         list_pictures(tmp_path / "names.txt")
-
-
-def test_sample_photos_are_colour_photographs_on_one_side_each():
-    names = [name for side in SAMPLE_PHOTOS.values() for name in side]
-    assert len(names) == len(set(names)) >= 8
-    for name in names:
-        photo = sample_photo(name)
-        assert photo.ndim == 3 and photo.shape[2] == 3 and photo.dtype == np.uint8 and photo.std() > 10
-    with pytest.raises(InputError, match="nobody"):
-        sample_photo("nobody")
 
 
 def test_more_than_8_bits_are_refused(tmp_path):

@@ -129,15 +129,3 @@ def test_a_resumed_stream_continues_the_first():
     whole, rest = StreamBatchSampler(4, 9), StreamBatchSampler(4, 4, first=20)
     assert list(whole)[5:] == list(rest) and len(whole) == 9 and len(rest) == 4
     assert len(StreamBatchSampler(4, -3)) == 0
-
-
-def test_generated_masks_are_boxes_where_asked():
-    def is_box(mask):
-        hole = mask == 0
-        return hole.sum() == hole.any(axis=1).sum() * hole.any(axis=0).sum()
-
-    def share(shape):
-        masks = GeneratedMasks(shape=shape)
-        return np.mean([is_box(masks.draw(np.random.default_rng(seed), SIZE)) for seed in range(60)])
-
-    assert (share("irregular"), share("box")) == (0, 1) and 0.3 < share("both") < 0.7

@@ -36,14 +36,6 @@ def refused(folder, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_run_is_recognised(folder, tmp_path):
-    assert is_run(folder) and not is_run(tmp_path) and not is_run(tmp_path / "nothing")
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "link").symlink_to(folder)
-    for free in (folder, tmp_path / "link", tmp_path / "nothing", tmp_path / "empty"):
-        RunFolder(free).refuse_others()
-
-
 @pytest.mark.parametrize("options", [None, "", "model: mine\n", b"\xff\xfe", OPTIONS.replace("model:", " model:")])
 def test_a_folder_without_a_runs_options_is_none(folder, options):
     (folder / "config.yaml").unlink()
