@@ -47,7 +47,7 @@ def list_pictures(
 
     Args:
         source: a folder (searched at every depth, sorted by relative path, hidden files left out); or a text file with
-            one path per line (``_list_lines``); or a picture, whatever its name.
+            one path per line (``_list_lines``); or a picture, of any name.
         leave_out: files and folders that are something else (masks, results). Where they lie inside a folder
             ``source``, they are left out, with a note of how many. None is ignored.
         list_root: the folder that paths in a list file are relative to; the list's own if not given.
@@ -79,7 +79,7 @@ def is_picture(path: Path) -> bool:
 
 
 def format_of(head: bytes) -> str | None:
-    """The picture format by a file's first 16 bytes; None if it is none of ours."""
+    """The picture format by a file's first 16 bytes; None if it is not one that is read."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
     if head[:2] == b"BM" and head[6:10] != bytes(4):  # a text that begins so
@@ -255,8 +255,6 @@ def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
     """Write uint8 [H, W, 3] RGB or [H, W] grey whole or not at all, as the suffix says; lossy at quality 95."""
     if Path(path).suffix.lower() not in SUFFIXES:
         raise InputError(f"expected a picture's name to write ({' '.join(SUFFIXES)}), got {path}")
-    if picture.dtype != np.uint8:
-        raise TypeError(f"expected a uint8 picture, got {picture.dtype}: convert it with to_uint8")
     with atomic_path(path) as temporary:
         Image.fromarray(picture).save(temporary, quality=95)
 
@@ -279,9 +277,6 @@ def to_uint8(array: np.ndarray) -> np.ndarray:
 
 def sample_photo(name: str) -> np.ndarray:
     """One of ``SAMPLE_PHOTOS`` as uint8 [H, W, 3] RGB, read from the installed scikit-image, never downloaded."""
-    names = [known for side in SAMPLE_PHOTOS.values() for known in side]
-    if name not in names:
-        raise InputError(f"expected a sample photo ({' '.join(names)}), got {name!r}")
     folder = resources.files("skimage.data")
     for suffix in (".png", ".jpg"):
         with resources.as_file(folder / (name + suffix)) as path:

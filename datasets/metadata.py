@@ -208,7 +208,7 @@ def _without_previews(iptc: bytes) -> bytes:
 
 
 def settings_of(metadata: Metadata, format_name: str) -> tuple[dict[str, object], list[str]]:
-    """What Pillow is told to write it in a format (of TIFF: ``tiff_tags``), and names of what has no place there."""
+    """Pillow's settings to write it in a format (TIFF: ``tiff_tags``), and names of what the format cannot hold."""
     writers = {"jpeg": _for_jpeg, "png": _for_png}
     if format_name in writers:
         return writers[format_name](metadata)

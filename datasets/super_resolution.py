@@ -16,7 +16,7 @@ MASK = "super_resolution:"  # of a mask's name in a manifest, with the factor be
 
 
 def lattice(height: int, width: int, factor: int) -> np.ndarray:
-    """The mask of a large picture, float32 [height, width], 1 where a pixel of the small one stands."""
+    """The mask of a large picture, float32 [height, width], 1 at the pixels of the small one."""
     mask = np.zeros([height, width], np.float32)
     mask[factor // 2 :: factor, factor // 2 :: factor] = 1
     return mask

@@ -183,7 +183,7 @@ def _write_graph(model: nn.Layer, directory: Path) -> None:
 
 
 def _write_onnx(directory: Path) -> None:
-    """Convert the graph in ``directory``, in a process of its own: the converter is noisy, and may abort."""
+    """Convert the graph in ``directory``, in another process: the converter prints much, and may abort."""
     [graph] = (path.name for path in directory.iterdir() if path.name != EXPORTED_PARAMS)
     command = [sys.executable, "-m", "paddle2onnx.command", "--model_dir", str(directory), "--model_filename", graph]
     command += ["--params_filename", EXPORTED_PARAMS, "--save_file", str(directory / ONNX)]

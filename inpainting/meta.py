@@ -1,4 +1,4 @@
-"""meta.json, which stands beside every network's weights: its reader, and what its entries must be.
+"""meta.json, the description beside a network's weights: its reader, and what its entries must be.
 
 ``model`` and ``options`` say which network it is, and are always there. The other entries come with how the weights
 were made: training checkpoints say where the run stood, exported models which files there are. Unknown entries are let
@@ -92,7 +92,7 @@ def _object_of(is_right: Callable[[Any, Any], bool]) -> Callable[[Any], bool]:
     return lambda value: isinstance(value, dict) and all(is_right(*item) for item in value.items())
 
 
-# Of each known entry what it must be, in words, and what tells that it is.
+# For each known entry: what it must be, in words, and the check.
 ENTRIES: dict[str, tuple[str, Callable[[Any], bool]]] = {
     **dict.fromkeys(("model", "phase", "format"), ("a short text on one line", _is_text)),
     **dict.fromkeys(

@@ -18,7 +18,7 @@ def fill_photograph(
 ) -> Photograph:
     """The photograph with its hole filled; pixels outside it are the same, and so are transparency and all else.
 
-    What lies under full transparency is not shown to the network: nobody knows what it is. A grey photograph is filled
+    What lies under full transparency is not shown to the network, since it may be anything. A grey photograph is filled
     with grey.
 
     Args:

@@ -1,13 +1,11 @@
-"""Arrays out of a pickle, with nothing in it run.
+"""Arrays from a pickle, without running anything in it.
 
-A pickle may name any function of any module and have it called; even NumPy's own functions do harm with forged
-arguments (a type that says its bytes are pointers). Here Python's unpickler is given a ``find_class`` that looks
-nothing up: it knows the dozen names that arrays need, and gives objects of this module in their place. They record
-what they are called with, and arrays are made of that afterwards: of the name of a plain type of numbers, a shape, and
-bytes of just the right count.
+A pickle can call any function of any module; even NumPy's own functions do harm with forged arguments. Here
+``find_class`` looks nothing up: it knows the dozen names that arrays need and returns stand-ins, which only record
+their arguments. Arrays are made from these records: a plain number type, a shape, and exactly the right number of bytes.
 
-Before that the program is read once, instruction by instruction. Others than arrays need are refused, and so are
-programs that would fill the memory or the stack: the unpickler does as it is told, however deep things nest.
+Before that all instructions are read once: those that arrays do not need are refused, and so are programs that would
+fill the memory or the stack.
 """
 
 import io
@@ -103,7 +101,7 @@ class Name(StandIn):
     """A function or class that the file refers to; it is never looked up.
 
     Args:
-        make: what stands in for a call of it; None where it is only spoken of.
+        make: takes the place of a call of it; None for what is never called.
     """
 
     __slots__ = ("make", "name")

@@ -39,7 +39,7 @@ from metrics.realism import PairRealism, Realism
 from metrics.workers import started_ahead, worker_processes
 from utils.errors import InputError
 
-AHEAD = 3  # pairs for each worker: one in its hands, one on the way to it, one on the way back
+AHEAD = 3  # pairs for each worker: one at work, one waiting for it, one done
 PAIRS_WORTH_A_WORKER = 50  # a worker takes a second to start
 
 
@@ -70,7 +70,7 @@ class PairReader:
         return picture, resize_mask(read_mask(self.masks / pair.mask, hole=self.hole), height, width)
 
     def stamp(self, pair: Pair) -> list | None:
-        """Size and time of change of the pair's files: what tells them from others of their names. None without one."""
+        """Sizes and modification times of the pair's files, to detect that they changed; None if one is missing."""
         files = [(self.images, pair.image, SAMPLE), (self.masks, pair.mask, (GENERATED, MASK))]
         paths = [(root or Path()) / name for root, name, packaged in files if not name.startswith(packaged)]
         try:

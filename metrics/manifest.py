@@ -94,7 +94,7 @@ def parse_generated(name: str) -> tuple[int, tuple[float, float], bool]:
 
 
 def generate(name: str, height: int, width: int) -> np.ndarray:
-    """The mask that a ``generated:`` name stands for: float32 [height, width], 1 = valid, 0 = hole."""
+    """The mask of a ``generated:`` name: float32 [height, width], 1 = valid, 0 = hole."""
     seed, bucket, border = parse_generated(name)
     return generate_mask(np.random.default_rng(seed), height, width, bucket=bucket, border=border)
 

@@ -41,7 +41,7 @@ def read_methods(reports: Sequence[str]) -> list[Method]:
 
 
 def names_of(reports: Sequence[str | os.PathLike]) -> list[str]:
-    """Of each report a name for the page: its folder's, or as much of the path as tells them apart.
+    """A name for each report: its folder's, or as much of the path as makes them different.
 
     Example:
         >>> names_of(["logs/a/report.json", "logs/b/report.json"])

@@ -26,7 +26,7 @@ from metrics.report import COLUMNS, plain
 PAGE, CURVES = "report.html", "curves.svg"
 CHART, LEGEND = (3.8, 3.0), 0.35  # inches: one measure; the height of the legend
 BESIDE = 3  # charts side by side
-STYLES = ("-", "--", ":", "-.")  # told apart without colours too
+STYLES = ("-", "--", ":", "-.")  # different without colours, too
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 
 
@@ -50,7 +50,7 @@ def lines_of(methods: Sequence[Method], paper: dict | None = None) -> list[tuple
         lines = [(method.name, [r for r in method.rows if r["border"] == ALL]) for method in methods]
     if paper is not None:
         rows = [{**row, "bucket": bucket, "ssim": None} for (bucket, border), row in paper.items() if border == "N"]
-        lines.append(("paper, N", rows))  # its SSIM is comparable to nobody's
+        lines.append(("paper, N", rows))  # its SSIM cannot be compared with ours
     lines = [(name, [row for row in rows if row["bucket"] != ALL]) for name, rows in lines]
     return [line for line in lines if line[1]]
 
@@ -201,7 +201,7 @@ def _strips(methods: Sequence[Method]) -> list[dict]:
     return [
         {
             "area": area(strip.bucket),
-            "told": f"{strip.rank}, {'identical' if strip.psnr == math.inf else f'{strip.psnr:.2f} dB'}: "
+            "caption": f"{strip.rank}, {'identical' if strip.psnr == math.inf else f'{strip.psnr:.2f} dB'}: "
             f"{strip.image} with {strip.mask}",
             "panels": {name: _data(panel) for name, panel in strip.panels.items()},
         }

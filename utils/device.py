@@ -1,4 +1,4 @@
-"""The device: Paddle imported with its threads set, and the memory allocator told how it is used.
+"""The device: Paddle imported with its threads set, and the memory allocator tuned.
 
 Nothing here imports Paddle but ``setup_device``: Paddle fixes its number of threads when it is imported.
 """

@@ -99,9 +99,9 @@ def run_cleanly(main: Callable[[], None]) -> None:
             main()
             sys.stdout.flush()
     except (Exception, KeyboardInterrupt, Terminated) as error:
-        if (told := _status_and_line(error)) is None:
+        if (known := _status_and_line(error)) is None:
             raise
-        status, line = told
+        status, line = known
         with contextlib.suppress(BrokenPipeError):
             print(one_line(line), end="\n" if line else "", file=sys.stderr, flush=True)
         sys.exit(status)
@@ -133,7 +133,7 @@ def _status_and_line(error: BaseException) -> tuple[int, str] | None:
 
 
 def _drop_unread_output() -> None:
-    """Drop what nobody reads any more, or no disk takes; Python would complain of it at its end."""
+    """Drop output that cannot be written any more (no reader, disk full): Python would report it at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
