@@ -2,7 +2,7 @@
 
 A pickle can call any function of any module; even NumPy's own functions do harm with forged arguments. Here
 ``find_class`` looks nothing up: it knows the dozen names that arrays need and returns stand-ins, which only record
-their arguments. Arrays are made from these records: a plain number type, a shape, and exactly the right number of bytes.
+their arguments. Arrays are made from these records: a plain number type, a shape, and just the right count of bytes.
 
 Before that all instructions are read once: those that arrays do not need are refused, and so are programs that would
 fill the memory or the stack.
