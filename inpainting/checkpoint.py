@@ -82,11 +82,7 @@ def load_weights(path: str | os.PathLike) -> nn.Layer:
     """
     directory = weights_directory(path)
     meta, file = read_meta(directory), weights_file(directory)
-    try:
-        shapes = model_shapes(meta["model"], **meta["options"])
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{directory / META}: {error}") from None
-    arrays = _read_named(file)
+    shapes, arrays = network_shapes(directory, meta), _read_named(file)
     _refuse_other_shapes(file, arrays, shapes, f"{meta['model']} {meta['options']}, as {META} says")
     if (written := meta.get("files", {}).get(file.name)) and written != sha256_of(file):
         log.warning(
@@ -97,6 +93,14 @@ def load_weights(path: str | os.PathLike) -> nn.Layer:
     model.set_state_dict(_as_parameters(file, arrays))
     model.eval()
     return model
+
+
+def network_shapes(directory: Path, meta: dict) -> dict[str, list[int]]:
+    """The shapes of the network that meta.json names; InputError where there is no such network."""
+    try:
+        return model_shapes(meta["model"], **meta["options"])
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{directory / META}: {error}") from None
 
 
 def weights_directory(path: str | os.PathLike, exported: bool = False) -> Path:

@@ -62,16 +62,6 @@ def test_super_resolution_keeps_each_pixel_in_its_place(fill, pictures):
         assert np.ptp(large[0::3, 0::3].astype(int) - small) > 0  # the hole was painted, and not by copying
 
 
-HOLES = ("--mask m.png", "--box 1,2,3,4", "--mask_alpha", "--dilate 2", "--hole black")
-
-
-@pytest.mark.parametrize("words", [*HOLES, "--scales 2", "--detail on", "--flip on", "--show_attention"])
-def test_super_resolution_takes_no_hole(fill, tmp_path, words):
-    with pytest.raises(InputError, match=f"--super_resolution: expected no {words.split()[0]}") as caught:
-        fill("--super_resolution", 2, *words.split())
-    assert "\n" not in str(caught.value) and not (tmp_path / "out").exists()
-
-
 def test_a_folder_with_one_mask(fill, pictures, mask_file):
     out = fill("--mask", mask_file)
     assert shown(out) == ["0.png", "1.png", "2.png", "3.png"]
@@ -108,10 +98,6 @@ def test_masks_of_one_name_are_refused_and_masks_beside_pictures_are_not_filled(
     shutil.rmtree(pictures / "results")
     Image.open(mask_file).save(masks / "2.jpg")
     with pytest.raises(InputError, match=r"--mask: expected one mask for the picture 2, got .*2\.jpg, .*2\.png"):
-        fill("--mask", masks)
-    for name in ("1.png", "2.png", "2.jpg", "3.png"):
-        (masks / name).unlink()
-    with pytest.raises(InputError, match="got none for 3 of 4 pictures: 1, 2, 3; add them"):
         fill("--mask", masks)
 
 
@@ -200,19 +186,12 @@ def test_results_of_an_earlier_run_are_replaced_unless_they_were_changed(fill, p
     refuse(fill, tmp_path, "0_mask.png would be replaced", source=pictures / "0.png")
 
 
-@pytest.mark.parametrize(
-    ("names", "arguments", "message"),
-    [
-        (["x.png", "x_mask.png"], [], "x.png and .*x_mask.png would both be written to x_mask.png"),
-        (["x.png", "x_grid.jpg"], ["--grid", "--lossless"], "would both be written to x_grid.png"),
-    ],
-)
-def test_results_that_would_meet_are_refused(fill, pictures, tmp_path, names, arguments, message):
-    folder = tmp_path / "meeting"
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(folder / name), read(pictures / "0.png"))
-    refuse(fill, tmp_path, message, *arguments, source=folder)
+def test_results_that_would_meet_are_refused(fill, pictures, tmp_path):
+    (tmp_path / "meeting").mkdir()
+    for name in ("x.png", "x_mask.png"):
+        shutil.copy(pictures / "0.png", tmp_path / "meeting" / name)
+    message = "x.png and .*x_mask.png would both be written to x_mask.png"
+    refuse(fill, tmp_path, message, source=tmp_path / "meeting")
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("../thesis.txt")])

@@ -11,7 +11,7 @@ import pytest
 from datasets.images import write_picture
 from datasets.masks import write_mask
 from inpainting.classical import CLASSICAL
-from metrics.evaluator import Evaluation, PairReader, evaluate, inspect_masks, useful_workers
+from metrics.evaluator import Evaluation, PairReader, evaluate, useful_workers
 from metrics.image_quality import l1_percent
 from metrics.manifest import Pair
 from utils.errors import InputError
@@ -57,11 +57,6 @@ def test_composite_measures_the_hole_only_and_raw_the_whole(read):
     composite = np.where(mask[..., None] == 0, np.uint8(255), picture)
     assert measured([PAIR], read, white)[0].l1_percent == l1_percent(picture, composite)
     assert measured([PAIR], read, white, "raw")[0].l1_percent == l1_percent(picture, white(picture, None))
-
-
-def test_inverted_masks_warn(folder, read):
-    assert inspect_masks([PAIR], read) is None
-    assert "--hole" in inspect_masks([PAIR] * 30, PairReader(folder, folder, hole="black"))
 
 
 class Tell(PairReader):
