@@ -50,7 +50,9 @@ def save_weights(
         raise InputError(f"{directory}: expected a folder without {other}, which would be read as well; move it away")
     arrays = {name: t.numpy() for name, t in model.state_dict().items()}
     with np.errstate(over="ignore"):  # reported below
-        stored = {name: a.astype(dtype) if _shrinks(name, a, statistics) else a for name, a in arrays.items()}
+        stored = {
+            name: a.astype(dtype) if a.dtype.kind == "f" and name not in statistics else a for name, a in arrays.items()
+        }
     if lost := [name for name, a in stored.items() if np.isinf(a).any() and np.isfinite(arrays[name]).all()]:
         raise InputError(
             f"{dtype}: expected weights of at most {np.finfo(dtype).max:g}, got {np.abs(arrays[lost[0]]).max():g} in "
@@ -58,11 +60,6 @@ def save_weights(
         )
     write_arrays(stored, directory / file_name)
     write_meta(model, directory, **meta, files={file_name: sha256_of(directory / file_name)})
-
-
-def _shrinks(name: str, array: np.ndarray, statistics: set[str]) -> bool:
-    """Whether an array may be stored in half precision."""
-    return array.dtype.kind == "f" and name not in statistics
 
 
 def write_meta(model: nn.Layer, directory: Path, **meta) -> None:

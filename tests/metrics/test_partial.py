@@ -2,12 +2,15 @@
 
 import json
 import math
+from dataclasses import replace
 
+import numpy as np
 import pytest
 
 from metrics.buckets import Sample
 from metrics.manifest import Pair
 from metrics.partial import NAME, PartialSamples
+from metrics.realism import FeatureSums
 
 EVALUATION = {"method": "telea", "size": None, "versions": {"numpy": "1"}}
 SAMPLES = [
@@ -37,6 +40,21 @@ def known(folder, evaluation=EVALUATION, stamp=stamp):
 def test_every_figure_comes_back_bit_for_bit(tmp_path):
     stop(tmp_path / "new")
     assert known(tmp_path / "new") == dict(zip(PAIRS, SAMPLES, strict=True))
+
+
+def test_what_the_distance_of_the_set_needs_comes_back(tmp_path):
+    fill, truth = np.random.default_rng(0).normal([[[0.0]], [[1.0]]], 1, [2, 4, 50])
+    features = FeatureSums.of(fill, truth)
+    stop(tmp_path, [replace(SAMPLES[2], style=0.5, sharpness=1.0, features=features)])
+    assert known(tmp_path)[PAIRS[2]].features.frechet(1) == features.frechet(1) > 0
+
+
+@pytest.mark.parametrize("line", ["[]", "[" * 100_000, "9" * 5000, "a" * (2 << 20)])
+def test_behind_a_line_that_is_none_nothing_is_taken(tmp_path, line):
+    stop(tmp_path, SAMPLES[:1])
+    with open(tmp_path / NAME, "a") as file:
+        file.write(line + "\n" + json.dumps(vars(SAMPLES[1]) | {"stamp": stamp(PAIRS[1])}) + "\n")
+    assert list(known(tmp_path)) == PAIRS[:1]
 
 
 @pytest.mark.parametrize("other", [{"method": "mean"}, {"size": 256}, {"versions": {"numpy": "2"}}])
