@@ -121,6 +121,10 @@ HOSTILE = {
         a_file(b"]" + a_tensor("Float", "s0", 10, 0, [10], [1]) + b"a" + a_storage("Int", "s0", 10) + b"a", s0=TEN),
         "two storages of one name",
     ),
+    "state of a storage": (
+        a_file(a_storage("Float", "s0", 10) + b"}" + text("numbers") + text("O8") + b"sb", s0=TEN),
+        "state",
+    ),
     "something beside itself": (
         a_file(a_tuple(text("file"), name("torch", "FloatStorage"), text("a"), text("b"), number(1)) + b"Q"),
         "no storage",
