@@ -16,7 +16,7 @@ import cv2
 import jinja2
 import numpy as np
 
-from datasets.masks import BUCKETS, SPARSE, bucket_name
+from datasets.masks import BUCKETS, SPARSE
 from metrics.buckets import ALL, BORDER_ROWS, area
 from metrics.comparison import Difference, differences, gain
 from metrics.methods import Method, side_by_side
@@ -133,7 +133,8 @@ def _draw(chart, lines: Sequence[tuple[str, Sequence[dict]]], measure: str) -> N
 
 
 def _middle(name: str) -> float:
-    return next((low + high) / 2 for low, high in (*BUCKETS, (BUCKETS[-1][1], 1.0)) if bucket_name((low, high)) == name)
+    low, high = map(float, name.split("-"))
+    return (low + high) / 2
 
 
 def _titles(rows: Sequence[dict]) -> dict[str, str]:
