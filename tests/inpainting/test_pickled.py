@@ -93,7 +93,7 @@ def a_dictionary(value):
 FALSE, TRUE = b"\x89", b"\x88"
 POINTER = struct.pack("<Q", 0x4141414141414141)
 SYSTEM = name("os", "system") + a_tuple(text("touch witness"))
-DAMAGED = ""
+DAMAGED = None
 
 
 def test_the_pickle_by_hand_is_one():
