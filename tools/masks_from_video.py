@@ -89,7 +89,7 @@ def write_sorted(frames: Frames, options) -> tuple[Survey, list[dict]]:
     """
     survey, rows = Survey(), []
     try:
-        for drawn in draw(tqdm(frames, total=frames.told or None, unit="frame"), options):
+        for drawn in draw(tqdm(frames, total=frames.count or None, unit="frame"), options):
             if row := _taken(survey, drawn.mask, options.per_bucket):
                 name = f"{row[0]}/{row[1]}/{len(survey.ratios[row]) - 1:05d}.png"
                 write_mask(Path(options.output) / name, drawn.mask, options.hole)
