@@ -70,7 +70,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     earlier = earlier_method(options, pairs)
     if not options.super_resolution and (warning := inspect_masks(pairs, read)):
         tell(f"warning: {warning}")
-    evaluation, about, watch = build_evaluation(options, read, pairs)
+    evaluation, about = build_evaluation(options, read, pairs)
     with PartialSamples(results.folder, identify(options, about), read.stamp) as partial:
         if known := sum(pair in partial.known for pair in pairs):
             tell(f"going on: {known} of {len(pairs)} pairs were measured before ({partial.path})")
@@ -79,8 +79,6 @@ def main(argv: Sequence[str] | None = None) -> None:
             workers = useful_workers(len(pairs) - known, evaluation.fills_here)
         samples, refused = evaluate(pairs, evaluation, workers, partial.known, partial.add)
         write(options, results, about, samples, len(refused), evaluation, earlier)
-    if watch and watch.warning:
-        tell(f"warning: {watch.warning}")
     if refused:
         tell(f"{len(refused)} of {len(pairs)} pairs could not be read or filled, named above: the report lacks them")
         sys.exit(1)
@@ -161,8 +159,8 @@ def earlier_method(options: argparse.Namespace, pairs: Sequence[Pair]) -> Method
 
 
 def build_evaluation(options: argparse.Namespace, read: PairReader, pairs: Sequence[Pair]):
-    """How pairs are measured, what the report says of the method, and what watches the reach of single passes."""
-    versions, watch, realism = library_versions(), None, None
+    """How pairs are measured, and what the report says of the method."""
+    versions, realism = library_versions(), None
     about = {"method": options.method, "weights_sha256": None, "versions": versions}
     if options.results:
         inpaint = FinishedPictures(options.results, pairs)
@@ -175,25 +173,23 @@ def build_evaluation(options: argparse.Namespace, read: PairReader, pairs: Seque
                 patchmatch_library()
         inpaint = CLASSICAL[options.method]
     else:
-        inpaint, about, watch = build_network(options, versions)
+        inpaint, about = build_network(options, versions)
     if options.realism:
         setup_device(options.device, options.threads)
         from metrics.realism import Realism
 
         realism = Realism()
     without_paddle = bool(options.method or options.results)
-    look = watch and watch.look
-    return Evaluation(read, inpaint, options.protocol, realism, look, without_paddle), about, watch
+    return Evaluation(read, inpaint, options.protocol, realism, without_paddle), about
 
 
 def build_network(options: argparse.Namespace, versions: dict):
-    """The function that fills holes by a network, what the report says of it, and what watches its reach."""
+    """The function that fills holes by a network, and what the report says of it."""
     setup_device(options.device, options.threads)
     import paddle
 
     from inpainting import Inpainter
     from inpainting.checkpoint import weights_directory, weights_file
-    from inpainting.reach import ReachWatch
 
     with naming("--weights"):
         directory = weights_directory(options.weights or DEFAULT_WEIGHTS, exported=True)
@@ -205,9 +201,8 @@ def build_network(options: argparse.Namespace, versions: dict):
         "device": paddle.get_device(),
         "versions": {"paddle": paddle.__version__, **versions},
     }
-    watch = ReachWatch(inpainter) if options.scales == 1 else None
     fill = inpainter.in_one_pass if options.super_resolution else inpainter
-    return inpainter.raw if options.protocol == "raw" else fill, about, watch
+    return inpainter.raw if options.protocol == "raw" else fill, about
 
 
 def identify(options: argparse.Namespace, about: dict) -> dict:

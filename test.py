@@ -128,8 +128,7 @@ def attempt(job: Job, inpainter, results: Results, options: argparse.Namespace) 
 
 def fill(job: Job, inpainter, results: Results, options: argparse.Namespace) -> None:
     grid, show_attention = options.grid, options.show_attention
-    from inpainting.extending import extend_photograph
-    from inpainting.photographs import fill_photograph
+    from inpainting.photographs import extend_photograph, fill_photograph
     from inpainting.views import for_viewing, sample_row
 
     photograph = job.read()

@@ -28,17 +28,10 @@ class Frames:
             line.
     Attributes:
         name: file or folder name of the source.
-        told: number of frames as stated by the file; 0 if it does not say.
+        count: number of frames as stated by the file; 0 if it does not say.
     Raises:
         InputError: no such file, or one that cannot be decoded; while reading, a frame that is unreadable or of
             another size.
-    Example:
-        >>> import tempfile; from datasets.images import write_picture
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     for i in range(3):
-        ...         write_picture(f"{folder}/{i}.png", np.full([40, 50, 3], i, np.uint8))
-        ...     [int(frame.max()) for frame in Frames(folder)]
-        [0, 1, 2]
     """
 
     def __init__(self, source: str | os.PathLike):
@@ -46,10 +39,10 @@ class Frames:
         self._is_video = kind_of(source) != "folder" and self.source.suffix.lower() != ".txt"
         if self._is_video:
             with _opened(self.source) as video:
-                self.told = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
+                self.count = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
         else:
             self._paths = _in_order(list_pictures(source))
-            self.told = len(self._paths)
+            self.count = len(self._paths)
         self.name = self.source.resolve().name
 
     def __iter__(self) -> Iterator[np.ndarray]:

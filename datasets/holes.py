@@ -102,11 +102,7 @@ def _marked(photograph: Photograph, marks: Marks) -> tuple[np.ndarray, list[str]
 
 
 def alpha_hole(photograph: Photograph, name: object = "the picture") -> np.ndarray:
-    """Where a photograph is not fully opaque.
-
-    Raises:
-        InputError: it is opaque everywhere.
-    """
+    """Where a photograph is not fully opaque."""
     if photograph.alpha is None:
         raise InputError(
             f"--mask_alpha: expected transparent pixels in {name}, got none; erase what is to be filled and save it "
@@ -120,9 +116,6 @@ def colour_hole(pixels: np.ndarray, colour: tuple[int, int, int], name: object =
 
     These are pixels within ``COLOUR_TOLERANCE`` of it in each channel. If the brush was soft or the file is a JPEG
     (whose colours have a coarser grid), pixels that mix the colour with the picture around them belong to it, too.
-
-    Raises:
-        InputError: there are no such pixels.
     """
     seeds = _of_colour(pixels, colour)
     if not seeds.any():
@@ -171,11 +164,7 @@ def _share_of_paint(pixels: np.ndarray, colour: tuple[int, int, int], seeds: np.
 
 
 def box_hole(box: Box, height: int, width: int) -> np.ndarray:
-    """The pixels of a box (x, y, width, height) that are in the picture.
-
-    Raises:
-        InputError: none.
-    """
+    """The pixels of a box (x, y, width, height) that are in the picture."""
     x, y, w, h = box
     hole = np.zeros([height, width], bool)
     hole[max(y, 0) : max(y + h, 0), max(x, 0) : max(x + w, 0)] = True
@@ -183,11 +172,7 @@ def box_hole(box: Box, height: int, width: int) -> np.ndarray:
 
 
 def polygon_hole(polygon: Polygon, height: int, width: int) -> np.ndarray:
-    """The pixels inside a polygon and on its outline that are in the picture.
-
-    Raises:
-        InputError: none, or fewer than three corners.
-    """
+    """The pixels inside a polygon and on its outline that are in the picture."""
     if len(polygon) < 3:
         raise InputError(f"--polygon: expected three corners or more, got {len(polygon)}; add some")
     hole = np.zeros([height, width], np.uint8)
@@ -217,9 +202,6 @@ def fit_hole(hole: np.ndarray, photograph: Photograph, name: str = "the mask") -
     """A hole resized to a photograph's size, and a note if it had another.
 
     Enlarged by nearest neighbour; shrunk so that a pixel is hole if any part of it was, which keeps thin lines whole.
-
-    Raises:
-        InputError: another aspect ratio.
     """
     (height, width), (mask_height, mask_width) = photograph.size, hole.shape
     if hole.shape == photograph.size:

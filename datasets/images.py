@@ -47,7 +47,7 @@ def list_pictures(
 
     Args:
         source: a folder (searched at every depth, sorted by relative path, hidden files left out); or a text file with
-            one path per line (``_list_lines``); or a picture, whatever its name.
+            one path per line (``_list_lines``); or a picture, of any name.
         leave_out: files and folders that are something else (masks, results). Where they lie inside a folder
             ``source``, they are left out, with a note of how many. None is ignored.
         list_root: the folder that paths in a list file are relative to; the list's own if not given.
@@ -79,7 +79,7 @@ def is_picture(path: Path) -> bool:
 
 
 def format_of(head: bytes) -> str | None:
-    """The picture format by a file's first 16 bytes; None if it is none of ours."""
+    """The picture format by a file's first 16 bytes; None if it is not one that is read."""
     if head[:4] == b"RIFF" and head[8:12] == b"WEBP":
         return "webp"
     if head[:2] == b"BM" and head[6:10] != bytes(4):  # a text that begins so
@@ -168,11 +168,7 @@ def _listed_picture(root: Path, line: str) -> Path | None:
 
 
 def open_picture(path: str | os.PathLike) -> Image.Image:
-    """A picture decoded whole, upright by its EXIF orientation, 8 bits per channel, opaque: mode L or RGB.
-
-    Raises:
-        InputError: as ``decoded``; transparent pixels.
-    """
+    """A picture decoded whole, upright by its EXIF orientation, 8 bits per channel, opaque: mode L or RGB."""
     with decoded(path) as image:
         return _opaque(ImageOps.exif_transpose(image), path)
 
@@ -251,34 +247,20 @@ def read_picture(path: str | os.PathLike) -> np.ndarray:
     """A picture file as uint8 [H, W, 3] RGB.
 
     Grey, palette and CMYK pictures become RGB; an alpha channel is accepted when it is opaque everywhere.
-
-    Raises:
-        InputError: as ``open_picture``.
     """
     return np.array(open_picture(path).convert("RGB"))
 
 
 def write_picture(path: str | os.PathLike, picture: np.ndarray) -> None:
-    """Write uint8 [H, W, 3] RGB or [H, W] grey, whole or not at all; the format by suffix, JPEG and WebP at quality 95.
-
-    Raises:
-        InputError: a suffix of no picture format.
-    """
+    """Write uint8 [H, W, 3] RGB or [H, W] grey whole or not at all, as the suffix says; lossy at quality 95."""
     if Path(path).suffix.lower() not in SUFFIXES:
         raise InputError(f"expected a picture's name to write ({' '.join(SUFFIXES)}), got {path}")
-    if picture.dtype != np.uint8:
-        raise TypeError(f"expected a uint8 picture, got {picture.dtype}: convert it with to_uint8")
     with atomic_path(path) as temporary:
         Image.fromarray(picture).save(temporary, quality=95)
 
 
 def to_float(picture: np.ndarray) -> np.ndarray:
-    """uint8 [H, W, 3] to float32 [3, H, W] in [0, 1].
-
-    Example:
-        >>> to_float(np.full([2, 4, 3], 255, np.uint8)).shape
-        (3, 2, 4)
-    """
+    """uint8 [H, W, 3] to float32 [3, H, W] in [0, 1]."""
     return np.ascontiguousarray(picture.transpose(2, 0, 1), np.float32) / np.float32(255)
 
 
@@ -294,17 +276,7 @@ def to_uint8(array: np.ndarray) -> np.ndarray:
 
 
 def sample_photo(name: str) -> np.ndarray:
-    """One of ``SAMPLE_PHOTOS`` as uint8 [H, W, 3] RGB, read from the installed scikit-image, never downloaded.
-
-    Raises:
-        InputError: an unknown name, or a scikit-image without the file.
-    Example:
-        >>> sample_photo("astronaut").shape
-        (512, 512, 3)
-    """
-    names = [known for side in SAMPLE_PHOTOS.values() for known in side]
-    if name not in names:
-        raise InputError(f"expected a sample photo ({' '.join(names)}), got {name!r}")
+    """One of ``SAMPLE_PHOTOS`` as uint8 [H, W, 3] RGB, read from the installed scikit-image, never downloaded."""
     folder = resources.files("skimage.data")
     for suffix in (".png", ".jpg"):
         with resources.as_file(folder / (name + suffix)) as path:

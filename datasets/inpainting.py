@@ -5,9 +5,10 @@ order of the n pictures in epoch p // n is drawn from (seed, epoch); crop, flip 
 resumed run continues at the next position with the same samples as an uninterrupted one.
 """
 
+import functools
 import logging
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from pathlib import Path
 from typing import Protocol
 
@@ -27,24 +28,24 @@ MASK_ATTEMPTS = 10
 MASKS_LOOKED_AT = 32  # of a folder, before the first is drawn
 
 
-class PictureSource(Protocol):
-    """Pictures by index: uint8 [H, W, 3] RGB of any size."""
+class Pictures:
+    """Pictures by index, uint8 [H, W, 3] RGB of any size, read on demand; ``name`` is for messages."""
 
-    def __len__(self) -> int: ...
+    def __init__(self, names: Sequence[str], read: Callable[[str], np.ndarray]):
+        self.names, self.read = list(names), read
 
-    def __getitem__(self, index: int) -> np.ndarray: ...
+    def __len__(self) -> int:
+        return len(self.names)
 
-    def name(self, index: int) -> str: ...
+    def __getitem__(self, index: int) -> np.ndarray:
+        return self.read(self.names[index])
+
+    def name(self, index: int) -> str:
+        return self.names[index]
 
 
-class MaskSource(Protocol):
-    """Random masks: float32 [size, size], 1 = valid."""
-
-    def draw(self, rng: np.random.Generator, size: int) -> np.ndarray: ...
-
-
-class PictureFolder:
-    """The pictures of a folder or list file, read on demand; arguments as in ``list_pictures``."""
+class PictureFolder(Pictures):
+    """The pictures of a folder or list file; arguments as in ``list_pictures``."""
 
     def __init__(
         self,
@@ -52,36 +53,23 @@ class PictureFolder:
         leave_out: Sequence[str | os.PathLike | None] = (),
         list_root: str | os.PathLike | None = None,
     ):
-        self.paths = list_pictures(source, leave_out, list_root)
-
-    def __len__(self) -> int:
-        return len(self.paths)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        return read_picture(self.paths[index])
-
-    def name(self, index: int) -> str:
-        return str(self.paths[index])
+        super().__init__([str(path) for path in list_pictures(source, leave_out, list_root)], read_picture)
 
 
-class Subset:
-    """Some of the pictures of another source, by index."""
+class SamplePhotos(Pictures):
+    """The photographs that come with scikit-image, kept in memory; ``side`` is "train" or "val"."""
 
-    def __init__(self, source: PictureSource, indices: Sequence[int]):
-        self.source, self.indices = source, list(indices)
-
-    def __len__(self) -> int:
-        return len(self.indices)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        return self.source[self.indices[index]]
-
-    def name(self, index: int) -> str:
-        return self.source.name(self.indices[index])
+    def __init__(self, side: str = "train"):
+        super().__init__(SAMPLE_PHOTOS[side], _kept_sample_photo)
 
 
-def hold_out(source: PictureSource, count: int) -> tuple[Subset, Subset]:
-    """Split a source into pictures for training and ``count`` evenly spaced ones for validation.
+@functools.cache
+def _kept_sample_photo(name: str) -> np.ndarray:
+    return sample_photo(name)
+
+
+def hold_out(source: Pictures, count: int) -> tuple[Pictures, Pictures]:
+    """Split pictures into those for training and ``count`` evenly spaced ones for validation.
 
     Raises:
         InputError: fewer than two pictures. Of few pictures at most half are held out.
@@ -90,28 +78,14 @@ def hold_out(source: PictureSource, count: int) -> tuple[Subset, Subset]:
         raise InputError("expected 2 training pictures or more, got 1: one must be held out for validation")
     count = min(count, len(source) // 2)
     held = {round((i + 0.5) * len(source) / count - 0.5) for i in range(count)}
-    return Subset(source, [i for i in range(len(source)) if i not in held]), Subset(source, sorted(held))
+    sides = [[name for i, name in enumerate(source.names) if (i in held) == wanted] for wanted in (False, True)]
+    return Pictures(sides[0], source.read), Pictures(sides[1], source.read)
 
 
-class SamplePhotos:
-    """The photographs that come with scikit-image, kept in memory; ``side`` is "train" or "val"."""
+class MaskSource(Protocol):
+    """Random masks: float32 [size, size], 1 = valid."""
 
-    def __init__(self, side: str = "train"):
-        if side not in SAMPLE_PHOTOS:
-            raise InputError(f"expected sample photos of {' or '.join(SAMPLE_PHOTOS)}, got {side!r}")
-        self.names = SAMPLE_PHOTOS[side]
-        self._photos: dict[int, np.ndarray] = {}
-
-    def __len__(self) -> int:
-        return len(self.names)
-
-    def __getitem__(self, index: int) -> np.ndarray:
-        if index not in self._photos:
-            self._photos[index] = sample_photo(self.names[index])
-        return self._photos[index]
-
-    def name(self, index: int) -> str:
-        return self.names[index]
+    def draw(self, rng: np.random.Generator, size: int) -> np.ndarray: ...
 
 
 class MaskFolder:
@@ -224,7 +198,7 @@ class InpaintingDataset(paddle.io.Dataset):
 
     def __init__(
         self,
-        pictures: PictureSource,
+        pictures: Pictures,
         masks: MaskSource,
         image_size: int,
         seed: int,
@@ -286,9 +260,6 @@ class StreamBatchSampler(paddle.io.BatchSampler):
         batch_size: of one process.
         batches: how many, for each process.
         first: first position in the stream; for a resumed run, the number of samples already seen.
-    Example:
-        >>> list(StreamBatchSampler(batch_size=2, batches=2, first=4, rank=1, world=2))
-        [[6, 7], [10, 11]]
     """
 
     def __init__(self, batch_size: int, batches: int, first: int = 0, rank: int = 0, world: int = 1):

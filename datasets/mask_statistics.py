@@ -25,15 +25,6 @@ def mask_statistics(mask: np.ndarray) -> MaskStatistics:
         at least 1); beyond the picture nothing is known.
     islands: 4-connected regions of known pixels other than the largest one.
     perimeter: the share of the hole's pixels that have a known pixel among their four neighbours.
-    Raises:
-        ValueError: no hole, or nothing known.
-    Example:
-        >>> mask = np.ones([7, 9])
-        >>> mask[1:6, 1:6] = 0
-        >>> mask[3, 3] = 1  # a ring two pixels wide: 16 of its 24 pixels touch the outside, 4 the island
-        >>> statistics = mask_statistics(mask)
-        >>> statistics.islands, round(statistics.perimeter, 3), round(statistics.depth, 3)
-        (1, 0.833, 1.069)
     """
     hole = (mask == 0).astype(np.uint8)
     if hole.all() or not hole.any():

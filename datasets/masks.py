@@ -198,20 +198,12 @@ def outline(hole: np.ndarray) -> np.ndarray:
 
 
 def write_mask(path: str | os.PathLike, mask: np.ndarray, hole: str = "white") -> None:
-    """Write a mask [H, W] as an 8-bit black-and-white picture with the hole in the given colour.
-
-    Raises:
-        InputError: an unknown ``hole`` or suffix.
-    """
+    """Write a mask [H, W] as an 8-bit black-and-white picture with the hole in the given colour."""
     write_picture(path, _levels(mask, hole))
 
 
 def mask_png(mask: np.ndarray, hole: str = "white") -> bytes:
-    """A PNG file's bytes, as ``write_mask`` writes them.
-
-    Raises:
-        InputError: an unknown ``hole``.
-    """
+    """A PNG file's bytes, as ``write_mask`` writes them."""
     file = io.BytesIO()
     Image.fromarray(_levels(mask, hole)).save(file, "PNG")
     return file.getvalue()

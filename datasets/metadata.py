@@ -16,26 +16,21 @@ from utils.files import open_regular
 
 XMP_MARK, PHOTOSHOP_MARK = b"http://ns.adobe.com/xap/1.0/\0", b"Photoshop 3.0\0"
 MAX_SEGMENT = 65_533 - 2  # bytes of a JPEG segment's content
+MAX_XMP_IN_JPEG = MAX_SEGMENT - len(XMP_MARK)
 TIFF_XMP, TIFF_IPTC, TIFF_PHOTOSHOP, TIFF_LAYERS, TIFF_SUBIFDS = 700, 33723, 34377, 37724, 330
+
+# What each format has a place for, by the keys of ``_names``.
+HOLDS = {
+    "jpeg": {"xmp", "photoshop", "comment"},
+    "png": {"xmp", "comment", "text", "colour"},
+    "webp": {"xmp"},
+    "tiff": {"xmp", "photoshop"},
+}
 
 # PNG chunks: carried as they are; and those that the pixels, profile and EXIF take along, or that say how they are
 # stored (iDOT: Apple's). Of others nothing is known here.
 PNG_TEXT, PNG_COLOUR = {b"tEXt", b"zTXt", b"iTXt"}, {b"gAMA", b"cHRM", b"sRGB", b"cICP"}
-PNG_STORAGE = {
-    b"IHDR",
-    b"PLTE",
-    b"IDAT",
-    b"IEND",
-    b"tRNS",
-    b"iCCP",
-    b"eXIf",
-    b"pHYs",
-    b"iDOT",
-    b"acTL",
-    b"fcTL",
-    b"fdAT",
-}
-PNG_STORAGE |= {b"sBIT", b"bKGD", b"hIST", b"sPLT"}
+PNG_STORAGE = set(b"IHDR PLTE IDAT IEND tRNS iCCP eXIf pHYs iDOT acTL fcTL fdAT sBIT bKGD hIST sPLT".split())
 WEBP_KNOWN = {b"VP8 ", b"VP8L", b"VP8X", b"ALPH", b"ICCP", b"EXIF", b"XMP ", b"ANIM", b"ANMF"}
 
 # Photoshop's resources that show the picture, or repeat EXIF and XMP: thumbnails, EXIF (two parts), XMP, profile.
@@ -222,13 +217,14 @@ def _without_previews(iptc: bytes) -> bytes:
 
 
 def settings_of(metadata: Metadata, format_name: str) -> tuple[dict[str, object], list[str]]:
-    """What Pillow is told to write it in a format (of TIFF: ``tiff_tags``), and names of what has no place there."""
-    writers = {"jpeg": _for_jpeg, "png": _for_png}
-    if format_name in writers:
-        return writers[format_name](metadata)
-    settings = {"xmp": metadata.xmp} if metadata.xmp and format_name == "webp" else {}
-    holds = {"webp": ("xmp",), "tiff": ("xmp", "photoshop")}.get(format_name, ())
-    return settings, [name for key, name in _names(metadata).items() if key not in holds]
+    """Pillow's settings to write it in a format (TIFF: ``tiff_tags``), and names of what the format cannot hold."""
+    writers = {"jpeg": _for_jpeg, "png": _for_png, "webp": lambda metadata: {"xmp": metadata.xmp}}
+    settings = writers[format_name](metadata) if format_name in writers else {}
+    held = HOLDS.get(format_name, set())
+    if format_name == "jpeg" and len(metadata.xmp or b"") > MAX_XMP_IN_JPEG:
+        held = held - {"xmp"}
+    left_out = [name for key, name in _names(metadata).items() if key not in held]
+    return {key: value for key, value in settings.items() if value}, left_out
 
 
 def tiff_tags(metadata: Metadata) -> dict[int, bytes]:
@@ -251,25 +247,21 @@ def _names(metadata: Metadata) -> dict[str, str]:
     return {key: name for key, name in found.items() if name}
 
 
-def _for_jpeg(metadata: Metadata) -> tuple[dict[str, object], list[str]]:
-    names, extra = _names(metadata), b""
-    if metadata.xmp and len(XMP_MARK + metadata.xmp) <= MAX_SEGMENT:
+def _for_jpeg(metadata: Metadata) -> dict[str, object]:
+    extra, photoshop = b"", metadata.photoshop or b""
+    if metadata.xmp and len(metadata.xmp) <= MAX_XMP_IN_JPEG:
         extra += _segment(0xE1, XMP_MARK + metadata.xmp)
-        del names["xmp"]
     part = MAX_SEGMENT - len(PHOTOSHOP_MARK)
-    for start in range(0, len(metadata.photoshop or b""), part):
-        extra += _segment(0xED, PHOTOSHOP_MARK + metadata.photoshop[start : start + part])
-    names.pop("photoshop", None)
-    names.pop("comment", None)
-    settings = {"extra": extra, "comment": metadata.comment}
-    return {key: value for key, value in settings.items() if value}, list(names.values())
+    for start in range(0, len(photoshop), part):
+        extra += _segment(0xED, PHOTOSHOP_MARK + photoshop[start : start + part])
+    return {"extra": extra, "comment": metadata.comment}
 
 
 def _segment(marker: int, content: bytes) -> bytes:
     return struct.pack(">BBH", 0xFF, marker, 2 + len(content)) + content
 
 
-def _for_png(metadata: Metadata) -> tuple[dict[str, object], list[str]]:
+def _for_png(metadata: Metadata) -> dict[str, object]:
     info = PngImagePlugin.PngInfo()
     for kind, content in metadata.chunks:
         info.add(kind, content)
@@ -277,4 +269,4 @@ def _for_png(metadata: Metadata) -> tuple[dict[str, object], list[str]]:
         info.add_itxt("XML:com.adobe.xmp", metadata.xmp.decode())
     if metadata.comment:
         info.add_text("Comment", metadata.comment.rstrip(b"\0").decode("latin-1"))
-    return {"pnginfo": info} if info.chunks else {}, ["IPTC"] if metadata.photoshop else []
+    return {"pnginfo": info if info.chunks else None}

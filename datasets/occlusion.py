@@ -25,10 +25,6 @@ def occlusion_mask(first: np.ndarray, second: np.ndarray) -> np.ndarray:
 
     Raises:
         ValueError: frames of different shapes, or of a side below 32 px.
-    Example:
-        >>> frame = np.random.default_rng(0).integers(0, 256, [64, 64], dtype=np.uint8)
-        >>> bool((occlusion_mask(frame, frame) == 1).all())
-        True
     """
     if first.shape != second.shape or min(first.shape) < LEAST_SIDE:
         raise ValueError(f"expected two frames of one shape, 32 px or more, got {first.shape} and {second.shape}")

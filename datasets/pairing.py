@@ -28,8 +28,6 @@ def pair_by_name(
         names: of the pictures (of the masks for ``kind`` picture), without suffix.
         files: below the folder ``root``.
         kind, remedy: for messages.
-    Raises:
-        InputError: names without a file, or with two.
     """
     found, other = by_name(files, root), "picture" if kind == "mask" else "mask"
     if missing := [name for name in names if name not in found]:

@@ -98,7 +98,7 @@ class Photograph:
 
 
 def encoding_of(path: str | os.PathLike) -> Encoding:
-    """The encoding by a file's first bytes, or by its suffix if they are none of ours."""
+    """The encoding by a file's first bytes, or by its suffix if they are of no format that is read."""
     found = None
     with contextlib.suppress(InputError, OSError), open_regular(path, "a picture") as file:
         found = format_of(file.read(16))
@@ -124,8 +124,6 @@ def result_encoding(given: Encoding, wanted: str | None = None, lossless: bool =
 
     Args:
         wanted: one of ``SUFFIXES``; None for the given one, or PNG if that is lossy and ``lossless`` is set.
-    Raises:
-        InputError: a lossless JPEG.
     Example:
         >>> result_encoding(Encoding("jpeg", lossless=False), lossless=True)
         Encoding(format='png', lossless=True)
@@ -231,14 +229,14 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
 
 def _cmyk_to_rgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, str]:
     """RGB by the profile, and a note."""
-    told = "it is CMYK and is written as sRGB: its known pixels are those of the conversion"
+    note = "it is CMYK and is written as sRGB: its known pixels are those of the conversion"
     if icc is None:
-        return image.convert("RGB"), f"{told}, which had no profile to go by"
+        return image.convert("RGB"), f"{note}, which had no profile to go by"
     try:
         srgb = ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(image, io.BytesIO(icc), srgb, outputMode="RGB"), told
+        return ImageCms.profileToProfile(image, io.BytesIO(icc), srgb, outputMode="RGB"), note
     except (ImageCms.PyCMSError, OSError):
-        return image.convert("RGB"), f"{told}, which could not use its damaged profile"
+        return image.convert("RGB"), f"{note}, which could not use its damaged profile"
 
 
 def write_photograph(path: str | os.PathLike, photograph: Photograph, encoding: Encoding) -> list[str]:
@@ -266,11 +264,7 @@ def _as_image(photograph: Photograph) -> Image.Image:
 
 
 def refuse_what_does_not_fit(path: str | os.PathLike, photograph: Photograph, encoding: Encoding) -> None:
-    """Refuse before the filling what ``write_photograph`` would refuse.
-
-    Raises:
-        InputError: as there.
-    """
+    """Refuse before the filling what ``write_photograph`` would refuse."""
     name = encoding.format.upper()
     most = MOST_PIXELS_A_SIDE.get(encoding.format)
     if most and max(photograph.size) > most:

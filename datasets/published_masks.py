@@ -19,44 +19,25 @@ COUNT, PER_ROW, SIDE = 12_000, 1000, 512
 BORDERS = ("N", "B")
 ROWS = tuple((bucket, border) for bucket in BUCKET_NAMES for border in BORDERS)
 
-# Means over 400 masks a row, brought from 512 to 256 px with resize_mask: depth in px, islands, perimeter.
-STATISTICS = {
-    row: MaskStatistics(*figures)
-    for row, figures in zip(
-        ROWS,
-        [
-            (3.28, 3.62, 0.244),
-            (3.23, 4.87, 0.252),
-            (4.25, 9.18, 0.177),
-            (4.19, 11.38, 0.185),
-            (5.26, 11.12, 0.130),
-            (5.00, 17.63, 0.146),
-            (6.81, 11.34, 0.095),
-            (6.01, 18.17, 0.109),
-            (8.70, 12.67, 0.072),
-            (7.15, 19.43, 0.087),
-            (15.30, 5.42, 0.041),
-            (12.18, 11.57, 0.050),
-        ],
-        strict=True,
-    )
-}
-
-# ``digest`` of the first mask of each thousand
-DIGESTS = (
-    "0f71b9d0f6badb3b",
-    "dcfe9f75fb9b123b",
-    "5cdc3fee43f6fb65",
-    "632ba5125efe861a",
-    "494342cdac36e621",
-    "4e3d0b11569fe58e",
-    "88d10fa904b8bdb6",
-    "68c60ac15f11c948",
-    "050704f8b20849de",
-    "ca06406cb78c8b54",
-    "f88b1c9f0a4bfdaa",
-    "eafb9ca933c6b4be",
-)
+# By row: depth in px, islands and perimeter, means over 400 masks brought from 512 to 256 px with resize_mask; and the
+# ``digest`` of the first mask of the thousand.
+_TABLE = """
+3.28 3.62 0.244 0f71b9d0f6badb3b
+3.23 4.87 0.252 dcfe9f75fb9b123b
+4.25 9.18 0.177 5cdc3fee43f6fb65
+4.19 11.38 0.185 632ba5125efe861a
+5.26 11.12 0.130 494342cdac36e621
+5.00 17.63 0.146 4e3d0b11569fe58e
+6.81 11.34 0.095 88d10fa904b8bdb6
+6.01 18.17 0.109 68c60ac15f11c948
+8.70 12.67 0.072 050704f8b20849de
+7.15 19.43 0.087 ca06406cb78c8b54
+15.30 5.42 0.041 f88b1c9f0a4bfdaa
+12.18 11.57 0.050 eafb9ca933c6b4be
+"""
+_LINES = [line.split() for line in _TABLE.split("\n")[1:-1]]
+STATISTICS = {row: MaskStatistics(*map(float, line[:3])) for row, line in zip(ROWS, _LINES, strict=True)}
+DIGESTS = tuple(line[3] for line in _LINES)
 
 
 def row_of(number: int) -> tuple[str, str]:

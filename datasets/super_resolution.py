@@ -16,23 +16,14 @@ MASK = "super_resolution:"  # of a mask's name in a manifest, with the factor be
 
 
 def lattice(height: int, width: int, factor: int) -> np.ndarray:
-    """The mask of a large picture, float32 [height, width], 1 where a pixel of the small one stands.
-
-    Example:
-        >>> lattice(2, 6, 2).astype(int).tolist()
-        [[0, 0, 0, 0, 0, 0], [0, 1, 0, 1, 0, 1]]
-    """
+    """The mask of a large picture, float32 [height, width], 1 at the pixels of the small one."""
     mask = np.zeros([height, width], np.float32)
     mask[factor // 2 :: factor, factor // 2 :: factor] = 1
     return mask
 
 
 def cut(picture: np.ndarray, factor: int) -> np.ndarray:
-    """The picture cropped below and to the right to multiples of the factor.
-
-    Raises:
-        InputError: it is smaller than the factor.
-    """
+    """The picture cropped below and to the right to multiples of the factor."""
     height, width = (side - side % factor for side in picture.shape[:2])
     if not (height and width):
         raise InputError(
@@ -48,12 +39,7 @@ def shrink(picture: np.ndarray, factor: int) -> np.ndarray:
 
 
 def spread(small: np.ndarray, factor: int) -> np.ndarray:
-    """The large picture [K·h, K·w, ...] with the small one's pixels in their places, 0 elsewhere; ``shrink`` undoes it.
-
-    Example:
-        >>> spread(np.array([[5, 6]], np.uint8), 3)[1].tolist()
-        [0, 5, 0, 0, 6, 0]
-    """
+    """The large picture [K·h, K·w, ...] with the small one's pixels in their places, 0 elsewhere."""
     large = np.zeros([factor * small.shape[0], factor * small.shape[1], *small.shape[2:]], small.dtype)
     large[factor // 2 :: factor, factor // 2 :: factor] = small
     return large
@@ -65,11 +51,7 @@ def mask_name(factor: int) -> str:
 
 
 def factor_of(name: str) -> int:
-    """The factor in a mask's name, as ``mask_name`` gives it.
-
-    Raises:
-        InputError: it is no such name.
-    """
+    """The factor in a mask's name, as ``mask_name`` gives it."""
     found = re.fullmatch(f"{MASK}([0-9]{{1,2}})", name, re.ASCII)
     if not found or not SMALLEST <= int(found[1]) <= LARGEST:
         raise InputError(f"expected a mask name such as {MASK}4, got {one_line(name, 80)!r}")

@@ -9,7 +9,7 @@ from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 
-from datasets.inpainting import PictureSource
+from datasets.inpainting import Pictures
 from datasets.mask_generator import generate_box, generate_mask, generate_wide
 from datasets.masks import BUCKETS, SPARSE, border_kind, bucket_of, hole_ratio
 from datasets.super_resolution import lattice
@@ -38,7 +38,7 @@ class ValidationSet:
 
     def __init__(
         self,
-        pictures: PictureSource,
+        pictures: Pictures,
         image_size: int,
         count: int,
         shape: str = "irregular",
@@ -126,7 +126,7 @@ def _mean(values: Sequence[tuple[float | None, int]]) -> float | None:
     return sum(value * weight for value, weight in values if weight) / total if total else None
 
 
-def _spread(pictures: PictureSource, count: int) -> Iterator[tuple[str, np.ndarray]]:
+def _spread(pictures: Pictures, count: int) -> Iterator[tuple[str, np.ndarray]]:
     """Names and pictures, ``count`` where there are as many; one that cannot be read is reported and passed over."""
     total, tried = len(pictures), set()
     for wanted in (i * total // min(count, total) for i in range(min(count, total))):

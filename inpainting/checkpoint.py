@@ -50,7 +50,9 @@ def save_weights(
         raise InputError(f"{directory}: expected a folder without {other}, which would be read as well; move it away")
     arrays = {name: t.numpy() for name, t in model.state_dict().items()}
     with np.errstate(over="ignore"):  # reported below
-        stored = {name: a.astype(dtype) if _shrinks(name, a, statistics) else a for name, a in arrays.items()}
+        stored = {
+            name: a.astype(dtype) if a.dtype.kind == "f" and name not in statistics else a for name, a in arrays.items()
+        }
     if lost := [name for name, a in stored.items() if np.isinf(a).any() and np.isfinite(arrays[name]).all()]:
         raise InputError(
             f"{dtype}: expected weights of at most {np.finfo(dtype).max:g}, got {np.abs(arrays[lost[0]]).max():g} in "
@@ -58,11 +60,6 @@ def save_weights(
         )
     write_arrays(stored, directory / file_name)
     write_meta(model, directory, **meta, files={file_name: sha256_of(directory / file_name)})
-
-
-def _shrinks(name: str, array: np.ndarray, statistics: set[str]) -> bool:
-    """Whether an array may be stored in half precision."""
-    return array.dtype.kind == "f" and name not in statistics
 
 
 def write_meta(model: nn.Layer, directory: Path, **meta) -> None:
@@ -82,11 +79,7 @@ def load_weights(path: str | os.PathLike) -> nn.Layer:
     """
     directory = weights_directory(path)
     meta, file = read_meta(directory), weights_file(directory)
-    try:
-        shapes = model_shapes(meta["model"], **meta["options"])
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{directory / META}: {error}") from None
-    arrays = _read_named(file)
+    shapes, arrays = network_shapes(directory, meta), _read_named(file)
     _refuse_other_shapes(file, arrays, shapes, f"{meta['model']} {meta['options']}, as {META} says")
     if (written := meta.get("files", {}).get(file.name)) and written != sha256_of(file):
         log.warning(
@@ -97,6 +90,14 @@ def load_weights(path: str | os.PathLike) -> nn.Layer:
     model.set_state_dict(_as_parameters(file, arrays))
     model.eval()
     return model
+
+
+def network_shapes(directory: Path, meta: dict) -> dict[str, list[int]]:
+    """The shapes of the network that meta.json names; InputError where there is no such network."""
+    try:
+        return model_shapes(meta["model"], **meta["options"])
+    except (ValueError, TypeError) as error:
+        raise InputError(f"{directory / META}: {error}") from None
 
 
 def weights_directory(path: str | os.PathLike, exported: bool = False) -> Path:
@@ -124,11 +125,7 @@ def weights_directory(path: str | os.PathLike, exported: bool = False) -> Path:
 
 
 def weights_file(directory: Path) -> Path:
-    """The file with the parameters for inference: averaged ones, if there are any.
-
-    Raises:
-        InputError: there are two.
-    """
+    """The file with the parameters for inference: averaged ones, if there are any."""
     if all((directory / name).is_file() for name in (PARAMS, SAFE_PARAMS)):
         raise InputError(f"{directory}: expected {SAFE_PARAMS} or {PARAMS}, got both; move one of them away")
     found = (directory / name for name in (EMA_PARAMS, SAFE_PARAMS, PARAMS) if (directory / name).is_file())

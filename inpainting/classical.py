@@ -54,33 +54,19 @@ def smooth(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
 
 
 def mean(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """Each channel's mean over the valid pixels: any method should do better.
-
-    Example:
-        >>> picture = np.array([[[10, 20, 30], [0, 0, 0]]], "uint8")
-        >>> mean(picture, np.array([[False, True]]))[0, 1].tolist()
-        [10, 20, 30]
-    """
+    """Each channel's mean over the valid pixels: any method should do better."""
     return _filled(picture, hole, lambda known: np.rint(known[~hole].mean(axis=0)))
 
 
 def patchmatch(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """PatchMatch (Barnes et al. 2009), PyPatchMatch's: patches of 7x7 copied from the known picture, the same each run.
-
-    Raises:
-        InputError: the package is not there.
-    """
+    """PatchMatch (Barnes et al. 2009), PyPatchMatch's: patches of 7x7 copied from the picture, the same each run."""
     library = patchmatch_library()
     library.set_random_seed(0)
     return _filled(picture, hole, lambda known: library.inpaint(known, hole, patch_size=PATCH_RADIUS))
 
 
 def patchmatch_library() -> ModuleType:
-    """PyPatchMatch, which is optional.
-
-    Raises:
-        InputError: it is not installed, or its library does not load here.
-    """
+    """PyPatchMatch, which is optional."""
     try:
         from patchmatch import patch_match
     except ImportError:

@@ -42,9 +42,6 @@ def interpolate(small: np.ndarray, factor: int, name: str) -> np.ndarray:
 
     Shape:
         small: uint8 [h, w] or [h, w, C]. Returns uint8 of K·h and K·w; at ``lattice`` the small picture's own pixels.
-    Example:
-        >>> interpolate(np.array([[0, 90]], np.uint8), 3, "nearest")[1].tolist()
-        [0, 0, 0, 90, 90, 90]
     """
     if name == "nearest":
         return small.repeat(factor, axis=0).repeat(factor, axis=1)
@@ -78,8 +75,6 @@ def spread_photograph(photograph: Photograph, factor: int) -> tuple[Photograph, 
 
     Shape:
         Returns the photograph, pixels [K·h, K·w, 3] with 0 in the hole, and the hole, bool [K·h, K·w].
-    Raises:
-        InputError: the large one has more pixels than are read.
     """
     height, width = (factor * side for side in photograph.size)
     if height * width > MAX_PIXELS:

@@ -22,8 +22,7 @@ import paddle
 from paddle import inference, nn
 from paddle.static import InputSpec
 
-from inpainting.checkpoint import EXPORTED_PARAMS, META, library_versions, read_meta
-from models import build_model
+from inpainting.checkpoint import EXPORTED_PARAMS, META, library_versions, network_shapes, read_meta
 from models.folding import fold_for_inference
 from utils.errors import InputError, one_line
 from utils.files import is_file, replace_folder, sha256_of, temporary_beside
@@ -88,7 +87,7 @@ class StaticModel:
     def __init__(self, directory: str | os.PathLike):
         directory = Path(directory)
         meta = _read_export(directory)
-        _refuse_unknown_networks(meta, directory)
+        network_shapes(directory, meta)  # an unknown network is refused here, not when its reach is asked for
         self.model_name, self.model_options = meta["model"], meta["options"]
         self.has_prior = has_prior(self.model_options)
         [graph] = _graphs(meta)
@@ -108,14 +107,6 @@ class StaticModel:
         self._predictor.run()
         [output] = self._predictor.get_output_names()
         return self._predictor.get_output_handle(output).copy_to_cpu()
-
-
-def _refuse_unknown_networks(meta: dict, directory: Path) -> None:
-    """Raise InputError where meta.json names a network that cannot be built; tried with few channels."""
-    try:
-        build_model(meta["model"], **{**meta["options"], "base_channels": 4})
-    except (ValueError, TypeError) as error:
-        raise InputError(f"{directory / META}: {error}; export the weights again") from None
 
 
 def require_onnx() -> None:
@@ -183,7 +174,7 @@ def _write_graph(model: nn.Layer, directory: Path) -> None:
 
 
 def _write_onnx(directory: Path) -> None:
-    """Convert the graph in ``directory``, in a process of its own: the converter is noisy, and may abort."""
+    """Convert the graph in ``directory``, in another process: the converter prints much, and may abort."""
     [graph] = (path.name for path in directory.iterdir() if path.name != EXPORTED_PARAMS)
     command = [sys.executable, "-m", "paddle2onnx.command", "--model_dir", str(directory), "--model_filename", graph]
     command += ["--params_filename", EXPORTED_PARAMS, "--save_file", str(directory / ONNX)]

@@ -118,8 +118,6 @@ def with_marks(jobs: list[Job], marks: Marks, seed: int | None = 0) -> list[Job]
     Args:
         marks: its ``file`` may be a folder with a mask of each photograph's name; if empty, holes are generated.
         seed: of generated holes; None for none.
-    Raises:
-        InputError: photographs' masks are missing, or one has two.
     """
     files = _mask_files(jobs, marks.file) if marks.file else [None] * len(jobs)
     return [

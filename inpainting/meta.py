@@ -1,4 +1,4 @@
-"""meta.json, which stands beside every network's weights: its reader, and what its entries must be.
+"""meta.json, the description beside a network's weights: its reader, and what its entries must be.
 
 ``model`` and ``options`` say which network it is, and are always there. The other entries come with how the weights
 were made: training checkpoints say where the run stood, exported models which files there are. Unknown entries are let
@@ -76,47 +76,40 @@ def _is_count(value: Any) -> bool:
     return type(value) is int and 0 <= value <= LARGEST
 
 
-def _is_option(value: Any, inner: bool = False) -> bool:
+def _is_option(value: Any, may_nest: bool = True) -> bool:
     """A plain value, or an object of such."""
-    if isinstance(value, dict) and not inner:
-        return all(map(_is_text, value)) and all(_is_option(part, inner=True) for part in value.values())
+    if isinstance(value, dict) and may_nest:
+        return all(map(_is_text, value)) and all(_is_option(part, may_nest=False) for part in value.values())
     return value is None or _is_text(value) or (isinstance(value, int | float) and abs(value) <= LARGEST_OPTION)
 
 
 def _is_file(name: str, digest: Any) -> bool:
     """A file in the same folder, and its SHA-256."""
-    is_name = re.fullmatch(r"[\w.-]+", name) is not None and name.strip(".") != ""
-    return is_name and isinstance(digest, str) and re.fullmatch("[0-9a-f]{64}", digest) is not None
+    return re.fullmatch(r"(?!\.+$)[\w.-]+", name) is not None and _is_text(digest)
 
 
-def _is_numbers(value: Any) -> bool:
-    return isinstance(value, list) and all(isinstance(part, int | float) for part in value)
+def _object_of(is_right: Callable[[Any, Any], bool]) -> Callable[[Any], bool]:
+    return lambda value: isinstance(value, dict) and all(is_right(*item) for item in value.items())
 
 
-def _object_of(is_right: Callable[[Any], bool]) -> Callable[[Any], bool]:
-    return lambda value: isinstance(value, dict) and all(map(_is_text, value)) and all(map(is_right, value.values()))
-
-
-_TEXT = ("a short text on one line", _is_text)
-_COUNT = ("a whole number, 0 or more", _is_count)
-_SWITCH = ("on or off", lambda value: value in ("on", "off"))
-# Of each known entry what it must be, in words, and what tells that it is.
+# For each known entry: what it must be, in words, and the check.
 ENTRIES: dict[str, tuple[str, Callable[[Any], bool]]] = {
-    **dict.fromkeys(("model", "phase", "format"), _TEXT),
-    **dict.fromkeys(("iter", "position", "phase_start", "batch_size", "ema_updates"), _COUNT),
-    **dict.fromkeys(("detail", "flip"), _SWITCH),
-    "start_depth": ("a number above 0", lambda value: _is_number(value) and 0 < value < LARGEST),
-    "seed": ("a whole number, 0 or more", lambda value: type(value) is int and value >= 0),
-    "about": ("a text", lambda value: isinstance(value, str)),
-    "options": ("an object of numbers, short texts, true or false, or objects of these", _object_of(_is_option)),
-    "versions": ("an object of short texts", _object_of(_is_text)),
-    "settings": ("an object", _object_of(lambda value: True)),
-    "scaler": ("an object of lists of numbers, true or false", _object_of(_is_numbers)),
-    "inputs": ("a list of short texts", lambda value: isinstance(value, list) and all(map(_is_text, value))),
-    "files": (
-        "an object of file names and their SHA-256",
-        lambda value: isinstance(value, dict) and all(_is_file(*item) for item in value.items()),
+    **dict.fromkeys(("model", "phase", "format"), ("a short text on one line", _is_text)),
+    **dict.fromkeys(
+        ("iter", "position", "phase_start", "batch_size", "ema_updates", "seed"),
+        ("a whole number, 0 or more", _is_count),
     ),
+    **dict.fromkeys(("detail", "flip"), ("on or off", lambda value: value in ("on", "off"))),
+    **dict.fromkeys(("settings", "scaler"), ("an object", lambda value: isinstance(value, dict))),
+    "start_depth": ("a number above 0", lambda value: _is_number(value) and 0 < value < LARGEST),
+    "about": ("a text", lambda value: isinstance(value, str)),
+    "options": (
+        "an object of numbers, short texts, true or false, or objects of these",
+        _object_of(lambda key, value: _is_text(key) and _is_option(value)),
+    ),
+    "versions": ("an object of short texts", _object_of(lambda _, value: _is_text(value))),
+    "files": ("an object of file names and their SHA-256", _object_of(_is_file)),
+    "inputs": ("a list", lambda value: isinstance(value, list)),
     "validation": (
         "an object with a number psnr and a text pictures",
         lambda value: isinstance(value, dict) and _is_number(value.get("psnr")) and _is_text(value.get("pictures")),

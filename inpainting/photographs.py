@@ -1,12 +1,16 @@
-"""A photograph's hole filled, and all that belongs to the photograph kept: what test.py and the web page share."""
+"""A photograph filled, or extended and filled, with all that belongs to it: what test.py and the web page share."""
 
 from collections.abc import Callable
+from dataclasses import replace
 
 import numpy as np
 
+from datasets.images import MAX_PIXELS
 from datasets.photographs import Photograph
+from utils.errors import InputError
 
 LIGHT = np.array([0.299, 0.587, 0.114], np.float32)  # of red, green and blue, ITU-R BT.601
+Margins = tuple[int, int, int, int]  # left, top, right, bottom, in pixels
 
 
 def fill_photograph(
@@ -14,15 +18,13 @@ def fill_photograph(
 ) -> Photograph:
     """The photograph with its hole filled; pixels outside it are the same, and so are transparency and all else.
 
-    What lies under full transparency is not shown to the network: nobody knows what it is. A grey photograph is filled
+    What lies under full transparency is not shown to the network, since it may be anything. A grey photograph is filled
     with grey.
 
     Args:
         inpainter: an ``Inpainter``, or what fills as it does.
     Shape:
         hole: bool [H, W], True = to be filled.
-    Raises:
-        InputError: as the inpainter; nothing is left that is known.
     """
     pixels = photograph.pixels
     unseen = hole if photograph.alpha is None else hole | (photograph.alpha == 0)
@@ -33,3 +35,24 @@ def fill_photograph(
     if photograph.grey:
         filled[hole] = np.rint(filled[hole] @ LIGHT)[:, None]
     return photograph.with_pixels(filled)
+
+
+def extend_photograph(photograph: Photograph, hole: np.ndarray, margins: Margins) -> tuple[Photograph, np.ndarray]:
+    """The photograph and its hole with a border added, opaque, black and to be filled.
+
+    Shape:
+        hole: bool [H, W].   Returns pixels [top+H+bottom, left+W+right, 3] and a hole of that size.
+    """
+    left, top, right, bottom = margins
+    height, width = photograph.size[0] + top + bottom, photograph.size[1] + left + right
+    if height * width > MAX_PIXELS:
+        raise InputError(
+            f"expected a result of {MAX_PIXELS // 10**6} million pixels at most, got {width}x{height}; extend by less"
+        )
+
+    def bordered(array: np.ndarray, value: int) -> np.ndarray:
+        border = [(top, bottom), (left, right)] + [(0, 0)] * (array.ndim - 2)
+        return np.pad(array, border, constant_values=value)
+
+    alpha = None if photograph.alpha is None else bordered(photograph.alpha, 255)
+    return replace(photograph, pixels=bordered(photograph.pixels, 0), alpha=alpha), bordered(hole, True)

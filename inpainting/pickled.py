@@ -1,13 +1,11 @@
-"""Arrays out of a pickle, with nothing in it run.
+"""Arrays from a pickle, without running anything in it.
 
-A pickle may name any function of any module and have it called; even NumPy's own functions do harm with forged
-arguments (a type that says its bytes are pointers). Here Python's unpickler is given a ``find_class`` that looks
-nothing up: it knows the dozen names that arrays need, and gives objects of this module in their place. They record
-what they are called with, and arrays are made of that afterwards: of the name of a plain type of numbers, a shape, and
-bytes of just the right count.
+A pickle can call any function of any module; even NumPy's own functions do harm with forged arguments. Here
+``find_class`` looks nothing up: it knows the dozen names that arrays need and returns stand-ins, which only record
+their arguments. Arrays are made from these records: a plain number type, a shape, and just the right count of bytes.
 
-Before that the program is read once, instruction by instruction. Others than arrays need are refused, and so are
-programs that would fill the memory or the stack: the unpickler does as it is told, however deep things nest.
+Before that all instructions are read once: those that arrays do not need are refused, and so are programs that would
+fill the memory or the stack.
 """
 
 import io
@@ -67,9 +65,11 @@ class Reader(pickle.Unpickler):
         return super().load()
 
     def find_class(self, module: str, name: str) -> "Name":
-        if f"{module}.{name}" not in self.names:
+        # NumPy 2 renamed its inside, and Python 3 the module of its built-in functions.
+        known = f"{module}.{name}".replace("numpy._core.", "numpy.core.").replace("__builtin__.", "builtins.")
+        if known not in self.names:
             raise InputError(f"it refers to {one_line(f'{module}.{name}', 80)}, which is no array and may be hostile")
-        return Name(f"{module}.{name}", self.names[f"{module}.{name}"])
+        return Name(known, self.names[known])
 
     def persistent_load(self, _: Any) -> Any:
         raise InputError("it has the instruction BINPERSID, which no array needs, and may be hostile")
@@ -82,9 +82,8 @@ def check_instructions(stream: io.BytesIO) -> None:
         if instruction.name not in INSTRUCTIONS:
             raise InputError(f"it has the instruction {instruction.name}, which no array needs, and may be hostile")
         tuples += "TUPLE" in instruction.name
-        too_far = (
-            instruction.name in ("PUT", "LONG_BINPUT") and not 0 <= argument < MAX_MEMO
-        )  # takes memory up to there
+        # takes memory up to there
+        too_far = instruction.name in ("PUT", "LONG_BINPUT") and not 0 <= argument < MAX_MEMO
         if count >= MAX_INSTRUCTIONS or tuples > MAX_TUPLES or too_far:
             raise InputError("it has more instructions than arrays need, and may be hostile")
 
@@ -102,7 +101,7 @@ class Name(StandIn):
     """A function or class that the file refers to; it is never looked up.
 
     Args:
-        make: what stands in for a call of it; None where it is only spoken of.
+        make: takes the place of a call of it; None for what is never called.
     """
 
     __slots__ = ("make", "name")
@@ -192,22 +191,15 @@ def _encoded(text: str, encoding: str) -> bytes:
     return expect(text, str).encode("latin-1")
 
 
-# Under NumPy's two names for its inside, and Python's two for its built-in functions.
 _STAND_INS: dict[str, Callable | None] = {
     "numpy.ndarray": None,
     "numpy.dtype": Type,
-    **{f"numpy.{core}.multiarray._reconstruct": lambda *_: Array() for core in ("core", "_core")},
-    **{
-        f"numpy.{core}.multiarray.scalar": lambda numbers, data: Array(_array(numbers, (), False, data))
-        for core in ("core", "_core")
-    },
-    **{
-        f"numpy.{core}.numeric._frombuffer": lambda data, numbers, shape, order: Array(
-            _array(numbers, shape, order == "F", data)
-        )
-        for core in ("core", "_core")
-    },
-    **{f"{builtins}.bytes": lambda: b"" for builtins in ("builtins", "__builtin__")},
+    "numpy.core.multiarray._reconstruct": lambda *_: Array(),
+    "numpy.core.multiarray.scalar": lambda numbers, data: Array(_array(numbers, (), False, data)),
+    "numpy.core.numeric._frombuffer": lambda data, numbers, shape, order: Array(
+        _array(numbers, shape, order == "F", data)
+    ),
+    "builtins.bytes": lambda: b"",
     "_codecs.encode": _encoded,
     "collections.OrderedDict": lambda: Dictionary(),
 }

@@ -48,27 +48,6 @@ def unreached_share(network: UNet | None, hole: np.ndarray) -> float:
     return float(np.mean(~reached(network, ~hole)[hole]))
 
 
-class ReachWatch:
-    """Notes, over many pairs, which holes are beyond the reach of an ``Inpainter``."""
-
-    def __init__(self, inpainter):
-        self.inpainter, self.found = inpainter, []
-
-    def look(self, pair, hole: np.ndarray) -> None:
-        """``pair`` has the names ``image`` and ``mask``."""
-        if share := self.inpainter.unreached(hole):
-            self.found.append((share, pair))
-
-    @property
-    def warning(self) -> str | None:
-        """One line that names the worst, and how many there are beside it; None where all is well."""
-        if not self.found:
-            return None
-        share, pair = max(self.found, key=lambda entry: entry[0])
-        others = f" (and {len(self.found) - 1} others, by less)" if len(self.found) > 1 else ""
-        return f"{pair.image} with {pair.mask}{others}: {reach_warning(share)}"
-
-
 def reach_warning(share: float) -> str | None:
     """One line where some of a hole is out of reach in a single pass; else None."""
     if not share:

@@ -9,15 +9,17 @@ are read as in ``inpainting.pickled``. A tensor that would reach beyond its stor
 together are more than twice the file, which would be one storage laid out again and again.
 """
 
+import functools
 import io
 import math
 import zipfile
 from collections.abc import Callable
-from typing import Any, BinaryIO, NamedTuple
+from dataclasses import dataclass, field
+from typing import Any, BinaryIO
 
 import numpy as np
 
-from inpainting.pickled import Array, Name, Reader, array_of, expect, finished
+from inpainting.pickled import Array, Name, Reader, StandIn, array_of, expect, finished
 from utils.errors import InputError, one_line
 
 TORCH_SUFFIXES = (".pth", ".pt", ".ckpt", ".bin", ".tar")
@@ -70,7 +72,7 @@ def _load_pickles(file: BinaryIO, size: int) -> Any:
     left = _TorchReader(stream, storages).load()
     for key in expect(_TorchReader(stream, storages).load(), list):
         count = int.from_bytes(_exactly(stream, 8), "little")
-        contents[key] = _exactly(stream, count * storages.known[key].bytes_each)
+        contents[key] = _exactly(stream, count * storages[key].bytes_each)
     return finished(left)
 
 
@@ -81,20 +83,27 @@ def _exactly(stream: io.BytesIO, count: int) -> bytes:
     return content
 
 
-class _Storage(NamedTuple):
+@dataclass
+class _Storage(StandIn):
     """A flat array of numbers, of which tensors are views."""
 
     numbers: str
-    key: str
     count: int
+    fetch: Callable[[], bytes] = field(compare=False)
 
     @property
     def bytes_each(self) -> int:
         return 2 if self.numbers == "bf16" else np.dtype(self.numbers).itemsize
 
+    @functools.cached_property
+    def array(self) -> np.ndarray:
+        """All its numbers; float32 for bfloat16, which is the upper half of one."""
+        flat = array_of("<" + self.numbers.replace("bf16", "u2"), [self.count], self.fetch())
+        return (flat.astype("u4") << 16).view("f4") if self.numbers == "bf16" else flat
 
-class _Storages:
-    """The storages of a file.
+
+class _Storages(dict):
+    """The storages of a file by key.
 
     Args:
         fetch: the bytes of a storage by its key.
@@ -102,29 +111,18 @@ class _Storages:
     """
 
     def __init__(self, fetch: Callable[[str], bytes], room: int):
+        super().__init__()
         self.fetch, self.room = fetch, room
-        self.known: dict[str, _Storage] = {}
-        self.fetched: dict[str, np.ndarray] = {}
 
     def add(self, word: str, kind: Name, key: str, _, count: int, *view) -> _Storage:
         """The storage of a persistent reference."""
         if word != "storage" or any(part is not None for part in view):
             raise InputError("it refers to something beside itself that is no storage")
         numbers = STORAGES[expect(kind, Name).name.removeprefix("torch.").removesuffix("Storage")]
-        storage = _Storage(numbers, expect(key, str), expect(count, int))
-        if self.known.setdefault(key, storage) != storage:
+        storage = _Storage(numbers, expect(count, int), functools.partial(self.fetch, expect(key, str)))
+        if self.setdefault(key, storage) != storage:
             raise InputError(f"it has two storages of one name, {one_line(key, 20)}")
-        return storage
-
-    def numbers_of(self, storage: _Storage) -> np.ndarray:
-        """All numbers of a storage, float32 for bfloat16."""
-        if storage.key not in self.fetched:
-            numbers = "u2" if storage.numbers == "bf16" else storage.numbers
-            flat = array_of("<" + numbers, [storage.count], self.fetch(storage.key))
-            if storage.numbers == "bf16":  # the upper half of a float32
-                flat = (flat.astype("u4") << 16).view("f4")
-            self.fetched[storage.key] = flat
-        return self.fetched[storage.key]
+        return self[key]
 
     def lay_out(self, count: int) -> None:
         """Count bytes of tensors; InputError if there are too many."""
@@ -147,7 +145,7 @@ class _Tensor(Array):
 
     @property
     def value(self) -> np.ndarray:
-        flat = self.storages.numbers_of(self.storage)
+        flat = self.storage.array
         count = math.prod(self.shape)
         ends = zip(self.shape, self.strides, strict=True)
         last = self.offset + sum((side - 1) * stride for side, stride in ends)

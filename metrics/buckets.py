@@ -44,10 +44,6 @@ def bucket_rows(samples: Sequence[Sample]) -> list[dict]:
     pairs have no finite PSNR and are left out of its mean, which is None when there is no other pair. Where realism was
     measured, there are also the means style and sharpness and the set's Fréchet distance, None where there is none.
 
-    Example:
-        >>> pair = Sample("a.png", "m.png", "0.1-0.2", "N", 0.15, 0.0, math.inf, 1.0)
-        >>> bucket_rows([pair])[0]
-        {'bucket': '0.1-0.2', 'border': 'all', 'count': 1, 'l1_percent': 0.0, 'psnr': None, 'ssim': 1.0, 'identical': 1}
     """
     return [row_of(*group) for group in grouped(samples)]
 

@@ -11,13 +11,11 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from metrics.buckets import ALL, Sample, area, grouped_with_all
-from metrics.report import REALISM, SAMPLE_COLUMNS, measures_of
+from metrics.report import COLUMNS, REALISM, SAMPLE_COLUMNS, measures_of
 from metrics.uncertainty import interval
 from utils.errors import InputError, naming
 from utils.files import read_table, read_text
 
-COMPARED = ("psnr", "ssim", "l1_percent", *REALISM)
-DIGITS = {"psnr": 2, "ssim": 4, "l1_percent": 3, "style": 3, "sharpness": 2, "frechet": 3}
 ALIKE = ("protocol", "size", "hole")  # without which two figures say nothing of each other
 MOST = 10  # pairs that are named
 
@@ -55,11 +53,7 @@ def gain(measure: str, value: float) -> float:
 
 
 def read_samples(report: str | os.PathLike) -> list[Sample]:
-    """The pairs of an evaluation: samples.csv beside its report.json.
-
-    Raises:
-        InputError: there is none, or it is not as eval.py writes it; the line is named.
-    """
+    """The pairs of an evaluation: samples.csv beside its report.json."""
     path = Path(report).parent / "samples.csv"
     with naming("--compare"):
         rows = read_table(path, "samples.csv as eval.py writes it beside report.json", SAMPLE_COLUMNS)
@@ -77,11 +71,7 @@ def _sample(row: dict, where: str) -> Sample:
 
 
 def read_report(report: str | os.PathLike) -> tuple[dict, list[dict]]:
-    """The protocol block and the rows of a report.json.
-
-    Raises:
-        InputError: no such file, or not as eval.py writes it.
-    """
+    """The protocol block and the rows of a report.json."""
     what = "a report.json as eval.py writes it"
     try:
         content = json.loads(read_text(report, what))
@@ -91,11 +81,7 @@ def read_report(report: str | os.PathLike) -> tuple[dict, list[dict]]:
 
 
 def check_alike(protocols: Mapping[str, dict]) -> None:
-    """Refuse evaluations, by name, that measure differently.
-
-    Raises:
-        InputError: naming what differs first.
-    """
+    """Refuse evaluations, by name, that measure differently."""
     named = list(protocols.items())
     for name, other in named[1:]:
         first, one = named[0]
@@ -108,27 +94,19 @@ def check_alike(protocols: Mapping[str, dict]) -> None:
 
 
 def differences(first: Sequence[Sample], second: Sequence[Sample]) -> list[Difference]:
-    """For each bucket, border and measure that both have, and for all pairs, in the order of the tables.
-
-    Raises:
-        InputError: the evaluations are not of the same pairs.
-    """
+    """For each bucket, border and measure that both have, and for all pairs, in the order of the tables."""
     matched = _matched(first, second)
     shared = set(measures_of(first)) & set(measures_of(second))
     return [
         _difference(bucket, border, measure, [matched[sample.image, sample.mask] for sample in chosen])
         for bucket, border, chosen in grouped_with_all(first)
-        for measure in COMPARED
+        for measure in COLUMNS
         if measure in shared
     ]
 
 
 def overall_differences(first: Sequence[Sample], second: Sequence[Sample]) -> dict[str, Difference]:
-    """By measure, over all pairs, also such as lie outside every bucket: bucket and border are "all".
-
-    Raises:
-        InputError: as ``differences``.
-    """
+    """By measure, over all pairs, also such as lie outside every bucket: bucket and border are "all"."""
     return {d.measure: d for d in differences(first, second) if d.bucket == ALL}
 
 
@@ -178,7 +156,7 @@ def _difference(bucket: str, border: str, measure: str, pairs: Sequence[tuple[Sa
 
 
 def _line(found: Difference) -> str:
-    digits = DIGITS[found.measure]
+    digits = COLUMNS[found.measure].page_shown
     mean = "–" if found.mean is None else f"{found.mean:+.{digits}f}"
     between = "–" if found.low is None else f"{found.low:+.{digits}f} to {found.high:+.{digits}f}"
     cells = [area(found.bucket), found.border, found.pairs, found.measure, mean, between, found.wins, found.losses]

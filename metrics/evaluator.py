@@ -39,7 +39,7 @@ from metrics.realism import PairRealism, Realism
 from metrics.workers import started_ahead, worker_processes
 from utils.errors import InputError
 
-AHEAD = 3  # pairs for each worker: one in its hands, one on the way to it, one on the way back
+AHEAD = 3  # pairs for each worker: one at work, one waiting for it, one done
 PAIRS_WORTH_A_WORKER = 50  # a worker takes a second to start
 
 
@@ -59,11 +59,7 @@ class PairReader:
     size: int | tuple[int, int] | None = None
 
     def __call__(self, pair: Pair) -> tuple[np.ndarray, np.ndarray]:
-        """The picture uint8 [H, W, 3] and its mask float32 [H, W] at the evaluated size.
-
-        Raises:
-            InputError: a file that is missing, corrupt or no mask.
-        """
+        """The picture uint8 [H, W, 3] and its mask float32 [H, W] at the evaluated size."""
         picture, factor = self._picture(pair.image), factor_of(pair.mask) if pair.mask.startswith(MASK) else None
         picture = cut(picture, factor) if factor else picture
         height, width = picture.shape[:2]
@@ -74,7 +70,7 @@ class PairReader:
         return picture, resize_mask(read_mask(self.masks / pair.mask, hole=self.hole), height, width)
 
     def stamp(self, pair: Pair) -> list | None:
-        """Size and time of change of the pair's files: what tells them from others of their names. None without one."""
+        """Sizes and modification times of the pair's files, to detect that they changed; None if one is missing."""
         files = [(self.images, pair.image, SAMPLE), (self.masks, pair.mask, (GENERATED, MASK))]
         paths = [(root or Path()) / name for root, name, packaged in files if not name.startswith(packaged)]
         try:
@@ -101,7 +97,6 @@ class Evaluation:
             ``FinishedPictures``.
         protocol: one of ``PROTOCOLS``; all but "raw" look at the output inside the hole and the picture outside.
         realism: measures each pair as ``metrics.realism.Realism`` does; None leaves that out.
-        look: sees each pair's hole that ``inpaint`` filled, in this process.
         in_workers: whether ``inpaint`` may run in worker processes: it can be pickled and needs no Paddle.
     """
 
@@ -109,13 +104,12 @@ class Evaluation:
     inpaint: Fill | FinishedPictures
     protocol: str = "composite"
     realism: Realism | None = None
-    look: Callable[[Pair, np.ndarray], None] | None = None
     in_workers: bool = False
 
     @property
     def fills_here(self) -> bool:
-        """Whether the method, VGG16 or ``look`` needs this process."""
-        return not self.in_workers or self.realism is not None or self.look is not None
+        """Whether the method or VGG16 needs this process."""
+        return not self.in_workers or self.realism is not None
 
     def sample(self, pair: Pair) -> Sample:
         """Read, fill and measure one pair.
@@ -134,8 +128,6 @@ class Evaluation:
             result = self.inpaint.of(pair, picture) if named else self.inpaint(picture, hole)
         except InputError as error:
             raise InputError(f"{pair.image} with {pair.mask}: {error}") from error
-        if self.look:
-            self.look(pair, hole)
         if self.protocol != "raw":
             result = np.where(hole[..., None], result, picture)
         return result, self.realism and self.realism(picture, result, hole)
@@ -237,9 +229,6 @@ def inspect_masks(pairs: Sequence[Pair], read: Read, at_most: int = 20) -> str |
     """A one-line warning when the mean hole is so large, or so small, that the masks are likely read wrongly.
 
     It looks at ``at_most`` pairs spread over the set, before the long work instead of after it.
-
-    Raises:
-        InputError: not one of them can be read; the first one's.
     """
     ratios, errors = [], []
     for pair in spread(pairs, at_most):

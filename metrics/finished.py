@@ -44,11 +44,7 @@ class FinishedPictures:
         self.paths = {pair: found[name][0] for pair, name in names.items()}
 
     def of(self, pair: Pair, picture: np.ndarray) -> np.ndarray:
-        """The finished picture of a pair, uint8 [H, W, 3] as ``picture``.
-
-        Raises:
-            InputError: it cannot be read, or has another size.
-        """
+        """The finished picture of a pair, uint8 [H, W, 3] as ``picture``."""
         result = read_picture(self.paths[pair])
         if result.shape != picture.shape:
             expected, got = (f"{p.shape[1]}x{p.shape[0]}" for p in (picture, result))

@@ -64,8 +64,6 @@ def file_names(
 
     Args:
         leave_out, list_root: as ``datasets.images.list_pictures`` takes them.
-    Raises:
-        InputError: ``source`` is missing, empty or holds no picture.
     """
     root = root_of(source, list_root)
     paths = list_pictures(source, leave_out, list_root)
@@ -78,13 +76,7 @@ def sample_names() -> list[str]:
 
 
 def generated_names(count: int, seed: int) -> list[str]:
-    """Names of at least ``count`` masks to be generated, the six buckets times N and B evenly, sorted by bucket.
-
-    Example:
-        >>> names = generated_names(1, seed=0)
-        >>> len(names), [name.split(":")[2:] for name in names[:3]]
-        (12, [['0.01-0.1', 'N'], ['0.01-0.1', 'B'], ['0.1-0.2', 'N']])
-    """
+    """Names of at least ``count`` masks to be generated, the six buckets times N and B evenly, sorted by bucket."""
     kinds = [(bucket, border) for bucket in BUCKET_NAMES for border in BORDERS]
     rounds = -(-count // len(kinds))
     seeds = np.random.default_rng(seed).integers(2**31, size=rounds * len(kinds)).tolist()
@@ -93,14 +85,7 @@ def generated_names(count: int, seed: int) -> list[str]:
 
 
 def parse_generated(name: str) -> tuple[int, tuple[float, float], bool]:
-    """Seed, bucket and whether the hole may touch the border, from ``generated:SEED:BUCKET:BORDER``.
-
-    Raises:
-        InputError: the name is not of that form.
-    Example:
-        >>> parse_generated("generated:7:0.1-0.2:N")
-        (7, (0.1, 0.2), False)
-    """
+    """Seed, bucket and whether the hole may touch the border, from ``generated:SEED:BUCKET:BORDER``."""
     parts = _GENERATED.fullmatch(name)
     if not parts:
         raise InputError(f"expected a mask name such as generated:7:{BUCKET_NAMES[1]}:N, got {one_line(name, 80)!r}")
@@ -109,11 +94,7 @@ def parse_generated(name: str) -> tuple[int, tuple[float, float], bool]:
 
 
 def generate(name: str, height: int, width: int) -> np.ndarray:
-    """The mask that a ``generated:`` name stands for: float32 [height, width], 1 = valid, 0 = hole.
-
-    Raises:
-        InputError: a malformed name, or a side too short to draw in.
-    """
+    """The mask of a ``generated:`` name: float32 [height, width], 1 = valid, 0 = hole."""
     seed, bucket, border = parse_generated(name)
     return generate_mask(np.random.default_rng(seed), height, width, bucket=bucket, border=border)
 
@@ -136,12 +117,6 @@ def pair_up(pictures: Sequence[str], masks: Sequence[str], seed: int, limit: int
 
     Every mask is used once; with fewer masks than pictures they are reused in turn. A limit takes evenly spaced masks.
     Pictures come in a seeded order, one permutation after another, so none comes twice before each came once.
-
-    Example:
-        >>> [pair.mask for pair in pair_up(["a", "b", "c"], ["m", "n"], seed=0)]
-        ['m', 'm', 'n']
-        >>> sorted(pair.image for pair in pair_up(["a", "b", "c"], ["m", "n"], seed=0))
-        ['a', 'b', 'c']
     """
     total = max(len(pictures), len(masks))
     chosen = spread([masks[j] for j in sorted(i % len(masks) for i in range(total))], limit)
@@ -154,8 +129,6 @@ def pair_up(pictures: Sequence[str], masks: Sequence[str], seed: int, limit: int
 def pair_by_name(pictures: Sequence[str], masks: Sequence[str]) -> list[Pair]:
     """Each mask over the picture of its name, suffixes aside, in the order of the masks.
 
-    Raises:
-        InputError: two files of one name, or masks without a picture.
     Example:
         >>> pair_by_name(["a.jpg", "b.jpg"], ["b.png"])
         [Pair(image='b.jpg', mask='b.png')]

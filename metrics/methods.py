@@ -31,11 +31,7 @@ class Method:
 
 
 def read_methods(reports: Sequence[str]) -> list[Method]:
-    """What eval.py wrote beside each report.json: samples, protocol and pictures.
-
-    Raises:
-        InputError: a file that is missing or not as it was written; reports that measure differently.
-    """
+    """What eval.py wrote beside each report.json: samples, protocol and pictures."""
     read = {report: read_report(report) for report in reports}
     check_alike({report: protocol for report, (protocol, _) in read.items()})
     return [
@@ -45,7 +41,7 @@ def read_methods(reports: Sequence[str]) -> list[Method]:
 
 
 def names_of(reports: Sequence[str | os.PathLike]) -> list[str]:
-    """Of each report a name for the page: its folder's, or as much of the path as tells them apart.
+    """A name for each report: its folder's, or as much of the path as makes them different.
 
     Example:
         >>> names_of(["logs/a/report.json", "logs/b/report.json"])
@@ -65,8 +61,6 @@ def limited_to(pairs: Sequence[Pair], report: str, earlier: Method, protocol: di
     Args:
         report: where it was read from, for messages.
         protocol: how these are measured.
-    Raises:
-        InputError: it was measured in another way, or has not all of these pairs.
     """
     check_alike({report: earlier.protocol, "this evaluation": protocol})
     known = {Pair(sample.image, sample.mask): sample for sample in earlier.samples}

@@ -16,25 +16,17 @@ import cv2
 import jinja2
 import numpy as np
 
-from datasets.masks import BUCKETS, SPARSE, bucket_name
+from datasets.masks import BUCKETS, SPARSE
 from metrics.buckets import ALL, BORDER_ROWS, area
-from metrics.comparison import DIGITS, Difference, differences, gain
+from metrics.comparison import Difference, differences, gain
 from metrics.methods import Method, side_by_side
 from metrics.pictures import BRIGHTEST_ERROR
-from metrics.report import plain
+from metrics.report import COLUMNS, plain
 
 PAGE, CURVES = "report.html", "curves.svg"
-TITLES = {
-    "psnr": "PSNR (dB)",
-    "ssim": "SSIM",
-    "l1_percent": "l1 (%)",
-    "style": "style",
-    "sharpness": "sharpness",
-    "frechet": "Fréchet",
-}
 CHART, LEGEND = (3.8, 3.0), 0.35  # inches: one measure; the height of the legend
-COLUMNS = 3  # charts side by side
-STYLES = ("-", "--", ":", "-.")  # told apart without colours too
+BESIDE = 3  # charts side by side
+STYLES = ("-", "--", ":", "-.")  # different without colours, too
 _TEMPLATE = Path(__file__).with_name("report.html.jinja")
 
 
@@ -44,8 +36,6 @@ def page_files(methods: Sequence[Method], paper: dict | None = None, caution: st
     Args:
         methods: of the same pairs; the others are set against the first.
         paper: from ``metrics.report.paper_rows``, to be shown beside them, with a ``caution`` on how to read it.
-    Raises:
-        InputError: methods of other pairs.
     """
     svg = curves_svg(lines_of(methods, paper))
     text = page(methods, svg[svg.index("<svg") :], paper, caution)
@@ -60,7 +50,7 @@ def lines_of(methods: Sequence[Method], paper: dict | None = None) -> list[tuple
         lines = [(method.name, [r for r in method.rows if r["border"] == ALL]) for method in methods]
     if paper is not None:
         rows = [{**row, "bucket": bucket, "ssim": None} for (bucket, border), row in paper.items() if border == "N"]
-        lines.append(("paper, N", rows))  # its SSIM is comparable to nobody's
+        lines.append(("paper, N", rows))  # its SSIM cannot be compared with ours
     lines = [(name, [row for row in rows if row["bucket"] != ALL]) for name, rows in lines]
     return [line for line in lines if line[1]]
 
@@ -78,7 +68,7 @@ def curves_svg(lines: Sequence[tuple[str, Sequence[dict]]]) -> str:
     settings = {"svg.fonttype": "none", "svg.hashsalt": "pconv", "text.parse_math": False}
     with matplotlib.rc_context(settings), warnings.catch_warnings(), io.StringIO() as file:
         warnings.simplefilter("ignore")  # letters that the font has not: the browser has them
-        columns, rows = min(COLUMNS, len(titles)), -(-len(titles) // COLUMNS)
+        columns, rows = min(BESIDE, len(titles)), -(-len(titles) // BESIDE)
         figure = Figure((CHART[0] * columns, CHART[1] * rows + LEGEND))
         figure.subplots_adjust(**_margins(*figure.get_size_inches()))
         axes = [figure.add_subplot(rows, columns, i + 1) for i in range(len(titles))]
@@ -143,12 +133,13 @@ def _draw(chart, lines: Sequence[tuple[str, Sequence[dict]]], measure: str) -> N
 
 
 def _middle(name: str) -> float:
-    return next((low + high) / 2 for low, high in (*BUCKETS, (BUCKETS[-1][1], 1.0)) if bucket_name((low, high)) == name)
+    low, high = map(float, name.split("-"))
+    return (low + high) / 2
 
 
 def _titles(rows: Sequence[dict]) -> dict[str, str]:
     """The measures that a row has, with their titles."""
-    return {measure: title for measure, title in TITLES.items() if any(measure in row for row in rows)}
+    return {measure: c.page_title for measure, c in COLUMNS.items() if any(measure in row for row in rows)}
 
 
 def _mean_rows(methods: Sequence[Method], titles: dict[str, str], paper: dict | None) -> list[dict]:
@@ -168,7 +159,7 @@ def _mean_rows(methods: Sequence[Method], titles: dict[str, str], paper: dict | 
 def _cells(rows: Sequence[dict], measure: str) -> list[dict]:
     """One for each method; the best, where there are several, is marked."""
     gains = [gain(measure, row[measure]) for row in rows if row.get(measure) is not None]
-    digits, cells = DIGITS[measure], []
+    digits, cells = COLUMNS[measure].page_shown, []
     for row in rows:
         value = row.get(measure)
         cells.append(
@@ -186,11 +177,11 @@ def _comparison(first: Method, other: Method) -> dict:
     places = itertools.groupby(found, key=lambda d: (d.bucket, d.border, d.pairs))
     rows = [{**_place(*place), "cells": [_difference(d) for d in of_place]} for place, of_place in places]
     measures = dict.fromkeys(d.measure for d in found)
-    return {"first": first.name, "other": other.name, "titles": [TITLES[m] for m in measures], "rows": rows}
+    return {"first": first.name, "other": other.name, "titles": [COLUMNS[m].page_title for m in measures], "rows": rows}
 
 
 def _difference(d: Difference) -> dict:
-    digits = DIGITS[d.measure]
+    digits = COLUMNS[d.measure].page_shown
     return {
         "text": "–" if d.mean is None else f"{d.mean:+.{digits}f}",
         "interval": _interval(d.low, d.high, f"+.{digits}f"),
@@ -211,7 +202,7 @@ def _strips(methods: Sequence[Method]) -> list[dict]:
     return [
         {
             "area": area(strip.bucket),
-            "told": f"{strip.rank}, {'identical' if strip.psnr == math.inf else f'{strip.psnr:.2f} dB'}: "
+            "caption": f"{strip.rank}, {'identical' if strip.psnr == math.inf else f'{strip.psnr:.2f} dB'}: "
             f"{strip.image} with {strip.mask}",
             "panels": {name: _data(panel) for name, panel in strip.panels.items()},
         }

@@ -55,11 +55,6 @@ def choose(samples: Sequence[Sample]) -> list[tuple[str, Sample]]:
     """Rank and sample: of each bucket the best, the (lower) median and the worst by PSNR; fewer where there are fewer.
 
     Among equals the names decide, so that the choice does not depend on the order.
-
-    Example:
-        >>> pairs = [Sample(f"{i}.png", "m.png", "0.1-0.2", "N", 0.15, 1.0, 20.0 + i, 0.9) for i in range(4)]
-        >>> [(rank, sample.psnr) for rank, sample in choose(pairs)]
-        [('best', 23.0), ('median', 21.0), ('worst', 20.0)]
     """
     chosen = []
     for bucket in ROW_NAMES:
@@ -80,7 +75,7 @@ def choose_as(strips: Sequence["Strip"], samples: Sequence[Sample]) -> list[tupl
 
 def strips_of(chosen: Sequence[tuple[str, Sample]], evaluation: Evaluation) -> list[Strip]:
     """The chosen pairs read and filled again; one whose files are gone by now is left out."""
-    evaluation, strips = replace(evaluation, realism=None, look=None), []
+    evaluation, strips = replace(evaluation, realism=None), []
     for rank, sample in chosen:
         pair = Pair(sample.image, sample.mask)
         try:
@@ -127,11 +122,7 @@ def strips_png(strips: Sequence[Strip]) -> bytes:
 
 
 def read_strips(path: str | os.PathLike) -> list[Strip]:
-    """What ``strips_png`` gave; none where there is no such file.
-
-    Raises:
-        InputError: a picture of another origin.
-    """
+    """What ``strips_png`` gave; none where there is no such file."""
     if not is_file(path):
         return []
     try:

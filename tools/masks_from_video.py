@@ -86,7 +86,7 @@ def write_sorted(frames: Frames, options) -> tuple[Survey, list[dict]]:
     """Write each mask into its folder, and the report; the survey, and the report's rows."""
     survey, rows = Survey(), []
     try:
-        for drawn in draw(tqdm(frames, total=frames.told or None, unit="frame"), options):
+        for drawn in draw(tqdm(frames, total=frames.count or None, unit="frame"), options):
             if row := survey.add(drawn.mask):
                 name = f"{row[0]}/{row[1]}/{len(survey.ratios[row]) - 1:05d}.png"
                 write_mask(Path(options.output) / name, drawn.mask, options.hole)

@@ -1,4 +1,4 @@
-"""The device: Paddle imported with its threads set, and the memory allocator told how it is used.
+"""The device: Paddle imported with its threads set, and the memory allocator tuned.
 
 Nothing here imports Paddle but ``setup_device``: Paddle fixes its number of threads when it is imported.
 """
@@ -52,19 +52,6 @@ def setup_device(device: str = "auto", threads: int | None = None) -> None:
     paddle.set_device("gpu" if gpu and device != "cpu" else "cpu")
 
 
-class _LaterStderr(io.TextIOBase):
-    """Drops what is written while Paddle is imported; afterwards it writes to the current standard error."""
-
-    is_open = False
-
-    def write(self, text: str) -> int:
-        return sys.stderr.write(text) if self.is_open else len(text)
-
-    def flush(self) -> None:
-        if self.is_open:
-            sys.stderr.flush()
-
-
 @contextlib.contextmanager
 def _without_remarks() -> Iterator[None]:
     """Drop Paddle's warning about the number of threads, and nothing of what is logged afterwards.
@@ -72,13 +59,14 @@ def _without_remarks() -> Iterator[None]:
     Paddle's loggers keep the stream that they find at import. Paddle also adds a handler to the root logger, which
     would print the lines of other loggers a second time.
     """
-    stream = _LaterStderr()
-    with contextlib.redirect_stderr(stream):
+    with contextlib.redirect_stderr(io.StringIO()) as dropped:
         yield
-    stream.is_open = True
-    for handler in [h for h in logging.root.handlers if getattr(h, "stream", None) is stream]:
-        logging.root.removeHandler(handler)
-        logging.root.setLevel(logging.WARNING)
+    for logger in (logging.root, *logging.root.manager.loggerDict.values()):
+        for handler in [h for h in getattr(logger, "handlers", ()) if getattr(h, "stream", None) is dropped]:
+            handler.setStream(sys.stderr)
+            if logger is logging.root:
+                logger.removeHandler(handler)
+                logger.setLevel(logging.WARNING)
 
 
 def _take_signals_back() -> None:

@@ -10,11 +10,9 @@ import contextlib
 import errno
 import os
 import re
-import select
 import signal
 import sys
 from collections.abc import Callable, Iterator
-from typing import TextIO
 
 _LONG_WORD = re.compile(r"(\S{300})\S{100,}(\S{200})")
 # Characters that move a terminal's cursor, colour it or turn the reading direction: C0, C1, separators, bidirectional.
@@ -35,14 +33,7 @@ class Terminated(BaseException):
 
 @contextlib.contextmanager
 def naming(option: str) -> Iterator[None]:
-    """Put the option's name before errors about its files.
-
-    Example:
-        >>> with naming("--input"):
-        ...     raise InputError("no such file")
-        Traceback (most recent call last):
-        utils.errors.InputError: --input: no such file
-    """
+    """Put the option's name before errors about its files."""
     try:
         yield
     except InputError as error:
@@ -90,12 +81,7 @@ _OUT_OF_MEMORY = re.compile("out of memory|insufficient memory|bad_alloc|cannot 
 
 
 def is_out_of_memory(error: BaseException) -> bool:
-    """Whether an error of Python, OpenCV or Paddle means too little memory.
-
-    Example:
-        >>> is_out_of_memory(MemoryError()), is_out_of_memory(ValueError("shapes"))
-        (True, False)
-    """
+    """Whether an error of Python, OpenCV or Paddle means too little memory."""
     if isinstance(error, MemoryError) or (isinstance(error, OSError) and error.errno == errno.ENOMEM):
         return True
     return type(error).__name__ in ("error", "RuntimeError") and _OUT_OF_MEMORY.search(str(error)) is not None
@@ -112,23 +98,15 @@ def run_cleanly(main: Callable[[], None]) -> None:
         with _ended_by_signals():
             main()
             sys.stdout.flush()
-    except SystemExit:
-        _drop_unread_output()
-        raise
-    except InputError as error:
-        sys.exit(_tell(f"error: {error}", status=2))
-    except KeyboardInterrupt:
-        sys.exit(_tell("interrupted", status=130))
-    except Terminated as ended:
-        sys.exit(_tell(str(ended), status=128 + ended.signum))
-    except Exception as error:
-        if is_out_of_memory(error):
-            sys.exit(_tell(f"error: {LITTLE_MEMORY}", status=1))
-        if not isinstance(error, OSError):
+    except (Exception, KeyboardInterrupt, Terminated) as error:
+        if (known := _status_and_line(error)) is None:
             raise
-        if isinstance(error, BrokenPipeError) and _drop_unread_output():
-            sys.exit(128 + signal.SIGPIPE)
-        sys.exit(_tell(f"error: {describe_os_error(error)}", status=1))
+        status, line = known
+        with contextlib.suppress(BrokenPipeError):
+            print(one_line(line), end="\n" if line else "", file=sys.stderr, flush=True)
+        sys.exit(status)
+    finally:
+        _drop_unread_output()
 
 
 LITTLE_MEMORY = (
@@ -137,31 +115,30 @@ LITTLE_MEMORY = (
 )
 
 
-def _tell(line: str, status: int) -> int:
-    with contextlib.suppress(BrokenPipeError):
-        print(one_line(line), file=sys.stderr, flush=True)
-    _drop_unread_output()
-    return status
+def _status_and_line(error: BaseException) -> tuple[int, str] | None:
+    """The exit status for an error, and what is said of it; None for a bug."""
+    if isinstance(error, InputError):
+        return 2, f"error: {error}"
+    if isinstance(error, KeyboardInterrupt):
+        return 130, "interrupted"
+    if isinstance(error, Terminated):
+        return 128 + error.signum, str(error)
+    if isinstance(error, BrokenPipeError):
+        return 128 + signal.SIGPIPE, ""
+    if is_out_of_memory(error):
+        return 1, f"error: {LITTLE_MEMORY}"
+    if isinstance(error, OSError):
+        return 1, f"error: {describe_os_error(error)}"
+    return None
 
 
-def _drop_unread_output() -> bool:
-    """Whether the reader of the output, or of the messages, went away; Python would complain of it at its end."""
-    gone = [stream for stream in (sys.stdout, sys.stderr) if _is_unread(stream)]
-    for stream in gone:
-        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
-    return bool(gone)
-
-
-def _is_unread(stream: TextIO) -> bool:
-    try:
-        stream.flush()
-        poll = select.poll()
-        poll.register(stream.fileno(), 0)
-    except BrokenPipeError:
-        return True
-    except (OSError, ValueError, AttributeError):  # not a file, or a system without poll
-        return False
-    return bool(poll.poll(0))  # reports a pipe without a reader
+def _drop_unread_output() -> None:
+    """Drop output that cannot be written any more (no reader, disk full): Python would report it at exit."""
+    for stream in (sys.stdout, sys.stderr):
+        try:
+            stream.flush()
+        except OSError:
+            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
 
 
 def _write_any_name() -> None:

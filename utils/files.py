@@ -16,7 +16,6 @@ from typing import BinaryIO, TextIO
 
 from utils.errors import InputError, describe_os_error, is_out_of_memory, one_line
 
-MAX_HASHED = 32 << 30  # bytes; larger than any picture, weights or state. A sparse file can claim any size
 MAX_TEXT = 64 << 20  # bytes; lists, tables and presets are far smaller
 
 
@@ -32,13 +31,6 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
     The suffix is kept, since writers choose their format by it. Missing folders are made.
 
-    Example:
-        >>> import tempfile
-        >>> with tempfile.TemporaryDirectory() as folder:
-        ...     with atomic_path(Path(folder) / "new" / "a.txt") as temporary:
-        ...         _ = temporary.write_text("whole")
-        ...     print((Path(folder) / "new" / "a.txt").read_text())
-        whole
     """
     temporary = temporary_beside(path)
     try:
@@ -200,17 +192,9 @@ def read_table(path: str | os.PathLike, what: str, columns: Collection[str]) -> 
 
 
 def sha256_of(path: str | os.PathLike) -> str:
-    """The file's SHA-256, in hexadecimal.
-
-    Raises:
-        InputError: as ``open_regular``; larger than ``MAX_HASHED``.
-    """
+    """The file's SHA-256, in hexadecimal; raises as ``open_regular``."""
     digest = hashlib.sha256()
     with open_regular(path) as file:
-        if (size := os.fstat(file.fileno()).st_size) > MAX_HASHED:
-            raise InputError(
-                f"{path}: expected a file of at most {MAX_HASHED >> 30} GiB, got {size / 2**30:.0f} GiB; is it damaged?"
-            )
         while block := file.read(1 << 20):
             digest.update(block)
     return digest.hexdigest()

@@ -35,8 +35,7 @@ from datasets.photographs import (
     result_encoding,
     write_photograph,
 )
-from inpainting.extending import extend_photograph
-from inpainting.photographs import fill_photograph
+from inpainting.photographs import extend_photograph, fill_photograph
 from utils.errors import InputError, is_out_of_memory
 from utils.files import atomic_path, open_regular
 from web.limits import EXACT_VIEW, VIEW_PIXELS, VIEW_SIDE, Limits

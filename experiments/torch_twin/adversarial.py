@@ -99,11 +99,15 @@ class Critic(nn.Module):
 
 @dataclass
 class Judged:
-    """What the losses are made of: taps of the truth and of the composite, the hole [N, 1, H, W]."""
+    """What the losses are made of: taps of the truth and of the composite, the hole [N, 1, H, W].
+
+    ``weight`` [N, 1, H, W] of each pixel for the generator; None is 1.
+    """
 
     real: list[torch.Tensor]
     fake: list[torch.Tensor]
     hole: torch.Tensor
+    weight: torch.Tensor | None = None
 
 
 def critic_loss(critic: Critic, judged: Judged) -> torch.Tensor:
@@ -119,13 +123,13 @@ def critic_loss(critic: Critic, judged: Judged) -> torch.Tensor:
 def generator_terms(critic: Critic, judged: Judged) -> dict[str, torch.Tensor]:
     """The adversarial term and feature matching, raw."""
     logits = critic(judged.fake, judged.hole)
-    adversarial = -sum(over_hole(logit, judged.hole) for logit in logits) / len(logits)
+    adversarial = -sum(over_hole(logit, judged.hole, judged.weight) for logit in logits) / len(logits)
     return {"adversarial": adversarial, "features": feature_matching(judged)}
 
 
 def feature_matching(judged: Judged) -> torch.Tensor:
     distances = [
-        over_hole((f - r).abs().mean(1, keepdim=True).float(), judged.hole) / r.abs().mean().float()
+        over_hole((f - r).abs().mean(1, keepdim=True).float(), judged.hole, judged.weight) / r.abs().mean().float()
         for r, f in zip(judged.real, judged.fake, strict=True)
     ]
     return sum(distances) / len(distances)
@@ -133,12 +137,17 @@ def feature_matching(judged: Judged) -> torch.Tensor:
 
 def edge_l1(output: torch.Tensor, truth: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
     """L1 weighted from 1 at the hole's edge to 0 at ``EDGE`` pixels from it; each picture's over its hole's area."""
-    inside, weight = hole, torch.zeros_like(hole)
-    for _ in range(EDGE):
-        weight = weight + (hole - inside) / EDGE
-        inside = 1 - F.max_pool2d(1 - inside, 3, stride=1, padding=1)
-    weight = weight + (hole - inside) / EDGE
+    weight = hole * (1 - (depth_of(hole, EDGE + 1) - 1) / EDGE)
     return _over_area((output - truth).abs().mean(1, keepdim=True) * weight, hole)
+
+
+def depth_of(hole: torch.Tensor, most: int) -> torch.Tensor:
+    """Pixels to the nearest known one along the longer axis, at most ``most``: [N, 1, H, W]; 0 outside the hole."""
+    depth = inside = hole
+    for _ in range(most - 1):
+        inside = 1 - F.max_pool2d(1 - inside, 3, stride=1, padding=1)
+        depth = depth + inside
+    return depth
 
 
 def low_l1(output: torch.Tensor, truth: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
@@ -150,10 +159,11 @@ def _over_area(error: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
     return (error.sum((1, 2, 3)) / hole.sum((1, 2, 3)).clamp(min=1)).mean()
 
 
-def over_hole(cells: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
-    """The mean of [N, 1, h, w] over the cells that touch the hole [N, 1, H, W]."""
+def over_hole(cells: torch.Tensor, hole: torch.Tensor, weight: torch.Tensor | None = None) -> torch.Tensor:
+    """The mean of [N, 1, h, w] over the cells that touch the hole [N, 1, H, W], each times its greatest weight."""
     touched = (share_of(hole, cells) > 0).to(cells.dtype)
-    return (cells * touched).sum() / touched.sum().clamp(min=1)
+    weights = touched if weight is None else touched * F.max_pool2d(weight, weight.shape[2] // cells.shape[2])
+    return (cells * weights).sum() / touched.sum().clamp(min=1)
 
 
 def share_of(hole: torch.Tensor, cells: torch.Tensor) -> torch.Tensor:

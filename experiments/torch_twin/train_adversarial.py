@@ -21,6 +21,7 @@ from experiments.torch_twin.adversarial import (
     Judged,
     LiteFeatures,
     critic_loss,
+    depth_of,
     edge_l1,
     feature_matching,
     generator_terms,
@@ -61,6 +62,9 @@ def build_parser() -> Parser:
     parser.add_argument("--l1", type=weight_float, default=L1_WEIGHT, metavar="X", help="weight of L1 in the hole")
     parser.add_argument("--edge_l1", type=weight_float, default=0.0, metavar="X", help="of L1 near the hole's edge")
     parser.add_argument("--low_l1", type=weight_float, default=0.0, metavar="X", help="of L1 in means of 4x4 pixels")
+    parser.add_argument(
+        "--shallow", type=positive_int, default=1, metavar="N", help="pixels: the critic counts less in shallower holes"
+    )
     parser.add_argument("--lr", type=positive_float, default=2e-4, metavar="X", help="of the generator; critic 3 times")
     parser.add_argument("--minutes", type=positive_float, default=60.0, metavar="X", help="of this call")
     parser.add_argument("--cooldown", action="store_true", help="the learning rate falls to 0 over this call")
@@ -147,7 +151,7 @@ class Training:
         with torch.autocast(options.device, torch.bfloat16):
             with torch.no_grad():
                 real = self.features(batch.truth)
-            judged = Judged(real, fake, hole)
+            judged = Judged(real, fake, hole, self._weight(hole))
             logged = {"critic": 0.0, "adversarial": 0.0}
             if options.adversarial > 0:
                 loss = critic_loss(critic, judged)
@@ -160,7 +164,8 @@ class Training:
                 else:
                     terms = {"features": feature_matching(judged)}
                 names = ("features", "l1", "edge_l1", "low_l1")
-                weights = {"adversarial": ramp * options.adversarial, **{name: getattr(options, name) for name in names}}
+                weights = {"adversarial": ramp * options.adversarial}
+                weights |= {name: getattr(options, name) for name in names}
                 terms["l1"] = hole_l1(output.float(), batch)
                 terms["edge_l1"] = edge_l1(output.float(), batch.truth, hole)
                 terms["low_l1"] = low_l1(output.float(), batch.truth, hole)
@@ -171,6 +176,10 @@ class Training:
         self.pictures += len(hole)
         self.average.update(self.network, options.ema_decay, self.done)
         return {name: logged.get(name, 0.0) for name in ("critic", "adversarial", "features", "l1")}
+
+    def _weight(self, hole: torch.Tensor) -> torch.Tensor | None:
+        shallow = self.options.shallow
+        return depth_of(hole, shallow) / shallow if shallow > 1 else None
 
     def _update(self, which: int, loss: torch.Tensor) -> None:
         if not torch.isfinite(loss):

@@ -28,7 +28,7 @@ def clip(tmp_path):
 def test_a_videos_frames_come_in_order_and_as_rgb(clip):
     frames = Frames(clip)
     found = list(frames)
-    assert (frames.told, frames.name, len(found)) == (5, clip.name, 5)
+    assert (frames.count, frames.name, len(found)) == (5, clip.name, 5)
     for frame, written in zip(found, levels(5), strict=True):
         assert frame.shape == written.shape and np.abs(frame.astype(int) - written).max() < 12
 

@@ -8,12 +8,10 @@ from PIL import Image, ImageDraw
 
 from datasets.holes import (
     Marks,
-    box_hole,
     colour_hole,
     find_hole,
     fit_hole,
     grow_hole,
-    polygon_hole,
 )
 from datasets.images import sample_photo
 from datasets.masks import read_mask
@@ -87,28 +85,6 @@ def test_growing_takes_all_within_so_many_pixels(by, seed):
     y, x = np.mgrid[:17, :23]
     near = ((y[..., None] - rows) ** 2 + (x[..., None] - columns) ** 2 <= by**2).any(axis=-1)
     assert np.array_equal(grow_hole(hole, by), near)
-
-
-def test_boxes_and_polygons_end_with_the_picture_and_are_refused_beside_it():
-    assert np.array_equal(np.argwhere(box_hole((4, 3, 999999, 9), 5, 6)), [[3, 4], [3, 5], [4, 4], [4, 5]])
-    assert polygon_hole([(3, 0), (999999, 0), (3, 999999)], 5, 6).sum() == 15
-    for find in (
-        lambda: box_hole((6, 0, 2, 2), 5, 6),
-        lambda: polygon_hole([(9, 9), (12, 9), (9, 12)], 5, 6),
-    ):
-        with pytest.raises(InputError, match="expected pixels of the picture, which is 6x5"):
-            find()
-    with pytest.raises(InputError, match="three corners or more, got 2"):
-        polygon_hole([(0, 0), (3, 3)], 5, 6)
-
-
-@pytest.mark.parametrize("subsampling", [0, 2])
-def test_a_colour_is_found_through_jpeg(tmp_path, photograph, hole, subsampling):
-    copy = photograph.pixels.copy()
-    copy[hole] = 0, 255, 0
-    Image.fromarray(copy).save(tmp_path / "painted.jpg", quality=90, subsampling=subsampling)
-    found, _ = find_hole(photograph, Marks(file=tmp_path / "painted.jpg", colour=(0, 255, 0)))
-    assert found[hole].all() and not found[~grow_hole(hole, 5)].any()
 
 
 @pytest.mark.parametrize(("name", "least"), [("a.png", 0.25), ("a.jpg", 0.5)])

@@ -7,7 +7,7 @@ import pytest
 from PIL import EpsImagePlugin, Image, ImageFile
 
 from datasets import images
-from datasets.images import SAMPLE_PHOTOS, list_pictures, read_picture, sample_photo, to_float, to_uint8, write_picture
+from datasets.images import list_pictures, read_picture, sample_photo, write_picture
 from utils.errors import InputError
 
 
@@ -82,14 +82,6 @@ def test_what_is_named_as_something_else_is_left_out_of_a_folder(tmp_path, caplo
         list_pictures(tmp_path / "set/masks", [tmp_path / "set/masks/a.png", tmp_path / "set/masks/more"])
 
 
-def test_png_round_trip_is_exact_in_colour_and_grey(tmp_path, picture):
-    write_picture(tmp_path / "new" / "a.png", picture)
-    write_picture(tmp_path / "new" / "b.png", picture[..., 0])
-    assert np.array_equal(read_picture(tmp_path / "new" / "a.png"), picture)
-    assert np.array_equal(read_picture(tmp_path / "new" / "b.png"), np.repeat(picture[..., :1], 3, axis=2))
-    assert len(list((tmp_path / "new").iterdir())) == 2  # no temporary file stays
-
-
 @pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
 def test_every_8_bit_mode_becomes_rgb(tmp_path, picture, mode):
     name = "a.jpg" if mode == "CMYK" else "a.png"
@@ -131,12 +123,6 @@ def test_pictures_of_too_many_pixels_are_refused_before_they_are_decoded(tmp_pat
     assert not recwarn
 
 
-def test_a_phone_s_jpeg_with_a_second_picture_behind_it_is_read(tmp_path, picture):
-    first = Image.fromarray(picture)
-    first.save(tmp_path / "a.jpg", format="MPO", save_all=True, append_images=[first])
-    assert read_picture(tmp_path / "a.jpg").shape == picture.shape
-
-
 EPS = b"%!PS-Adobe-3.0 EPSF-3.0\n%%BoundingBox: 0 0 8 8\n%%EndComments\nshowpage\n%%EOF\n"
 
 
@@ -159,47 +145,6 @@ def test_pipes_and_devices_are_refused_at_once(tmp_path):
         list_pictures(tmp_path)
     with pytest.raises(InputError, match="a pipe or a device"):
         list_pictures(tmp_path / "names.txt")
-
-
-@pytest.mark.parametrize(
-    ("orientation", "upright"),
-    [(3, lambda p: p[::-1, ::-1]), (6, lambda p: np.rot90(p, -1)), (2, lambda p: p[:, ::-1])],
-)
-def test_exif_orientation_is_applied(tmp_path, picture, orientation, upright):
-    exif = Image.Exif()
-    exif[0x0112] = orientation
-    Image.fromarray(picture).save(tmp_path / "a.png", exif=exif)
-    assert np.array_equal(read_picture(tmp_path / "a.png"), upright(picture))
-
-
-def test_float_and_back_is_exact_for_every_level():
-    levels = np.arange(256, dtype=np.uint8).reshape(4, 64, 1).repeat(3, axis=2)
-    array = to_float(levels)
-    assert array.shape == (3, 4, 64) and array.dtype == np.float32 and array.min() == 0 and array.max() == 1
-    assert np.array_equal(to_uint8(array), levels)
-
-
-def test_sample_photos_are_colour_photographs_on_one_side_each():
-    names = [name for side in SAMPLE_PHOTOS.values() for name in side]
-    assert len(names) == len(set(names)) >= 8
-    for name in names:
-        photo = sample_photo(name)
-        assert photo.ndim == 3 and photo.shape[2] == 3 and photo.dtype == np.uint8 and photo.std() > 10
-    with pytest.raises(InputError, match="nobody"):
-        sample_photo("nobody")
-
-
-def test_what_a_folder_holds_beside_what_is_read_is_told_once(tmp_path, caplog):
-    (tmp_path / "set").mkdir()
-    for name in ("a.gif", "b.GIF", "c.heic", "notes.txt", ".hidden.gif"):
-        (tmp_path / "set" / name).touch()
-    with pytest.raises(InputError, match=r"found 2 \.gif, 1 \.heic"):
-        list_pictures(tmp_path / "set")
-    write_picture(tmp_path / "set/a.png", np.zeros([2, 2, 3], np.uint8))
-    for _ in range(2):
-        assert [path.name for path in list_pictures(tmp_path / "set")] == ["a.png"]
-    [line] = [record.getMessage() for record in caplog.records]
-    assert line.startswith(f"{tmp_path / 'set'}: passed over are 2 .gif, 1 .heic; only .jpg")
 
 
 def test_more_than_8_bits_are_refused(tmp_path):

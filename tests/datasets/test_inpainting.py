@@ -5,7 +5,7 @@ import logging
 import numpy as np
 import pytest
 
-from datasets.images import sample_photo, write_picture
+from datasets.images import write_picture
 from datasets.inpainting import (
     GeneratedMasks,
     InpaintingDataset,
@@ -40,12 +40,6 @@ def same(first, second):
     return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
 
 
-def test_sample_shapes_types_and_ranges():
-    gt, mask = InpaintingDataset(SamplePhotos(), GeneratedMasks(), SIZE, seed=0)[3]
-    assert gt.shape == (3, SIZE, SIZE) and gt.dtype == np.uint8 and gt.flags.c_contiguous and gt.max() > 100
-    assert mask.shape == (1, SIZE, SIZE) and mask.dtype == np.uint8 and set(np.unique(mask)) == {0, 1}
-
-
 def test_a_sample_is_a_function_of_seed_and_position():
     masks = GeneratedMasks()
     stream = InpaintingDataset(SamplePhotos(), masks, SIZE, seed=1)
@@ -61,13 +55,6 @@ def test_each_epoch_shows_each_picture_once_in_another_order(folder):
     epochs = [[level_of(dataset[5 * epoch + step]) for step in range(5)] for epoch in range(4)]
     assert all(sorted(epoch) == [10, 20, 30, 40, 50] for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) > 1
-
-
-def test_without_augmentation_pictures_come_whole_from_the_middle(tmp_path):
-    photo = sample_photo("chelsea")[:SIZE, :SIZE]
-    write_picture(tmp_path / "a.png", photo)
-    gt, _ = make_dataset(tmp_path, augment=False)[5]
-    assert np.array_equal(gt, photo.transpose(2, 0, 1))
 
 
 def test_a_damaged_picture_is_reported_once_and_the_next_one_used(folder, caplog):
@@ -142,15 +129,3 @@ def test_a_resumed_stream_continues_the_first():
     whole, rest = StreamBatchSampler(4, 9), StreamBatchSampler(4, 4, first=20)
     assert list(whole)[5:] == list(rest) and len(whole) == 9 and len(rest) == 4
     assert len(StreamBatchSampler(4, -3)) == 0
-
-
-def test_generated_masks_are_boxes_where_asked():
-    def is_box(mask):
-        hole = mask == 0
-        return hole.sum() == hole.any(axis=1).sum() * hole.any(axis=0).sum()
-
-    def share(shape):
-        masks = GeneratedMasks(shape=shape)
-        return np.mean([is_box(masks.draw(np.random.default_rng(seed), SIZE)) for seed in range(60)])
-
-    assert (share("irregular"), share("box")) == (0, 1) and 0.3 < share("both") < 0.7

@@ -70,14 +70,6 @@ def test_any_mask_comes_back_as_it_was_and_resized_as_its_own_pixels(
     assert border_kind(mask) == border_kind(np.flip(mask)) == border_kind(mask.T)
 
 
-def test_white_starts_at_60_percent(tmp_path):
-    levels = np.zeros([10, 100], np.uint8)
-    levels[0, :2] = 152, 153
-    write_picture(tmp_path / "a.png", levels)
-    assert read_mask(tmp_path / "a.png", check=False)[0, :3].tolist() == [1, 0, 1]
-    assert read_mask(tmp_path / "a.png")[0, :3].tolist() == [0, 0, 1]  # grey that touches the hole belongs to it
-
-
 @pytest.mark.parametrize("channels", [(), (3,)])
 @pytest.mark.parametrize("check", [True, False])
 def test_a_mask_of_0_and_1_is_refused_with_the_remedy(tmp_path, mask, channels, check):

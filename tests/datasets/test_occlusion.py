@@ -41,12 +41,6 @@ def test_the_check_is_its_formula():
     assert 0.1 < expected.mean() < 0.9 and np.mean(found != expected) < 0.02
 
 
-def test_where_all_moves_alike_nothing_is_hidden_and_what_leaves_the_picture_is_no_hole():
-    forward = np.tile(np.float32([7, -3]), [40, 50, 1])
-    assert not inconsistent(forward, -forward).any()
-    assert inconsistent(forward, forward).any()
-
-
 def test_known_occlusion_of_moving_bodies_is_found():
     overlaps = []
     for seed, (bodies, background) in enumerate(MOTIONS):

@@ -1,7 +1,5 @@
 """Photographs: what is kept from file to file, bit for bit where that can be, and what is refused."""
 
-import warnings
-
 import numpy as np
 import pytest
 from hypothesis import given, settings
@@ -148,35 +146,3 @@ def test_lossless_webp_is_told_from_lossy(tmp_path, picture, kind):
     for flag in (lossless, False):
         image.save(tmp_path / "a.webp", lossless=flag, exif=exif_of(), icc_profile=SRGB, **more)
         assert encoding_of(tmp_path / "a.webp") == Encoding("webp", flag)
-
-
-def test_results_are_written_as_they_were_read_unless_asked_otherwise():
-    jpeg, webp, lossy = Encoding("jpeg", False), Encoding("webp", True), Encoding("webp", False)
-    for encoding in (*LOSSLESS, jpeg, webp, lossy):
-        assert result_encoding(encoding) == encoding
-        assert result_encoding(encoding, lossless=True) == (encoding if encoding.lossless else Encoding("png"))
-        assert result_encoding(encoding, "webp").lossless == encoding.lossless
-        assert result_encoding(encoding, "webp", lossless=True).lossless
-        assert result_encoding(encoding, "jpeg") == jpeg
-        with pytest.raises(InputError, match="lossless format with --lossless"):
-            result_encoding(encoding, "jpeg", lossless=True)
-
-
-@given(st.data())
-@settings(deadline=None, max_examples=60)
-def test_odd_exif_is_no_traceback_and_no_warning(tmp_path_factory, data):
-    block = bytearray(exif_of(orientation=6))
-    for _ in range(data.draw(st.integers(1, 4))):
-        block[data.draw(st.integers(6, len(block) - 1))] = data.draw(st.integers(0, 255))
-    folder = tmp_path_factory.mktemp("odd")
-    name = data.draw(st.sampled_from(["png", "jpeg", "webp", "tiff"]))
-    Image.new("RGB", (8, 6)).save(folder / "a.webp", exif=bytes(block))  # WebP takes any bytes
-    with warnings.catch_warnings():
-        warnings.simplefilter("error")
-        try:
-            read = read_photograph(folder / "a.webp")
-            write_photograph(folder / f"b.{name}", read, result_encoding(read.encoding, name))
-            assert read_photograph(folder / f"b.{name}").size == read.size
-        except InputError as error:
-            assert "\n" not in str(error)
-            assert not (folder / f"b.{name}").exists()

@@ -6,7 +6,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from datasets.inpainting import GeneratedMasks
-from datasets.super_resolution import cut, factor_of, lattice, mask_name, shrink, spread
+from datasets.super_resolution import factor_of, lattice, mask_name, shrink, spread
 from utils.errors import InputError
 
 factors, sides = st.integers(2, 16), st.integers(1, 40)
@@ -30,15 +30,6 @@ def test_pixels_stand_where_the_paper_puts_them(height, width, factor, seed):
     np.testing.assert_array_equal(spread(small, factor), large)
     np.testing.assert_array_equal(lattice(*large.shape[:2], factor), mask)
     np.testing.assert_array_equal(shrink(large, factor), small)
-
-
-@given(st.integers(16, 70), factors)
-def test_what_is_cut_off_is_less_than_a_square(side, factor):
-    picture = np.arange(side * (side + 3)).reshape(side, side + 3)
-    whole = cut(picture, factor)
-    assert all(n % factor == 0 and 0 <= m - n < factor for n, m in zip(whole.shape, picture.shape, strict=True))
-    np.testing.assert_array_equal(whole, picture[: whole.shape[0], : whole.shape[1]])
-    assert shrink(whole, factor).shape == tuple(n // factor for n in whole.shape)
 
 
 def test_masks_of_each_factor_are_drawn_and_no_others():

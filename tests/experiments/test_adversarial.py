@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("numba")
 
-from experiments.torch_twin.adversarial import edge_l1, low_l1, over_hole  # noqa: E402
+from experiments.torch_twin.adversarial import depth_of, edge_l1, low_l1, over_hole  # noqa: E402
 from experiments.torch_twin.realism import frechet_distance, gram_difference, laplacian_energy  # noqa: E402
 from experiments.torch_twin.samples import split  # noqa: E402
 from experiments.torch_twin.surface import surfaces  # noqa: E402
@@ -62,11 +62,18 @@ def test_held_out_pictures_are_in_no_training():
     assert split(files, 0) == files
 
 
+def test_cells_of_the_hole_count_by_their_weight():
+    cells = torch.full((1, 1, 4, 4), 3.0)
+    weight = box() / 2
+    assert over_hole(cells, box(), weight).item() == 1.5
+
+
 def test_l1_at_the_edge_is_weighted_by_the_distance_to_it():
     hole = torch.zeros(1, 1, 32, 32)
     hole[:, :, 4:28, 6:26] = 1
     depth = cv2.distanceTransform(hole[0, 0].numpy().astype(np.uint8), cv2.DIST_C, 3)
     weight = torch.tensor(np.where(depth > 0, np.clip(1 - (depth - 1) / 8, 0, 1), 0))
+    assert (depth_of(hole, 9)[0, 0].numpy() == np.minimum(depth, 9)).all()
     output, truth = torch.rand(2, 1, 3, 32, 32, generator=torch.manual_seed(0)).unbind()
     expected = ((output - truth).abs().mean(1) * weight).sum() / hole.sum()
     assert edge_l1(output, truth, hole).item() == pytest.approx(expected.item(), rel=1e-5)

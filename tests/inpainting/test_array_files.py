@@ -9,12 +9,10 @@ import zipfile
 from pathlib import Path
 
 import numpy as np
-import paddle
 import pytest
 from numpy.lib import format as npy
 
-from inpainting.array_files import read_arrays, read_state, write_arrays
-from tests.inpainting.torch_by_hand import torch_zip
+from inpainting.array_files import read_arrays, write_arrays
 from utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -38,9 +36,9 @@ def write(path, arrays=ARRAYS):
     return path
 
 
-def refused(path, message, read=read_arrays):
+def refused(path, message):
     with pytest.raises(InputError, match=message) as caught:
-        read(path)
+        read_arrays(path)
     assert str(path) in str(caught.value) and "\n" not in str(caught.value) and len(str(caught.value)) < 600
 
 
@@ -51,13 +49,6 @@ def test_round_trips_are_exact(tmp_path, suffix):
     for name, array in ARRAYS.items():
         assert found[name].dtype == array.dtype
         np.testing.assert_array_equal(found[name], array)
-
-
-def test_tensors_are_written_as_safetensors_too(tmp_path):
-    arrays = {"a": paddle.to_tensor(ARRAYS["a.weight"]), "turned": paddle.to_tensor(ARRAYS["a.weight"]).t()}
-    found = read_arrays(write(tmp_path / "a.safetensors", arrays))
-    np.testing.assert_array_equal(found["a"], ARRAYS["a.weight"])
-    np.testing.assert_array_equal(found["turned"], ARRAYS["a.weight"].T)
 
 
 @pytest.mark.parametrize("file", ["weights/demo/model.pdparams", "weights/vgg16_pool3.npz"])
@@ -85,14 +76,10 @@ def test_every_truncation_is_told(tmp_path, suffix, share):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("read", [read_arrays, read_state])
-def test_what_is_no_file_is_refused_at_once(tmp_path, suffix, read):
+def test_what_is_no_file_is_refused_at_once(tmp_path, suffix):
     os.mkfifo(tmp_path / f"pipe{suffix}")
-    (tmp_path / f"zero{suffix}").symlink_to("/dev/zero")
-    (tmp_path / f"folder{suffix}").mkdir()
-    for name, message in (("pipe", "a pipe or a device"), ("zero", "a pipe or a device"), ("folder", "a folder")):
-        refused(tmp_path / f"{name}{suffix}", message, read)
-    refused(tmp_path / f"nothing{suffix}", "no such file", read)
+    refused(tmp_path / f"pipe{suffix}", "a pipe or a device")
+    refused(tmp_path / f"nothing{suffix}", "no such file")
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
@@ -150,7 +137,6 @@ def an_entry(dtype="F32", shape=(2,), offsets=(0, 8)):
 HOSTILE = {
     "objects.npz": (a_zip(w=a_npy(npy_header("'|O'"))), "truncated or damaged"),
     "structured.npz": (a_zip(w=a_npy(npy_header("[('a', '<f4')]"))), "no plain type of numbers"),
-    "text.npz": (a_zip(w=a_npy(npy_header("'<U2'"))), "truncated or damaged"),
     "complex.npz": (a_zip(w=a_npy(npy_header("'<c8'", shape="(1,)"))), "no plain type of numbers"),
     "code.npz": (
         a_zip(w=a_npy(npy_header(shape="(__import__('os').system('touch witness'),)"))),
@@ -158,15 +144,9 @@ HOSTILE = {
     ),
     "deep.npz": (a_zip(w=a_npy(npy_header(shape="(" * 20_000))), "truncated or damaged"),
     "much.npz": (a_zip(w=a_npy(npy_header(shape="(1000000000000,)"))), "truncated or damaged"),
-    "below.npz": (a_zip(w=a_npy(npy_header(shape="(-2,)"))), "truncated or damaged"),
     "digits.npz": (a_zip(w=a_npy(npy_header(shape=f"({'9' * 5000},)"))), "truncated or damaged"),
     "bomb.npz": (a_zip(zipfile.ZIP_DEFLATED, w=a_saved(np.zeros(10_000_000, "float32"))), "unpacks to far more"),
-    "other.npz": (a_zip(w=b"text"), "no plain type of numbers"),
-    "pickle.npz": (pickle.dumps({"w": np.ones(2)}), "truncated or damaged"),
-    "mark.npz": (b"PK\x03\x04 no archive", "truncated or damaged"),
-    "zeros.npz": (bytes(1000), "truncated or damaged"),
     "zeros.safetensors": (bytes(1000), "truncated or damaged"),
-    "header.safetensors": (struct.pack("<Q", 1 << 62) + b"{}", "truncated or damaged"),
     "deep.safetensors": (safetensors(b"[" * 1_000_000), "truncated or damaged"),
     "digits.safetensors": (
         safetensors(json.dumps(an_entry()).replace("2", "9" * 5000).encode()),
@@ -174,15 +154,12 @@ HOSTILE = {
     ),
     "much.safetensors": (safetensors(an_entry(shape=(1 << 40,), offsets=(0, 1 << 42)), bytes(8)), "truncated"),
     "overlap.safetensors": (safetensors(an_entry() | {"v": an_entry()["w"]}, bytes(8)), "truncated or damaged"),
-    "rest.safetensors": (safetensors(an_entry(), bytes(9)), "truncated or damaged"),
     "bf16.safetensors": (safetensors(an_entry("BF16", offsets=(0, 4)), bytes(4)), "array of BF16 .* convert it to F32"),
     "unknown.safetensors": (safetensors(an_entry("O8", offsets=(0, 16)), bytes(16)), "truncated or damaged"),
     "objects.pdparams": (pickle.dumps({"w": np.array([{}], dtype=object)}), "not loaded"),
     "list.pdparams": (pickle.dumps([1, 2]), "a dictionary of arrays, got list"),
-    "value.pdparams": (pickle.dumps({"w": "text"}), "something else under 'w'"),
     "nested.pdparams": (pickle.dumps({"w": {"v": np.ones(2)}}), "something else under 'w'"),
     "control.pdparams": (pickle.dumps({"\x1b[31m\n" + "w" * 5000: 1}), r"something else under '\[31m www"),
-    "nan.pdparams": (pickle.dumps({"\n" + "w" * 5000: np.array([np.nan])}), "NaN or infinity in www"),
 }
 
 
@@ -193,22 +170,3 @@ def test_hostile_and_damaged_files_are_refused_and_run_nothing(tmp_path, monkeyp
     (tmp_path / name).write_bytes(content)
     refused(tmp_path / name, message)
     assert os.listdir(tmp_path) == [name]
-
-
-def test_paddles_note_of_names_is_no_array(tmp_path):
-    layer = paddle.nn.Linear(2, 3)
-    paddle.save(layer.state_dict(), str(tmp_path / "a.pdparams"))
-    assert "StructuredToParameterName@@" in pickle.loads((tmp_path / "a.pdparams").read_bytes())
-    assert set(read_arrays(tmp_path / "a.pdparams")) == {"weight", "bias"}
-
-
-@pytest.mark.parametrize("name", ["a.npz", "a.pth"])
-def test_an_archive_whose_parts_lie_before_its_beginning_is_damaged(tmp_path, name):
-    """The system refuses to go there, as it would refuse for a disk's sake, but it is the file that is wrong."""
-    content = bytearray(write(tmp_path / "a.npz").read_bytes())
-    if name == "a.pth":
-        content = bytearray(torch_zip(pickle.dumps({"a": 1}, 2), {}))
-    at = len(content) - 6  # of the end record: where the directory begins
-    content[at : at + 4] = (int.from_bytes(content[at : at + 4], "little") + 1000).to_bytes(4, "little")
-    (tmp_path / name).write_bytes(content)
-    refused(tmp_path / name, "truncated or damaged")

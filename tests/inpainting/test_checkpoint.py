@@ -2,7 +2,6 @@
 
 import json
 import os
-import pickle
 
 import numpy as np
 import paddle
@@ -127,20 +126,10 @@ def test_no_network_is_made_before_the_arrays_are_known_to_be_its_own(saved, mon
     assert "\n" not in str(error.value)
 
 
-def test_a_meta_file_of_another_network_is_told(saved):
-    meta = json.loads((saved / "meta.json").read_text())
-    (saved / "meta.json").write_text(json.dumps(meta | {"model": "pconv_residual_unet"}))
-    with pytest.raises(
-        InputError, match=r"the arrays of pconv_residual_unet .*, as meta\.json says, got \d+ that differ"
-    ):
-        load_weights(saved)
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda a: a.astype("int32"), "floating-point weights, got int32"),
-        (lambda a: a > 0, "floating-point weights, got bool"),
         (lambda a: a.astype("float64") + 1e300, "numbers beyond float32"),
         (lambda a: a + np.inf, "NaN or infinity"),
     ],
@@ -149,47 +138,6 @@ def test_weights_that_are_no_float32_are_told(saved, change, message):
     arrays = read_arrays(saved / "model.safetensors")
     [name, *_] = arrays
     write_arrays(arrays | {name: change(arrays[name])}, saved / "model.safetensors")
-    with pytest.raises(InputError, match=message):
-        load_weights(saved)
-
-
-@pytest.mark.parametrize("dtype", ["float16", "float64"])
-def test_other_floating_point_types_become_float32(model, tmp_path, dtype):
-    save_weights(model, tmp_path, dtype)
-    assert read_arrays(tmp_path / "model.safetensors")["encoder.0.conv.weight"].dtype == dtype
-    assert {t.dtype for t in load_weights(tmp_path).state_dict().values()} == {paddle.float32}
-
-
-class Hostile:
-    def __init__(self, witness):
-        self.witness = witness
-
-    def __reduce__(self):
-        return os.system, (f"touch {self.witness}",)
-
-
-@pytest.mark.parametrize("protocol", [0, 2, 4])
-def test_a_hostile_file_is_refused_and_runs_nothing(saved, tmp_path, protocol):
-    (saved / "model.safetensors").unlink()
-    (saved / "model.pdparams").write_bytes(pickle.dumps({"w": Hostile(tmp_path / "witness")}, protocol))
-    with pytest.raises(InputError, match="may be hostile"):
-        load_weights(saved)
-    assert not (tmp_path / "witness").exists()
-
-
-@pytest.mark.parametrize(
-    ("meta", "message"),
-    [
-        (None, "no such file"),
-        ('{"model": "hat", "options": {}}', "expected one of pconv_unet"),
-        ('{"model": "pconv_unet", "options": {"hat": 1}}', "expected options among"),
-        ('{"model": "pconv_unet", "options": {"depth": "x"}}', "meta.json"),
-    ],
-)
-def test_a_wrong_meta_file_is_told(saved, meta, message):
-    (saved / "meta.json").unlink()
-    if meta is not None:
-        (saved / "meta.json").write_text(meta)
     with pytest.raises(InputError, match=message):
         load_weights(saved)
 

@@ -6,12 +6,9 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image
 
-from datasets import images
 from datasets.photographs import Photograph
 from datasets.super_resolution import shrink, spread
-from inpainting import enlarging
 from inpainting.enlarging import INTERPOLATIONS, interpolate, spread_photograph
-from utils.errors import InputError
 
 PILLOW = {"nearest": Image.Resampling.NEAREST, "bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}
 
@@ -54,10 +51,3 @@ def test_a_photograph_is_spread_with_its_transparency():
     np.testing.assert_array_equal(large.pixels, spread(noise(4, 5), 3))
     np.testing.assert_array_equal(shrink(large.alpha, 3), alpha)
     assert large.alpha.shape == hole.shape == (12, 15) and hole.sum() == 8 * 20
-
-
-def test_results_of_more_pixels_than_are_read_are_refused(monkeypatch):
-    monkeypatch.setattr(enlarging, "MAX_PIXELS", 319)
-    assert images.MAX_PIXELS > 319
-    with pytest.raises(InputError, match="got 20x16 by --super_resolution 4: take a smaller factor"):
-        spread_photograph(Photograph(noise(4, 5)), 4)

@@ -134,12 +134,6 @@ def test_options_are_exported_too(name, options, tmp_path):
     assert_same_everywhere(model, static)
 
 
-def test_what_stands_in_a_hole_does_not_matter(pair):
-    static, image, mask = StaticModel(pair[1]), noise(), make_mask("border")
-    spoiled = np.where(mask > 0, image, np.float32(np.nan))
-    np.testing.assert_array_equal(static(spoiled, mask), static(image, mask))
-
-
 def test_an_inpainter_takes_an_export_for_weights(pair, tmp_path):
     model, directory = pair
     save_weights(model, tmp_path / "w")
@@ -151,24 +145,6 @@ def test_an_inpainter_takes_an_export_for_weights(pair, tmp_path):
     assert np.abs(ours.astype(int) - theirs).max() <= 1
     by_file = Inpainter.from_checkpoint(directory / "model.pdiparams")(picture, hole)
     np.testing.assert_array_equal(by_file, ours)
-
-
-def test_an_export_is_known_to_reach_as_far_as_the_network(pair):
-    model, directory = pair
-    hole = np.ones([90, 70], bool)
-    hole[:, :3] = False
-    share = Inpainter(StaticModel(directory)).unreached(hole)
-    assert share == Inpainter(model).unreached(hole)
-    assert (share > 0) == ("pconv" in model.model_name)
-
-
-def test_meta_tells_what_it_is(pair):
-    model, directory = pair
-    meta = json.loads((directory / "meta.json").read_text())
-    assert (meta["format"], meta["inputs"]) == ("paddle_inference", ["image", "mask"])
-    assert (meta["model"], meta["options"]) == (model.model_name, model.model_options)
-    assert (meta["iter"], meta["about"]) == (7, "for tests") and meta["versions"]["paddle"] == paddle.__version__
-    assert {*meta["files"], "meta.json"} == {path.name for path in directory.iterdir()}
 
 
 def test_an_export_is_replaced_and_nothing_else(export, tmp_path):
@@ -189,11 +165,7 @@ def test_an_export_is_replaced_and_nothing_else(export, tmp_path):
 def test_an_export_that_was_changed_is_no_export_to_replace(export):
     (export / "model.pdiparams").write_bytes(b"quantised by hand")
     refused(export, "with model.pdiparams in it, which is not as an export left it")
-    (export / "model.pdiparams").unlink()
-    (export / "model.pdiparams").mkdir()
-    (export / "model.pdiparams" / "thesis.txt").write_text("mine")
-    refused(export, "with model.pdiparams in it")
-    assert (export / "model.pdiparams" / "thesis.txt").read_text() == "mine"
+    assert (export / "model.pdiparams").read_bytes() == b"quantised by hand"
 
 
 def refused(directory, message):
@@ -234,12 +206,9 @@ def unreadable(directory):
     [
         (lambda d: spoil_half(d / "model.pdiparams"), "model.pdiparams: .*damaged"),
         (lambda d: spoil_half(graph_of(d)), "model.(json|pdmodel): .*damaged"),
-        (lambda d: spoil_half(d / "meta.json"), "meta.json: .*damaged"),
         (lambda d: (d / "model.pdiparams").unlink(), "expected a directory with model.safetensors"),
-        (lambda d: graph_of(d).unlink(), "model.(json|pdmodel): .*got none"),
         (lambda d: spoil_meta(d, lambda m: m.pop("files")), "expected that of an exported model"),
         (lambda d: spoil_meta(d, lambda m: m["files"].update({"b.json": "0" * 64})), "expected that of an exported"),
-        (lambda d: spoil_meta(d, lambda m: m.update(format="onnx")), "expected that of an exported model"),
         (lambda d: spoil_meta(d, lambda m: m.update(versions={"paddle": "99.1"})), "got one exported with 99.1"),
         (unreadable, "expected a model that Paddle .* can read"),
     ],
@@ -278,11 +247,6 @@ def guided(tmp_path_factory):
 def test_a_guide_is_a_third_input(guided):
     model, directory = guided
     static = StaticModel(directory)
-    assert static.has_prior and json.loads((directory / "meta.json").read_text())["inputs"] == [
-        "image",
-        "mask",
-        "guide",
-    ]
     image, mask, guide = noise(1, 21, 34), make_mask("border", 1, 21, 34), noise(1, 21, 34, seed=9)
     with paddle.no_grad():
         expected = model(*map(paddle.to_tensor, (image, mask, guide))).numpy()
@@ -290,12 +254,3 @@ def test_a_guide_is_a_third_input(guided):
     assert np.abs(static(image, mask) - expected).max() > 0.01
     np.testing.assert_allclose(static(image, mask), run(model, image, mask), atol=1e-4)
     np.testing.assert_array_equal(static(image, mask), static(image, mask, np.zeros_like(guide)))
-
-
-def test_an_exported_network_with_a_prior_fills_as_the_network_does(guided):
-    model, directory = guided
-    picture = np.random.default_rng(3).integers(0, 256, [150, 130, 3], dtype=np.uint8)
-    hole = np.zeros([150, 130], bool)
-    hole[20:130, 15:110] = True
-    ours, static = (Inpainter(m)(picture, hole) for m in (model, StaticModel(directory)))
-    np.testing.assert_allclose(ours.astype(int), static, atol=2)

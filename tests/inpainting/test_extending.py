@@ -8,7 +8,7 @@ import pytest
 
 from datasets.images import read_picture
 from datasets.photographs import Photograph
-from inpainting.extending import extend_photograph
+from inpainting.photographs import extend_photograph
 from utils.errors import InputError
 
 _spec = importlib.util.spec_from_file_location("test_script", Path(__file__).resolve().parents[2] / "test.py")

@@ -70,13 +70,6 @@ def test_shipped_networks_fill_any_hole_of_a_bright_picture_brightly(shipped, he
     assert not hole.any() or result[hole].min() > 60
 
 
-def test_what_stands_in_the_hole_does_not_matter():
-    inpainter = Inpainter(build_model("pconv_unet", base_channels=4, depth=3))
-    picture, hole = picture_and_hole()
-    blackened = np.where(hole[..., None], 0, picture).astype(np.uint8)
-    np.testing.assert_array_equal(inpainter(picture, hole), inpainter(blackened, hole))
-
-
 @pytest.mark.parametrize(("prior", "scales"), [("none", "auto"), ("smooth", "auto"), ("smooth", 1)])
 def test_a_network_sees_mirrored_picture_where_its_size_does_not_fit(prior, scales, monkeypatch):
     model = build_model("pconv_unet", base_channels=4, depth=3, prior=prior)
@@ -111,25 +104,6 @@ def test_what_is_painted_in_both_directions_knows_neither_left_nor_right():
 
 
 @pytest.mark.parametrize(
-    ("prior", "scales", "flip", "expected"),
-    [
-        ("smooth", "auto", None, True),
-        ("smooth", "auto", False, False),
-        ("smooth", 1, None, False),
-        ("none", "auto", None, False),
-        ("none", "auto", True, True),
-    ],
-)
-def test_a_network_on_a_prior_paints_in_both_directions(prior, scales, flip, expected, monkeypatch):
-    model = build_model("pconv_unet", base_channels=4, depth=2, prior=prior)
-    passes, forward = [], model.paint
-    monkeypatch.setattr(model, "paint", lambda *planes: (passes.append(1), forward(*planes))[1])
-    inpainter = Inpainter(model, scales, flip=flip)
-    inpainter(*picture_and_hole())
-    assert inpainter.flip == expected and len(passes) % 2 == (0 if expected else 1)
-
-
-@pytest.mark.parametrize(
     ("change", "message"),
     [
         (lambda p, h: (p.astype("float32"), h), "expected uint8"),
@@ -142,12 +116,6 @@ def test_a_network_on_a_prior_paints_in_both_directions(prior, scales, flip, exp
 def test_mistakes_are_named(change, message):
     with pytest.raises(InputError, match=message):
         Inpainter(build_model("pconv_unet", base_channels=4, depth=2))(*change(*picture_and_hole()))
-
-
-@pytest.mark.parametrize("scales", ["1", 0, -1, 1.5, None, "all"])
-def test_scales_are_auto_or_a_number(scales, small_weights):
-    with pytest.raises(InputError, match="scales: expected auto or a whole number above 0, got"):
-        Inpainter.from_checkpoint(small_weights, scales=scales)
 
 
 def test_a_network_with_a_prior_paints_on_surfaces_made_the_fast_way():

@@ -5,8 +5,8 @@ import pytest
 from PIL import Image
 
 from datasets.holes import Marks
-from datasets.photographs import Encoding, Photograph
-from inpainting.jobs import photograph_jobs, sample_jobs, with_marks
+from datasets.photographs import Photograph
+from inpainting.jobs import photograph_jobs, with_marks
 from utils.errors import InputError
 
 
@@ -66,8 +66,3 @@ def test_masks_are_found_by_name_at_every_depth(folder, tmp_path):
     (masks / "d.bmp").unlink()
     with pytest.raises(InputError, match="got none for 1 of 6 pictures: d;"):
         with_marks(photograph_jobs(folder), Marks(file=masks))
-
-
-def test_samples_are_png_unless_asked_otherwise():
-    assert [job.file for job in sample_jobs()] == ["face.png", "coffee.png", "chelsea.png"]
-    assert sample_jobs("jpeg")[0].encoding == Encoding("jpeg", lossless=False)

@@ -45,18 +45,13 @@ def test_what_is_right_is_returned_as_it_is(tmp_path):
 DIGITS = b"9" * 5000
 WRONG = {
     b"": "damaged",
-    b"{": "damaged",
     b"[]": "damaged",
-    b"null": "damaged",
     b"\xff\xfe": "no text",
     b"[" * 1_000_000: "damaged",
-    b'{"a":' * 100_000: "damaged",
     b"{" + b" " * (2 << 20) + b"}": "more than 1024 KiB",
     b'{"model": "a", "options": {}, "iter": ' + DIGITS + b"}": "damaged",
     b'{"model": "a", "options": {}, "validation": {"psnr": NaN}}': "damaged",
-    b"{}": "no entry 'model'",
     b'{"model": "pconv_unet"}': "no entry 'options'",
-    b'{"model": "a", "options": {}, "about": 3}': "expected about to be a text, got 3",
 }
 
 
@@ -67,54 +62,32 @@ def test_what_is_damaged_is_told_in_one_line(tmp_path, content):
     assert "meta.json" in str(caught.value) and "\n" not in str(caught.value) and len(str(caught.value)) < 500
 
 
-OTHERS = [None, True, -1, 1.5, 10**300, "x" * 201, "two\nlines", "\x1b[31m", [], [None], {}, {"a": None}, {"a": {}}]
-FITTING = {  # of these others
-    "options": [{}, {"a": None}, {"a": {}}],
-    "seed": [10**300],
-    "versions": [{}],
-    "settings": [{}, {"a": None}, {"a": {}}],
-    "scaler": [{}],
-    "files": [{}],
-    "inputs": [[]],
-    "start_depth": [1.5],
-    "about": ["x" * 201, "two\nlines", "\x1b[31m"],
-}
-
-
-@pytest.mark.parametrize("key", KNOWN)
-def test_an_entry_of_another_kind_is_told_by_its_name(tmp_path, key):
-    for value in OTHERS:
-        write(tmp_path, MODEL | OF_A_RUN | {key: value})
-        if value in FITTING.get(key, []):
-            read_meta(tmp_path)
-            continue
-        with pytest.raises(InputError, match=f"expected {key} to be .*, got") as caught:
-            read_meta(tmp_path)
-        assert "\n" not in str(caught.value) and "\x1b" not in str(caught.value) and len(str(caught.value)) < 500
-
-
 @pytest.mark.parametrize(
     ("key", "value"),
     [
+        *((key, None) for key in KNOWN),
+        ("model", "two\nlines"),
+        ("phase", "x" * 201),
+        ("iter", 10**300),
+        ("position", -1),
+        ("seed", 1.5),
+        ("flip", True),
+        ("versions", {"paddle": 3}),
         ("files", {"../model.pdparams": "0" * 64}),
         ("files", {"/etc/passwd": "0" * 64}),
         ("files", {"..": "0" * 64}),
-        ("files", {"": "0" * 64}),
         ("files", {"a\0": "0" * 64}),
-        ("files", {"model.pdparams": "0" * 63}),
-        ("files", {"model.pdparams": "x" * 64}),
-        ("scaler", {"scale": ["1"]}),
         ("validation", {"psnr": 1.0}),
         ("options", {"a": (1 << 20) + 1}),
         ("options", {"a": "x" * 1000}),
         ("options", {"a\nb": 1}),
         ("options", {"a": {"b": {"c": 1}}}),
-        ("position", 1 << 60),
     ],
 )
-def test_a_part_of_another_kind_is_told_by_its_entry(tmp_path, key, value):
-    with pytest.raises(InputError, match=f"expected {key} to be"):
+def test_an_entry_of_another_kind_is_told_by_its_name(tmp_path, key, value):
+    with pytest.raises(InputError, match=f"expected {key} to be .*, got") as caught:
         read_meta(write(tmp_path, MODEL | OF_A_RUN | {key: value}))
+    assert "\n" not in str(caught.value) and len(str(caught.value)) < 500
 
 
 @pytest.mark.parametrize(

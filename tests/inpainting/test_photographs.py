@@ -28,14 +28,3 @@ def test_what_is_under_transparency_is_not_shown_and_not_changed(photograph):
     assert np.array_equal(shown[0], hole | (alpha == 0))
     assert (result.pixels[hole] == 7).all() and np.array_equal(result.pixels[~hole], photograph.pixels[~hole])
     assert np.array_equal(result.alpha, alpha)
-
-
-def test_grey_is_filled_with_grey(photograph):
-    grey = Photograph(photograph.pixels[..., :1].repeat(3, axis=2), grey=True)
-    hole = np.zeros([20, 30], bool)
-    hole[5:9, 6:20] = True
-    colours = [(255, 255, 255), (255, 0, 0), (0, 255, 0), (0, 0, 255)]
-    for colour, light in zip(colours, (255, 76, 150, 29), strict=True):
-        result = fill_photograph(lambda p, h, c=colour: np.where(h[..., None], np.uint8(c), p), grey, hole)
-        assert (result.pixels[hole] == light).all()
-        assert np.array_equal(result.pixels[~hole], grey.pixels[~hole])

@@ -50,23 +50,18 @@ def test_a_checkpoint_of_pytorch_comes_back(path):
 
 
 @pytest.mark.parametrize("path", BY_TORCH, ids=lambda path: path.stem)
-def test_every_type_comes_back(path):
-    kinds = read_state(path)["kinds"]
-    assert len(kinds) == 10
-    for kind, array in kinds.items():
+def test_every_type_and_views_of_one_storage_come_back(path):
+    content = read_state(path)
+    assert len(content["kinds"]) == 10
+    for kind, array in content["kinds"].items():
         assert array.dtype == ("float32" if kind == "bfloat16" else kind)
         np.testing.assert_array_equal(array, [False, True, True] if kind == "bool" else [0, 1, 2])
-
-
-@pytest.mark.parametrize("path", BY_TORCH, ids=lambda path: path.stem)
-def test_views_of_one_storage_come_back(path):
-    views = read_state(path)["views"]
-    expected = {"whole": LINE, "turned": LINE.reshape(3, 4).T, "part": LINE[5:9], "steps": LINE[1::3], "one": LINE[7]}
-    expected |= {"none": np.zeros([0, 3]), "parameter": LINE[:2]}
-    assert set(views) == set(expected)
-    for key, array in expected.items():
-        assert views[key].shape == array.shape
-        np.testing.assert_array_equal(views[key], array)
+    views = {"whole": LINE, "turned": LINE.reshape(3, 4).T, "part": LINE[5:9], "steps": LINE[1::3], "one": LINE[7]}
+    views |= {"none": np.zeros([0, 3]), "parameter": LINE[:2]}
+    assert set(content["views"]) == set(views)
+    for key, array in views.items():
+        assert content["views"][key].shape == array.shape
+        np.testing.assert_array_equal(content["views"][key], array)
 
 
 @pytest.mark.parametrize("kind", [torch_zip, old_format])
@@ -113,25 +108,23 @@ HOSTILE = {
     "a storage that is called": (a_file(name("torch", "FloatStorage") + b")R"), "calls torch.FloatStorage"),
     "a type of storage that is none": (a_file(a_tensor("Witness", "0", 10, 0, [10], [1]), s0=TEN), "WitnessStorage"),
     "beyond the end": (a_file(a_tensor("Float", "s0", 10, 1, [10], [1]), s0=TEN), "beyond its 10 numbers"),
-    "before the start": (a_file(a_tensor("Float", "s0", 10, -1, [3], [1]), s0=TEN), "beyond its 10 numbers"),
     "backwards": (a_file(a_tensor("Float", "s0", 10, 9, [3], [-1]), s0=TEN), "beyond its 10 numbers"),
-    "far steps": (a_file(a_tensor("Float", "s0", 10, 0, [2, 2], [1, 9]), s0=TEN), "beyond its 10 numbers"),
     "below nothing": (a_file(a_tensor("Float", "s0", 10, 0, [-1, -1], [1, 1]), s0=TEN), "beyond its 10 numbers"),
     "one number a billion times": (
         a_file(a_tensor("Float", "s0", 10, 0, [1 << 30, 1 << 30], [0, 0]), s0=TEN),
         "beyond its 10 numbers",
     ),
     "fewer bytes than numbers": (a_file(a_tensor("Float", "s0", 11, 0, [10], [1]), s0=TEN), "40 bytes of float32"),
-    "more bytes than numbers": (a_file(a_tensor("Float", "s0", 9, 0, [9], [1]), s0=TEN), "40 bytes of float32"),
     "a storage that is not there": (a_file(a_tensor("Float", "s1", 10, 0, [10], [1]), s0=TEN), "truncated or damaged"),
-    "a storage of another folder": (a_file(a_tensor("Float", "../s0", 10, 0, [10], [1])), "truncated or damaged"),
     "shape and strides that differ": (a_file(a_tensor("Float", "s0", 10, 0, [5, 2], [1]), s0=TEN), "damaged"),
     "one storage as two types": (
         a_file(b"]" + a_tensor("Float", "s0", 10, 0, [10], [1]) + b"a" + a_storage("Int", "s0", 10) + b"a", s0=TEN),
         "two storages of one name",
     ),
-    "a storage alone": (a_file(a_storage("Float", "s0", 10), s0=TEN), "truncated or damaged"),
-    "no storage": (a_file(a_tuple(text("module"), name("torch", "FloatStorage")) + b"Q"), "truncated or damaged"),
+    "state of a storage": (
+        a_file(a_storage("Float", "s0", 10) + b"}" + text("numbers") + text("O8") + b"sb", s0=TEN),
+        "state",
+    ),
     "something beside itself": (
         a_file(a_tuple(text("file"), name("torch", "FloatStorage"), text("a"), text("b"), number(1)) + b"Q"),
         "no storage",
@@ -144,15 +137,8 @@ HOSTILE = {
         a_file(b"](" + b"".join(a_tensor("Float", "s0", 999, 0, [999], [1]) for _ in range(99)) + b"e", s0=bytes(3996)),
         "far more than it has bytes",
     ),
-    "deep lists": (a_file(b"]" * 100_001 + b"a" * 100_000), "nests deeper"),
-    "no program": (torch_zip(b"", {}), "truncated or damaged"),
-    "a list": (torch_zip(b"\x80\x02].", {}), "a dictionary of arrays, got list"),
     "a pickle": (pickle.dumps({"a": np.ones(2)}), "no file of torch.save"),
     "another magic number": (pickle.dumps(torch_files.MAGIC + 1, 2) + pickle.dumps(1001, 2), "no file of torch.save"),
-    "an archive of something": (torch_zip(b"\x80\x02}.", {}).replace(b"data.pkl", b"text.txt"), "truncated or damaged"),
-    "text": (b"text", "truncated or damaged"),
-    "nothing": (b"", "truncated or damaged"),
-    "zeros": (bytes(1000), "truncated or damaged"),
 }
 
 

@@ -3,7 +3,6 @@
 import math
 
 import numpy as np
-import pytest
 
 from datasets.masks import bucket_of
 from metrics.buckets import Sample, bucket_rows
@@ -21,14 +20,6 @@ def test_each_pair_counts_in_its_bucket_once_and_in_its_border_once():
     assert 0 < inside < 200
     assert sum(row["count"] for row in rows if row["border"] == "all") == inside
     assert sum(row["count"] for row in rows if row["border"] != "all") == inside
-
-
-def test_means_are_over_pairs():
-    rows = bucket_rows([sample(0.15, "N", 1, 20, 0.5), sample(0.15, "N", 3, 30, 0.7), sample(0.15, "B", 8, 10, 0.3)])
-    by_border = {row["border"]: row for row in rows}
-    assert [by_border[b]["psnr"] for b in ("all", "N", "B")] == [20, 25, 10]
-    assert [by_border[b]["l1_percent"] for b in ("all", "N", "B")] == [4, 2, 8]
-    assert by_border["all"]["ssim"] == pytest.approx(0.5)
 
 
 def test_identical_pairs_stay_out_of_the_mean_psnr():

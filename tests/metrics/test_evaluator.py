@@ -11,7 +11,7 @@ import pytest
 from datasets.images import write_picture
 from datasets.masks import write_mask
 from inpainting.classical import CLASSICAL
-from metrics.evaluator import Evaluation, PairReader, evaluate, inspect_masks, useful_workers
+from metrics.evaluator import Evaluation, PairReader, evaluate, useful_workers
 from metrics.image_quality import l1_percent
 from metrics.manifest import Pair
 from utils.errors import InputError
@@ -39,10 +39,10 @@ def white(picture, hole):
 PAIR = Pair("a.png", "m.png")
 
 
-def ran(pairs, read, inpaint, protocol="composite", look=None, **options):
+def ran(pairs, read, inpaint, protocol="composite", **options):
     """``evaluate``; what is one of ``CLASSICAL`` may run in workers."""
     in_workers = inpaint in CLASSICAL.values()
-    return evaluate(pairs, Evaluation(read, inpaint, protocol, look=look, in_workers=in_workers), **options)
+    return evaluate(pairs, Evaluation(read, inpaint, protocol, in_workers=in_workers), **options)
 
 
 def measured(*arguments, **options):
@@ -52,30 +52,11 @@ def measured(*arguments, **options):
     return samples
 
 
-def test_size_cuts_and_resizes_both(folder):
-    picture, mask = PairReader(folder, folder, size=24)(PAIR)
-    assert picture.shape == (24, 24, 3) and mask.shape == (24, 24)
-    picture, mask = PairReader(folder, folder, size=(16, 24))(PAIR)
-    assert picture.shape == (16, 24, 3) and mask.shape == (16, 24)
-
-
 def test_composite_measures_the_hole_only_and_raw_the_whole(read):
     picture, mask = read(PAIR)
     composite = np.where(mask[..., None] == 0, np.uint8(255), picture)
     assert measured([PAIR], read, white)[0].l1_percent == l1_percent(picture, composite)
     assert measured([PAIR], read, white, "raw")[0].l1_percent == l1_percent(picture, white(picture, None))
-
-
-def test_the_order_of_the_pairs_is_kept(folder, read):
-    pairs = [PAIR, Pair("a.png", "generated:3:0.1-0.2:B"), Pair("sample:coffee", "generated:4:0.3-0.4:N")]
-    samples = measured(pairs, PairReader(folder, folder, size=32), lambda picture, hole: picture)
-    assert [Pair(s.image, s.mask) for s in samples] == pairs
-    assert [(s.bucket, s.border) for s in samples[1:]] == [("0.1-0.2", "B"), ("0.3-0.4", "N")]
-
-
-def test_inverted_masks_warn(folder, read):
-    assert inspect_masks([PAIR], read) is None
-    assert "--hole" in inspect_masks([PAIR] * 30, PairReader(folder, folder, hole="black"))
 
 
 class Tell(PairReader):
@@ -132,11 +113,3 @@ def test_a_stamp_tells_files_from_others_of_their_name(folder, read):
     assert read.stamp(PAIR) != first
     assert read.stamp(Pair("gone.png", "m.png")) is None
     assert PairReader().stamp(Pair("sample:coffee", "generated:4:0.3-0.4:N")) == []
-
-
-def test_a_first_look_passes_over_what_cannot_be_read_and_refuses_where_nothing_can(folder, read):
-    (folder / "torn.png").write_bytes((folder / "a.png").read_bytes()[:200])
-    torn = Pair("torn.png", "m.png")
-    assert inspect_masks([torn, PAIR], read) is None
-    with pytest.raises(InputError, match=r"torn\.png"):
-        inspect_masks([torn, torn], read)

@@ -1,8 +1,6 @@
 """The pairing rule, generated names and the manifest."""
 
-import os
 from collections import Counter
-from pathlib import Path
 
 import numpy as np
 import pytest
@@ -15,7 +13,6 @@ from metrics.manifest import (
     pair_up,
     read_manifest,
     sample_names,
-    spread,
 )
 from utils.errors import InputError
 
@@ -50,14 +47,6 @@ def test_every_picture_once_and_masks_in_turn_when_masks_are_fewer():
     assert Counter(pair.mask for pair in pairs) == {"p0": 3, "p1": 3, "p2": 2, "p3": 2, "p4": 2}
 
 
-@pytest.mark.parametrize("limit", [1, 5, 6, 7, 99, 100, 101, None])
-def test_spread_is_even_and_without_repeats(limit):
-    chosen = spread(range(100), limit)
-    assert len(chosen) == min(limit or 100, 100) == len(set(chosen))
-    steps = np.diff(chosen)
-    assert len(steps) == 0 or steps.max() - steps.min() <= 1
-
-
 @pytest.mark.parametrize("count", [1, 12, 13])
 def test_generated_names_hold_every_kind_equally_often(count):
     names = generated_names(count, seed=0)
@@ -87,29 +76,19 @@ def test_a_manifest_is_read_whatever_its_further_columns(tmp_path, roots):
 @pytest.mark.parametrize(
     ("text", "message"),
     [
-        ("image\nsub/a.png\n", "mask"),
         ("\x00\x01\n", "columns image,mask"),
         ("image,mask\n", "names no pair"),
-        ("image,mask\nsub/a.png\n", "line 2: the mask is missing"),
         ("image,mask\nsub/b.png,m.png\n", "line 2: no picture .*b.png.*--images"),
         ("image,mask\nsub/a.png,m.png\nsub/a.png,n.png\n", "line 3: no mask .*n.png.*--masks"),
         ("image,mask\nsample:nobody,m.png\n", "no sample photo 'sample:nobody'"),
         (f"image,mask\nsub/a.png,generated:{'9' * 5000}:0.1-0.2:N\n", "line 2: .*generated:7"),
         (f"image,mask\nsub/a.png,m.png\n{'a' * 200_000},m.png\n", "line 3: .*field larger"),
-        ("image,mask\nsub/a.png,m\0.png\n", "line 2: "),
     ],
 )
 def test_a_bad_manifest_is_refused_in_one_line(tmp_path, roots, text, message):
     with pytest.raises(InputError, match=message) as caught:
         read_manifest(write(tmp_path / "m.csv", text), *roots)
     assert "\n" not in str(caught.value) and len(str(caught.value)) < 1000
-
-
-def test_a_manifest_that_is_no_file_is_refused_at_once(tmp_path, roots):
-    os.mkfifo(tmp_path / "pipe.csv")
-    for path in (tmp_path / "pipe.csv", Path("/dev/zero"), tmp_path, tmp_path / "nothing.csv"):
-        with pytest.raises(InputError, match="expected a manifest, a CSV file with the columns image,mask, got"):
-            read_manifest(path, *roots)
 
 
 def test_a_manifest_of_files_needs_their_folders(tmp_path, roots):

@@ -7,7 +7,7 @@ import pytest
 
 from metrics.buckets import Sample
 from metrics.manifest import Pair
-from metrics.methods import Method, limited_to, names_of, set_beside, side_by_side
+from metrics.methods import Method, limited_to, side_by_side
 from metrics.pictures import Strip
 from utils.errors import InputError
 
@@ -24,13 +24,6 @@ def strip(image, value, psnr=20.0):
     return Strip(image, "m", "0.1-0.2", "best", psnr, panels)
 
 
-def test_names_are_as_short_as_they_can_be_and_no_two_the_same():
-    assert names_of(["logs/a/report.json", "logs/b/report.json"]) == ["a", "b"]
-    assert names_of(["x/a/report.json", "y/a/report.json", "y/b/report.json"]) == ["x/a", "y/a", "y/b"]
-    assert names_of(["x/a/report.json", "x/a/report.json"]) == ["a", "a"]
-    assert names_of([]) == []
-
-
 def test_an_earlier_evaluation_is_brought_to_the_pairs_in_their_order():
     earlier = Method("a", PROTOCOL, samples("1", "2", "3"))
     limited = limited_to([Pair("3", "m"), Pair("1", "m")], "a/report.json", earlier, {**PROTOCOL, "limit": 2})
@@ -39,13 +32,6 @@ def test_an_earlier_evaluation_is_brought_to_the_pairs_in_their_order():
         limited_to([Pair("4", "m"), Pair("1", "m")], "a/report.json", earlier, PROTOCOL)
     with pytest.raises(InputError, match=r"size 64 in a/report\.json and 32"):
         limited_to([Pair("1", "m")], "a/report.json", earlier, {**PROTOCOL, "size": 32})
-
-
-def test_what_could_not_be_measured_is_left_out_of_both():
-    earlier, this = Method("a", PROTOCOL, samples("1", "2")), Method("b", PROTOCOL, samples("2"))
-    first, second = set_beside(earlier, "logs/one/report.json", this, "logs/two")
-    assert (first.name, second.name) == ("one", "two")
-    assert [s.image for s in first.samples] == ["2"] and first.rows[0]["count"] == 1
 
 
 def test_strips_of_the_same_pair_are_joined():

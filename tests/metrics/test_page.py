@@ -1,18 +1,16 @@
 """report.html: nothing from elsewhere, nothing but text in names, figures where they belong."""
 
-import base64
 import math
 import re
 from html.parser import HTMLParser
 from xml.etree import ElementTree
 
-import cv2
 import numpy as np
 import pytest
 
 from metrics.buckets import Sample
 from metrics.methods import Method
-from metrics.page import curves_svg, page, page_files
+from metrics.page import page, page_files
 from metrics.pictures import Strip
 from metrics.report import paper_rows
 
@@ -96,32 +94,6 @@ def test_names_are_only_text():
     assert "script" not in Tags(text).starts and "&lt;script&gt;" in text
     drawn = ["".join(node.itertext()).strip() for node in ElementTree.fromstring(files["curves.svg"]).iter()]
     assert EVIL in drawn and "_$?$" in drawn
-
-
-def test_curves_show_means_and_intervals_and_nothing_for_what_is_missing():
-    row = {"bucket": "0.01-0.1", "psnr": 30.0, "psnr_low": 29.0, "psnr_high": 31.0}
-    drawn = curves_svg([("one", [row, {"bucket": "0.1-0.2", "psnr": None}])])
-    assert drawn == curves_svg([("one", [row])])
-    assert drawn != curves_svg([("one", [{**row, "psnr": 29.5}])]) != curves_svg([("one", [{**row, "psnr_low": 28.0}])])
-    text = "".join(ElementTree.fromstring(drawn).itertext())
-    assert "PSNR (dB)" in text and "style" not in text
-    curves_svg([("one", [row]), ("two", [{"bucket": "0.6-1", "psnr": 20.0, "style": None}])])
-
-
-def test_pictures_are_the_strips_panels():
-    text = page([method("a", strips=strips())], "")
-    pictures = re.findall(r'src="data:image/png;base64,([^"]*)"', text)
-    assert len(pictures) == 8
-    decoded = cv2.imdecode(np.frombuffer(base64.b64decode(pictures[0]), np.uint8), cv2.IMREAD_COLOR)[..., ::-1]
-    assert np.array_equal(decoded, strips()[0].panels["input"])
-    assert text.index("(0.01, 0.1]</h3>") < text.index("(0.5, 0.6]</h3>") and "only, identical: x with m" in text
-
-
-def test_the_better_mean_is_marked_in_each_measure():
-    tags = Tags(page([method("a"), method("b", gain=2.0)], ""))
-    best = [text for kind, text in tags.cells if kind == "best"]
-    assert best[:4] == ["33.50", "0.9000", "0.9000", "0.800"]  # psnr of b, ssim of both, l1 of b
-    assert "best" not in {kind for kind, _ in Tags(page([method("a")], "")).cells}
 
 
 def test_differences_and_intervals_are_those_of_the_pairs():

@@ -8,11 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image, PngImagePlugin
 
-from datasets.images import write_picture
-from datasets.masks import write_mask
 from metrics.buckets import Sample
-from metrics.evaluator import Evaluation, PairReader
-from metrics.pictures import Strip, choose, panels_of, read_strips, strips_of, strips_png
+from metrics.pictures import Strip, choose, panels_of, read_strips, strips_png
 from utils.errors import InputError
 
 
@@ -92,21 +89,3 @@ def listing(folder, entries):
     text.add_text("pconv_strips", json.dumps(entries))
     Image.new("RGB", (40, 40)).save(folder / "a.png", pnginfo=text)
     return folder / "a.png"
-
-
-def test_pairs_are_filled_again_and_what_is_gone_is_left_out(tmp_path):
-    truth = np.random.default_rng(0).integers(0, 255, [32, 32, 3], dtype=np.uint8)
-    write_picture(tmp_path / "a.png", truth)
-    mask = np.ones([32, 32], np.float32)
-    mask[4:20, 4:20] = 0
-    write_mask(tmp_path / "m.png", mask)
-    chosen = [("best", sample("a.png", 9.5)), ("worst", sample("gone.png", 9.0))]
-
-    def white(picture, hole):
-        return np.full_like(picture, 255)
-
-    read = PairReader(tmp_path, tmp_path)
-    [strip], [raw] = (strips_of(chosen, Evaluation(read, white, protocol)) for protocol in ("composite", "raw"))
-    assert (strip.image, strip.rank, strip.psnr) == ("a.png", "best", 9.5)
-    assert np.array_equal(strip.panels["output"], np.where(mask[..., None] == 0, np.uint8(255), truth))
-    assert (raw.panels["output"] == 255).all() and np.array_equal(raw.panels["truth"], truth)

@@ -7,7 +7,6 @@ import pytest
 from numpy.lib.stride_tricks import sliding_window_view
 
 from metrics.protocols import PROTOCOLS
-from utils.errors import InputError
 
 MEASURES = ("l1_percent", "psnr", "ssim")
 
@@ -96,15 +95,3 @@ def test_identical_pictures_and_no_hole(name, triple):
         assert (found["l1_percent"], found["psnr"]) == (0, math.inf) and found["ssim"] == pytest.approx(1, abs=1e-12)
     black = np.zeros_like(gt)
     assert PROTOCOLS[name](black, black, hole)["l1_percent"] == 0
-
-
-@pytest.mark.parametrize("name", PROTOCOLS)
-def test_a_picture_below_the_window_is_refused(name):
-    window = PROTOCOLS[name].window
-    for shape in ([window - 1, window + 9], [window, window]):
-        picture = np.zeros([*shape, 3], np.uint8)
-        if min(shape) < window:
-            with pytest.raises(InputError, match=f"at least {window} pixels.*--size"):
-                PROTOCOLS[name](picture, picture, np.zeros(shape, bool))
-        else:
-            assert PROTOCOLS[name](picture, picture, np.zeros(shape, bool))["ssim"] == 1

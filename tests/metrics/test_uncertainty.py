@@ -20,7 +20,3 @@ def test_an_interval_shrinks_with_the_root_of_the_pairs_and_is_as_wide_as_the_no
     assert abs((high - low) / (2 * 1.96 * standard_error(values)) - 1) < 0.1
     few = interval(values[:100])
     assert 1.6 < (few[1] - few[0]) / (high - low) < 2.5
-
-
-def test_one_value_has_neither():
-    assert standard_error([1.0]) is None and interval([1.0]) is None

@@ -36,8 +36,3 @@ def test_ctrl_c_waits_until_a_process_is_started_whichever_thread_it_comes_to():
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
     other.join()
-
-
-def test_what_a_worker_raises_is_raised():
-    with pytest.raises(ZeroDivisionError), workers.worker_processes(1) as submit:
-        submit(divmod, 1, 0).result()

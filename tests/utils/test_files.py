@@ -6,7 +6,7 @@ import pytest
 
 from utils import files
 from utils.errors import InputError
-from utils.files import atomic_path, replace_folder, temporary_beside
+from utils.files import atomic_path, temporary_beside
 
 
 def leftover(path):
@@ -61,15 +61,6 @@ def test_leftovers_of_killed_writes_are_removed_and_nothing_else(tmp_path):
     assert names(tmp_path) == sorted(["c.txt", *others])
 
 
-def test_a_folder_takes_the_place_of_another(tmp_path):
-    for content in ("first", "second"):
-        temporary = temporary_beside(tmp_path / "export")
-        temporary.mkdir()
-        (temporary / "a.txt").write_text(content)
-        replace_folder(temporary, tmp_path / "export")
-        assert names(tmp_path) == ["export"] and (tmp_path / "export" / "a.txt").read_text() == content
-
-
 def test_kinds_of_what_stands_at_a_path(tmp_path):
     (tmp_path / "file").touch()
     os.mkfifo(tmp_path / "pipe")
@@ -82,10 +73,3 @@ def test_kinds_of_what_stands_at_a_path(tmp_path):
         with pytest.raises(InputError, match="expected a file to go on in, or none, got a "):
             files.refuse_folder_or_pipe(tmp_path / name)
     files.refuse_folder_or_pipe(tmp_path / "file"), files.refuse_folder_or_pipe(tmp_path / "nothing")
-
-
-def test_a_file_with_a_hole_of_terabytes_is_not_hashed(tmp_path):
-    with open(tmp_path / "sparse", "wb") as file:
-        file.truncate(1 << 40)
-    with pytest.raises(InputError, match="expected a file of at most 32 GiB, got 1024 GiB"):
-        files.sha256_of(tmp_path / "sparse")

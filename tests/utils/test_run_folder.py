@@ -36,14 +36,6 @@ def refused(folder, message):
     assert "\n" not in str(caught.value)
 
 
-def test_a_run_is_recognised(folder, tmp_path):
-    assert is_run(folder) and not is_run(tmp_path) and not is_run(tmp_path / "nothing")
-    (tmp_path / "empty").mkdir()
-    (tmp_path / "link").symlink_to(folder)
-    for free in (folder, tmp_path / "link", tmp_path / "nothing", tmp_path / "empty"):
-        RunFolder(free).refuse_others()
-
-
 @pytest.mark.parametrize("options", [None, "", "model: mine\n", b"\xff\xfe", OPTIONS.replace("model:", " model:")])
 def test_a_folder_without_a_runs_options_is_none(folder, options):
     (folder / "config.yaml").unlink()
@@ -91,12 +83,6 @@ def test_nothing_is_written_to_a_folder_that_is_refused_or_through_a_link(folder
     with pytest.raises(InputError, match=r"without the config\.yaml of a run"), RunFolder(folder) as mine:
         mine.begin(is_new=True)
     assert sorted(folder.iterdir()) == before
-
-
-def test_what_a_killed_run_was_writing_goes_when_the_next_begins(folder):
-    with RunFolder(folder) as mine:
-        mine.begin(is_new=False)
-    assert sorted(path.name for path in (folder / "checkpoints").iterdir()) == ["iter_20", "latest"]
 
 
 HOLDER = """
