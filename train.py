@@ -117,7 +117,7 @@ def refuse_beyond_memory(options: argparse.Namespace, network: dict) -> None:
 
     parameters = sum(math.prod(shape) for shape in model_shapes(options.model, **network).values())
     if is_adversarial(options.model):
-        channels, with_vgg = options.base_channels or 32, False
+        channels, with_vgg = options.base_channels or 32, options.critic != "none"
     else:
         channels = options.base_channels or 64
         with_vgg = options.perceptual_weight + options.style_weight > 0 or options.critic != "none"
@@ -261,10 +261,10 @@ def load_start(model, directory: Path) -> None:
 
 def build_task(options: argparse.Namespace, model):
     settings = build_settings(options)
+    if options.critic != "none":
+        return task_with_critic(options, model, settings)
     if is_adversarial(options.model):
         return deepfill_task(options, model, settings)
-    if options.critic != "none":
-        return unet_task_with_critic(options, model, settings)
     from engine.reconstruction import ReconstructionTask
 
     return ReconstructionTask(model, build_loss(options), settings)
@@ -276,7 +276,7 @@ def build_settings(options: argparse.Namespace):
     values = vars(options) | {
         "amp": options.amp == "O1",
         "sync_norm": options.sync_norm == "yes",
-        "critic_steps": options.critic_steps if is_adversarial(options.model) else 0,
+        "critic_steps": options.critic_steps if is_adversarial(options.model) and options.critic == "none" else 0,
     }
     return Settings(**{field.name: values[field.name] for field in fields(Settings)})
 
@@ -304,15 +304,16 @@ def read_features(option: str, path: str | None):
             raise InputError(f"{path}: {error}") from None
 
 
-def unet_task_with_critic(options: argparse.Namespace, model, settings):
-    """A U-Net under its loss and against a critic (``--critic``)."""
-    from engine.critic import CriticTask
+def task_with_critic(options: argparse.Namespace, model, settings):
+    """A network under its loss and against a critic (``--critic``)."""
+    from engine.critic import CriticTask, DeepFillCriticTask
     from models.cell_critics import PatchCritic, ProjectedCritic
 
     features = read_features("--critic_features", options.critic_features)
-    return CriticTask(
+    deepfill = is_adversarial(options.model)
+    return (DeepFillCriticTask if deepfill else CriticTask)(
         model,
-        build_loss(options),
+        build_deepfill_loss(options) if deepfill else build_loss(options),
         settings,
         critic=PatchCritic() if options.critic == "patch" else ProjectedCritic(features.channels),
         features=features,
@@ -326,8 +327,18 @@ def unet_task_with_critic(options: argparse.Namespace, model, settings):
 def deepfill_task(options: argparse.Namespace, model, settings):
     """DeepFillv1 against its two critics."""
     from engine.adversarial import AdversarialTask
-    from losses.wgan import GeneratorLoss
     from models.critics import Critics
+
+    try:
+        critics = Critics(options.image_size, options.local_size, options.critic_channels)
+    except ValueError as error:
+        raise InputError(str(error)) from None
+    return AdversarialTask(model, critics, build_deepfill_loss(options), settings, options.penalty_weight)
+
+
+def build_deepfill_loss(options: argparse.Namespace):
+    """The loss of DeepFillv1's generator."""
+    from losses.wgan import GeneratorLoss
 
     weights = {
         "adversarial_local": options.adversarial_weight,
@@ -335,12 +346,7 @@ def deepfill_task(options: argparse.Namespace, model, settings):
         "discounted": options.discounted_weight,
         "known": options.known_weight,
     }
-    try:
-        critics = Critics(options.image_size, options.local_size, options.critic_channels)
-    except ValueError as error:
-        raise InputError(str(error)) from None
-    criterion = GeneratorLoss(weights, options.coarse_weight, options.discount)
-    return AdversarialTask(model, critics, criterion, settings, options.penalty_weight)
+    return GeneratorLoss(weights, options.coarse_weight, options.discount)
 
 
 # Run

@@ -1,7 +1,8 @@
-"""Training a U-Net against a critic: the composite loss, the critic's score in the hole, and feature matching.
+"""Training against a critic of cells: the network's own loss, the critic's score in the hole, and feature matching.
 
 An iteration updates the critic and then the network, both from the same pictures. At first the critic learns alone;
-then its weight rises. Adam (0, 0.99) for both. See ``losses.hinge`` for the terms; not part of Liu et al. 2018.
+then its weight rises. Adam (0, 0.99) for both. See ``losses.hinge`` for the terms; not part of Liu et al. 2018, nor of
+Yu et al. 2018, whose Wasserstein critics are in ``engine.adversarial``.
 """
 
 from collections.abc import Sequence
@@ -18,6 +19,8 @@ from inpainting.checkpoint import load_arrays_into
 from losses import InpaintingLoss
 from losses.hinge import critic_loss, feature_matching, generator_score
 from losses.reconstruction import composite
+from losses.wgan import RECONSTRUCTION, GeneratorLoss, discount_map
+from models.deepfill import DeepFillV1
 
 CRITIC, CRITIC_OPTIMIZER = "critic.pdparams", "critic.pdopt"
 BETAS = {"beta1": 0.0, "beta2": 0.99}
@@ -103,11 +106,37 @@ class CriticTask(ReconstructionTask):
         return loss, {"critic": loss}
 
     def _terms(self, output: paddle.Tensor, gt: paddle.Tensor, mask: paddle.Tensor) -> dict[str, paddle.Tensor]:
+        return super()._terms(output, gt, mask) | self._critic_terms(output, gt, mask)
+
+    def _critic_terms(self, output: paddle.Tensor, gt: paddle.Tensor, mask: paddle.Tensor) -> dict[str, paddle.Tensor]:
         comp, hole = composite(output.astype("float32"), gt, mask), 1 - mask
         fake = self.features(comp)
         with paddle.no_grad():
             real = self.features(gt)
-        return super()._terms(output, gt, mask) | {
+        return {
             "adversarial": generator_score(self.critic(comp, fake, hole), hole),
             "matching": feature_matching(*([t.astype("float32") for t in taps] for taps in (real, fake)), hole),
         }
+
+
+class DeepFillCriticTask(CriticTask):
+    """``deepfill_v1`` against ``critic`` in place of its two Wasserstein critics; of ``criterion`` the L1 terms.
+
+    The L1 terms are of both stages, the critic's of the refined picture.
+    """
+
+    model: DeepFillV1
+    criterion: GeneratorLoss
+
+    @property
+    def weights(self) -> dict[str, float]:
+        terms = (*RECONSTRUCTION, "adversarial", "matching")
+        return {name: weight for name, weight in super().weights.items() if name in terms}
+
+    def _loss(self, gt: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, dict[str, paddle.Tensor]]:
+        discount = discount_map(mask, self.criterion.gamma)
+        stages = self.model(gt * mask.expand_as(gt), mask, stages=True)
+        terms = self.criterion.reconstruction(stages.coarse, stages.refined, gt, mask, discount)
+        terms |= self._critic_terms(stages.refined, gt, mask)
+        weights = self.weights
+        return sum(weights[name] * term for name, term in terms.items()), terms

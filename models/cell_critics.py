@@ -1,8 +1,8 @@
-"""Critics of the U-Nets: they judge each cell of a grid over the picture, and see which share of it is hole.
+"""Critics of ``--critic``: they judge each cell of a grid over the picture, and see which share of it is hole.
 
 ``patch`` sees the picture (Isola et al. 2017, arXiv:1611.07004), ``projected`` features of a frozen network at several
 sizes, a head for each (Sauer et al. 2021, arXiv:2111.01007, without the random projections). Filters are divided by
-their spectral norm (Miyato et al. 2018, arXiv:1802.05957). Neither is part of the papers that the U-Nets are from.
+their spectral norm (Miyato et al. 2018, arXiv:1802.05957). Neither is part of the networks' papers.
 """
 
 from collections.abc import Sequence

@@ -35,7 +35,9 @@ ADVERSARIAL_LR = 1e-4  # of DeepFillv1's author
 FACTORS = "2,3,4"  # of super-resolution
 
 CRITICS = ("none", "patch", "projected")
-OF_UNETS, OF_CRITIC, OF_DEEPFILL = "loss of the U-Nets", "critic of the U-Nets", "loss of deepfill_v1"  # option groups
+# Option groups
+OF_UNETS, OF_DEEPFILL = "loss of the U-Nets", "loss of deepfill_v1"
+OF_CRITIC, OF_WASSERSTEIN = "critic of any network", "Wasserstein critics of deepfill_v1"
 NETWORK = {  # options of the network, by its own name for each
     "base_channels": "base_channels",
     "depth": "depth",
@@ -58,8 +60,9 @@ def train_parser() -> Parser:
     _add_model_options(parser.add_argument_group("model"))
     _add_schedule_options(parser.add_argument_group("schedule"))
     _add_composite_options(parser.add_argument_group(OF_UNETS))
+    _add_deepfill_options(parser.add_argument_group(OF_DEEPFILL))
+    _add_wasserstein_options(parser.add_argument_group(OF_WASSERSTEIN))
     _add_critic_options(parser.add_argument_group(OF_CRITIC))
-    _add_adversarial_options(parser.add_argument_group(OF_DEEPFILL))
     _add_run_options(parser.add_argument_group("run"))
     add_device_options(parser)
     return parser
@@ -156,7 +159,8 @@ def _add_critic_options(group) -> None:
     add(
         "--critic",
         CRITICS,
-        "adds a critic (not in the paper): of pictures, or of a frozen network's features",
+        "adds a critic (not in the papers): of pictures, or of a frozen network's features; to deepfill_v1 in place of "
+        "its Wasserstein critics",
         "none",
     )
     add(
@@ -171,19 +175,23 @@ def _add_critic_options(group) -> None:
     add("--critic_ramp_iters", count_int, "iterations after these in which its weight rises", 150)
 
 
-def _add_adversarial_options(group) -> None:
+def _add_deepfill_options(group) -> None:
     add = adder(group)
-    add("--adversarial_weight", weight_float, "weight of the critics' scores (paper and author)", 0.001)
     add("--discounted_weight", weight_float, "weight of L1 in the hole (author)", 1.2)
     add("--known_weight", weight_float, "weight of L1 outside the hole (author)", 1.2)
     add("--coarse_weight", weight_float, "weight of the coarse picture in both L1 terms (author)", 1.2)
-    add("--penalty_weight", weight_float, "weight of the critics' gradient penalty (paper and author)", 10.0)
     add(
         "--discount",
         discount_float,
         "each pixel deeper in the hole counts X times as much: 0.99 in the paper",
         0.9,
     )
+
+
+def _add_wasserstein_options(group) -> None:
+    add = adder(group)
+    add("--adversarial_weight", weight_float, "weight of the critics' scores (paper and author)", 0.001)
+    add("--penalty_weight", weight_float, "weight of the critics' gradient penalty (paper and author)", 10.0)
     add("--critic_steps", integer(1, 1000), "updates of the critics in an iteration", 5)
     add("--critic_channels", integer(1, 2048), "width of the critics' first layer", 64)
     add("--local_size", integer(1, 8192), "side of the local critic's patches; half of --image_size when not given")
@@ -228,6 +236,8 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
     _take_network_of_weights(options, typed)
     _settle_phase(options, typed, parser.get_default("phase"))
     defaults["dry_run"] = options.dry_run  # not of the run's
+    if is_adversarial(options.model) and options.critic != "none":
+        _leave_out_wasserstein_critics(options, typed, defaults)
     changed = {key: value for key, value in vars(options).items() if value != defaults[key]}
     _refuse_options_of_others(options, changed)
     _refuse_conflicts(options, typed, parser.get_default("mask_root"))
@@ -319,19 +329,25 @@ def _settle_phase(options: argparse.Namespace, typed: dict, preset_phase: str) -
 
 
 def is_adversarial(model: str) -> bool:
-    """Whether the network is trained against DeepFillv1's critics instead of by the composite loss."""
+    """Whether the network is trained by DeepFillv1's losses instead of the composite loss."""
     return model == "deepfill_v1"
 
 
 def hyper_parameters(options: argparse.Namespace) -> dict[str, str | int | float]:
     """The options of a run that bear on what it learns, where they are given; network and schedule first."""
-    groups = {group.title: [action.dest for action in group._group_actions] for group in train_parser()._action_groups}
+    groups = _options_by_group()
     loss = groups[OF_DEEPFILL] if is_adversarial(options.model) else groups[OF_UNETS]
     if options.critic != "none":
         loss = loss + groups[OF_CRITIC]
+    elif is_adversarial(options.model):
+        loss = loss + groups[OF_WASSERSTEIN]
     keys = [*groups["model"], *groups["schedule"], *loss, *groups["data"], "seed"]
     values = {key: getattr(options, key) for key in keys if key != "num_workers"}
     return {key: value for key, value in values.items() if value is not None}
+
+
+def _options_by_group() -> dict[str, list[str]]:
+    return {group.title: [action.dest for action in group._group_actions] for group in train_parser()._action_groups}
 
 
 # The preset when none is given: with the dataset, and without.
@@ -340,12 +356,12 @@ _DEFAULT_PRESETS = {False: ("celeba.yaml", "samples.yaml"), True: ("deepfill_cel
 
 def _refuse_options_of_others(options: argparse.Namespace, changed: dict) -> None:
     """Refuse options that would have no effect on this network."""
-    groups = {group.title: {action.dest for action in group._group_actions} for group in train_parser()._action_groups}
+    groups = _options_by_group()
     if is_adversarial(options.model):
-        foreign = groups[OF_UNETS] | groups[OF_CRITIC]
-        foreign |= {"depth", "output_activation", "prior", "norm", "phase", "style_warmup_iters", "sync_norm"}
+        foreign = {"depth", "output_activation", "prior", "norm", "phase", "style_warmup_iters", "sync_norm"}
+        foreign |= {*groups[OF_UNETS]}
     else:
-        foreign = groups[OF_DEEPFILL]
+        foreign = {*groups[OF_DEEPFILL], *groups[OF_WASSERSTEIN]}
     if options.model != "conv_unet":
         foreign |= {"mask_channel"}
     for key in changed:
@@ -357,6 +373,17 @@ def _refuse_options_of_others(options: argparse.Namespace, changed: dict) -> Non
             raise InputError(f"--{key}: means nothing without --critic; add --critic projected, or leave it out")
 
 
+def _leave_out_wasserstein_critics(options: argparse.Namespace, typed: dict, defaults: dict) -> None:
+    """Beside ``--critic`` their options are refused where typed, and set aside where they are a preset's."""
+    for key in _options_by_group()[OF_WASSERSTEIN]:
+        if key in typed:
+            raise InputError(
+                f"--{key}: means nothing beside --critic, which takes the place of the Wasserstein critics; leave one "
+                "of the two out"
+            )
+        setattr(options, key, defaults[key])
+
+
 def _refuse_conflicts(options: argparse.Namespace, typed: dict, preset_masks: str | None) -> None:
     """Refuse options that do not go together."""
     deepfill, with_critic, shape = is_adversarial(options.model), options.critic != "none", options.hole_shape
@@ -364,8 +391,7 @@ def _refuse_conflicts(options: argparse.Namespace, typed: dict, preset_masks: st
     conflicts = (
         (
             deepfill and options.amp == "O1",
-            f"--amp O1: expected another network than {options.model}, whose gradient penalty is too small for "
-            "float16; use --amp O0",
+            f"--amp O1: expected a U-Net, got --model {options.model}, which is trained in float32 only; use --amp O0",
         ),
         (
             with_critic and is_half,

@@ -24,7 +24,7 @@ def run(tmp_path, monkeypatch):
     monkeypatch.chdir(tmp_path)
 
     def go(arguments, log_dir="logs/a"):
-        depth = "" if DEEPFILL in arguments else "--depth 3"
+        depth = "" if "deepfill_v1" in arguments else "--depth 3"
         train.main(f"{TINY} {depth} --num_workers 0 --save_every 2 --log_dir {log_dir} {arguments}".split())
         return tmp_path / log_dir
 
@@ -171,11 +171,26 @@ def test_deepfill_by_the_same_command(run, pictures, capsys):
     assert load_weights(folder).model_options == {"base_channels": 4, "attention": None}
 
 
+def test_deepfill_against_a_critic_by_the_same_command(run, pictures, capsys):
+    arguments = f"--model deepfill_v1 --critic patch --image_root {pictures} --critic_alone_iters 1"
+    folder = run(f"{arguments} --max_iters 2")
+    assert "critic 1.7" in capsys.readouterr().out  # M parameters
+    with open(folder / "metrics.csv", newline="") as file:
+        [first, *_] = csv.DictReader(file)
+    assert all(first[term] for term in ("discounted", "known", "adversarial", "matching", "critic"))
+    assert not {"adversarial_local", "wasserstein_local"} & set(first)
+    run("--model deepfill_v1 --resume auto --max_iters 3")
+    assert "--max_iters: 2 in the run so far, 3 from here on" in capsys.readouterr().out
+    checkpoint = folder / "checkpoints/iter_3"
+    assert json.loads((checkpoint / "meta.json").read_text())["position"] == 3 * 2
+    assert (checkpoint / "critic.pdopt").exists() and not (checkpoint / "critics.pdopt").exists()
+
+
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         ("--depth 3", "--depth: means nothing to --model deepfill_v1"),
-        ("--amp O1", "too small for float16"),
+        ("--amp O1", "trained in float32 only"),
         ("--local_size 64", "local_size: expected 1 to the pictures' size of 32, got 64"),
     ],
 )

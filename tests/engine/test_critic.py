@@ -1,15 +1,18 @@
-"""A U-Net against a critic: who is updated when, and what a resumed run has to know."""
+"""Networks against a critic: who is updated when, by what, and what a resumed run has to know."""
 
 import numpy as np
 import paddle
 import pytest
 
 from datasets.inpainting import GeneratedMasks, InpaintingDataset, SamplePhotos
-from engine.critic import CriticTask
+from engine.critic import CriticTask, DeepFillCriticTask
 from engine.settings import Settings
 from engine.trainer import Trainer
 from engine.validation import ValidationSet
 from losses import InpaintingLoss
+from losses.hinge import feature_matching, generator_score
+from losses.reconstruction import composite
+from losses.wgan import GeneratorLoss, discount_map, weighted_l1
 from models import build_model
 from models.cell_critics import PatchCritic, ProjectedCritic
 
@@ -25,26 +28,29 @@ class Pooled(paddle.nn.Layer):
         return [paddle.nn.functional.avg_pool2d(picture, side, stride=side) for side in (2, 4)]
 
 
-def make_task(kind="projected", alone=1, **changes):
+def make_task(kind="projected", alone=1, network="pconv_unet", **changes):
     settings = Settings(**{"max_iters": 4, "batch_size": 2, "lr": 1e-3, "num_workers": 0, **changes})
     paddle.seed(0)
-    model = build_model("pconv_unet", base_channels=4, depth=3)
+    if network == "deepfill_v1":
+        task, model, criterion = DeepFillCriticTask, build_model(network, base_channels=4), GeneratorLoss()
+    else:
+        task, model = CriticTask, build_model(network, base_channels=4, depth=3)
+        criterion = InpaintingLoss(Pooled(), {"perceptual": 0, "style": 0})
     critic = PatchCritic() if kind == "patch" else ProjectedCritic(Pooled.channels)
-    criterion = InpaintingLoss(Pooled(), {"perceptual": 0, "style": 0})
     weights = {"adversarial": 1.0, "matching": 2.0}
-    return CriticTask(model, criterion, settings, critic, Pooled(), weights, alone=alone, ramp=2)
+    return task(model, criterion, settings, critic, Pooled(), weights, alone=alone, ramp=2)
 
 
-def make_trainer(log_dir, kind="projected", **changes):
-    task = make_task(kind, log_every=1, val_every=4, save_every=2, **changes)
+def make_trainer(log_dir, kind="projected", network="pconv_unet", **changes):
+    task = make_task(kind, network=network, log_every=1, val_every=4, save_every=2, **changes)
     dataset = InpaintingDataset(SamplePhotos("train"), GeneratedMasks(shape="wide"), SIZE, seed=0)
     return Trainer(task, dataset, ValidationSet(SamplePhotos("val"), SIZE, 4, "wide"), task.settings, log_dir)
 
 
-def batch():
+def batch(bottom=24):
     rng = np.random.default_rng(0)
     mask = np.ones([2, 1, SIZE, SIZE], "float32")
-    mask[:, :, 4:24, 10:26] = 0
+    mask[:, :, 4:bottom, 10:26] = 0
     return paddle.to_tensor(rng.random([2, 3, SIZE, SIZE]).astype("float32")), paddle.to_tensor(mask)
 
 
@@ -79,9 +85,37 @@ def test_the_critic_learns_to_tell_pictures_apart():
     assert np.mean(losses[-5:]) < 0.5 * np.mean(losses[:5])
 
 
-@pytest.mark.parametrize("kind", ["projected", "patch"])
-def test_a_run_resumes_to_the_bit(tmp_path, kind):
-    options = {"ema_decay": 0.9, "accumulate": 2, "lr_schedule": "cosine"}
+def test_deepfill_has_the_l1_of_both_stages_and_the_critic_of_the_refined_one():
+    """Terms and gradients of the network's loss against a plain computation, half way up the ramp."""
+    task, (gt, mask) = make_task("patch", network="deepfill_v1"), batch(bottom=14)  # attention needs known patches
+    task.schedule(2)
+    task.critic.eval()  # its power method goes on with each call
+    loss, terms = task._loss(gt, mask)
+    loss.backward()
+    gradients = {name: p.grad.numpy().copy() for name, p in task.model.named_parameters()}
+    task.model.clear_gradients()
+    coarse, refined, _ = task.model(gt * mask, mask, stages=True)
+    comp, hole, pooled = composite(refined, gt, mask), 1 - mask, Pooled()
+    expected = {
+        name: 1.2 * weighted_l1(coarse, gt, weight) + weighted_l1(refined, gt, weight)
+        for name, weight in (("discounted", discount_map(mask, 0.9)), ("known", mask))
+    }
+    expected["adversarial"] = generator_score(task.critic(comp, None, hole), hole)
+    expected["matching"] = feature_matching(pooled(gt), pooled(comp), hole)
+    assert {name: float(t) for name, t in terms.items()} == pytest.approx({n: float(t) for n, t in expected.items()})
+    assert task.weights == {"discounted": 1.2, "known": 1.2, "adversarial": 0.5, "matching": 2}
+    assert task.terms == (*expected, "critic")
+    sum(task.weights[name] * term for name, term in expected.items()).backward()
+    for name, parameter in task.model.named_parameters():
+        assert gradients[name].any(), name
+        np.testing.assert_allclose(gradients[name], parameter.grad.numpy(), rtol=1e-4, atol=1e-6, err_msg=name)
+
+
+@pytest.mark.parametrize(
+    ("kind", "network"), [("projected", "pconv_unet"), ("patch", "pconv_unet"), ("patch", "deepfill_v1")]
+)
+def test_a_run_resumes_to_the_bit(tmp_path, kind, network):
+    options = {"network": network, "ema_decay": 0.9, "accumulate": 2, "lr_schedule": "cosine"}
     whole = make_trainer(tmp_path / "a", kind, **options)
     whole.run()
     names = {p.name for p in (tmp_path / "a" / "checkpoints" / "iter_2").iterdir()}

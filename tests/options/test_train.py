@@ -88,8 +88,20 @@ def test_a_preset_says_what_the_paper_says_of_the_phase(preset, phase):
 def test_options_of_the_critic_need_one():
     with pytest.raises(InputError, match="--critic_weight: means nothing without --critic"):
         parse_train(["--config", str(ROOT / "configs/celeba.yaml"), "--critic_weight", "2"])
-    with pytest.raises(InputError, match="--critic: means nothing to --model deepfill_v1"):
-        parse_train(["--config", str(ROOT / "configs/deepfill_celeba.yaml"), "--critic", "patch"])
+
+
+def test_the_critic_takes_the_place_of_deepfills_own():
+    given = ["--config", str(ROOT / "configs/deepfill_samples.yaml"), "--critic", "patch", "--critic_weight", "2"]
+    options, changed = parse_train(given)  # the preset's --critic_channels is set aside
+    values = hyper_parameters(options)
+    assert {"critic", "critic_weight", "matching_weight", "known_weight", "discount"} <= set(values)
+    assert not {"critic_steps", "critic_channels", "adversarial_weight", "style_weight"} & set(values)
+    assert "critic_channels" not in changed
+    for option in ("adversarial_weight", "penalty_weight", "critic_steps", "critic_channels", "local_size"):
+        with pytest.raises(InputError, match=f"--{option}: means nothing beside --critic"):
+            parse_train([*given, f"--{option}", "5"])
+    with pytest.raises(InputError, match="--style_weight: means nothing to --model deepfill_v1"):
+        parse_train([*given, "--style_weight", "5"])
 
 
 @pytest.mark.parametrize("preset", DEEPFILLS)
