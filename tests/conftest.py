@@ -30,8 +30,11 @@ if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_I
 
 def _children():
     """Process numbers of this process's own children; none where the system does not list them."""
-    lists = Path("/proc/self/task").glob("*/children")
-    return {int(number) for path in lists for number in path.read_text().split()}
+    children = set()
+    for path in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # the thread has ended meanwhile
+            children.update(map(int, path.read_text().split()))
+    return children
 
 
 @pytest.fixture(autouse=True)

@@ -147,6 +147,6 @@ def form(pixels):
     return parts + png(pixels) + b"\r\n--x--\r\n"
 
 
-def pytest_collection_modifyitems(items):
-    """Browser tests come last: Playwright's loop waits for child processes, and would end those of other servers."""
-    items.sort(key=lambda item: item.path.name == "test_browser.py")
+@pytest.fixture(autouse=True)
+def no_process_outlives_its_test():
+    """Overrides the fixture for all tests: the server that tests share starts its worker anew during them."""

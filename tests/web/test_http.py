@@ -238,19 +238,8 @@ def test_twenty_at_once_get_their_own(client):
         assert set(np.unique(pixels_of(answer.content))) == {level, 255 - level}
 
 
-def opened(client, pixels):
-    """A photograph read; tried again while the worker, which the test before may have ended, starts."""
-    for _ in range(10):
-        answer = client.open(png(pixels))
-        if answer.status_code != 503:
-            break
-        time.sleep(1)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
 def test_place_and_progress_are_told(client):
-    photo, other = (opened(client, p) for p in (first_pixel(SLOW), flat(3)))
+    photo, other = (client.open(png(p)).json() for p in (first_pixel(SLOW), flat(3)))
     mask = mask_of(40, 60, (5, 9, 5, 9))
     threads = [threading.Thread(target=fill_state, args=[client, p, 0, mask]) for p in (photo, other)]
     for thread in threads:
