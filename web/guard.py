@@ -4,7 +4,6 @@ import asyncio
 import contextlib
 import errno
 import ipaddress
-import json
 import logging
 import time
 import traceback
@@ -218,10 +217,3 @@ class Connection(H11Protocol):
             self.transport.close()
         if not self.transport.is_closing():
             self.loop.call_later(IDLE / 3, self._close_if_idle)
-
-    def send_400_response(self, msg: str) -> None:
-        """What is not HTTP is answered in JSON, too."""
-        body = json.dumps({"error": str(Told("bad_http"))}).encode()
-        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n"
-        self.transport.write(head + body)
-        self.transport.close()

@@ -19,12 +19,12 @@ from web.texts import Told
 
 @dataclass(frozen=True)
 class Order:
-    """Something to be done with a photograph: plain values, which go to the worker as JSON.
+    """Something to be done with a photograph.
 
     Args:
         picture: file of the photograph.
         steps: files of what was filled in it before, in this order.
-        mask, white, alpha, colour, boxes, polygons, dilate: as in ``datasets.holes.Marks``.
+        marks: where to fill.
         extend: pixels to add, left, top, right, bottom.
         fills: whether something is to be filled; else the photograph is only read.
         model: a name, the default for None.
@@ -36,38 +36,19 @@ class Order:
         name: of the photograph, as its owner calls it.
     """
 
-    picture: str | None
-    steps: Sequence[str] = ()
-    mask: str | None = None
-    white: bool = True
-    alpha: bool = False
-    colour: Sequence[int] | None = None
-    boxes: Sequence[Sequence[int]] = ()
-    polygons: Sequence[Sequence[Sequence[int]]] = ()
-    dilate: int = 0
-    extend: Sequence[int] = (0, 0, 0, 0)
+    picture: Path | None
+    marks: Marks = field(default_factory=Marks)
+    steps: Sequence[Path] = ()
+    extend: tuple[int, int, int, int] = (0, 0, 0, 0)
     fills: bool = False
     model: str | None = None
     detail: bool | None = None
     format: str | None = None
     lossless: bool = False
-    step: str | None = None
-    view: str | None = None
-    result: str | None = None
-    name: str = field(default="photograph")
-
-    @property
-    def marks(self) -> Marks:
-        """Where to fill."""
-        return Marks(
-            file=self.mask and Path(self.mask),
-            white=self.white,
-            alpha=self.alpha,
-            colour=self.colour and tuple(self.colour),
-            boxes=[tuple(box) for box in self.boxes],
-            polygons=[[tuple(point) for point in polygon] for polygon in self.polygons],
-            dilate=self.dilate,
-        )
+    step: Path | None = None
+    view: Path | None = None
+    result: Path | None = None
+    name: str = "photograph"
 
 
 class Upload(NamedTuple):
@@ -97,19 +78,18 @@ def read_form(form: Mapping[str, Sequence[str | Upload]], folder: Path) -> Order
     if sum(map(len, polygons)) > MOST_CORNERS:
         raise Told("many_fields", most=MOST_CORNERS, what="corners")
     mask, picture = (_saved(form, name, folder) for name in ("mask", "picture"))
-    return Order(
-        picture=picture,
-        mask=mask,
+    marks = Marks(
+        file=mask,
         white=once.get("hole") != "black",
         alpha=once.get("mask_alpha", False),
         colour=once.get("mask_colour"),
         boxes=values.get("box", []),
         polygons=polygons,
-        fills=True,
-        result=str(folder / "result"),
-        name=Path(picture or "photograph").name,
-        **{name: once[name] for name in ("dilate", "extend", "model", "detail", "format", "lossless") if name in once},
+        dilate=once.get("dilate", 0),
     )
+    options = {name: once[name] for name in ("extend", "model", "detail", "format", "lossless") if name in once}
+    name = picture.name if picture else "photograph"
+    return Order(picture, marks, fills=True, result=folder / "result", name=name, **options)
 
 
 def read_field(name: str, text: object) -> object:
@@ -138,7 +118,7 @@ def file_name(given: str) -> str:
     return (stem or "photograph") + re.sub("[^.A-Za-z0-9]", "", path.suffix)[:8].rstrip(".")
 
 
-def _saved(form: Mapping[str, Sequence[str | Upload]], name: str, folder: Path) -> str | None:
+def _saved(form: Mapping[str, Sequence[str | Upload]], name: str, folder: Path) -> Path | None:
     """A file of the form under its owner's name, in a folder of its own."""
     files = form.get(name, [])
     if not files or files == [""]:
@@ -149,7 +129,7 @@ def _saved(form: Mapping[str, Sequence[str | Upload]], name: str, folder: Path) 
     path.parent.mkdir(parents=True)
     with open(path, "wb") as file:
         shutil.copyfileobj(files[0].file, file)
-    return str(path)
+    return path
 
 
 def _one_of(*words: str) -> Callable[[str], str]:

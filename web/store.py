@@ -38,14 +38,14 @@ class Document:
     client: str
     folder: Path
     picture: Path | None = None
-    steps: list[list[str]] = field(default_factory=list)
+    steps: list[list[Path]] = field(default_factory=list)
     views: list[str] = field(default_factory=list)
     ticket: Ticket | None = None
     users: int = 0
     bytes: int = 0
     used: float = 0.0
 
-    def state(self, number: int) -> list[str]:
+    def state(self, number: int) -> list[Path]:
         """The files that lead to a state.
 
         Raises:

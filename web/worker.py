@@ -4,12 +4,13 @@ import asyncio
 import contextlib
 import json
 import os
+import pickle
 import sys
 import time
 import traceback
-from collections import OrderedDict, deque
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from utils.errors import InputError
@@ -27,6 +28,7 @@ class Ticket:
 
     Args:
         client: address that it came from.
+        round: as in Places.
         started: when the work began, by time.monotonic.
         expected: seconds from then on.
     """
@@ -34,6 +36,7 @@ class Ticket:
     order: Order
     client: str
     future: asyncio.Future
+    round: int = 0
     started: float | None = None
     expected: float = 2.0
 
@@ -44,7 +47,7 @@ class Ticket:
 
 
 class Places:
-    """Tickets that wait; the addresses they came from take turns.
+    """Tickets that wait, in the order in which they are served: the addresses that they came from take turns.
 
     When all places are taken, whoever has most of them loses the last one to an address with fewer.
 
@@ -53,53 +56,49 @@ class Places:
     """
 
     def __init__(self, most: int = WAITING):
-        self.most = most
-        self._queues: OrderedDict[str, deque[Ticket]] = OrderedDict()
+        self.most, self._round = most, 0  # in a round each address is served once
+        self._waiting: list[Ticket] = []
 
     def __len__(self) -> int:
-        return sum(map(len, self._queues.values()))
+        return len(self._waiting)
 
     def add(self, ticket: Ticket) -> None:
         """Raises Told when there is no place."""
-        own = self._queues.get(ticket.client, ())
+        taken = Counter(other.client for other in self._waiting)
         if len(self) >= self.most:
-            greediest = max(self._queues.values(), key=len, default=())
-            if len(greediest) <= len(own) + 1:
+            [(greediest, count)] = taken.most_common(1)
+            if count <= taken[ticket.client] + 1:
                 raise Told("busy", most=self.most)
-            lost = greediest.pop()
+            lost = [other for other in self._waiting if other.client == greediest][-1]
+            self.drop(lost)
             if not lost.future.done():
                 lost.future.set_exception(Told("busy", most=self.most))
-        self._queues.setdefault(ticket.client, deque()).append(ticket)
+        own = [other.round for other in self._waiting if other.client == ticket.client]
+        ticket.round = (own[-1] if own else self._round) + 1
+        self._waiting.append(ticket)
+        self._sort()
 
     def take(self) -> Ticket:
-        """The next one; its address goes behind the others."""
-        client, tickets = self._queues.popitem(last=False)
-        ticket = tickets.popleft()
-        if tickets:
-            self._queues[client] = tickets
+        """The next one."""
+        ticket = self._waiting.pop(0)
+        self._round = ticket.round
         return ticket
 
     def drop(self, ticket: Ticket) -> None:
-        """Give a place back."""
-        tickets = self._queues.get(ticket.client, deque())
-        if ticket in tickets:
-            tickets.remove(ticket)
-        if not tickets:
-            self._queues.pop(ticket.client, None)
+        """Give a place back; the address's later tickets move up."""
+        if ticket in self._waiting:
+            self._waiting.remove(ticket)
+            for other in self._waiting:
+                if other.client == ticket.client and other.round > ticket.round:
+                    other.round -= 1
+            self._sort()
+
+    def _sort(self) -> None:
+        self._waiting.sort(key=lambda ticket: ticket.round)  # in a round, those that came first stay first
 
     def place(self, ticket: Ticket) -> int:
         """1 for the next one; 0 for one that does not wait."""
-        tickets = self._queues.get(ticket.client, ())
-        if ticket not in tickets:
-            return 0
-        ahead, is_before = tickets.index(ticket), True
-        place = ahead + 1
-        for client, others in self._queues.items():
-            if client == ticket.client:
-                is_before = False
-            else:
-                place += min(len(others), ahead + is_before)
-        return place
+        return self._waiting.index(ticket) + 1 if ticket in self._waiting else 0
 
 
 class Worker:
@@ -122,7 +121,7 @@ class Worker:
     ):
         self.limits, self.reading, self._command = limits, reading, command
         self.models: list[str] = []  # names; known once it is started
-        self._settings = {"weights": weights, "limits": asdict(limits), "device": device, "threads": threads}
+        self._settings = {"weights": weights, "limits": limits, "device": device, "threads": threads}
         self._places, self._wanted = Places(), asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task | None = None
@@ -214,7 +213,7 @@ class Worker:
         if self._process is None or self._process.returncode is not None:
             await self._launch()
         ticket.started = time.monotonic()
-        await self._send(asdict(ticket.order))
+        await self._send(ticket.order)
         seconds = min(self.reading, self.limits.seconds)
         while True:
             reply = await self._reply(ticket.started, seconds)
@@ -239,9 +238,9 @@ class Worker:
             raise Told("died")
         return json.loads(line)
 
-    async def _send(self, line: dict) -> None:
+    async def _send(self, what: Order | dict) -> None:
         with contextlib.suppress(ConnectionError):  # it died: told when its answer is read
-            self._process.stdin.write(json.dumps(line).encode() + b"\n")
+            self._process.stdin.write(pickle.dumps(what))
             await self._process.stdin.drain()
 
     async def _launch(self) -> None:

@@ -128,13 +128,6 @@ def test_own_names_are_let_in_and_policies_are_strict(client):
     assert policy.startswith("default-src 'none'") and "unsafe" not in policy and "*" not in policy
 
 
-def test_no_http_is_answered_in_json(client):
-    with connect(client.address) as raw:
-        raw.sendall(b"\x16\x03\x01 no HTTP\r\n\r\n")
-        told = b"".join(iter(lambda: raw.recv(4096), b""))
-        assert told.startswith(b"HTTP/1.1 400") and b'{"error"' in told
-
-
 def test_an_endless_body_is_refused(client, monkeypatch):
     monkeypatch.setattr("web.guard.LINGER", 0.2)
 
