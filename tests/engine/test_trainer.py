@@ -384,6 +384,7 @@ def test_the_learning_rate_warms_up_and_decays():
     assert [settings.lr_at(done) for done in (0, 1, 3, 50)] == pytest.approx([0.5, 0.99, 1.94, 1.0])
 
 
+@pytest.mark.heavy
 def test_two_hundred_steps_overfit_four_photos():
     """The hole's loss falls below a fifth of its start: model, loss, optimiser and data work together."""
     trainer = make_trainer("unused", lr=3e-3)

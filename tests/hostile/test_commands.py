@@ -19,7 +19,7 @@ from models import build_model
 
 ROOT = Path(__file__).resolve().parents[2]
 GIB = 1 << 30
-SECONDS = 120
+SECONDS = 400
 CYRILLIC = "папка"
 TINY = (
     "--image_size 32 --base_channels 4 --depth 3 --batch_size 2 --val_count 2 --num_workers 0 --threads 1 "
