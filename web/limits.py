@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from web.texts import Told
+from web.texts import Refusal
 
 # Requests
 MOST_FIELDS = 256  # of a form
@@ -65,17 +65,17 @@ class Limits:
         """Refuse too large a picture.
 
         Raises:
-            Told: more than ``megapixels``.
+            Refusal: more than ``megapixels``.
         """
         if width * height > self.megapixels * 1e6:
             got = f"{width * height / 1e6:.1f}"
-            raise Told("many_pixels", most=f"{self.megapixels:g}", got=got, width=width, height=height)
+            raise Refusal("many_pixels", most=f"{self.megapixels:g}", got=got, width=width, height=height)
 
     def check_bytes(self, count: int) -> None:
         """Refuse too large a file.
 
         Raises:
-            Told: more than ``megabytes``.
+            Refusal: more than ``megabytes``.
         """
         if count > self.bytes:
-            raise Told("many_bytes", most=f"{self.megabytes:g}")
+            raise Refusal("many_bytes", most=f"{self.megabytes:g}")

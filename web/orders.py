@@ -14,7 +14,7 @@ from options.fill import box, colour, margins, point
 from options.shared import integer
 from utils.errors import one_line
 from web.limits import MOST_CORNERS, MOST_TEXT
-from web.texts import Told
+from web.texts import Refusal
 
 
 @dataclass(frozen=True)
@@ -62,21 +62,21 @@ def read_form(form: Mapping[str, Sequence[str | Upload]], folder: Path) -> Order
     """What a form asks for; its files are written into ``folder``.
 
     Raises:
-        Told: an unknown field, or a value that cannot be understood.
+        Refusal: an unknown field, or a value that cannot be understood.
     """
     if unknown := [name for name in form if name not in (*FILES, *FIELDS)]:
         names = ", ".join((*FILES, *FIELDS))
-        raise Told("bad_value", reason=f"no such field: {one_line(unknown[0], 40)}; there are {names}")
+        raise Refusal("bad_value", reason=f"no such field: {one_line(unknown[0], 40)}; there are {names}")
     if sum(len(text) for texts in form.values() for text in texts if isinstance(text, str)) > MOST_TEXT:
-        raise Told("many_fields", most=MOST_TEXT >> 10, what="KiB")
+        raise Refusal("many_fields", most=MOST_TEXT >> 10, what="KiB")
     values = {name: [read_field(name, text) for text in form[name]] for name in FIELDS if name in form}
     for name in values:
         if len(values[name]) > 1 and name not in ("box", "polygon"):
-            raise Told("bad_value", reason=f"{name}: expected it once, got it {len(values[name])} times")
+            raise Refusal("bad_value", reason=f"{name}: expected it once, got it {len(values[name])} times")
     once = {name: found[0] for name, found in values.items() if found}
     polygons = values.get("polygon", [])
     if sum(map(len, polygons)) > MOST_CORNERS:
-        raise Told("many_fields", most=MOST_CORNERS, what="corners")
+        raise Refusal("many_fields", most=MOST_CORNERS, what="corners")
     mask, picture = (_saved(form, name, folder) for name in ("mask", "picture"))
     marks = Marks(
         file=mask,
@@ -96,14 +96,14 @@ def read_field(name: str, text: object) -> object:
     """A field's value, read as test.py reads the option of its name.
 
     Raises:
-        Told: it cannot be understood.
+        Refusal: it cannot be understood.
     """
     try:
         if not isinstance(text, str):
             raise argparse.ArgumentTypeError("expected text, got a file")
         return FIELDS[name](text)
     except argparse.ArgumentTypeError as error:
-        raise Told("bad_value", reason=f"{name}: {error}") from None
+        raise Refusal("bad_value", reason=f"{name}: {error}") from None
 
 
 def file_name(given: str) -> str:
@@ -124,7 +124,7 @@ def _saved(form: Mapping[str, Sequence[str | Upload]], name: str, folder: Path) 
     if not files or files == [""]:
         return None
     if len(files) > 1 or not isinstance(files[0], Upload):
-        raise Told("bad_value", reason=f"{name}: expected one file, got something else; with curl: -F {name}=@FILE")
+        raise Refusal("bad_value", reason=f"{name}: expected one file, got something else; with curl: -F {name}=@FILE")
     path = folder / name / file_name(files[0].name or name)
     path.parent.mkdir(parents=True)
     with open(path, "wb") as file:

@@ -1,12 +1,11 @@
 """The worker process: photographs are decoded, filled and written here, and nowhere else in the server.
 
 Orders come pickled on standard input and are answered by lines of JSON on standard output: ``{"expected": seconds}``
-when the photograph is read, then ``{"done": ...}``, ``{"told": [key, values]}`` or ``{"bug": true}``. The server ends
-the process when it takes too long, and starts another. When the server ends, so does the process.
+when the photograph is read, then ``{"done": ...}`` or ``{"refused": [key, values]}``. The server ends the process when
+it takes too long, and starts another. When the server ends, so does the process.
 """
 
 import contextlib
-import errno
 import json
 import math
 import os
@@ -16,7 +15,6 @@ import signal
 import sys
 import threading
 import time
-import traceback
 from collections.abc import Callable, Iterator
 from functools import lru_cache
 from pathlib import Path
@@ -38,11 +36,11 @@ from datasets.photographs import (
 )
 from inpainting.extending import extend_photograph
 from inpainting.photographs import fill_photograph
-from utils.errors import InputError, is_out_of_memory
+from utils.errors import InputError
 from utils.files import atomic_path, open_regular
 from web.limits import EXACT_VIEW, VIEW_PIXELS, VIEW_SIDE, Limits
 from web.orders import Order
-from web.texts import Told
+from web.texts import Refusal, refusal_of
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS_IN_MEMORY = 2
@@ -65,7 +63,7 @@ class Filler:
 
     def model(self, name: str) -> dict[bool | None, Fill]:
         """A model from memory, where the latest ``MODELS_IN_MEMORY`` are, or from its files."""
-        with _told_as("bad_model", self.models[name], name=name):
+        with _refused_as("bad_model", self.models[name], name=name):
             return self._load(self.models[name])
 
     def do(self, order: Order, tell: Callable[[dict], None] = lambda line: None) -> dict:
@@ -74,7 +72,7 @@ class Filler:
         Args:
             tell: called with ``{"expected": seconds}``, of filling, when the photograph is read.
         Raises:
-            Told: whatever is wrong with it.
+            Refusal: whatever is wrong with it.
         """
         start = time.monotonic()
         name = self._name_of(order.model)
@@ -82,12 +80,12 @@ class Filler:
         photograph, share, notes = original, 0.0, []
         for step in order.steps:
             photograph = with_step(photograph, step)
-        with _told_as("bad_result", order.picture):
+        with _refused_as("bad_result", order.picture):
             encoding = result_encoding(original.encoding, order.format, order.lossless)
         if order.fills:
             photograph, hole, notes = marked(order, photograph, self.limits)
             if order.result:
-                with _told_as("bad_result", order.picture):
+                with _refused_as("bad_result", order.picture):
                     refuse_what_does_not_fit(order.picture, photograph, encoding)
             share = float(hole.mean())
             tell({"expected": 0.5 + self._pace * int(hole.sum())})
@@ -111,7 +109,7 @@ class Filler:
     def _name_of(self, wanted: str | None) -> str:
         name = next(iter(self.models)) if wanted is None else wanted
         if name not in self.models:
-            raise Told("no_model", names=", ".join(self.models), name=name[:40])
+            raise Refusal("no_model", names=", ".join(self.models), name=name[:40])
         return name
 
     def _filled(self, fill: Fill, photograph: Photograph, hole: np.ndarray) -> Photograph:
@@ -126,14 +124,14 @@ def open_photograph(path: Path | None, limits: Limits) -> Photograph:
     """A client's photograph.
 
     Raises:
-        Told: none, no longer there, too large, or not one that can be read.
+        Refusal: none, no longer there, too large, or not one that can be read.
     """
     if path is None:
-        raise Told("no_picture")
+        raise Refusal("no_picture")
     if not path.is_file():
-        raise Told("gone")
+        raise Refusal("gone")
     check_file(path, limits)
-    with _told_as("unreadable", path):
+    with _refused_as("unreadable", path):
         return read_photograph(path)
 
 
@@ -153,13 +151,13 @@ def marked(order: Order, photograph: Photograph, limits: Limits) -> tuple[Photog
     """The photograph as it is to be filled, its hole, bool [H, W], and notes.
 
     Raises:
-        Told: nowhere, everywhere, or a mask that cannot be used.
+        Refusal: nowhere, everywhere, or a mask that cannot be used.
     """
     marks, notes, hole = order.marks, [], np.zeros(photograph.size, bool)
     if marks.file is not None:
         check_file(marks.file, limits)
     if not marks.is_empty:
-        with _told_as("bad_mask", marks.file, order.picture):
+        with _refused_as("bad_mask", marks.file, order.picture):
             hole, notes = find_hole(photograph, marks)
     if marks.opens_transparency:
         photograph = photograph.opaque()
@@ -168,9 +166,9 @@ def marked(order: Order, photograph: Photograph, limits: Limits) -> tuple[Photog
         limits.check_pixels(photograph.size[1] + left + right, photograph.size[0] + top + bottom)
         photograph, hole = extend_photograph(photograph, hole, order.extend)
     if not hole.any():
-        raise Told("no_hole")
+        raise Refusal("no_hole")
     if hole.all() or (photograph.alpha is not None and (hole | (photograph.alpha == 0)).all()):
-        raise Told("all_hole")
+        raise Refusal("all_hole")
     return photograph, hole, notes
 
 
@@ -181,7 +179,7 @@ def write_wanted(order: Order, photograph: Photograph, encoding: Encoding) -> tu
         written["view"] = write_view(order.view, photograph)
     if order.result:
         path = order.result / result_name(order.name, encoding.format)
-        with _told_as("bad_result", path):
+        with _refused_as("bad_result", path):
             notes = write_photograph(path, photograph, encoding)
         written["result"] = str(path)
     return written, notes
@@ -200,10 +198,10 @@ def with_step(photograph: Photograph, path: Path) -> Photograph:
     """The photograph after one more of its fills, its pixels changed in place.
 
     Raises:
-        Told: the step is no longer there.
+        Refusal: the step is no longer there.
     """
     if not path.is_file():
-        raise Told("gone")
+        raise Refusal("gone")
     with np.load(path, allow_pickle=False) as step:
         (top, left), pixels, extend = step["corner"], step["pixels"], tuple(map(int, step["extend"]))
     if any(extend):
@@ -245,14 +243,14 @@ def result_name(name: str, format: str) -> str:
 
 
 @contextlib.contextmanager
-def _told_as(key: str, *paths: str | os.PathLike | None, **values: object) -> Iterator[None]:
-    """A mistake is told in the client's language, without the server's folders."""
+def _refused_as(key: str, *paths: str | os.PathLike | None, **values: object) -> Iterator[None]:
+    """A mistake is answered in the client's language, without the server's folders."""
     try:
         yield
-    except Told:
+    except Refusal:
         raise
     except InputError as error:
-        raise Told(key, reason=_without_folders(str(error), *paths), **values) from None
+        raise Refusal(key, reason=_without_folders(str(error), *paths), **values) from None
 
 
 def _without_folders(line: str, *paths: str | os.PathLike | None) -> str:
@@ -266,17 +264,9 @@ def answer(filler: Filler, order: Order, tell: Callable[[dict], None]) -> dict:
     """Do an order; whatever happens, there is an answer."""
     try:
         return {"done": filler.do(order, tell)}
-    except Told as told:
-        return {"told": [told.key, told.values]}
-    except InputError as error:
-        return {"told": ["bad_value", {"reason": str(error)}]}
     except Exception as error:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-            return {"told": ["full", {}]}
-        if is_out_of_memory(error):
-            return {"told": ["memory", {}]}
-        traceback.print_exc()
-        return {"bug": True}
+        refusal = refusal_of(error)
+        return {"refused": [refusal.key, refusal.values]}
 
 
 def load_model(directory: Path) -> dict[bool | None, Fill]:

@@ -26,7 +26,7 @@ from web.guard import client_of
 from web.limits import FILES_A_REQUEST, KEPT, MOST_FIELDS, MOST_TEXT, WAITING
 from web.orders import Order, Upload, file_name, read_field, read_form
 from web.store import Document, Store
-from web.texts import Told
+from web.texts import Refusal
 from web.worker import Worker
 
 STATIC = Path(__file__).resolve().parent / "static"
@@ -115,14 +115,14 @@ class Routes:
     async def _received(self, request: Request, document: Document) -> Path:
         if sample := request.query_params.get("sample"):
             if sample not in SAMPLES:
-                raise Told("no_picture")
+                raise Refusal("no_picture")
             path = document.folder / f"{sample}.png"
             await asyncio.to_thread(lambda: write_picture(path, SAMPLES[sample]()))
             return path
         path = document.folder / "picture" / file_name(request.query_params.get("name", ""))
         await self._save_body(request, path)
         if not path.stat().st_size:
-            raise Told("no_picture")
+            raise Refusal("no_picture")
         return path
 
     async def _save_body(self, request: Request, path: Path) -> None:

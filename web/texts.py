@@ -1,9 +1,11 @@
 """What the server answers to mistakes, in English and Chinese. The page's own texts are in ``static/texts.json``."""
 
+import errno
 import json
+import traceback
 from pathlib import Path
 
-from utils.errors import InputError, one_line
+from utils.errors import InputError, is_out_of_memory, one_line
 
 LANGUAGES = ("en", "zh")  # the first is for those who read neither
 
@@ -11,8 +13,8 @@ LANGUAGES = ("en", "zh")  # the first is for those who read neither
 MISTAKES: dict[str, tuple[int, str, str]] = json.loads(Path(__file__).with_name("mistakes.json").read_text("utf-8"))
 
 
-class Told(InputError):
-    """A mistake of the user's, told in the user's language.
+class Refusal(InputError):
+    """A mistake of the user's, answered in the user's language.
 
     Args:
         key: of ``MISTAKES``.
@@ -31,6 +33,20 @@ class Told(InputError):
     def in_language(self, language: str) -> str:
         text = MISTAKES[self.key][1 + LANGUAGES.index(language)]
         return one_line(text.format(**self.values), 1000)
+
+
+def refusal_of(error: Exception) -> Refusal:
+    """How an error is answered; the console gets a bug's traceback."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, InputError):
+        return Refusal("bad_value", reason=error)
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return Refusal("full")
+    if is_out_of_memory(error):
+        return Refusal("memory")
+    traceback.print_exception(error)
+    return Refusal("bug")
 
 
 def language_of(accepted: str | None) -> str:

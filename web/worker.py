@@ -16,7 +16,7 @@ from pathlib import Path
 from utils.errors import InputError
 from web.limits import READING, STARTING, WAITING, Limits
 from web.orders import Order
-from web.texts import Told
+from web.texts import Refusal
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-m", "web.process")
@@ -63,16 +63,16 @@ class Places:
         return len(self._waiting)
 
     def add(self, ticket: Ticket) -> None:
-        """Raises Told when there is no place."""
+        """Raises Refusal when there is no place."""
         taken = Counter(other.client for other in self._waiting)
         if len(self) >= self.most:
             [(greediest, count)] = taken.most_common(1)
             if count <= taken[ticket.client] + 1:
-                raise Told("busy", most=self.most)
+                raise Refusal("busy", most=self.most)
             lost = [other for other in self._waiting if other.client == greediest][-1]
             self.drop(lost)
             if not lost.future.done():
-                lost.future.set_exception(Told("busy", most=self.most))
+                lost.future.set_exception(Refusal("busy", most=self.most))
         own = [other.round for other in self._waiting if other.client == ticket.client]
         ticket.round = (own[-1] if own else self._round) + 1
         self._waiting.append(ticket)
@@ -143,7 +143,7 @@ class Worker:
         waiting = [self._places.take() for _ in range(len(self._places))]
         for ticket in [*waiting, *([self._current] if self._current else [])]:
             if not ticket.future.done():
-                ticket.future.set_exception(Told("ending"))
+                ticket.future.set_exception(Refusal("ending"))
         if self._task:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -153,10 +153,10 @@ class Worker:
         """The order, behind those that wait; its future gives what ``web.process.Filler.do`` returns.
 
         Raises:
-            Told: too many are waiting.
+            Refusal: too many are waiting.
         """
         if self._is_closed:
-            raise Told("ending")
+            raise Refusal("ending")
         ticket = Ticket(order, client, asyncio.get_running_loop().create_future())
         self._places.add(ticket)
         self._wanted.set()
@@ -200,11 +200,11 @@ class Worker:
         if talk.cancelled():
             await self._relaunch()
         elif error := talk.exception():
-            if not isinstance(error, Told):
+            if not isinstance(error, Refusal):
                 traceback.print_exception(error)
             if not ticket.future.done():
-                ticket.future.set_exception(error if isinstance(error, Told) else Told("bug"))
-            if not isinstance(error, Told) or error.key in ("slow", "died"):
+                ticket.future.set_exception(error if isinstance(error, Refusal) else Refusal("bug"))
+            if not isinstance(error, Refusal) or error.key in ("slow", "died"):
                 await self._relaunch()
         elif not ticket.future.done():
             ticket.future.set_result(talk.result())
@@ -219,11 +219,9 @@ class Worker:
             reply = await self._reply(ticket.started, seconds)
             if "done" in reply:
                 return reply["done"]
-            if "told" in reply:
-                key, values = reply["told"]
-                raise Told(key, **values)
-            if "bug" in reply:
-                raise Told("bug")
+            if "refused" in reply:
+                key, values = reply["refused"]
+                raise Refusal(key, **values)
             seconds = self.limits.seconds
             ticket.expected = reply["expected"] + time.monotonic() - ticket.started
 
@@ -233,9 +231,9 @@ class Worker:
         try:
             line = await asyncio.wait_for(self._process.stdout.readline(), left)
         except asyncio.TimeoutError:
-            raise Told("slow", seconds=f"{seconds:g}") from None
+            raise Refusal("slow", seconds=f"{seconds:g}") from None
         if not line:
-            raise Told("died")
+            raise Refusal("died")
         return json.loads(line)
 
     async def _send(self, what: Order | dict) -> None:

@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from utils.errors import InputError
-from web.texts import MISTAKES, Told, language_of
+from web.texts import MISTAKES, Refusal, language_of
 
 STATIC = Path(__file__).resolve().parents[2] / "web" / "static"
 PAGE = json.loads((STATIC / "texts.json").read_text(encoding="utf-8"))
@@ -42,7 +42,7 @@ def test_the_first_language_that_there_are_texts_in_is_taken(header, language):
 
 
 def test_a_mistake_is_told_in_each_language_on_one_line():
-    told = Told("unreadable", reason="a\nb {c} \x1b[31m")
+    told = Refusal("unreadable", reason="a\nb {c} \x1b[31m")
     assert isinstance(told, InputError) and told.status == 400
     assert str(told) == told.in_language("en") == "This photograph cannot be used: a b {c} [31m"
     assert told.in_language("zh") == "这张照片无法使用：a b {c} [31m"
