@@ -10,15 +10,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from models import MODELS
 
 collect_ignore = ["tools/port_networks.py", "reference_torch.py"]  # they need PyTorch and run in processes of their own
 
 # The same examples at every run, so that a change that breaks something is told from luck. Others are searched with
-# python -m pytest --hypothesis-profile default.
-settings.register_profile("same", derandomize=True, deadline=None, database=None)
+# python -m pytest --hypothesis-profile default. On a busy machine nothing is too slow.
+settings.register_profile(
+    "same", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("same")
 
 # Ignored signals (Ctrl-C in a shell's background, SIGHUP under nohup) would be ignored by all processes that the tests
