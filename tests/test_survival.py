@@ -19,10 +19,10 @@ import pytest
 
 from engine.training_state import CheckpointFolder
 from inpainting.checkpoint import load_weights, read_arrays, read_meta
-from tests.one_distributed_step import adversarial_gradients, critic_gradients, gradients
+from tests.one_distributed_step import KINDS
 
 ROOT = Path(__file__).resolve().parent.parent
-KILLS = int(os.environ.get("KILLS", "3"))
+KILLS = int(os.environ.get("KILLS", "2"))
 LAUNCH = ("-m", "paddle.distributed.launch", "--nproc_per_node", "2", "--log_dir")
 PCONV = "--config configs/samples.yaml --depth 3 --perceptual_weight 0 --style_weight 0 "
 DEEPFILL = "--config configs/deepfill_samples.yaml --critic_channels 4 --critic_steps 2 --hole_shape both "
@@ -88,7 +88,7 @@ def assert_same(first, second):
     ("model", "kills"),
     [
         pytest.param(PCONV, KILLS, id="pconv"),
-        pytest.param(DEEPFILL, -(-KILLS // 3), id="deepfill", marks=pytest.mark.heavy),
+        pytest.param(DEEPFILL, -(-KILLS // 2), id="deepfill", marks=pytest.mark.heavy),
     ],
 )
 def test_a_run_killed_at_random_moments_ends_where_the_unbroken_one_ends(tmp_path, model, kills):
@@ -157,33 +157,26 @@ def test_a_job_s_end_that_is_told_to_each_process_saves_first(tmp_path):
     assert left == []
 
 
-@pytest.mark.parametrize("accumulate", [1, pytest.param(2, marks=pytest.mark.heavy)])
-def test_the_gradients_of_two_processes_are_those_of_one_with_the_joint_batch(tmp_path, accumulate):
-    script, found = ROOT / "tests" / "one_distributed_step.py", tmp_path / "found.npz"
-    status, output = finish(run_python(*LAUNCH, tmp_path / "launch", script, found, "reconstruction", accumulate))
+@pytest.fixture(scope="module")
+def of_two(tmp_path_factory):
+    """A folder with the gradients of each kind of training, from one pair of processes."""
+    folder = tmp_path_factory.mktemp("gradients")
+    script = ROOT / "tests" / "one_distributed_step.py"
+    status, output = finish(run_python(*LAUNCH, folder / "launch", script, folder))
     assert status == 0, output
-    assert_gradients(found, gradients())
+    return folder
 
 
-@pytest.mark.parametrize(
-    ("kind", "expected"),
-    [("critic", critic_gradients), ("adversarial", adversarial_gradients)],
-    ids=lambda x: str(x)[:5],
-)
-def test_the_gradients_of_two_processes_are_those_of_one_that_accumulates(tmp_path, kind, expected):
-    script, found = ROOT / "tests" / "one_distributed_step.py", tmp_path / "found.npz"
-    status, output = finish(run_python(*LAUNCH, tmp_path / "launch", script, found, kind, 1))
-    assert status == 0, output
-    assert_gradients(found, expected(accumulate=2))
-
-
-def assert_gradients(found, expected):
-    with np.load(found) as two:
-        assert set(two) == set(expected)
-        for name, joint in expected.items():
+@pytest.mark.parametrize("kind", KINDS)
+def test_the_gradients_of_two_processes_are_those_of_one(of_two, kind):
+    of_one = KINDS[kind][1]()
+    with np.load(of_two / f"{kind}.npz") as two:
+        assert set(two) == set(of_one)
+        for name, joint in of_one.items():
             np.testing.assert_allclose(two[name], joint, rtol=1e-3, atol=1e-5 * np.abs(joint).max(), err_msg=name)
 
 
+@pytest.mark.heavy
 def test_two_processes_resume_where_they_stopped(tmp_path):
     arguments = "--max_iters 4 --num_workers 0"
     status, output = finish(start_two(tmp_path / "whole", arguments))

@@ -59,12 +59,10 @@ def settled_model(name, **options):
     return model
 
 
-LARGE = ("pconv_residual_unet", "deepfill_v1")  # their exports take longest
+OTHERS = [pytest.param(name, marks=pytest.mark.heavy) for name in MODELS if name != "pconv_unet"]
 
 
-@pytest.fixture(
-    scope="module", params=[pytest.param(name, marks=pytest.mark.heavy) if name in LARGE else name for name in MODELS]
-)
+@pytest.fixture(scope="module", params=["pconv_unet", *OTHERS])
 def pair(request, tmp_path_factory):
     """A network and the directory of its export, with ONNX where that can be had."""
     directory = tmp_path_factory.mktemp("export") / request.param
