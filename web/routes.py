@@ -8,7 +8,6 @@ Fields of ``POST /api/fill`` are named and written as the options of test.py. A 
 
 import asyncio
 import contextlib
-import secrets
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
@@ -151,7 +150,7 @@ class Routes:
         with self._document(request) as document:
             before = document.state(request.path_params["state"])
             self.store.make_room()
-            step = document.folder / f"{secrets.token_hex(4)}.npz"
+            step = document.new_step()
             values = _fields(request, "model", "detail", "dilate", "extend")
             mask = step.with_suffix(".mask")
             await self._save_body(request, mask)

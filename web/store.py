@@ -13,7 +13,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from utils.files import remove
-from web.limits import EACH_BYTES, INCOMING_OF_ONE, KEPT, KEPT_BYTES
+from web.limits import EACH_BYTES, INCOMING_OF_ONE, KEPT, KEPT_BYTES, STEPS
 from web.texts import Refusal
 from web.worker import Ticket
 
@@ -54,6 +54,16 @@ class Document:
         if not 0 <= number < len(self.steps):
             raise Refusal("gone")
         return self.steps[number]
+
+    def new_step(self) -> Path:
+        """A free file for one more fill.
+
+        Raises:
+            Refusal: there are too many.
+        """
+        if len(self.steps) > STEPS:
+            raise Refusal("many_steps", most=STEPS)
+        return self.folder / f"{secrets.token_hex(4)}.npz"
 
 
 class Store:
