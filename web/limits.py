@@ -34,7 +34,7 @@ EXACT_VIEW = 1_000_000  # up to so many pixels the view is PNG, above JPEG
 KEPT_BYTES = 4 << 30  # of all clients' files together, with what is being received
 EACH_BYTES = 4 << 20  # that each photograph counts at least, which bounds their number
 INCOMING_OF_ONE = 512 << 20  # bytes that one address may be sending at a time
-STEPS = 500  # fills of one photograph
+STEPS = 500  # fills of one photograph; each of its states lists those before it
 
 
 @dataclass(frozen=True)
