@@ -3,7 +3,6 @@
 ``KILLS=25 python -m pytest tests/test_survival.py`` kills more often than the usual run of the tests does.
 """
 
-import contextlib
 import os
 import random
 import re
@@ -119,31 +118,14 @@ def test_a_polite_signal_saves_first(tmp_path, signum):
     assert load_weights(tmp_path / "a").model_name == "pconv_unet"
 
 
-def children_of(parent):
-    """Of a process, by number."""
-    found = []
-    for path in Path("/proc").glob("[0-9]*/stat"):
-        with contextlib.suppress(OSError):  # one that is just ending
-            number, _, state = path.read_text().partition(" ")
-            found += [int(number)] if int(state.rpartition(")")[2].split()[1]) == parent else []
-    return found
-
-
-def is_running(pid):
-    try:
-        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
-    except OSError:
-        return False
-
-
 def test_a_job_s_end_that_is_told_to_each_process_saves_first(tmp_path):
     """As Slurm and systemd tell it; readers that died of it would take the trainer with them."""
     process = start(tmp_path / "a", "--max_iters 100000 --save_every 100000 --num_workers 2")
     while iterations(tmp_path / "a") < 2 and process.poll() is None:
         time.sleep(0.01)
-    children = children_of(process.pid)
-    assert len(children) >= 2
-    for child in children:
+    readers = children(process.pid)
+    assert len(readers) >= 2
+    for child in readers:
         os.kill(child, signal.SIGTERM)
     before = iterations(tmp_path / "a")
     while iterations(tmp_path / "a") < before + 3 and process.poll() is None:
@@ -152,7 +134,7 @@ def test_a_job_s_end_that_is_told_to_each_process_saves_first(tmp_path):
     status, output = finish(process)
     assert status == 128 + signal.SIGTERM and "all saved" in output and "Traceback" not in output, output
     until = time.monotonic() + 60
-    while (left := [child for child in children if is_running(child)]) and time.monotonic() < until:
+    while (left := [child for child in readers if is_running(child)]) and time.monotonic() < until:
         time.sleep(0.05)
     assert left == []
 
@@ -201,3 +183,10 @@ def test_a_killed_process_ends_the_job_and_leaves_a_whole_checkpoint(tmp_path):
 
 def children(pid):
     return [int(p) for p in Path(f"/proc/{pid}/task/{pid}/children").read_text().split()]
+
+
+def is_running(pid):
+    try:
+        return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[0] != "Z"
+    except OSError:
+        return False
