@@ -109,7 +109,9 @@ def test_a_run_killed_at_random_moments_ends_where_the_unbroken_one_ends(tmp_pat
     assert not list((tmp_path / "broken").rglob("*pconv_tmp*"))
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGINT, signal.SIGHUP])
+@pytest.mark.parametrize(
+    "signum", [signal.SIGTERM, signal.SIGINT, pytest.param(signal.SIGHUP, marks=pytest.mark.heavy)]
+)
 def test_a_polite_signal_saves_first(tmp_path, signum):
     process = start(tmp_path / "a", "--max_iters 100000 --save_every 100000 --num_workers 1")
     assert kill_after(process, tmp_path / "a", 3, signum=signum)  # to the readers too, as Ctrl-C in a terminal goes

@@ -115,7 +115,7 @@ def test_a_folder_that_the_terminal_has_no_letters_for(user, tmp_path, settings)
     assert [path.name for path in (tmp_path / CYRILLIC).glob("*.png")] == ["картинка.png"]
 
 
-@pytest.mark.parametrize("signum", [signal.SIGTERM, signal.SIGHUP])
+@pytest.mark.parametrize("signum", [signal.SIGTERM, pytest.param(signal.SIGHUP, marks=pytest.mark.heavy)])
 def test_a_signal_ends_the_filling_of_pictures_in_one_line(user, tmp_path, signum):
     (tmp_path / "many").mkdir()
     for i in range(3000):
