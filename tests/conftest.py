@@ -10,15 +10,17 @@ from pathlib import Path
 import cv2
 import numpy as np
 import pytest
-from hypothesis import settings
+from hypothesis import HealthCheck, settings
 
 from models import MODELS
 
 collect_ignore = ["tools/port_networks.py", "reference_torch.py"]  # they need PyTorch and run in processes of their own
 
 # The same examples at every run, so that a change that breaks something is told from luck. Others are searched with
-# python -m pytest --hypothesis-profile default.
-settings.register_profile("same", derandomize=True, deadline=None, database=None)
+# python -m pytest --hypothesis-profile default. On a busy machine nothing is too slow.
+settings.register_profile(
+    "same", derandomize=True, deadline=None, database=None, suppress_health_check=[HealthCheck.too_slow]
+)
 settings.load_profile("same")
 
 # Ignored signals (Ctrl-C in a shell's background, SIGHUP under nohup) would be ignored by all processes that the tests
@@ -30,8 +32,11 @@ if hasattr(signal, "SIGHUP") and signal.getsignal(signal.SIGHUP) is signal.SIG_I
 
 def _children():
     """Process numbers of this process's own children; none where the system does not list them."""
-    lists = Path("/proc/self/task").glob("*/children")
-    return {int(number) for path in lists for number in path.read_text().split()}
+    children = set()
+    for path in Path("/proc/self/task").glob("*/children"):
+        with contextlib.suppress(OSError):  # the thread has ended meanwhile
+            children.update(map(int, path.read_text().split()))
+    return children
 
 
 @pytest.fixture(autouse=True)

@@ -1,12 +1,15 @@
-"""One training step as one of many processes; the first writes the gradients. test_survival.py runs it by a launcher.
+"""One training step of each kind as one of two processes; the first writes the gradients into a folder.
+
+tests/test_survival.py runs it by a launcher, and compares.
 
 Normalisation uses its running statistics: those of a batch differ between a share and the joint batch by nature.
 """
 
-import functools
 import sys
 import zlib  # noqa: F401  before Paddle, see models/__init__.py
+from functools import partial
 from pathlib import Path
+from unittest import mock
 
 sys.path.insert(0, str(Path(__file__).resolve().parent.parent))
 
@@ -44,9 +47,11 @@ def adversarial_gradients(accumulate: int) -> dict[str, np.ndarray]:
     """
     settings = Settings(max_iters=1, batch_size=2, lr=1e-9, num_workers=0, accumulate=accumulate, critic_steps=1)
     model = small_model("deepfill_v1")
+    task = adversarial.AdversarialTask(model, Critics(32, base_channels=4), GeneratorLoss(), settings)
     # Each process draws its own points between true and painted pictures: here all take the middle.
-    adversarial.gradient_penalty = functools.partial(gradient_penalty, at=paddle.full([1, 1, 1, 1], 0.5))
-    return step_once(adversarial.AdversarialTask(model, Critics(32, base_channels=4), GeneratorLoss(), settings))
+    in_the_middle = partial(gradient_penalty, at=paddle.full([1, 1, 1, 1], 0.5))
+    with mock.patch.object(adversarial, "gradient_penalty", in_the_middle):
+        return step_once(task)
 
 
 def critic_gradients(accumulate: int) -> dict[str, np.ndarray]:
@@ -80,11 +85,18 @@ def step_once(task) -> dict[str, np.ndarray]:
     }
 
 
+# What two processes compute, and what one does that has to come to the same.
+KINDS = {
+    "joint_batch": (gradients, gradients),
+    "joint_batch_in_parts": (partial(gradients, accumulate=2), gradients),
+    "critic": (partial(critic_gradients, accumulate=1), partial(critic_gradients, accumulate=2)),
+    "adversarial": (partial(adversarial_gradients, accumulate=1), partial(adversarial_gradients, accumulate=2)),
+}
+
 if __name__ == "__main__":
     paddle.set_device("cpu")
     distributed.start()
-    path, kind, accumulate = sys.argv[1:]
-    of_kind = {"reconstruction": gradients, "adversarial": adversarial_gradients, "critic": critic_gradients}
-    found = of_kind[kind](int(accumulate))
-    if distributed.is_first():
-        np.savez(path, **found)
+    for kind, (of_two, _) in KINDS.items():
+        found = of_two()
+        if distributed.is_first():
+            np.savez(Path(sys.argv[1]) / f"{kind}.npz", **found)

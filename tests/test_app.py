@@ -10,11 +10,9 @@ from options import app_parser
 from utils.errors import InputError
 
 
-def test_it_listens_for_this_machine_alone_and_shares_with_nobody():
-    options = app_parser().parse_args([])
-    assert app.is_loopback(options.host) and not app.is_loopback("192.0.2.1") and not app.is_loopback("example")
-    with pytest.raises(SystemExit):
-        app_parser().parse_args(["--share"])
+def test_it_listens_for_this_machine_alone():
+    assert app.is_loopback(app_parser().parse_args([]).host)
+    assert not app.is_loopback("192.0.2.1") and not app.is_loopback("example")
 
 
 def test_without_its_packages_it_says_what_to_install(monkeypatch):

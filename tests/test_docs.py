@@ -75,11 +75,6 @@ def test_commands_shown_are_understood(name, line, monkeypatch):
     assert isinstance(parse(arguments[1:]), (argparse.Namespace, tuple))
 
 
-def test_every_script_is_shown_with_a_command():
-    shown = {tuple(shlex.split(line)[1:2]) for name, line in COMMANDS if name == "README.md"}
-    assert {("train.py",), ("test.py",), ("eval.py",), ("app.py",)} <= shown
-
-
 @pytest.mark.parametrize("name", READMES)
 def test_scripts_and_links_exist(name):
     text = read(name)
@@ -107,29 +102,14 @@ def test_links_lead_somewhere(name):
     assert not wrong
 
 
-def test_the_gallery_shows_each_of_its_pictures_and_is_small():
-    pictures = set((ROOT / "docs/images/gallery").glob("*"))
-    assert {
-        ROOT / "docs" / link for link in re.findall(r"\]\((images/gallery/[^)]+)\)", read("docs/gallery.md"))
-    } == pictures
-    assert sum(picture.stat().st_size for picture in pictures) < 1_500_000
-
-
-def test_the_workflow_runs_the_whole_check_and_a_report_asks_for_the_machine():
+def test_the_workflow_runs_the_whole_check():
     workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
     assert [step for step in workflow["jobs"]["check"]["steps"] if step.get("run") == ".ci/run"]
-    assert "python -m tools.doctor" in (ROOT / ".github/ISSUE_TEMPLATE/bug.md").read_text()
 
 
-def test_the_citation_names_project_and_paper():
+def test_the_citation_is_of_this_version():
     citation = yaml.safe_load((ROOT / "CITATION.cff").read_text(encoding="utf-8"))
-    assert {"cff-version", "message", "title", "authors"} <= citation.keys()
-    assert citation["version"] == project_version() and citation["license"] == "Apache-2.0"
-    assert [paper["url"][-10:] for paper in citation["references"]] == ["1804.07723", "1801.07892"]
-
-
-def project_version():
-    return re.search(r'^version = "(.*)"', (ROOT / "pyproject.toml").read_text(), flags=re.MULTILINE)[1]
+    assert f'\nversion = "{citation["version"]}"\n' in (ROOT / "pyproject.toml").read_text()
 
 
 def test_both_readmes_show_the_same_commands():

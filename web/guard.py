@@ -2,12 +2,9 @@
 
 import asyncio
 import contextlib
-import errno
 import ipaddress
-import json
 import logging
 import time
-import traceback
 from collections import Counter
 from collections.abc import Collection
 from urllib.parse import urlsplit
@@ -18,10 +15,9 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from utils.errors import is_out_of_memory
 from web.limits import BODY, CONNECTIONS, CONNECTIONS_OF_ONE, IDLE, LINGER, UNREAD, Limits
 from web.store import Store
-from web.texts import Told, language_of
+from web.texts import Refusal, language_of, refusal_of
 
 POLICY = (  # what a browser may load: from this server alone
     "default-src 'none'; script-src 'self'; style-src 'self'; img-src 'self' blob:; connect-src 'self' blob:; "
@@ -36,10 +32,10 @@ HEADERS = [
 ]
 
 
-def refusal(request: Request, told: Told) -> JSONResponse:
+def answer_to(request: Request, refusal: Refusal) -> JSONResponse:
     """A mistake as it is answered, in the client's language."""
     language = language_of(request.headers.get("accept-language"))
-    return JSONResponse({"error": told.in_language(language)}, told.status)
+    return JSONResponse({"error": refusal.in_language(language)}, refusal.status)
 
 
 def check_host(host: str, allowed: Collection[str]) -> None:
@@ -51,7 +47,7 @@ def check_host(host: str, allowed: Collection[str]) -> None:
         host: the Host header.
         allowed: names without port, in lower case.
     Raises:
-        Told: another name.
+        Refusal: another name.
     Example:
         >>> check_host("127.0.0.1:7860", []), check_host("[::1]", []), check_host("fill.example:80", ["fill.example"])
         (None, None, None)
@@ -60,21 +56,21 @@ def check_host(host: str, allowed: Collection[str]) -> None:
         name = urlsplit(f"//{host}").hostname or ""
         if name.rstrip(".") in ("localhost", *allowed) or ipaddress.ip_address(name):
             return
-    raise Told("host", name=host[:80])
+    raise Refusal("host", name=host[:80])
 
 
 def check_origin(request: Request) -> None:
     """Refuse what another site's page sends.
 
     Raises:
-        Told: its origin is not this server.
+        Refusal: its origin is not this server.
     """
     if request.method in ("GET", "HEAD"):
         return
     origin = request.headers.get("origin")
     is_foreign = origin is not None and urlsplit(origin).netloc != request.headers.get("host")
     if is_foreign or request.headers.get("sec-fetch-site") in ("cross-site", "same-site"):
-        raise Told("origin")
+        raise Refusal("origin")
 
 
 def client_of(request: Request) -> str:
@@ -118,10 +114,10 @@ class Guard:
             self._check(request)
             await self.app(scope, body.receive, send_on)
         except Exception as error:
-            if not has_begun and (told := _told(error, request)):
+            if not has_begun and (refusal := _refusal(error, request)):
                 await body.discard()
                 with contextlib.suppress(asyncio.TimeoutError):
-                    await refusal(request, told)(scope, receive, send_on)
+                    await answer_to(request, refusal)(scope, receive, send_on)
         finally:
             self.store.receive(client_of(request), -body.count)
 
@@ -130,24 +126,17 @@ class Guard:
         check_origin(request)
         length = request.headers.get("content-length", "0")
         if length.isdigit() and int(length) > self.limits.request_bytes:
-            raise Told("many_bytes", most=f"{self.limits.megabytes:g}")
+            raise Refusal("many_bytes", most=f"{self.limits.megabytes:g}")
 
 
-def _told(error: Exception, request: Request) -> Told | None:
-    """What a client is told of an error; None for one that went away."""
-    if isinstance(error, Told):
-        return error
+def _refusal(error: Exception, request: Request) -> Refusal | None:
+    """How an error is answered; None where the client went away."""
     if isinstance(error, ClientDisconnect | asyncio.TimeoutError):
         return None
     if isinstance(error, HTTPException):
-        known = {404: Told("no_route"), 405: Told("method", name=request.method)}
-        return known.get(error.status_code, Told("bad_form", reason=error.detail))
-    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-        return Told("full")
-    if is_out_of_memory(error):
-        return Told("memory")
-    traceback.print_exception(error)
-    return Told("bug")
+        known = {404: Refusal("no_route"), 405: Refusal("method", name=request.method)}
+        return known.get(error.status_code, Refusal("bad_form", reason=error.detail))
+    return refusal_of(error)
 
 
 class _Body:
@@ -158,19 +147,19 @@ class _Body:
         self.count, self.is_whole, self._start = 0, False, time.monotonic()
 
     async def receive(self) -> Message:
-        """Raises Told when the body is too large, comes too slowly, or finds no room."""
+        """Raises Refusal when the body is too large, comes too slowly, or finds no room."""
         if self.is_whole:  # all that can still come is that the client goes away
             return await self._receive()
         left = min(IDLE, self._start + BODY - time.monotonic())
         try:
             message = await asyncio.wait_for(self._receive(), left)
         except asyncio.TimeoutError:
-            raise Told("slow_body") from None
+            raise Refusal("slow_body") from None
         got = len(message.get("body", b""))
         self.count, self.is_whole = self.count + got, not message.get("more_body", False)
         self._guard.store.receive(self._client, got)
         if self.count > self._guard.limits.request_bytes:
-            raise Told("many_bytes", most=f"{self._guard.limits.megabytes:g}")
+            raise Refusal("many_bytes", most=f"{self._guard.limits.megabytes:g}")
         return message
 
     async def discard(self) -> None:
@@ -218,10 +207,3 @@ class Connection(H11Protocol):
             self.transport.close()
         if not self.transport.is_closing():
             self.loop.call_later(IDLE / 3, self._close_if_idle)
-
-    def send_400_response(self, msg: str) -> None:
-        """What is not HTTP is answered in JSON, too."""
-        body = json.dumps({"error": str(Told("bad_http"))}).encode()
-        head = b"HTTP/1.1 400 Bad Request\r\ncontent-type: application/json\r\nconnection: close\r\n\r\n"
-        self.transport.write(head + body)
-        self.transport.close()

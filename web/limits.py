@@ -2,7 +2,7 @@
 
 from dataclasses import dataclass
 
-from web.texts import Told
+from web.texts import Refusal
 
 # Requests
 MOST_FIELDS = 256  # of a form
@@ -34,7 +34,7 @@ EXACT_VIEW = 1_000_000  # up to so many pixels the view is PNG, above JPEG
 KEPT_BYTES = 4 << 30  # of all clients' files together, with what is being received
 EACH_BYTES = 4 << 20  # that each photograph counts at least, which bounds their number
 INCOMING_OF_ONE = 512 << 20  # bytes that one address may be sending at a time
-STEPS = 500  # fills of one photograph
+STEPS = 500  # fills of one photograph; each of its states lists those before it
 
 
 @dataclass(frozen=True)
@@ -65,17 +65,17 @@ class Limits:
         """Refuse too large a picture.
 
         Raises:
-            Told: more than ``megapixels``.
+            Refusal: more than ``megapixels``.
         """
         if width * height > self.megapixels * 1e6:
             got = f"{width * height / 1e6:.1f}"
-            raise Told("many_pixels", most=f"{self.megapixels:g}", got=got, width=width, height=height)
+            raise Refusal("many_pixels", most=f"{self.megapixels:g}", got=got, width=width, height=height)
 
     def check_bytes(self, count: int) -> None:
         """Refuse too large a file.
 
         Raises:
-            Told: more than ``megabytes``.
+            Refusal: more than ``megabytes``.
         """
         if count > self.bytes:
-            raise Told("many_bytes", most=f"{self.megabytes:g}")
+            raise Refusal("many_bytes", most=f"{self.megabytes:g}")

@@ -14,17 +14,17 @@ from options.fill import box, colour, margins, point
 from options.shared import integer
 from utils.errors import one_line
 from web.limits import MOST_CORNERS, MOST_TEXT
-from web.texts import Told
+from web.texts import Refusal
 
 
 @dataclass(frozen=True)
 class Order:
-    """Something to be done with a photograph: plain values, which go to the worker as JSON.
+    """Something to be done with a photograph.
 
     Args:
         picture: file of the photograph.
         steps: files of what was filled in it before, in this order.
-        mask, white, alpha, colour, boxes, polygons, dilate: as in ``datasets.holes.Marks``.
+        marks: where to fill.
         extend: pixels to add, left, top, right, bottom.
         fills: whether something is to be filled; else the photograph is only read.
         model: a name, the default for None.
@@ -36,38 +36,19 @@ class Order:
         name: of the photograph, as its owner calls it.
     """
 
-    picture: str | None
-    steps: Sequence[str] = ()
-    mask: str | None = None
-    white: bool = True
-    alpha: bool = False
-    colour: Sequence[int] | None = None
-    boxes: Sequence[Sequence[int]] = ()
-    polygons: Sequence[Sequence[Sequence[int]]] = ()
-    dilate: int = 0
-    extend: Sequence[int] = (0, 0, 0, 0)
+    picture: Path | None
+    marks: Marks = field(default_factory=Marks)
+    steps: Sequence[Path] = ()
+    extend: tuple[int, int, int, int] = (0, 0, 0, 0)
     fills: bool = False
     model: str | None = None
     detail: bool | None = None
     format: str | None = None
     lossless: bool = False
-    step: str | None = None
-    view: str | None = None
-    result: str | None = None
-    name: str = field(default="photograph")
-
-    @property
-    def marks(self) -> Marks:
-        """Where to fill."""
-        return Marks(
-            file=self.mask and Path(self.mask),
-            white=self.white,
-            alpha=self.alpha,
-            colour=self.colour and tuple(self.colour),
-            boxes=[tuple(box) for box in self.boxes],
-            polygons=[[tuple(point) for point in polygon] for polygon in self.polygons],
-            dilate=self.dilate,
-        )
+    step: Path | None = None
+    view: Path | None = None
+    result: Path | None = None
+    name: str = "photograph"
 
 
 class Upload(NamedTuple):
@@ -81,49 +62,48 @@ def read_form(form: Mapping[str, Sequence[str | Upload]], folder: Path) -> Order
     """What a form asks for; its files are written into ``folder``.
 
     Raises:
-        Told: an unknown field, or a value that cannot be understood.
+        Refusal: an unknown field, or a value that cannot be understood.
     """
     if unknown := [name for name in form if name not in (*FILES, *FIELDS)]:
         names = ", ".join((*FILES, *FIELDS))
-        raise Told("bad_value", reason=f"no such field: {one_line(unknown[0], 40)}; there are {names}")
+        raise Refusal("bad_value", reason=f"no such field: {one_line(unknown[0], 40)}; there are {names}")
     if sum(len(text) for texts in form.values() for text in texts if isinstance(text, str)) > MOST_TEXT:
-        raise Told("many_fields", most=MOST_TEXT >> 10, what="KiB")
+        raise Refusal("many_fields", most=MOST_TEXT >> 10, what="KiB")
     values = {name: [read_field(name, text) for text in form[name]] for name in FIELDS if name in form}
     for name in values:
         if len(values[name]) > 1 and name not in ("box", "polygon"):
-            raise Told("bad_value", reason=f"{name}: expected it once, got it {len(values[name])} times")
+            raise Refusal("bad_value", reason=f"{name}: expected it once, got it {len(values[name])} times")
     once = {name: found[0] for name, found in values.items() if found}
     polygons = values.get("polygon", [])
     if sum(map(len, polygons)) > MOST_CORNERS:
-        raise Told("many_fields", most=MOST_CORNERS, what="corners")
+        raise Refusal("many_fields", most=MOST_CORNERS, what="corners")
     mask, picture = (_saved(form, name, folder) for name in ("mask", "picture"))
-    return Order(
-        picture=picture,
-        mask=mask,
+    marks = Marks(
+        file=mask,
         white=once.get("hole") != "black",
         alpha=once.get("mask_alpha", False),
         colour=once.get("mask_colour"),
         boxes=values.get("box", []),
         polygons=polygons,
-        fills=True,
-        result=str(folder / "result"),
-        name=Path(picture or "photograph").name,
-        **{name: once[name] for name in ("dilate", "extend", "model", "detail", "format", "lossless") if name in once},
+        dilate=once.get("dilate", 0),
     )
+    options = {name: once[name] for name in ("extend", "model", "detail", "format", "lossless") if name in once}
+    name = picture.name if picture else "photograph"
+    return Order(picture, marks, fills=True, result=folder / "result", name=name, **options)
 
 
 def read_field(name: str, text: object) -> object:
     """A field's value, read as test.py reads the option of its name.
 
     Raises:
-        Told: it cannot be understood.
+        Refusal: it cannot be understood.
     """
     try:
         if not isinstance(text, str):
             raise argparse.ArgumentTypeError("expected text, got a file")
         return FIELDS[name](text)
     except argparse.ArgumentTypeError as error:
-        raise Told("bad_value", reason=f"{name}: {error}") from None
+        raise Refusal("bad_value", reason=f"{name}: {error}") from None
 
 
 def file_name(given: str) -> str:
@@ -138,18 +118,18 @@ def file_name(given: str) -> str:
     return (stem or "photograph") + re.sub("[^.A-Za-z0-9]", "", path.suffix)[:8].rstrip(".")
 
 
-def _saved(form: Mapping[str, Sequence[str | Upload]], name: str, folder: Path) -> str | None:
+def _saved(form: Mapping[str, Sequence[str | Upload]], name: str, folder: Path) -> Path | None:
     """A file of the form under its owner's name, in a folder of its own."""
     files = form.get(name, [])
     if not files or files == [""]:
         return None
     if len(files) > 1 or not isinstance(files[0], Upload):
-        raise Told("bad_value", reason=f"{name}: expected one file, got something else; with curl: -F {name}=@FILE")
+        raise Refusal("bad_value", reason=f"{name}: expected one file, got something else; with curl: -F {name}=@FILE")
     path = folder / name / file_name(files[0].name or name)
     path.parent.mkdir(parents=True)
     with open(path, "wb") as file:
         shutil.copyfileobj(files[0].file, file)
-    return str(path)
+    return path
 
 
 def _one_of(*words: str) -> Callable[[str], str]:

@@ -1,23 +1,22 @@
 """The worker process: photographs are decoded, filled and written here, and nowhere else in the server.
 
-Orders come as lines of JSON on standard input and are answered by lines of JSON on standard output: ``{"stage": ...}``
-when the photograph is read, then ``{"done": ...}``, ``{"told": [key, values]}`` or ``{"bug": true}``. The server ends
-the process when it takes too long, and starts another. When the server ends, so does the process.
+Orders come pickled on standard input and are answered by lines of JSON on standard output: ``{"expected": seconds}``
+when the photograph is read, then ``{"done": ...}`` or ``{"refused": [key, values]}``. The server ends the process when
+it takes too long, and starts another. When the server ends, so does the process.
 """
 
 import contextlib
-import errno
 import json
 import math
 import os
+import pickle
 import queue
 import signal
 import sys
 import threading
 import time
-import traceback
-from collections import OrderedDict
 from collections.abc import Callable, Iterator
+from functools import lru_cache
 from pathlib import Path
 
 import cv2
@@ -36,11 +35,11 @@ from datasets.photographs import (
     write_photograph,
 )
 from inpainting.photographs import extend_photograph, fill_photograph
-from utils.errors import InputError, is_out_of_memory
+from utils.errors import InputError
 from utils.files import atomic_path, open_regular
 from web.limits import EXACT_VIEW, VIEW_PIXELS, VIEW_SIDE, Limits
 from web.orders import Order
-from web.texts import Told
+from web.texts import Refusal, refusal_of
 
 ROOT = Path(__file__).resolve().parent.parent
 MODELS_IN_MEMORY = 2
@@ -57,47 +56,42 @@ class Filler:
     """
 
     def __init__(self, models: dict[str, Path], limits: Limits, load: Load):
-        self.models, self.limits, self._load = models, limits, load
-        self._loaded: OrderedDict[str, dict[bool | None, Fill]] = OrderedDict()
+        self.models, self.limits = models, limits
+        self._load = lru_cache(MODELS_IN_MEMORY)(load)
         self._pace = 2e-5  # seconds a pixel of the hole, from the fills before
 
     def model(self, name: str) -> dict[bool | None, Fill]:
         """A model from memory, where the latest ``MODELS_IN_MEMORY`` are, or from its files."""
-        if name not in self._loaded:
-            with _told_as("bad_model", self.models[name], name=name):
-                self._loaded[name] = self._load(self.models[name])
-        self._loaded.move_to_end(name)
-        while len(self._loaded) > MODELS_IN_MEMORY:
-            self._loaded.popitem(last=False)
-        return self._loaded[name]
+        with _refused_as("bad_model", self.models[name], name=name):
+            return self._load(self.models[name])
 
     def do(self, order: Order, tell: Callable[[dict], None] = lambda line: None) -> dict:
         """Do an order: read, fill, write.
 
         Args:
-            tell: called with ``{"stage": "fill", "expected": seconds}`` when the photograph is read.
+            tell: called with ``{"expected": seconds}``, of filling, when the photograph is read.
         Raises:
-            Told: whatever is wrong with it.
+            Refusal: whatever is wrong with it.
         """
         start = time.monotonic()
         name = self._name_of(order.model)
         original = open_photograph(order.picture, self.limits)
         photograph, share, notes = original, 0.0, []
         for step in order.steps:
-            photograph = with_step(photograph, Path(step))
-        with _told_as("bad_result", order.picture):
+            photograph = with_step(photograph, step)
+        with _refused_as("bad_result", order.picture):
             encoding = result_encoding(original.encoding, order.format, order.lossless)
         if order.fills:
             photograph, hole, notes = marked(order, photograph, self.limits)
             if order.result:
-                with _told_as("bad_result", order.picture):
+                with _refused_as("bad_result", order.picture):
                     refuse_what_does_not_fit(order.picture, photograph, encoding)
             share = float(hole.mean())
-            tell({"stage": "fill", "expected": 0.5 + self._pace * int(hole.sum())})
+            tell({"expected": 0.5 + self._pace * int(hole.sum())})
             photograph = self._filled(self.model(name)[order.detail], photograph, hole)
             if order.step:
                 notes = []  # of the page's own mask
-                write_step(Path(order.step), photograph, hole, order.extend)
+                write_step(order.step, photograph, hole, order.extend)
         written, more = write_wanted(order, photograph, encoding)
         notes = [*(original.notes if order.result or not order.fills else ()), *notes, *more]
         return written | {
@@ -105,7 +99,7 @@ class Filler:
             "width": photograph.size[1],
             "share": share,
             "model": name,
-            "notes": [_without_folders(note, order.mask, order.picture) for note in notes],
+            "notes": [_without_folders(note, order.marks.file, order.picture) for note in notes],
             "format": encoding.format,
             "lossless": original.encoding.lossless,
             "seconds": time.monotonic() - start,
@@ -114,7 +108,7 @@ class Filler:
     def _name_of(self, wanted: str | None) -> str:
         name = next(iter(self.models)) if wanted is None else wanted
         if name not in self.models:
-            raise Told("no_model", names=", ".join(self.models), name=name[:40])
+            raise Refusal("no_model", names=", ".join(self.models), name=name[:40])
         return name
 
     def _filled(self, fill: Fill, photograph: Photograph, hole: np.ndarray) -> Photograph:
@@ -125,18 +119,18 @@ class Filler:
         return filled
 
 
-def open_photograph(path: str | None, limits: Limits) -> Photograph:
+def open_photograph(path: Path | None, limits: Limits) -> Photograph:
     """A client's photograph.
 
     Raises:
-        Told: none, no longer there, too large, or not one that can be read.
+        Refusal: none, no longer there, too large, or not one that can be read.
     """
     if path is None:
-        raise Told("no_picture")
-    if not os.path.isfile(path):
-        raise Told("gone")
+        raise Refusal("no_picture")
+    if not path.is_file():
+        raise Refusal("gone")
     check_file(path, limits)
-    with _told_as("unreadable", path):
+    with _refused_as("unreadable", path):
         return read_photograph(path)
 
 
@@ -156,24 +150,24 @@ def marked(order: Order, photograph: Photograph, limits: Limits) -> tuple[Photog
     """The photograph as it is to be filled, its hole, bool [H, W], and notes.
 
     Raises:
-        Told: nowhere, everywhere, or a mask that cannot be used.
+        Refusal: nowhere, everywhere, or a mask that cannot be used.
     """
     marks, notes, hole = order.marks, [], np.zeros(photograph.size, bool)
-    if order.mask is not None:
-        check_file(order.mask, limits)
+    if marks.file is not None:
+        check_file(marks.file, limits)
     if not marks.is_empty:
-        with _told_as("bad_mask", order.mask, order.picture):
+        with _refused_as("bad_mask", marks.file, order.picture):
             hole, notes = find_hole(photograph, marks)
     if marks.opens_transparency:
         photograph = photograph.opaque()
     if any(order.extend):
         left, top, right, bottom = order.extend
         limits.check_pixels(photograph.size[1] + left + right, photograph.size[0] + top + bottom)
-        photograph, hole = extend_photograph(photograph, hole, tuple(order.extend))
+        photograph, hole = extend_photograph(photograph, hole, order.extend)
     if not hole.any():
-        raise Told("no_hole")
+        raise Refusal("no_hole")
     if hole.all() or (photograph.alpha is not None and (hole | (photograph.alpha == 0)).all()):
-        raise Told("all_hole")
+        raise Refusal("all_hole")
     return photograph, hole, notes
 
 
@@ -181,10 +175,10 @@ def write_wanted(order: Order, photograph: Photograph, encoding: Encoding) -> tu
     """Write the view and the finished file, where the order wants them: their names, and notes."""
     written, notes = {}, []
     if order.view:
-        written["view"] = write_view(Path(order.view), photograph)
+        written["view"] = write_view(order.view, photograph)
     if order.result:
-        path = Path(order.result) / result_name(order.name, encoding.format)
-        with _told_as("bad_result", path):
+        path = order.result / result_name(order.name, encoding.format)
+        with _refused_as("bad_result", path):
             notes = write_photograph(path, photograph, encoding)
         written["result"] = str(path)
     return written, notes
@@ -203,10 +197,10 @@ def with_step(photograph: Photograph, path: Path) -> Photograph:
     """The photograph after one more of its fills, its pixels changed in place.
 
     Raises:
-        Told: the step is no longer there.
+        Refusal: the step is no longer there.
     """
     if not path.is_file():
-        raise Told("gone")
+        raise Refusal("gone")
     with np.load(path, allow_pickle=False) as step:
         (top, left), pixels, extend = step["corner"], step["pixels"], tuple(map(int, step["extend"]))
     if any(extend):
@@ -248,14 +242,14 @@ def result_name(name: str, format: str) -> str:
 
 
 @contextlib.contextmanager
-def _told_as(key: str, *paths: str | os.PathLike | None, **values: object) -> Iterator[None]:
-    """A mistake is told in the client's language, without the server's folders."""
+def _refused_as(key: str, *paths: str | os.PathLike | None, **values: object) -> Iterator[None]:
+    """A mistake is answered in the client's language, without the server's folders."""
     try:
         yield
-    except Told:
+    except Refusal:
         raise
     except InputError as error:
-        raise Told(key, reason=_without_folders(str(error), *paths), **values) from None
+        raise Refusal(key, reason=_without_folders(str(error), *paths), **values) from None
 
 
 def _without_folders(line: str, *paths: str | os.PathLike | None) -> str:
@@ -265,21 +259,13 @@ def _without_folders(line: str, *paths: str | os.PathLike | None) -> str:
     return line
 
 
-def answer(filler: Filler, line: str, tell: Callable[[dict], None]) -> dict:
-    """Do the order that a line holds; whatever happens, there is an answer."""
+def answer(filler: Filler, order: Order, tell: Callable[[dict], None]) -> dict:
+    """Do an order; whatever happens, there is an answer."""
     try:
-        return {"done": filler.do(Order(**json.loads(line)), tell)}
-    except Told as told:
-        return {"told": [told.key, told.values]}
-    except InputError as error:
-        return {"told": ["bad_value", {"reason": str(error)}]}
+        return {"done": filler.do(order, tell)}
     except Exception as error:
-        if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
-            return {"told": ["full", {}]}
-        if is_out_of_memory(error):
-            return {"told": ["memory", {}]}
-        traceback.print_exc()
-        return {"bug": True}
+        refusal = refusal_of(error)
+        return {"refused": [refusal.key, refusal.values]}
 
 
 def load_model(directory: Path) -> dict[bool | None, Fill]:
@@ -301,22 +287,22 @@ def prepare(settings: dict) -> tuple[dict[str, Path], Load]:
 
 
 def serve(prepare: Callable[[dict], tuple[dict[str, Path], Load]] = prepare) -> None:
-    """Answer orders until standard input ends. The first line holds the settings."""
+    """Answer orders until standard input ends; before them come the settings."""
     for name in ("SIGINT", "SIGHUP"):  # a terminal sends them to the server, too, which ends this process
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
     replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
     os.dup2(2, 1)  # what libraries print is no reply
-    lines: queue.Queue[str] = queue.Queue()
-    threading.Thread(target=_read_lines, args=[lines], daemon=True).start()
+    received: queue.SimpleQueue = queue.SimpleQueue()
+    threading.Thread(target=_receive, args=[received], daemon=True).start()
 
     def tell(reply: dict) -> None:
         print(json.dumps(reply), file=replies, flush=True)
 
-    settings = json.loads(lines.get())
+    settings = received.get()
     try:
         models, load = prepare(settings)
-        filler = Filler(models, Limits(**settings["limits"]), load)
+        filler = Filler(models, settings["limits"], load)
         fill = filler.model(next(iter(models)))[None]
         if settings["warm_up"]:  # what is compiled at the first fill, is compiled now, and found by later processes
             hole = np.zeros([96, 96], bool)
@@ -326,14 +312,16 @@ def serve(prepare: Callable[[dict], tuple[dict[str, Path], Load]] = prepare) -> 
         return tell({"failed": str(error)})
     tell({"models": list(models)})
     while True:
-        tell(answer(filler, lines.get(), tell))
+        tell(answer(filler, received.get(), tell))
 
 
-def _read_lines(lines: queue.Queue) -> None:
+def _receive(received: queue.SimpleQueue) -> None:
     """Read orders, also while one is worked on, to end with the server at once."""
-    for line in sys.stdin:
-        lines.put(line)
-    os._exit(0)
+    try:
+        while True:
+            received.put(pickle.load(sys.stdin.buffer))
+    finally:
+        os._exit(0)
 
 
 if __name__ == "__main__":

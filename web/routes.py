@@ -17,6 +17,7 @@ from starlette.routing import Mount, Route
 from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
+from datasets.holes import Marks
 from datasets.images import write_picture
 from datasets.photographs import SUFFIXES
 from inpainting.jobs import SAMPLES
@@ -25,7 +26,7 @@ from web.guard import client_of
 from web.limits import FILES_A_REQUEST, KEPT, MOST_FIELDS, MOST_TEXT, WAITING
 from web.orders import Order, Upload, file_name, read_field, read_form
 from web.store import Document, Store
-from web.texts import Told
+from web.texts import Refusal
 from web.worker import Worker
 
 STATIC = Path(__file__).resolve().parent / "static"
@@ -102,8 +103,7 @@ class Routes:
     async def open(self, request: Request) -> Response:
         """Read what was sent; it is removed when it is no photograph."""
         with self._document(request) as document:
-            view = str(document.folder / "view_0")
-            order = Order(str(document.picture), view=view, name=document.picture.name)
+            order = Order(document.picture, view=document.folder / "view_0", name=document.picture.name)
             try:
                 answer = await self._do(request, document, order)
             except BaseException:
@@ -115,14 +115,14 @@ class Routes:
     async def _received(self, request: Request, document: Document) -> Path:
         if sample := request.query_params.get("sample"):
             if sample not in SAMPLES:
-                raise Told("no_picture")
+                raise Refusal("no_picture")
             path = document.folder / f"{sample}.png"
             await asyncio.to_thread(lambda: write_picture(path, SAMPLES[sample]()))
             return path
         path = document.folder / "picture" / file_name(request.query_params.get("name", ""))
         await self._save_body(request, path)
         if not path.stat().st_size:
-            raise Told("no_picture")
+            raise Refusal("no_picture")
         return path
 
     async def _save_body(self, request: Request, path: Path) -> None:
@@ -148,20 +148,19 @@ class Routes:
     async def fill(self, request: Request) -> Response:
         """The mask in the body (a picture, white is the hole; may be empty when the photograph is extended)."""
         with self._document(request) as document:
-            before, options = document.state(request.path_params["state"]), request.query_params
+            before = document.state(request.path_params["state"])
             self.store.make_room()
             step = document.new_step()
-            known = ("model", "detail", "dilate", "extend")
-            values = {name: read_field(name, options[name]) for name in known if name in options}
+            values = _fields(request, "model", "detail", "dilate", "extend")
             mask = step.with_suffix(".mask")
             await self._save_body(request, mask)
             order = Order(
-                picture=str(document.picture),
+                document.picture,
+                Marks(file=mask if mask.stat().st_size else None, dilate=values.pop("dilate", 0)),
                 steps=before,
-                mask=str(mask) if mask.stat().st_size else None,
                 fills=True,
-                step=str(step),
-                view=str(document.folder / f"view_{step.stem}"),
+                step=step,
+                view=document.folder / f"view_{step.stem}",
                 name=document.picture.name,
                 **values,
             )
@@ -170,7 +169,7 @@ class Routes:
             finally:
                 mask.unlink(missing_ok=True)
             number = len(document.steps)
-            document.steps.append([*before, str(step)])
+            document.steps.append([*before, step])
             document.views.append(answer.pop("view"))
             return JSONResponse({"state": number, **answer})
 
@@ -184,14 +183,12 @@ class Routes:
     async def result(self, request: Request) -> Response:
         """The finished file of a state, in the photograph's own format and name."""
         with self._document(request) as document:
-            options = request.query_params
-            values = {name: read_field(name, options[name]) for name in ("format", "lossless") if name in options}
             order = Order(
-                picture=str(document.picture),
+                document.picture,
                 steps=document.state(request.path_params["state"]),
-                result=str(document.folder / "result"),
+                result=document.folder / "result",
                 name=document.picture.name,
-                **values,
+                **_fields(request, "format", "lossless"),
             )
             answer = await self._do(request, document, order)
             return _File(answer, {"Cache-Control": "no-store"})
@@ -235,6 +232,11 @@ class _File(FileResponse):
 async def _until_gone(request: Request) -> None:
     while (await request.receive())["type"] != "http.disconnect":
         pass
+
+
+def _fields(request: Request, *names: str) -> dict[str, object]:
+    """Those of the fields that are in the request's query."""
+    return {name: read_field(name, request.query_params[name]) for name in names if name in request.query_params}
 
 
 def _values(form) -> dict[str, list[str | Upload]]:

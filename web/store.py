@@ -14,7 +14,7 @@ from filelock import FileLock, Timeout
 
 from utils.files import remove
 from web.limits import EACH_BYTES, INCOMING_OF_ONE, KEPT, KEPT_BYTES, STEPS
-from web.texts import Told
+from web.texts import Refusal
 from web.worker import Ticket
 
 PREFIX, LOCK = "pconv_app_", "lock"
@@ -38,31 +38,31 @@ class Document:
     client: str
     folder: Path
     picture: Path | None = None
-    steps: list[list[str]] = field(default_factory=list)
+    steps: list[list[Path]] = field(default_factory=list)
     views: list[str] = field(default_factory=list)
     ticket: Ticket | None = None
     users: int = 0
     bytes: int = 0
     used: float = 0.0
 
-    def state(self, number: int) -> list[str]:
+    def state(self, number: int) -> list[Path]:
         """The files that lead to a state.
 
         Raises:
-            Told: there is no such state.
+            Refusal: there is no such state.
         """
         if not 0 <= number < len(self.steps):
-            raise Told("gone")
+            raise Refusal("gone")
         return self.steps[number]
 
     def new_step(self) -> Path:
         """A free file for one more fill.
 
         Raises:
-            Told: there are too many.
+            Refusal: there are too many.
         """
         if len(self.steps) > STEPS:
-            raise Told("many_steps", most=STEPS)
+            raise Refusal("many_steps", most=STEPS)
         return self.folder / f"{secrets.token_hex(4)}.npz"
 
 
@@ -88,9 +88,9 @@ class Store:
         return document
 
     def get(self, name: str) -> Document:
-        """Raises Told when there is none of that name, or no longer."""
+        """Raises Refusal when there is none of that name, or no longer."""
         if name not in self.documents:
-            raise Told("gone")
+            raise Refusal("gone")
         return self.documents[name]
 
     @contextlib.contextmanager
@@ -121,21 +121,21 @@ class Store:
         """Count bytes that an address sends; negative ones have been dealt with.
 
         Raises:
-            Told: it sends too many at a time, or there is no room for them.
+            Refusal: it sends too many at a time, or there is no room for them.
         """
         self.incoming[client] += count
         if not self.incoming[client]:
             del self.incoming[client]
         if count > 0:
             if self.incoming[client] > INCOMING_OF_ONE:
-                raise Told("full")
+                raise Refusal("full")
             self.make_room()
 
     def make_room(self) -> None:
         """Keep within ``most`` by removing what was not used for longest of the address that keeps most.
 
         Raises:
-            Told: that does not make enough room.
+            Refusal: that does not make enough room.
         """
         while sum(d.bytes for d in self.documents.values()) + self.incoming.total() > self.most:
             kept: Counter[str] = Counter()
@@ -143,7 +143,7 @@ class Store:
                 kept[document.client] += document.bytes
             idle = [d for d in self.documents.values() if not d.users and d.bytes]
             if not idle:
-                raise Told("full")
+                raise Refusal("full")
             self.remove(max(idle, key=lambda d: (kept[d.client], -d.used)))
 
     def sweep(self, kept: float = KEPT) -> None:

@@ -1,19 +1,20 @@
 """What the server answers to mistakes, in English and Chinese. The page's own texts are in ``static/texts.json``."""
 
+import errno
 import json
-import re
+import traceback
 from pathlib import Path
 
-from utils.errors import InputError, one_line
+from utils.errors import InputError, is_out_of_memory, one_line
 
-LANGUAGES = ("en", "zh")  # the first is for whoever prefers neither
+LANGUAGES = ("en", "zh")  # the first is for those who read neither
 
 # Status of HTTP, English, Chinese
 MISTAKES: dict[str, tuple[int, str, str]] = json.loads(Path(__file__).with_name("mistakes.json").read_text("utf-8"))
 
 
-class Told(InputError):
-    """A mistake of the user's, told in the user's language.
+class Refusal(InputError):
+    """A mistake of the user's, answered in the user's language.
 
     Args:
         key: of ``MISTAKES``.
@@ -34,16 +35,26 @@ class Told(InputError):
         return one_line(text.format(**self.values), 1000)
 
 
+def refusal_of(error: Exception) -> Refusal:
+    """How an error is answered; the console gets a bug's traceback."""
+    if isinstance(error, Refusal):
+        return error
+    if isinstance(error, InputError):
+        return Refusal("bad_value", reason=error)
+    if getattr(error, "errno", None) in (errno.ENOSPC, errno.EDQUOT):
+        return Refusal("full")
+    if is_out_of_memory(error):
+        return Refusal("memory")
+    traceback.print_exception(error)
+    return Refusal("bug")
+
+
 def language_of(accepted: str | None) -> str:
-    """The language that an Accept-Language header likes best, of those that there are texts in.
+    """The first language of an Accept-Language header that there are texts in; browsers put what they like best first.
 
     Example:
         >>> language_of("zh-CN,zh;q=0.9,en;q=0.8"), language_of("fr, en;q=0.5, zh;q=0.4"), language_of(None)
         ('zh', 'en', 'en')
     """
-    liked: dict[str, float] = {}
-    for part in (accepted or "")[:1000].split(","):
-        if found := re.fullmatch(r"\s*([A-Za-z]{1,8})(?:-[\w-]*)?\s*(?:;\s*q=([01](?:\.[0-9]{0,3})?))?\s*", part):
-            language = found[1].lower()
-            liked[language] = max(liked.get(language, 0.0), float(found[2] or 1))
-    return max(LANGUAGES, key=lambda language: liked.get(language, 0.0))
+    tags = (tag.strip()[:2].lower() for tag in (accepted or "").split(","))
+    return next((tag for tag in tags if tag in LANGUAGES), LANGUAGES[0])

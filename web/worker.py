@@ -4,18 +4,19 @@ import asyncio
 import contextlib
 import json
 import os
+import pickle
 import sys
 import time
 import traceback
-from collections import OrderedDict, deque
+from collections import Counter
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
 
 from utils.errors import InputError
 from web.limits import READING, STARTING, WAITING, Limits
 from web.orders import Order
-from web.texts import Told
+from web.texts import Refusal
 
 ROOT = Path(__file__).resolve().parent.parent
 COMMAND = (sys.executable, "-m", "web.process")
@@ -27,6 +28,7 @@ class Ticket:
 
     Args:
         client: address that it came from.
+        round: as in Places.
         started: when the work began, by time.monotonic.
         expected: seconds from then on.
     """
@@ -34,6 +36,7 @@ class Ticket:
     order: Order
     client: str
     future: asyncio.Future
+    round: int = 0
     started: float | None = None
     expected: float = 2.0
 
@@ -44,7 +47,7 @@ class Ticket:
 
 
 class Places:
-    """Tickets that wait; the addresses they came from take turns.
+    """Tickets that wait, in the order in which they are served: the addresses that they came from take turns.
 
     When all places are taken, whoever has most of them loses the last one to an address with fewer.
 
@@ -53,53 +56,49 @@ class Places:
     """
 
     def __init__(self, most: int = WAITING):
-        self.most = most
-        self._queues: OrderedDict[str, deque[Ticket]] = OrderedDict()
+        self.most, self._round = most, 0  # in a round each address is served once
+        self._waiting: list[Ticket] = []
 
     def __len__(self) -> int:
-        return sum(map(len, self._queues.values()))
+        return len(self._waiting)
 
     def add(self, ticket: Ticket) -> None:
-        """Raises Told when there is no place."""
-        own = self._queues.get(ticket.client, ())
+        """Raises Refusal when there is no place."""
+        taken = Counter(other.client for other in self._waiting)
         if len(self) >= self.most:
-            greediest = max(self._queues.values(), key=len, default=())
-            if len(greediest) <= len(own) + 1:
-                raise Told("busy", most=self.most)
-            lost = greediest.pop()
+            [(greediest, count)] = taken.most_common(1)
+            if count <= taken[ticket.client] + 1:
+                raise Refusal("busy", most=self.most)
+            lost = [other for other in self._waiting if other.client == greediest][-1]
+            self.drop(lost)
             if not lost.future.done():
-                lost.future.set_exception(Told("busy", most=self.most))
-        self._queues.setdefault(ticket.client, deque()).append(ticket)
+                lost.future.set_exception(Refusal("busy", most=self.most))
+        own = [other.round for other in self._waiting if other.client == ticket.client]
+        ticket.round = (own[-1] if own else self._round) + 1
+        self._waiting.append(ticket)
+        self._sort()
 
     def take(self) -> Ticket:
-        """The next one; its address goes behind the others."""
-        client, tickets = self._queues.popitem(last=False)
-        ticket = tickets.popleft()
-        if tickets:
-            self._queues[client] = tickets
+        """The next one."""
+        ticket = self._waiting.pop(0)
+        self._round = ticket.round
         return ticket
 
     def drop(self, ticket: Ticket) -> None:
-        """Give a place back."""
-        tickets = self._queues.get(ticket.client, deque())
-        if ticket in tickets:
-            tickets.remove(ticket)
-        if not tickets:
-            self._queues.pop(ticket.client, None)
+        """Give a place back; the address's later tickets move up."""
+        if ticket in self._waiting:
+            self._waiting.remove(ticket)
+            for other in self._waiting:
+                if other.client == ticket.client and other.round > ticket.round:
+                    other.round -= 1
+            self._sort()
+
+    def _sort(self) -> None:
+        self._waiting.sort(key=lambda ticket: ticket.round)  # in a round, those that came first stay first
 
     def place(self, ticket: Ticket) -> int:
         """1 for the next one; 0 for one that does not wait."""
-        tickets = self._queues.get(ticket.client, ())
-        if ticket not in tickets:
-            return 0
-        ahead, is_before = tickets.index(ticket), True
-        place = ahead + 1
-        for client, others in self._queues.items():
-            if client == ticket.client:
-                is_before = False
-            else:
-                place += min(len(others), ahead + is_before)
-        return place
+        return self._waiting.index(ticket) + 1 if ticket in self._waiting else 0
 
 
 class Worker:
@@ -122,7 +121,7 @@ class Worker:
     ):
         self.limits, self.reading, self._command = limits, reading, command
         self.models: list[str] = []  # names; known once it is started
-        self._settings = {"weights": weights, "limits": asdict(limits), "device": device, "threads": threads}
+        self._settings = {"weights": weights, "limits": limits, "device": device, "threads": threads}
         self._places, self._wanted = Places(), asyncio.Event()
         self._process: asyncio.subprocess.Process | None = None
         self._task: asyncio.Task | None = None
@@ -144,7 +143,7 @@ class Worker:
         waiting = [self._places.take() for _ in range(len(self._places))]
         for ticket in [*waiting, *([self._current] if self._current else [])]:
             if not ticket.future.done():
-                ticket.future.set_exception(Told("ending"))
+                ticket.future.set_exception(Refusal("ending"))
         if self._task:
             self._task.cancel()
             await asyncio.wait([self._task])
@@ -154,10 +153,10 @@ class Worker:
         """The order, behind those that wait; its future gives what ``web.process.Filler.do`` returns.
 
         Raises:
-            Told: too many are waiting.
+            Refusal: too many are waiting.
         """
         if self._is_closed:
-            raise Told("ending")
+            raise Refusal("ending")
         ticket = Ticket(order, client, asyncio.get_running_loop().create_future())
         self._places.add(ticket)
         self._wanted.set()
@@ -201,11 +200,11 @@ class Worker:
         if talk.cancelled():
             await self._relaunch()
         elif error := talk.exception():
-            if not isinstance(error, Told):
+            if not isinstance(error, Refusal):
                 traceback.print_exception(error)
             if not ticket.future.done():
-                ticket.future.set_exception(error if isinstance(error, Told) else Told("bug"))
-            if not isinstance(error, Told) or error.key in ("slow", "died"):
+                ticket.future.set_exception(error if isinstance(error, Refusal) else Refusal("bug"))
+            if not isinstance(error, Refusal) or error.key in ("slow", "died"):
                 await self._relaunch()
         elif not ticket.future.done():
             ticket.future.set_result(talk.result())
@@ -214,17 +213,15 @@ class Worker:
         if self._process is None or self._process.returncode is not None:
             await self._launch()
         ticket.started = time.monotonic()
-        await self._send(asdict(ticket.order))
+        await self._send(ticket.order)
         seconds = min(self.reading, self.limits.seconds)
         while True:
             reply = await self._reply(ticket.started, seconds)
             if "done" in reply:
                 return reply["done"]
-            if "told" in reply:
-                key, values = reply["told"]
-                raise Told(key, **values)
-            if "bug" in reply:
-                raise Told("bug")
+            if "refused" in reply:
+                key, values = reply["refused"]
+                raise Refusal(key, **values)
             seconds = self.limits.seconds
             ticket.expected = reply["expected"] + time.monotonic() - ticket.started
 
@@ -234,14 +231,14 @@ class Worker:
         try:
             line = await asyncio.wait_for(self._process.stdout.readline(), left)
         except asyncio.TimeoutError:
-            raise Told("slow", seconds=f"{seconds:g}") from None
+            raise Refusal("slow", seconds=f"{seconds:g}") from None
         if not line:
-            raise Told("died")
+            raise Refusal("died")
         return json.loads(line)
 
-    async def _send(self, line: dict) -> None:
+    async def _send(self, what: Order | dict) -> None:
         with contextlib.suppress(ConnectionError):  # it died: told when its answer is read
-            self._process.stdin.write(json.dumps(line).encode() + b"\n")
+            self._process.stdin.write(pickle.dumps(what))
             await self._process.stdin.drain()
 
     async def _launch(self) -> None:

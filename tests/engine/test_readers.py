@@ -110,7 +110,7 @@ def test_what_a_dataset_raises_is_raised_in_the_trainer_at_once(name, capfd):
 def test_what_a_reader_raises_is_raised_in_the_trainer_at_once(name):
     """In a process of its own: a reader forked while another loader's thread ends may inherit a lock of Paddle's."""
     command = [sys.executable, "-c", IN_A_PROCESS, name]
-    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=120)
+    done = subprocess.run(command, cwd=ROOT, capture_output=True, text=True, timeout=400)
     said = [
         line for line in done.stderr.partition(BEGINS)[2].splitlines() if "exit unexpectedly" not in line
     ]  # Paddle's

@@ -346,6 +346,7 @@ def test_the_learning_rate_warms_up_and_decays():
     assert [decay("cosine", progress) for progress in (0, 0.5, 1)] == pytest.approx((1, 0.5, 0), abs=1e-12)
 
 
+@pytest.mark.heavy
 def test_two_hundred_steps_overfit_four_photos():
     """The hole's loss falls below a fifth of its start: model, loss, optimiser and data work together."""
     trainer = make_trainer("unused", lr=3e-3)

@@ -23,7 +23,8 @@ def test_results_come_in_order_and_no_more_than_asked_for_are_taken():
 
 
 def test_ctrl_c_waits_until_a_process_is_started_whichever_thread_it_comes_to():
-    other = threading.Thread(target=time.sleep, args=(1,))
+    is_over = threading.Event()
+    other = threading.Thread(target=is_over.wait)
     other.start()
     steps = []
     with pytest.raises(KeyboardInterrupt), workers._worker_environment():
@@ -35,4 +36,5 @@ def test_ctrl_c_waits_until_a_process_is_started_whichever_thread_it_comes_to():
     assert steps == ["to the other thread", "to this one"]
     assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    is_over.set()
     other.join()

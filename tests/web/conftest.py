@@ -40,46 +40,40 @@ class Client:
         return self("POST", f"/photographs/{answer.json()['id']}/open", **options)
 
     def keeps_nothing(self):
-        """Whether no file is left, at the latest a moment after the answer."""
-        for _ in range(40):
-            if not any(files for _, _, files in os.walk(self.folder)):  # folders may vanish meanwhile
-                return True
-            time.sleep(0.05)
-        return False
+        """Whether no file is left, at the latest a while after the answer."""
+        return until(lambda: not any(files for _, _, files in os.walk(self.folder)))  # folders may vanish meanwhile
 
 
-def run_server(folder, limits, reading=20):
-    """A client of a new server, and what ends it."""
-    from web.server import Server, listen
-    from web.worker import Worker
-
-    ready, servers = threading.Event(), []
-    listening = listen("127.0.0.1", 0)
-
-    async def run():
-        worker = Worker(None, limits, command=STAND_IN, reading=reading)
-        servers.append(Server(worker, folder, ["fill.example"]))
-        await servers[0].run_on(listening, ready.set)
-
-    thread = threading.Thread(target=lambda: asyncio.run(run()))
-    thread.start()
-    assert ready.wait(60)
-
-    def end():
-        servers[0].should_exit = True
-        thread.join(20)
-
-    return Client("http://{}:{}".format(*listening.getsockname()), folder, servers[0]), end
+def until(condition):
+    """The condition's value, once it is true; or after half a minute."""
+    end = time.monotonic() + 30
+    while not (value := condition()) and time.monotonic() < end:
+        time.sleep(0.02)
+    return value
 
 
 @pytest.fixture(scope="session")
 def shared_client(tmp_path_factory):
+    """Deadlines are long, as this machine may be busy; tests of them shorten them."""
     pytest.importorskip("uvicorn")
     from web.limits import Limits
+    from web.server import Server, listen
+    from web.worker import Worker
 
-    client, end = run_server(tmp_path_factory.mktemp("clients"), Limits(0.05, 0.1, 4), reading=2)
-    yield client
-    end()
+    ready, servers, folder = threading.Event(), [], tmp_path_factory.mktemp("clients")
+
+    async def run():
+        worker = Worker(None, Limits(0.05, 0.1, 100), command=STAND_IN, reading=60)
+        servers.append(Server(worker, folder, ["fill.example"]))
+        await servers[0].run_on(listening, ready.set)
+
+    with listen("127.0.0.1", 0) as listening:
+        thread = threading.Thread(target=lambda: asyncio.run(run()), daemon=True)
+        thread.start()
+        assert ready.wait(60)
+        yield Client("http://{}:{}".format(*listening.getsockname()), folder, servers[0])
+        servers[0].should_exit = True
+        thread.join(20)
 
 
 @pytest.fixture
@@ -120,22 +114,21 @@ def mask_of(height, width, *boxes):
     return png(mask)
 
 
-def opened(content):
-    return Image.open(io.BytesIO(content))
-
-
 def pixels_of(content):
-    return np.array(opened(content))
+    return np.array(Image.open(io.BytesIO(content)))
 
 
 FORM = {"Content-Type": "multipart/form-data; boundary=x"}
 
 
+def connect(address):
+    return socket.create_connection(address.rpartition("/")[2].split(":"), timeout=60)
+
+
 def raw_request(address, path, body, length=None):
     """A connection on which a request was sent, its answer still to come."""
-    raw = socket.create_connection(address.rpartition("/")[2].split(":"), timeout=60)
+    raw, kind = connect(address), FORM["Content-Type"]
     length = len(body) if length is None else length
-    kind = FORM["Content-Type"]
     head = f"POST {path} HTTP/1.1\r\nHost: localhost\r\nContent-Length: {length}\r\nContent-Type: {kind}\r\n\r\n"
     raw.sendall(head.encode() + body)
     return raw
@@ -147,6 +140,6 @@ def form(pixels):
     return parts + png(pixels) + b"\r\n--x--\r\n"
 
 
-def pytest_collection_modifyitems(items):
-    """Browser tests come last: Playwright's loop waits for child processes, and would end those of other servers."""
-    items.sort(key=lambda item: item.path.name == "test_browser.py")
+@pytest.fixture(autouse=True)
+def no_process_outlives_its_test():
+    """Overrides the fixture for all tests: the server that tests share starts its worker anew during them."""

@@ -10,7 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from tests.web.conftest import first_pixel, mask_of, noise, pixels_of, png
+from tests.web.conftest import first_pixel, mask_of, noise, pixels_of, png, until
 from tests.web.stand_in import SLOW
 
 pytest.importorskip("uvicorn")
@@ -61,8 +61,12 @@ def visit(browser, client):
 def upload(page, pixels, name="photo.png", format="png"):
     content = png(pixels, format)
     page.set_input_files("#file", {"name": name, "mimeType": f"image/{format}", "buffer": content})
-    page.wait_for_function("name => document.querySelector('#status').textContent.includes(name)", arg=name)
+    settle(page, name)
     return pixels_of(content)
+
+
+def load_mask(page, content):
+    page.set_input_files("#mask_file", {"name": "m.png", "mimeType": "image/png", "buffer": content})
 
 
 def place(page, x, y, width=SIZE[1], height=SIZE[0]):
@@ -81,13 +85,14 @@ def drag(page, start, end, **size):
 
 
 def settle(page, text="Filled"):
-    page.wait_for_selector("#cancel", state="hidden")
+    """Wait for an answer, which the next one is not to be taken for."""
     page.wait_for_function("text => document.querySelector('#status').textContent.includes(text)", arg=text)
+    page.wait_for_selector("#cancel", state="hidden")
+    page.evaluate("document.querySelector('#status').textContent = ''")
 
 
-def shown(page, x, y, **size):
-    """The colour that the canvas shows for a pixel of the photograph."""
-    page.wait_for_timeout(100)
+def colour_at(page, x, y, **size):
+    """What the canvas shows for a pixel of the photograph."""
     box = page.locator("#board").bounding_box()
     across, down = place(page, x, y, **size)
     picture = Image.open(io.BytesIO(page.screenshot(clip=box))).convert("RGB")
@@ -95,14 +100,19 @@ def shown(page, x, y, **size):
     return picture.getpixel((int((across - box["x"]) * scale), int((down - box["y"]) * scale)))
 
 
+def shows_now(page, x, y, colour):
+    return all(abs(int(a) - int(b)) <= 12 for a, b in zip(colour_at(page, x, y), colour, strict=True))
+
+
+def shows(page, *pixels):
+    """Whether the canvas comes to show the colours of (x, y, colour); it is drawn a moment after what changes it."""
+    return until(lambda: all(shows_now(page, *pixel) for pixel in pixels))
+
+
 def downloaded(page):
     with page.expect_download() as download:
         page.click("#download")
     return download.value.suggested_filename, pixels_of(download.value.path().read_bytes())
-
-
-def close_to(colour, other):
-    return all(abs(int(a) - int(b)) <= 12 for a, b in zip(colour, other, strict=True))
 
 
 def blocks():
@@ -116,31 +126,32 @@ def test_two_objects_undo_redo_before_after_extend_and_download(visit):
     page.evaluate(
         "document.querySelector('#size').value = 10; document.querySelector('#size').dispatchEvent(new Event('input'))"
     )
+    ours, others = (25, 25, before[25, 25]), (85, 65, before[65, 85])
+    our_fill, other_fill = (25, 25, 255 - before[25, 25]), (85, 65, 255 - before[65, 85])
     drag(page, (25, 25), (35, 25))
-    assert not close_to(shown(page, 25, 25), before[25, 25])  # tinted
+    assert until(lambda: not shows_now(page, *ours))  # tinted
     page.keyboard.press("Enter")
     settle(page)
     drag(page, (85, 65), (95, 65))
     page.click("#fill")
-    page.wait_for_function("() => document.querySelector('#redo').disabled")
     settle(page)
     page.mouse.move(5, 500)
-    assert close_to(shown(page, 25, 25), 255 - before[25, 25]) and close_to(shown(page, 85, 65), 255 - before[65, 85])
-    page.keyboard.press("Control+z")
-    assert close_to(shown(page, 25, 25), 255 - before[25, 25])
-    page.keyboard.press("Control+z")  # the second stroke itself
-    assert close_to(shown(page, 85, 65), before[65, 85])
+    assert shows(page, our_fill, other_fill) and page.is_disabled("#redo")
+    page.keyboard.press("Control+z")  # the second fill
+    assert until(lambda: not shows_now(page, *other_fill)) and shows(page, our_fill)
+    page.keyboard.press("Control+z")  # its stroke
+    assert shows(page, our_fill, others)
     page.keyboard.press("Control+Shift+Z")
     page.keyboard.press("Control+Shift+Z")
-    assert close_to(shown(page, 85, 65), 255 - before[65, 85]) and page.is_disabled("#redo")
+    assert shows(page, our_fill, other_fill) and page.is_disabled("#redo")
 
     page.keyboard.down("Tab")
-    page.wait_for_timeout(400)
-    assert close_to(shown(page, 25, 25), before[25, 25])
+    page.wait_for_timeout(400)  # for less it moves the focus
+    assert shows(page, ours)
     page.keyboard.up("Tab")
-    assert close_to(shown(page, 25, 25), 255 - before[25, 25])
+    assert shows(page, our_fill)
     page.locator("#compare").fill("50")
-    assert close_to(shown(page, 25, 25), before[25, 25]) and close_to(shown(page, 85, 65), 255 - before[65, 85])
+    assert shows(page, ours, other_fill)
     page.locator("#compare").fill("0")
 
     name, after = downloaded(page)
@@ -151,8 +162,7 @@ def test_two_objects_undo_redo_before_after_extend_and_download(visit):
     page.fill("#extend_left", "30")
     page.fill("#extend_bottom", "10")
     page.click("#extend")
-    settle(page)
-    page.wait_for_function("() => document.querySelector('#status').textContent.includes('150 × 100')")
+    settle(page, "150 × 100")
     _, extended = downloaded(page)
     assert extended.shape == (100, 150, 3) and np.array_equal(extended[:90, 30:], after)
     drag(page, (20, 95), (25, 95), width=150, height=100)
@@ -215,12 +225,12 @@ def test_keyboard_alone(visit):
     page.focus("#open_first")
     page.keyboard.press("Enter")
     settle(page, "photo.png")
-    for _ in range(5):  # a short press leaves the canvas; on a busy machine some are long
+
+    def leave_canvas():
         page.keyboard.press("Tab")
-        if page.evaluate("document.activeElement.id") == "tool_brush":
-            break
-    else:
-        raise AssertionError("the focus stays on the canvas")
+        return page.evaluate("document.activeElement.id") == "tool_brush"
+
+    assert until(leave_canvas)  # by a short press; on a busy machine some are long
     page.focus("#box_x")
     for number in ("10", "20", "30", "5"):
         page.keyboard.type(number)
@@ -245,10 +255,6 @@ def test_keyboard_alone(visit):
     assert unnamed == []
 
 
-def load_mask(page, content):
-    page.set_input_files("#mask_file", {"name": "m.png", "mimeType": "image/png", "buffer": content})
-
-
 def test_polygon_eraser_masks_and_fill_at_the_end_of_a_stroke(visit, tmp_path):
     page = visit()
     before = upload(page, blocks(), "photo.jpg", "jpeg")
@@ -270,18 +276,13 @@ def test_polygon_eraser_masks_and_fill_at_the_end_of_a_stroke(visit, tmp_path):
     changed = (after != before).any(axis=2)
     assert name == "photo.png" and np.array_equal(changed, mask > 0)
 
-    page.set_input_files(
-        "#mask_file", {"name": "m.png", "mimeType": "image/png", "buffer": mask_of(45, 60, (0, 5, 0, 6))}
-    )
-    page.wait_for_function("() => !document.querySelector('#clear').disabled")
+    load_mask(page, mask_of(45, 60, (0, 5, 0, 6)))
+    page.wait_for_selector("#clear:enabled")
     page.keyboard.press("Enter")
-    page.wait_for_function("() => document.querySelector('#clear').disabled")
     settle(page)
     _, loaded = downloaded(page)
     assert np.array_equal((loaded != after).any(axis=2)[:10, :12], np.ones([10, 12], bool))
-    page.set_input_files(
-        "#mask_file", {"name": "m.png", "mimeType": "image/png", "buffer": mask_of(60, 45, (0, 5, 0, 6))}
-    )
+    load_mask(page, mask_of(60, 45, (0, 5, 0, 6)))
     settle(page, "aspect ratio")
     page.click("#again")
     settle(page)
@@ -291,8 +292,6 @@ def test_polygon_eraser_masks_and_fill_at_the_end_of_a_stroke(visit, tmp_path):
     page.keyboard.press("r")
     page.focus("#board")
     drag(page, (90, 70), (100, 80))
-    page.wait_for_selector("#cancel", state="hidden")
-    page.wait_for_function("() => document.querySelector('#clear').disabled")
     settle(page)
     assert (downloaded(page)[1] != loaded)[71:79, 91:99].any(axis=2).all()
 

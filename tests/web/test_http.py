@@ -1,10 +1,9 @@
 """The server over HTTP: what it answers, what it refuses, and that nothing is left behind."""
 
+import dataclasses
+import io
 import re
-import socket
 import struct
-import threading
-import time
 import zlib
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
@@ -14,7 +13,19 @@ import pytest
 import requests
 from PIL import Image
 
-from tests.web.conftest import FORM, first_pixel, flat, form, mask_of, noise, pixels_of, png, raw_request
+from tests.web.conftest import (
+    FORM,
+    connect,
+    first_pixel,
+    flat,
+    form,
+    mask_of,
+    noise,
+    pixels_of,
+    png,
+    raw_request,
+    until,
+)
 from tests.web.stand_in import BROKEN, DEADLY, GREEDY, SLOW
 
 pytest.importorskip("uvicorn")
@@ -44,13 +55,10 @@ def test_the_api_fills_and_keeps_nothing(client):
 @pytest.mark.parametrize(
     ("fields", "status", "said"),
     [
-        ({"box": "900,900,1,1"}, 400, "60x40"),
         ({"model": "/etc"}, 400, "general"),
-        ({"hole": "grey"}, 400, "white"),
         ({"box": []}, 400, "mask"),
         ({"box": "0,0,60,40"}, 400, "known"),
         ({"maks": "x"}, 400, "maks"),
-        ({"extend": "1,2"}, 400, "left,top,right,bottom"),
         ({"extend": "2000,0,0,0"}, 413, "megapixels"),
         ({"polygon": " ".join(["1,1"] * 10_001)}, 413, "corners"),
         ({"polygon": "1,1 " * 70_000}, 400, ""),
@@ -69,31 +77,21 @@ def test_mistakes_of_the_api(client, fields, status, said):
     ("method", "path", "options", "status"),
     [
         ("GET", "/nothing", {}, 404),
-        ("GET", "/static/nothing.js", {}, 404),
         ("GET", "/static/%2e%2e/texts.py", {}, 404),
         ("GET", "/api/fill", {}, 405),
         ("PUT", "/photographs", {}, 405),
-        ("OPTIONS", "/", {}, 405),
         ("POST", "/api/fill", {}, 400),
         ("POST", "/api/fill", {"data": b"abc", "headers": {"Content-Type": "multipart/form-data"}}, 400),
         ("POST", "/api/fill", {"data": b"abc", "headers": FORM}, 400),
-        (
-            "POST",
-            "/api/fill",
-            {"data": b"--x\r\nContent-Disposition: x\r\n\r\n1\r\n--x--", "headers": FORM},
-            400,
-        ),
         ("POST", "/api/fill", {"data": b"abc", "headers": {"Content-Type": "application/json"}}, 400),
         ("POST", "/photographs", {}, 400),
         ("POST", "/photographs?sample=../secret", {}, 400),
         ("POST", "/photographs", {"data": bytes(200_000)}, 413),
         ("POST", "/photographs", {"data": bytes(3_000_000)}, 413),
-        ("GET", "/photographs/unknown", {}, 404),
         ("GET", "/photographs/unknown/0/view", {}, 404),
         ("POST", "/photographs/unknown/0/fill", {}, 404),
         ("GET", "/", {"headers": {"Host": "evil.example"}}, 403),
         ("POST", "/photographs?sample=face", {"headers": {"Origin": "http://evil.example"}}, 403),
-        ("POST", "/photographs?sample=face", {"headers": {"Origin": "null"}}, 403),
         ("DELETE", "/photographs/unknown", {"headers": {"Sec-Fetch-Site": "cross-site"}}, 403),
     ],
 )
@@ -117,14 +115,9 @@ def test_own_names_are_let_in_and_policies_are_strict(client):
     assert policy.startswith("default-src 'none'") and "unsafe" not in policy and "*" not in policy
 
 
-def test_no_http_is_answered_in_json(client):
-    with socket.create_connection(client.address.rpartition("/")[2].split(":")) as raw:
-        raw.sendall(b"\x16\x03\x01 no HTTP\r\n\r\n")
-        told = b"".join(iter(lambda: raw.recv(4096), b""))
-        assert told.startswith(b"HTTP/1.1 400") and b'{"error"' in told
+def test_an_endless_body_is_refused(client, monkeypatch):
+    monkeypatch.setattr("web.guard.LINGER", 0.2)
 
-
-def test_an_endless_body_is_refused(client):
     def endless():
         yield form(flat(1))[:-10]
         for _ in range(1000):
@@ -141,27 +134,24 @@ def fill_state(client, photo, state, mask, **options):
 
 @pytest.mark.parametrize("format", ["png", "jpeg"])
 def test_known_pixels_stay_however_many_fills_came_before(client, format):
-    photo = client.open(
-        png(noise(), format, **({"quality": 70} if format == "jpeg" else {})), f"Ferien.{format}"
-    ).json()
-    original = pixels_of(client("GET", f"/photographs/{photo['id']}/0/result?lossless=true").content)
-    hole = np.zeros([40, 60], bool)
-    state = 0
+    sent = png(noise(), format, **({"quality": 70} if format == "jpeg" else {}))
+    photo = client.open(sent, f"Ferien.{format}").json()
+
+    def result(state, query="?lossless=true"):
+        return client("GET", f"/photographs/{photo['id']}/{state}/result{query}")
+
+    original, hole, state = pixels_of(result(0).content), np.zeros([40, 60], bool), 0
     for top, left in ((2, 3), (10, 30), (2, 5), (30, 50)):
         state = fill_state(client, photo, state, mask_of(40, 60, (top, top + 5, left, left + 8))).json()["state"]
         hole[top : top + 5, left : left + 8] = True
-    after = pixels_of(client("GET", f"/photographs/{photo['id']}/{state}/result?lossless=true").content)
+    after = pixels_of(result(state).content)
     assert (after[~hole] == original[~hole]).all() and (after[hole] != original[hole]).any()
-    own = client("GET", f"/photographs/{photo['id']}/{state}/result")
+    own = result(state, "")
     assert f'filename="Ferien.{format}"' in own.headers["content-disposition"]
     if format == "jpeg":  # coded once, with the photograph's own tables
-        tables = [
-            Image.open(__import__("io").BytesIO(c)).quantization
-            for c in (own.content, png(noise(), format, quality=70))
-        ]
-        assert tables[0] == tables[1]
-    undone = pixels_of(client("GET", f"/photographs/{photo['id']}/0/result?lossless=true").content)
-    assert (undone == original).all()
+        ours, theirs = (Image.open(io.BytesIO(content)).quantization for content in (own.content, sent))
+        assert ours == theirs
+    assert (pixels_of(result(0).content) == original).all()
     other = fill_state(client, photo, 1, mask_of(40, 60, (30, 32, 0, 4))).json()["state"]  # another way from there
     assert other == 5 and client("GET", f"/photographs/{photo['id']}/5/view").status_code == 200
 
@@ -177,12 +167,22 @@ def test_a_photograph_is_extended_and_filled_on(client):
 
 
 def test_what_goes_wrong_in_the_worker_is_told_and_the_next_is_served(client, capfd):
-    for colour, status in ((DEADLY, 503), (GREEDY, 503), (BROKEN, 500), (SLOW, 503)):
+    for colour, status in ((DEADLY, 503), (GREEDY, 503), (BROKEN, 500)):
         answer = client.fill(first_pixel(colour))
-        assert answer.status_code == status, (colour, answer.text)
-        assert "secret" not in answer.text
+        assert answer.status_code == status and "secret" not in answer.text
         assert client.fill().status_code == 200
     assert "secret" in capfd.readouterr().err and client.keeps_nothing()
+
+
+@pytest.mark.parametrize(("reading", "seconds"), [(0, 100), (60, 1)])
+def test_reading_and_filling_end_at_their_deadlines_and_the_next_is_served(client, monkeypatch, reading, seconds):
+    worker = client.server.worker
+    with monkeypatch.context() as patch:
+        patch.setattr(worker, "reading", reading)
+        patch.setattr(worker, "limits", dataclasses.replace(worker.limits, seconds=seconds))
+        answer = client.fill(first_pixel(SLOW))
+    assert answer.status_code == 503 and f"Given up after {min(reading, seconds)} s" in answer.json()["error"]
+    assert client.fill().status_code == 200 and client.keeps_nothing()
 
 
 def chunk(kind, content):
@@ -190,17 +190,17 @@ def chunk(kind, content):
 
 
 def hostile_pictures():
-    head = chunk(b"IHDR", struct.pack(">IIBBBBB", 60, 40, 8, 2, 0, 0, 0))
-    rows = chunk(b"IDAT", zlib.compress(bytes(40 * 181)))
-    size = 0.09 * 2**20
+    def png_of(width, height, *chunks):
+        head = chunk(b"IHDR", struct.pack(">IIBBBBB", width, height, 8, 2, 0, 0, 0))
+        return b"\x89PNG\r\n\x1a\n" + head + b"".join(chunks) + chunk(b"IDAT", zlib.compress(bytes(40 * 181)))
+
     directory = struct.pack("<HHHII", 1, 256, 4, 1, 60)
-    chain = b"".join(directory + struct.pack("<I", 8 + 18 * (i + 1)) for i in range(5000))
-    large = chunk(b"IHDR", struct.pack(">IIBBBBB", 60_000, 60_000, 8, 2, 0, 0, 0))
     return {
-        "chunks.png": b"\x89PNG\r\n\x1a\n" + head + chunk(b"abCd", b"") * int(size / 12 - 20) + rows,
-        "claims.png": b"\x89PNG\r\n\x1a\n" + large + rows,
-        "directories.tif": b"II*\0\x08\0\0\0" + chain,
-        "text.png": b"\x89PNG\r\n\x1a\n" + head + chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(50_000_000))) + rows,
+        "chunks.png": png_of(60, 40, chunk(b"abCd", b"") * 7800),
+        "claims.png": png_of(60_000, 60_000),
+        "text.png": png_of(60, 40, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10_000_000)))),
+        "directories.tif": b"II*\0\x08\0\0\0"
+        + b"".join(directory + struct.pack("<I", 8 + 18 * (i + 1)) for i in range(5000)),
         "half.jpg": png(noise(), "jpeg")[:900],
         "script.svg": b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>",
         "address.png": b"http://127.0.0.1/",
@@ -208,27 +208,27 @@ def hostile_pictures():
     }
 
 
-@pytest.mark.parametrize("name", list(hostile_pictures()))
-def test_hostile_pictures_end_within_the_deadline(client, name):
-    content, start = hostile_pictures()[name], time.monotonic()
+HOSTILE = hostile_pictures()
+
+
+@pytest.mark.parametrize("name", list(HOSTILE))
+def test_hostile_pictures_are_answered(client, name):
+    content = HOSTILE[name]
     for answer in (
         client.open(content, name),
         client("POST", "/api/fill", files={"picture": (name, content)}, data={"box": "1,1,5,5"}),
         client("POST", "/api/fill", files={"picture": ("a.png", png(flat(1))), "mask": (name, content)}),
     ):
-        assert answer.status_code in (200, 400, 413, 503), answer.text
-    assert time.monotonic() - start < 3 * (4 + 5)
+        assert answer.status_code in (200, 400, 413), answer.text
     assert client.fill().status_code == 200
 
 
 def test_clients_that_go_away_give_their_places_back(client):
     gone = [raw_request(client.address, "/api/fill", form(first_pixel(SLOW))) for _ in range(33)]
-    time.sleep(0.5)
+    assert until(lambda: len(client.server.worker._places) == 32)  # all but the one at work
     for raw in gone:
         raw.close()
-    start = time.monotonic()
-    assert client.fill().status_code == 200 and time.monotonic() - start < 10
-    assert client.keeps_nothing()
+    assert client.fill().status_code == 200 and client.keeps_nothing()
 
 
 def test_twenty_at_once_get_their_own(client):
@@ -238,36 +238,29 @@ def test_twenty_at_once_get_their_own(client):
         assert set(np.unique(pixels_of(answer.content))) == {level, 255 - level}
 
 
-def opened(client, pixels):
-    """A photograph read; tried again while the worker, which the test before may have ended, starts."""
-    for _ in range(10):
-        answer = client.open(png(pixels))
-        if answer.status_code != 503:
-            break
-        time.sleep(1)
-    assert answer.status_code == 200, answer.text
-    return answer.json()
-
-
 def test_place_and_progress_are_told(client):
-    photo, other = (opened(client, p) for p in (first_pixel(SLOW), flat(3)))
+    photo, other = (client.open(png(pixels)).json() for pixels in (first_pixel(SLOW), flat(3)))
     mask = mask_of(40, 60, (5, 9, 5, 9))
-    threads = [threading.Thread(target=fill_state, args=[client, p, 0, mask]) for p in (photo, other)]
-    for thread in threads:
-        thread.start()
-        time.sleep(0.6)
-    slow, waiting = (client("GET", f"/photographs/{p['id']}").json() for p in (photo, other))
-    assert slow["place"] == 0 and 0 < slow["progress"] < 1 and waiting == {"place": 1, "progress": 0}
-    for thread in threads:
-        thread.join()
+
+    def told(photo):
+        return client("GET", f"/photographs/{photo['id']}").json()
+
+    slow = raw_request(client.address, f"/photographs/{photo['id']}/0/fill", mask)
+    assert until(lambda: 0 < told(photo)["progress"] < 1) and told(photo)["place"] == 0
+    with ThreadPoolExecutor(1) as threads:
+        waiting = threads.submit(fill_state, client, other, 0, mask)
+        assert until(lambda: told(other) == {"place": 1, "progress": 0})
+        slow.close()
+        assert waiting.result().json()["state"] == 1
     assert client("GET", f"/photographs/{other['id']}/1/view").status_code == 200
 
 
 def test_a_slow_body_and_an_idle_connection_are_ended(client, monkeypatch):
     monkeypatch.setattr("web.guard.IDLE", 0.5)
+    monkeypatch.setattr("web.guard.LINGER", 0.2)
     raw = raw_request(client.address, "/api/fill", b"--x\r\n", length=1000)
     assert b"408" in raw.recv(4096)
-    with socket.create_connection(client.address.rpartition("/")[2].split(":"), timeout=20) as idle:
+    with connect(client.address) as idle:
         idle.sendall(b"GET / HT")
         assert idle.recv(4096) == b""
 

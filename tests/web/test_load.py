@@ -67,9 +67,7 @@ def test_twenty_clients_for_three_minutes(server):
     single = statistics.median(fill(address, 256) for _ in range(5))
     sizes = []
     times = together(address, 256, 20, 180, lambda: sizes.append(memory(process)))
-    print(
-        f"one {single:.2f} s, of twenty {statistics.median(times):.2f} s (worst {max(times):.2f}), {len(times)} fills"
-    )
+    print(f"one {single:.2f} s, of twenty {statistics.median(times):.2f} (worst {max(times):.2f}), {len(times)} fills")
     print(f"memory after a minute {sizes[60] / 2**20:.0f} MiB, at the end {sizes[-1] / 2**20:.0f} MiB")
     assert statistics.median(times) <= 1.2 * 20 * single
     assert max(sizes[-20:]) <= 1.1 * max(sizes[40:60])

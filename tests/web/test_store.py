@@ -8,7 +8,7 @@ import pytest
 pytest.importorskip("filelock")
 
 from web.store import LOCK, PREFIX, Store, own_folder
-from web.texts import Told
+from web.texts import Refusal
 
 
 def kept(store, client, count, used):
@@ -25,7 +25,7 @@ def test_old_files_go_and_those_in_use_stay(tmp_path):
     with store.using(busy):
         store.sweep()
         assert [d.folder.exists() for d in (old, busy, new)] == [False, True, True]
-    with pytest.raises(Told, match="no longer"):
+    with pytest.raises(Refusal, match="no longer"):
         store.get(old.id)
 
 
@@ -34,7 +34,7 @@ def test_room_is_made_from_the_oldest_files_of_whoever_keeps_most(tmp_path):
     small, old, late = kept(store, "B", 200, 1), kept(store, "A", 300, 2), kept(store, "A", 400, 3)
     store.receive("C", 300)
     assert [d.folder.exists() for d in (small, old, late)] == [True, False, True]
-    with pytest.raises(Told, match="no room"):
+    with pytest.raises(Refusal, match="no room"):
         store.receive("C", 1000)
     store.receive("C", -1300)
     assert not store.incoming
@@ -48,7 +48,7 @@ def test_the_number_of_photographs_is_bounded_and_so_is_what_one_address_sends(t
     monkeypatch.setattr("web.store.INCOMING_OF_ONE", 50)
     store.receive("B", 50)
     store.receive("C", 40)
-    with pytest.raises(Told, match="no room"):
+    with pytest.raises(Refusal, match="no room"):
         store.receive("B", 1)
 
 

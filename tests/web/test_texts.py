@@ -7,7 +7,7 @@ from pathlib import Path
 import pytest
 
 from utils.errors import InputError
-from web.texts import MISTAKES, Told, language_of
+from web.texts import MISTAKES, Refusal, language_of
 
 STATIC = Path(__file__).resolve().parents[2] / "web" / "static"
 PAGE = json.loads((STATIC / "texts.json").read_text(encoding="utf-8"))
@@ -35,25 +35,14 @@ def test_the_page_uses_each_text_and_no_other():
 
 @pytest.mark.parametrize(
     ("header", "language"),
-    [
-        ("zh", "zh"),
-        ("zh-TW", "zh"),
-        ("ZH-cn;q=0.3", "zh"),
-        ("en-GB,zh;q=0.9", "en"),
-        ("de,zh;q=0.8,en;q=0.7", "zh"),
-        ("de", "en"),
-        ("zh;q=0", "en"),
-        ("", "en"),
-        (";;,q=1," * 10000 + "zh", "en"),
-        ("zh;q=9e99", "en"),
-    ],
+    [("zh-TW", "zh"), ("en-GB,zh;q=0.9", "en"), ("de, ZH;q=0.8,en;q=0.7", "zh"), ("de", "en"), (";;,q=1,", "en")],
 )
-def test_the_language_that_is_liked_best_is_taken(header, language):
+def test_the_first_language_that_there_are_texts_in_is_taken(header, language):
     assert language_of(header) == language
 
 
 def test_a_mistake_is_told_in_each_language_on_one_line():
-    told = Told("unreadable", reason="a\nb {c} \x1b[31m")
+    told = Refusal("unreadable", reason="a\nb {c} \x1b[31m")
     assert isinstance(told, InputError) and told.status == 400
     assert str(told) == told.in_language("en") == "This photograph cannot be used: a b {c} [31m"
     assert told.in_language("zh") == "这张照片无法使用：a b {c} [31m"

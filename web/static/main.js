@@ -115,7 +115,7 @@ function fill(extend) {
     const mask = await maskFile(board.mask);
     if (!mask && !extend) throw new Error(say("nothing_painted"));
     watch(photo.id);
-    const filled = await server.fill(photo, mask?.blob, options, signal);
+    const filled = await server.fill(photo, mask, options, signal);
     if (mask && !extend) last = { photo, marks };
     await commit({ photo: filled, marks: [] });
     tell(summary(filled));
@@ -181,7 +181,7 @@ function copy() {
 async function saveMask() {
   const mask = await maskFile(board.mask);
   if (!mask) return tell(say("nothing_painted"), true);
-  save(mask.blob, `${current().photo.name.replace(/\.[^.]*$/, "")}_mask.png`);
+  save(mask, `${current().photo.name.replace(/\.[^.]*$/, "")}_mask.png`);
 }
 
 async function loadMask(file) {

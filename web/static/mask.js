@@ -34,7 +34,7 @@ function drawStroke(context, points, size) {
   context.stroke();
 }
 
-/** The mask as PNG, white where it is painted, and the painted share; null where nothing is. */
+/** The mask as PNG, white where it is painted; null where nothing is. */
 export async function maskFile(canvas) {
   const { width, height } = canvas;
   const file = Object.assign(document.createElement("canvas"), { width, height });
@@ -42,16 +42,15 @@ export async function maskFile(canvas) {
   context.drawImage(canvas, 0, 0);
   const pixels = context.getImageData(0, 0, width, height);
   const words = new Uint32Array(pixels.data.buffer);
-  let painted = 0;
+  let isEmpty = true;
   for (let i = 0; i < words.length; i++) {
     const isPainted = pixels.data[4 * i + 3] >= PAINTED;
-    painted += isPainted;
+    if (isPainted) isEmpty = false;
     words[i] = isPainted ? 0xffffffff : 0xff000000;
   }
-  if (!painted) return null;
+  if (isEmpty) return null;
   context.putImageData(pixels, 0, 0);
-  const blob = await new Promise((done) => file.toBlob(done, "image/png"));
-  return { blob, share: painted / words.length };
+  return new Promise((done) => file.toBlob(done, "image/png"));
 }
 
 /** A mask file as a mark: painted where it is white, or grey from a quarter on, and not transparent. */
