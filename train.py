@@ -277,29 +277,6 @@ def build_settings(options: argparse.Namespace):
     return Settings(**{field.name: values[field.name] for field in fields(Settings)})
 
 
-def build_loss(options: argparse.Namespace):
-    """The loss of the U-Nets."""
-    from losses import InpaintingLoss
-
-    term_weights = {term: getattr(options, f"{term}_weight") for term in ("valid", "hole", "perceptual", "style", "tv")}
-    return InpaintingLoss(read_features("--vgg_weights", options.vgg_weights), term_weights)
-
-
-def read_features(option: str, path: str | None, efficientnet_too: bool = False):
-    """The frozen network whose features are compared: that in ``path``, which ``option`` gave, or the shipped VGG16."""
-    from inpainting.checkpoint import read_arrays
-    from losses import EfficientNetLite0Features, VGG16Features
-    from losses.efficientnet import STEM
-
-    with naming(option):
-        arrays = read_arrays(path) if path else None
-        is_efficientnet = efficientnet_too and STEM in (arrays or ())
-        try:
-            return EfficientNetLite0Features(arrays) if is_efficientnet else VGG16Features(arrays)
-        except ValueError as error:
-            raise InputError(f"{path}: {error}") from None
-
-
 def task_with_critic(options: argparse.Namespace, model, settings):
     """A network under its loss and against a critic (``--critic``)."""
     from engine.critic import CriticTask, DeepFillCriticTask
@@ -332,6 +309,14 @@ def deepfill_task(options: argparse.Namespace, model, settings):
     return AdversarialTask(model, critics, build_deepfill_loss(options), settings, options.penalty_weight)
 
 
+def build_loss(options: argparse.Namespace):
+    """The loss of the U-Nets."""
+    from losses import InpaintingLoss
+
+    term_weights = {term: getattr(options, f"{term}_weight") for term in ("valid", "hole", "perceptual", "style", "tv")}
+    return InpaintingLoss(read_features("--vgg_weights", options.vgg_weights), term_weights)
+
+
 def build_deepfill_loss(options: argparse.Namespace):
     """The loss of DeepFillv1's generator."""
     from losses.wgan import GeneratorLoss
@@ -343,6 +328,21 @@ def build_deepfill_loss(options: argparse.Namespace):
         "known": options.known_weight,
     }
     return GeneratorLoss(term_weights, options.coarse_weight, options.discount)
+
+
+def read_features(option: str, path: str | None, efficientnet_too: bool = False):
+    """The frozen network whose features are compared: that in ``path``, which ``option`` gave, or the shipped VGG16."""
+    from inpainting.checkpoint import read_arrays
+    from losses import EfficientNetLite0Features, VGG16Features
+    from losses.efficientnet import STEM
+
+    with naming(option):
+        arrays = read_arrays(path) if path else None
+        is_efficientnet = efficientnet_too and STEM in (arrays or ())
+        try:
+            return EfficientNetLite0Features(arrays) if is_efficientnet else VGG16Features(arrays)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from None
 
 
 # Run
