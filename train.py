@@ -1,8 +1,8 @@
 """Train an inpainting network: ``python train.py --help``.
 
-Read from top to bottom: options, checks, data, network, loss, run. Paddle is imported after the options are parsed
-(see ``utils.device``), so imports that need it stand inside the functions. ``python -m paddle.distributed.launch``
-starts this as one of several processes.
+``main`` and ``train`` come first, then what they call, in that order: checks and start, data, network, loss, run.
+Paddle is imported after the options are parsed (see ``utils.device``), so imports that need it stand inside the
+functions. ``python -m paddle.distributed.launch`` starts this as one of several processes.
 """
 
 import argparse
@@ -17,61 +17,52 @@ import numpy as np
 import yaml
 
 from engine.console import steady_console
-from options import check_folder, factors_of, hyper_parameters, is_adversarial, parse_train, setup_device, typed_as
-from options.train import NETWORK
+from options import check_folder, factors_of, hyper_parameters, is_deepfill, parse_train, setup_device, typed_as
+from options.train import NETWORK_OPTIONS
 from utils.errors import InputError, naming, run_cleanly
 from utils.files import atomic_path
-from utils.run_folder import CHECKPOINTS, OPTIONS, RunFolder
+from utils.run_folder import CHECKPOINTS, OPTIONS_FILE, RunFolder
 
 
 def main(argv: Sequence[str] | None = None) -> None:
     with steady_console():
-        options, changed = parse_train(argv)
+        options, not_default = parse_train(argv)
         setup_device(options.device, options.threads)
         from engine import distributed
         from engine.logger import log_to_terminal
 
         check(options)
-        with log_to_terminal(), run_folder(options) as folder:
+        with log_to_terminal(), open_run_folder(options) as run_folder:
             distributed.start()
-            train(options, changed, folder)
+            train(options, not_default, run_folder)
 
 
-def run_folder(options: argparse.Namespace) -> contextlib.AbstractContextManager[RunFolder | None]:
-    """The folder of the run; None in a process that writes nothing there."""
-    from engine import distributed
-
-    if options.dry_run or not distributed.is_first():
-        return contextlib.nullcontext()
-    return RunFolder(options.log_dir)
-
-
-def train(options: argparse.Namespace, changed: dict, folder: RunFolder | None) -> None:
+def train(options: argparse.Namespace, not_default: dict, run_folder: RunFolder | None) -> None:
     """Build everything, then run it."""
     from engine.trainer import Trainer
 
-    checkpoint = checkpoint_to_resume(options)
-    # A run that goes on from another folder's checkpoint is a new one in its own folder.
-    is_new = checkpoint is None or checkpoint.parent != (Path(options.log_dir) / CHECKPOINTS).resolve()
-    if folder and is_new:
-        folder.refuse_others()
+    checkpoint, weights = find_start(options)
+    # A run that starts from a checkpoint of another folder is a new one in its own.
+    continues = checkpoint and checkpoint.parent == (Path(options.log_dir) / CHECKPOINTS).resolve()
+    if run_folder and not continues:
+        run_folder.refuse_foreign()  # ``begin`` does so too, but what is built before it takes a while
     dataset, validation = build_data(options)
-    model = build_model(options, checkpoint)
+    model = build_network(options, checkpoint, weights)
     task = build_task(options, model)
     trainer = Trainer(task, dataset, validation, task.settings, Path(options.log_dir), hyper_parameters(options))
     if checkpoint:
         trainer.resume(checkpoint)
-    if folder:
-        folder.begin(is_new)
+    if run_folder:
+        run_folder.begin(is_new=not continues)
         write_options(options)
-    print_plan(options, changed, trainer)
+    print_summary(options, not_default, trainer)
     if options.dry_run:
-        print_cost(trainer)
+        print_plan(trainer)
     else:
-        run(trainer)
+        run_to_the_end(trainer)
 
 
-# Checks: what would fail late is refused at once
+# Checks and start: what would fail late is refused at once
 
 
 def check(options: argparse.Namespace) -> None:
@@ -87,47 +78,38 @@ def check(options: argparse.Namespace) -> None:
         raise InputError("--sync_norm yes: expected a GPU, got a CPU, where Paddle cannot do it; leave it out")
 
 
-def checkpoint_to_resume(options: argparse.Namespace) -> Path | None:
-    """The checkpoint to continue from; None for a new run, also for --resume auto where there is none yet."""
+def open_run_folder(options: argparse.Namespace) -> contextlib.AbstractContextManager[RunFolder | None]:
+    """The folder of the run; None in a process that writes nothing there."""
+    from engine import distributed
+
+    if options.dry_run or not distributed.is_first():
+        return contextlib.nullcontext()
+    return RunFolder(options.log_dir)
+
+
+def find_start(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
+    """Where the run starts: at a checkpoint (a resolved path), with its whole state; or at weights; or at neither."""
     from engine.training_state import CheckpointFolder, damage
     from inpainting.checkpoint import weights_directory
 
     if options.resume == "auto":
-        newest = CheckpointFolder(Path(options.log_dir) / CHECKPOINTS).newest()
-        if newest:
-            return newest.resolve()
+        if newest := CheckpointFolder(Path(options.log_dir) / CHECKPOINTS).newest():
+            return newest.resolve(), None
         print(f"--resume auto: no whole checkpoint under {options.log_dir}, starting from the beginning")
     elif options.resume:
         with naming("--resume"):
-            directory = weights_directory(options.resume).resolve()
-        if problem := damage(directory):
+            checkpoint = weights_directory(options.resume).resolve()
+        if problem := damage(checkpoint):
             raise InputError(f"--resume: expected a whole checkpoint, got one of which {problem}; try --resume auto")
-        return directory
-    if options.phase == "finetune" and not (options.weights or options.dry_run):
+        return checkpoint, None
+    if options.weights:
+        with naming("--weights"):
+            return None, weights_directory(options.weights)
+    if options.phase == "finetune" and not options.dry_run:
         raise InputError(
             "--phase finetune: expected weights to start from, got none; give --weights DIR, or --resume of a run"
         )
-    return None
-
-
-def refuse_beyond_memory(options: argparse.Namespace, network: dict) -> None:
-    """Refuse a network and batches that do not fit into memory."""
-    from inpainting import memory
-    from models import model_shapes
-
-    parameters = sum(math.prod(shape) for shape in model_shapes(options.model, **network).values())
-    if is_adversarial(options.model):
-        channels, with_vgg = options.base_channels or 32, options.critic != "none"
-    else:
-        channels = options.base_channels or 64
-        with_vgg = options.perceptual_weight + options.style_weight > 0 or options.critic != "none"
-    pixels = options.batch_size * options.image_size**2
-    memory.refuse_beyond_memory(
-        memory.step_bytes(parameters, channels, pixels, with_vgg),
-        f"{options.model} of {parameters / 1e6:.0f} M parameters, with --batch_size {options.batch_size} and "
-        f"--image_size {options.image_size}",
-        "take a smaller batch with --accumulate, smaller pictures, --base_channels or --depth",
-    )
+    return None, None
 
 
 # Data
@@ -141,7 +123,8 @@ def build_data(options: argparse.Namespace):
     if options.dry_run:
         replace_absent_data(options)
     pictures, held_out = build_pictures(options)
-    masks, factors = build_masks(options), factors_of(options.super_resolution_factors)
+    masks = build_masks(options)
+    factors = factors_of(options.super_resolution_factors)
     shrink = options.hole_shape != "super_resolution"  # super-resolution needs pictures at their own resolution
     dataset = InpaintingDataset(pictures, masks, options.image_size, options.seed, shrink=shrink)
     with naming("--image_root"):
@@ -151,17 +134,26 @@ def build_data(options: argparse.Namespace):
     return dataset, validation
 
 
+def replace_absent_data(options: argparse.Namespace) -> None:
+    """For a plan that is made before the data is there."""
+    for key in ("image_root", "val_image_root", "mask_root"):
+        path = getattr(options, key)
+        if path and not Path(path).exists():
+            print(f"nothing at {path} yet: the plan is made without --{key}, on samples or generated holes")
+            setattr(options, key, None)
+
+
 def build_pictures(options: argparse.Namespace):
     """Pictures to train on, and pictures to validate on."""
     from datasets.inpainting import PictureFolder, SamplePhotos, hold_out
 
-    def folder(name: str):
+    def pictures_of(name: str):
         with naming(f"--{name}"):
-            return PictureFolder(getattr(options, name), other_folders(options, name), options.list_root)
+            return PictureFolder(getattr(options, name), folders_left_out(options, name), options.list_root)
 
-    train_on = folder("image_root") if options.image_root else SamplePhotos("train")
+    train_on = pictures_of("image_root") if options.image_root else SamplePhotos("train")
     if options.val_image_root:
-        return train_on, folder("val_image_root")
+        return train_on, pictures_of("val_image_root")
     if not options.image_root:
         return train_on, SamplePhotos("val")
     with naming("--image_root"):
@@ -174,86 +166,89 @@ def build_masks(options: argparse.Namespace):
     if not options.mask_root:
         return GeneratedMasks(shape=options.hole_shape, factors=factors_of(options.super_resolution_factors))
     with naming("--mask_root"):
-        others, dilate = other_folders(options, "mask_root"), options.mask_dilate == "yes"
-        masks = MaskFolder(options.mask_root, options.hole, dilate=dilate, leave_out=others)
+        left_out = folders_left_out(options, "mask_root")
+        masks = MaskFolder(options.mask_root, options.hole, dilate=options.mask_dilate == "yes", leave_out=left_out)
         masks.draw(np.random.default_rng(0), options.image_size)  # where no mask can be read this fails here
     return masks
 
 
-def other_folders(options: argparse.Namespace, name: str) -> list[str | None]:
-    """Folders whose pictures are not of the folder ``name``, even if they lie inside it."""
+def folders_left_out(options: argparse.Namespace, name: str) -> list[str | None]:
+    """Folders whose pictures do not count as pictures of the folder ``name``, even if they lie inside it."""
     folders = ("image_root", "val_image_root", "mask_root", "log_dir")
     return [getattr(options, other) for other in folders if other != name]
-
-
-def replace_absent_data(options: argparse.Namespace) -> None:
-    """For a plan that is made before the data is there."""
-    for key in ("image_root", "val_image_root", "mask_root"):
-        path = getattr(options, key)
-        if path and not Path(path).exists():
-            print(f"nothing at {path} yet: the plan is made without --{key}, on samples or generated holes")
-            setattr(options, key, None)
 
 
 # Network
 
 
-def build_model(options: argparse.Namespace, checkpoint: Path | None):
-    """The network, with the weights of ``--weights``; a checkpoint's come later, with its whole state."""
+def build_network(options: argparse.Namespace, checkpoint: Path | None, weights: Path | None):
+    """The network, with ``weights`` if there are any; a checkpoint's come later, with its whole state."""
     import paddle
 
-    from inpainting.checkpoint import weights_directory
-    from models import build_model as build
+    from models import build_model, model_shapes
 
-    start = None
-    if options.weights and not checkpoint:
-        with naming("--weights"):
-            start = weights_directory(options.weights)
-    network = network_options(options, checkpoint or start)
+    network = network_options(options, checkpoint or weights)
     paddle.seed(options.seed)
     try:
-        refuse_beyond_memory(options, network)
-        model = build(options.model, **network)
+        shapes = model_shapes(options.model, **network)
     except ValueError as error:
         raise InputError(str(error)) from None
-    if start:
+    check_memory(options, shapes)
+    model = build_model(options.model, **network)
+    if weights:
         with naming("--weights"):
-            load_start(model, start)
+            load_starting_weights(model, weights)
     return model
 
 
 def network_options(options: argparse.Namespace, origin: Path | None) -> dict:
-    """Options of the network, by its own names: those given, and of ``origin`` those that train.py has no word for."""
+    """The network's options by its own names: those given, and of ``origin`` those that are none of train.py's."""
     from inpainting.checkpoint import META, read_meta
 
-    given = {name: getattr(options, key) for name, key in NETWORK.items()}
+    given = {name: getattr(options, key) for name, key in NETWORK_OPTIONS.items()}
     given = {name: value for name, value in given.items() if value is not None}
     if "mask_channel" in given:
         given["mask_channel"] = given["mask_channel"] == "yes"
     if origin and (origin / META).is_file():
         meta = read_meta(origin)
-        if meta["model"] == options.model:
-            given |= {name: value for name, value in meta["options"].items() if name not in NETWORK}
+        if meta["model"] == options.model:  # such as picture_range, of networks by others
+            given |= {name: value for name, value in meta["options"].items() if name not in NETWORK_OPTIONS}
     return given
 
 
-def load_start(model, directory: Path) -> None:
-    """Set the network's weights; weights of another network are refused, or noted if they fit all the same."""
-    from inpainting.checkpoint import load_arrays_into, other_network, read_meta, weights_file
+def check_memory(options: argparse.Namespace, shapes: dict[str, list[int]]) -> None:
+    """Refuse a network, given by the shapes of its arrays, and batches that do not fit into memory."""
+    from inpainting import memory
 
-    if not other_network(model, directory):
-        load_arrays_into(model, weights_file(directory))
-        return
-    meta = read_meta(directory)
-    difference = (
-        f"{directory} holds weights of {typed_as(meta['model'], meta['options'])}, and this network is "
+    parameters = sum(map(math.prod, shapes.values()))
+    channels, *_ = next(iter(shapes.values()))  # of the first convolution
+    of_vgg = 0 if is_deepfill(options.model) else options.perceptual_weight + options.style_weight
+    pixels = options.batch_size * options.image_size**2
+    memory.refuse_beyond_memory(
+        memory.step_bytes(parameters, channels, pixels, with_vgg=of_vgg > 0 or options.critic != "none"),
+        f"{options.model} of {parameters / 1e6:.0f} M parameters, with --batch_size {options.batch_size} and "
+        f"--image_size {options.image_size}",
+        "take a smaller batch with --accumulate, smaller pictures, --base_channels or --depth",
+    )
+
+
+def load_starting_weights(model, directory: Path) -> None:
+    """Set the network's weights; weights of another network are refused, or noted if they fit all the same."""
+    from inpainting.checkpoint import load_arrays_into, meta_of_another, weights_file
+
+    other = meta_of_another(model, directory)
+    difference = other and (
+        f"{directory} holds weights of {typed_as(other['model'], other['options'])}, and this network is "
         f"{typed_as(model.model_name, model.model_options)}"
     )
     try:
         load_arrays_into(model, weights_file(directory))
     except InputError:
-        raise InputError(f"{difference}: type the weights' options, or none of them") from None
-    print(f"warning: --weights: {difference}", file=sys.stderr)
+        if difference:
+            raise InputError(f"{difference}: type the weights' options, or none of them") from None
+        raise
+    if difference:
+        print(f"warning: --weights: {difference}", file=sys.stderr)
 
 
 # Loss: what is optimised, and how; see ``engine.task``
@@ -263,7 +258,7 @@ def build_task(options: argparse.Namespace, model):
     settings = build_settings(options)
     if options.critic != "none":
         return task_with_critic(options, model, settings)
-    if is_adversarial(options.model):
+    if is_deepfill(options.model):
         return deepfill_task(options, model, settings)
     from engine.reconstruction import ReconstructionTask
 
@@ -273,35 +268,13 @@ def build_task(options: argparse.Namespace, model):
 def build_settings(options: argparse.Namespace):
     from engine.settings import Settings
 
-    values = vars(options) | {
+    own_critics = is_deepfill(options.model) and options.critic == "none"
+    values = vars(options) | {  # each setting is the option of its name, but for these
         "amp": options.amp == "O1",
         "sync_norm": options.sync_norm == "yes",
-        "critic_steps": options.critic_steps if is_adversarial(options.model) and options.critic == "none" else 0,
+        "critic_steps": options.critic_steps if own_critics else 0,
     }
     return Settings(**{field.name: values[field.name] for field in fields(Settings)})
-
-
-def build_loss(options: argparse.Namespace):
-    """The loss of the U-Nets."""
-    from losses import InpaintingLoss
-
-    weights = {term: getattr(options, f"{term}_weight") for term in ("valid", "hole", "perceptual", "style", "tv")}
-    return InpaintingLoss(read_features("--vgg_weights", options.vgg_weights), weights)
-
-
-def read_features(option: str, path: str | None):
-    """The frozen network whose features a loss compares; the shipped VGG16 without a path."""
-    from inpainting.checkpoint import read_arrays
-    from losses import EfficientNetLite0Features, VGG16Features
-    from losses.efficientnet import STEM
-
-    with naming(option):
-        arrays = read_arrays(path) if path else None
-        is_efficientnet = option == "--critic_features" and STEM in (arrays or ())
-        try:
-            return EfficientNetLite0Features(arrays) if is_efficientnet else VGG16Features(arrays)
-        except ValueError as error:
-            raise InputError(f"{path}: {error}") from None
 
 
 def task_with_critic(options: argparse.Namespace, model, settings):
@@ -309,8 +282,8 @@ def task_with_critic(options: argparse.Namespace, model, settings):
     from engine.critic import CriticTask, DeepFillCriticTask
     from models.cell_critics import PatchCritic, ProjectedCritic
 
-    features = read_features("--critic_features", options.critic_features)
-    deepfill = is_adversarial(options.model)
+    features = read_features("--critic_features", options.critic_features, efficientnet_too=True)
+    deepfill = is_deepfill(options.model)
     return (DeepFillCriticTask if deepfill else CriticTask)(
         model,
         build_deepfill_loss(options) if deepfill else build_loss(options),
@@ -319,8 +292,8 @@ def task_with_critic(options: argparse.Namespace, model, settings):
         features=features,
         weights={"adversarial": options.critic_weight, "matching": options.matching_weight},
         critic_lr=options.critic_lr,
-        alone=options.critic_alone_iters,
-        ramp=options.critic_ramp_iters,
+        alone_iters=options.critic_alone_iters,
+        ramp_iters=options.critic_ramp_iters,
     )
 
 
@@ -336,17 +309,40 @@ def deepfill_task(options: argparse.Namespace, model, settings):
     return AdversarialTask(model, critics, build_deepfill_loss(options), settings, options.penalty_weight)
 
 
+def build_loss(options: argparse.Namespace):
+    """The loss of the U-Nets."""
+    from losses import InpaintingLoss
+
+    term_weights = {term: getattr(options, f"{term}_weight") for term in ("valid", "hole", "perceptual", "style", "tv")}
+    return InpaintingLoss(read_features("--vgg_weights", options.vgg_weights), term_weights)
+
+
 def build_deepfill_loss(options: argparse.Namespace):
     """The loss of DeepFillv1's generator."""
     from losses.wgan import GeneratorLoss
 
-    weights = {
+    term_weights = {
         "adversarial_local": options.adversarial_weight,
         "adversarial_global": options.adversarial_weight,
         "discounted": options.discounted_weight,
         "known": options.known_weight,
     }
-    return GeneratorLoss(weights, options.coarse_weight, options.discount)
+    return GeneratorLoss(term_weights, options.coarse_weight, options.discount)
+
+
+def read_features(option: str, path: str | None, efficientnet_too: bool = False):
+    """The frozen network whose features are compared: that in ``path``, which ``option`` gave, or the shipped VGG16."""
+    from inpainting.checkpoint import read_arrays
+    from losses import EfficientNetLite0Features, VGG16Features
+    from losses.efficientnet import STEM
+
+    with naming(option):
+        arrays = read_arrays(path) if path else None
+        is_efficientnet = efficientnet_too and STEM in (arrays or ())
+        try:
+            return EfficientNetLite0Features(arrays) if is_efficientnet else VGG16Features(arrays)
+        except ValueError as error:
+            raise InputError(f"{path}: {error}") from None
 
 
 # Run
@@ -354,12 +350,12 @@ def build_deepfill_loss(options: argparse.Namespace):
 
 def write_options(options: argparse.Namespace) -> None:
     """Save the options of this run in its folder."""
-    kept = {key: value for key, value in vars(options).items() if key not in ("config", "resume", "dry_run")}
-    with atomic_path(Path(options.log_dir) / OPTIONS) as temporary:
+    kept = {key: value for key, value in vars(options).items() if key not in ("resume", "dry_run")}
+    with atomic_path(Path(options.log_dir) / OPTIONS_FILE) as temporary:
         temporary.write_text(yaml.safe_dump(kept, sort_keys=False, allow_unicode=True), encoding="utf-8")
 
 
-def print_plan(options: argparse.Namespace, changed: dict, trainer) -> None:
+def print_summary(options: argparse.Namespace, not_default: dict, trainer) -> None:
     import paddle
 
     from engine import distributed
@@ -371,8 +367,8 @@ def print_plan(options: argparse.Namespace, changed: dict, trainer) -> None:
         for name, network in trainer.task.networks.items()
     )
     processes = f"; {distributed.world_size()} processes" if distributed.world_size() > 1 else ""
-    print(f"preset: {options.config}")
-    print("options that differ from the defaults: " + ", ".join(f"{key}={value}" for key, value in changed.items()))
+    print(f"preset: {options.config or 'not known'}")
+    print("options that differ from the defaults: " + ", ".join(f"{key}={value}" for key, value in not_default.items()))
     print(
         f"{options.model}: {parameters}; {len(trainer.dataset.pictures)} pictures; {options.phase} "
         f"phase, iterations {trainer.iteration} to {trainer.last_iteration}; {paddle.get_device()}{processes}; "
@@ -380,13 +376,13 @@ def print_plan(options: argparse.Namespace, changed: dict, trainer) -> None:
     )
 
 
-def print_cost(trainer) -> None:
+def print_plan(trainer) -> None:
     from engine.plan import plan
 
     print(*plan(trainer), "dry run: nothing was written", sep="\n")
 
 
-def run(trainer) -> None:
+def run_to_the_end(trainer) -> None:
     from engine import distributed
     from engine.task import NonFiniteLossError
     from engine.trainer import Stopped

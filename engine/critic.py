@@ -38,7 +38,7 @@ class CriticTask(ReconstructionTask):
         features: picture to features, frozen; for the critic and for matching.
         weights: of ``adversarial`` and ``matching``.
         critic_lr: 3 times the settings' when None; follows the same schedule.
-        alone, ramp: iterations in which the critic alone learns, and in which its weight rises then.
+        alone_iters, ramp_iters: iterations in which the critic alone learns, and in which its weight rises then.
     """
 
     def __init__(
@@ -50,11 +50,11 @@ class CriticTask(ReconstructionTask):
         features: nn.Layer,
         weights: dict[str, float],
         critic_lr: float | None = None,
-        alone: int = 100,
-        ramp: int = 150,
+        alone_iters: int = 100,
+        ramp_iters: int = 150,
     ):
         super().__init__(model, criterion, settings)
-        self.critic, self.features, self.alone, self.ramp = critic, features, alone, ramp
+        self.critic, self.features, self.alone_iters, self.ramp_iters = critic, features, alone_iters, ramp_iters
         self.lr_factor = LR_FACTOR if critic_lr is None else critic_lr / settings.lr
         self.optimizer = make_adam(model, settings, **BETAS)
         self.critic_optimizer = make_adam(critic, settings, **BETAS)
@@ -63,7 +63,7 @@ class CriticTask(ReconstructionTask):
 
     @property
     def weights(self) -> dict[str, float]:
-        risen = min(1.0, max(0.0, (self.done - self.alone) / max(1, self.ramp)))
+        risen = min(1.0, max(0.0, (self.done - self.alone_iters) / max(1, self.ramp_iters)))
         return {
             **self.criterion.weights,
             "adversarial": risen * self.full_weights["adversarial"],
@@ -82,7 +82,7 @@ class CriticTask(ReconstructionTask):
     def step(self, batches: Sequence[Batch]) -> dict[str, paddle.Tensor]:
         logged = update(self.critic, self.critic_optimizer, self._critic_loss, batches)
         with frozen(self.critic):
-            if self.done >= self.alone:
+            if self.done >= self.alone_iters:
                 return super().step(batches) | logged
             with paddle.no_grad():  # for the log
                 return mean_terms([self._loss(*batch)[1] for batch in batches]) | logged

@@ -142,17 +142,13 @@ def load_arrays_into(model: nn.Layer, path: str | os.PathLike) -> None:
     model.set_state_dict(read_arrays_of(model, path))
 
 
-def other_network(model: nn.Layer, directory: Path) -> str | None:
-    """A message where meta.json names another network than ``model``, though its arrays may fit; else None."""
+def meta_of_another(model: nn.Layer, directory: Path) -> dict | None:
+    """meta.json where it names another network than ``model``, though its arrays may fit; else None."""
     if not is_file(directory / META):
         return None
     meta = read_meta(directory)
     differ = any(model.model_options.get(key, value) != value for key, value in meta["options"].items())
-    if meta["model"] == model.model_name and not differ:
-        return None
-    return (
-        f"{directory / META} says {meta['model']} {meta['options']}, this is {model.model_name} {model.model_options}"
-    )
+    return meta if differ or meta["model"] != model.model_name else None
 
 
 def read_arrays_of(model: nn.Layer, path: str | os.PathLike) -> dict[str, np.ndarray]:

@@ -68,7 +68,9 @@ def evaluate_parser() -> Parser:
 def _add_pair_options(parser: Parser) -> None:
     add = adder(parser)
     add("--images", "DIR", "pictures: folder, list file or picture; sample photos when not given")
-    add("--list_root", "DIR", "folder of the paths in the list file of --images; the list's own when not given")
+    add(
+        "--list_root", "DIR", "folder that paths in the list file of --images start from; the list's own when not given"
+    )
     add("--masks", "DIR", "masks: folder, list file or mask; generated when not given")
     add("--hole", ("white", "black"), "colour of the hole in the mask files", "white")
     add("--super_resolution", integer(2, 16), "instead of masks: of each K x K pixels one is known", metavar="K")
@@ -77,9 +79,9 @@ def _add_pair_options(parser: Parser) -> None:
     add(
         "--pairing",
         ("name", "seeded"),
-        "name: masks lie over pictures of their name; when not given, if all match",
+        "name: each mask is applied to the picture of its name, also when not given if all names match",
     )
-    add("--seed", count_int, "decides pairing and generated masks", 0)
+    add("--seed", count_int, "seed of pairing and generated masks", 0)
     add("--manifest", "FILE", "CSV file of pairs: used when it exists, else written")
 
 
@@ -104,14 +106,13 @@ def _add_measure_options(parser: Parser) -> None:
 def _add_report_options(parser: Parser) -> None:
     add = adder(parser)
     add("--output", "DIR", f"folder of the report; {OUTPUT} when not given and pairs are measured")
-    add("--overwrite", bool, "replace files in --output that others wrote")
+    add("--overwrite", bool, "also replace files in --output that are not reports of an earlier run")
     parser.add_argument(
         "--compare",
         nargs="+",
         metavar=("paper|A/report.json", "B/report.json"),
-        help="paper sets the paper's figures beside ours; one report: this evaluation takes its pairs and is set "
-        "against it; several: they are set against the first, pair by pair, and nothing is evaluated (a page goes to "
-        "--output)",
+        help="paper: add the paper's figures to the report; one report: evaluate on its pairs and compare with it; "
+        "several: evaluate nothing, compare the others with the first, pair by pair (a page goes to --output)",
     )
 
 

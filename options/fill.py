@@ -29,7 +29,7 @@ def fill_parser() -> Parser:
     )
     add = adder(parser)
     add("--input", "FILE|DIR", "picture, folder or text file that lists pictures; sample photographs when not given")
-    add("--list_root", "DIR", "folder of the paths in the list file of --input; the list's own when not given")
+    add("--list_root", "DIR", "folder that paths in the list file of --input start from; the list's own when not given")
     add("--super_resolution", positive_int, "enlarge K times instead: the pixels between are filled", metavar="K")
     _add_hole_options(parser)
     add("--extend", margins, "extend the picture by so many pixels on each side", metavar="left,top,right,bottom")
@@ -39,16 +39,16 @@ def fill_parser() -> Parser:
     add(
         "--grid",
         bool,
-        "also write input, mask, the network's output in a single pass, result and truth side by side, of larger "
-        "pictures shrunk to 1024 pixels a side; with --super_resolution squares, bicubic and result",
+        "also write input, mask, the network's output in a single pass, result and truth side by side, shrunk to 1024 "
+        "pixels a side; with --super_resolution squares, bicubic and result",
     )
     add(
         "--show_attention",
         bool,
-        "also write from where deepfill_v1 took what it filled in: the hue is the direction (right red, down "
+        "also write a map of where deepfill_v1 copied from: the hue is the direction (right red, down "
         "yellow-green, left cyan, up violet), the saturation the distance",
     )
-    add("--seed", count_int, "of the generated holes", 0)
+    add("--seed", count_int, "seed of the generated holes", 0)
     add_device_options(parser)
     return parser
 
@@ -82,22 +82,28 @@ def _refuse_beside_super_resolution(options: argparse.Namespace) -> None:
 def _add_result_options(parser: argparse.ArgumentParser) -> None:
     add = adder(parser)
     add("--output", "DIR", "folder of the results, one for each picture", "logs/test")
-    add("--format", ("png", "jpeg", "webp", "tiff", "bmp"), "of the results; as the picture's own when not given")
+    add("--format", ("png", "jpeg", "webp", "tiff", "bmp"), "format of the results; the picture's own when not given")
     add("--lossless", bool, "pixels outside the hole come back bit for bit: PNG for JPEG and lossy WebP")
-    add("--skip_existing", bool, "pass over pictures whose result is in --output already")
-    add("--overwrite", bool, "replace files in --output that are no results; never a picture or mask that is read")
+    add("--skip_existing", bool, "skip pictures whose result is in --output already")
+    add(
+        "--overwrite",
+        bool,
+        "also replace files in --output that are not results of an earlier run; never a picture or mask that is read",
+    )
 
 
 def _add_hole_options(parser: argparse.ArgumentParser) -> None:
     group = parser.add_argument_group(
-        "hole", "What is marked in several ways is filled in all of them; holes are generated when nothing is marked."
+        "hole", "All that is marked, in one way or several, is filled; holes are generated when nothing is marked."
     )
     add = adder(group)
     add("--mask", "FILE|DIR", "black-and-white mask of the picture's size or shape, or a folder with masks by name")
     add("--hole", ("white", "black"), "colour of the hole in the mask files", "white")
     add_either = adder(group.add_mutually_exclusive_group())
-    add_either("--mask_alpha", bool, "fill where the picture, or --mask, a copy of it, is transparent")
-    add_either("--mask_colour", colour, "fill where it, or --mask, has this colour (magenta, ff00ff)", metavar="COLOUR")
+    add_either(
+        "--mask_alpha", bool, "fill where the picture is transparent (with --mask: where that copy of the picture is)"
+    )
+    add_either("--mask_colour", colour, "the same where it has this colour (magenta, ff00ff)", metavar="COLOUR")
     group.add_argument("--box", type=box, action="append", metavar="x,y,w,h", help="fill a box, in pixels; repeatable")
     group.add_argument(
         "--polygon",
@@ -107,7 +113,7 @@ def _add_hole_options(parser: argparse.ArgumentParser) -> None:
         metavar="x,y",
         help="fill a polygon of three corners or more, in pixels; repeatable",
     )
-    add("--dilate", integer(0, 1024), "grow all that is marked by so many pixels", 0)
+    add("--dilate", integer(0, 1024), "grow the hole by so many pixels", 0)
 
 
 def colour(text: str) -> tuple[int, int, int]:

@@ -5,9 +5,9 @@ import os
 from collections.abc import Iterator
 from pathlib import Path
 
-from options.shared import Parser, apply_preset
-from utils.errors import one_line
-from utils.run_folder import CHECKPOINTS, OPTIONS, is_run
+from options.shared import Parser, apply_preset, read_preset
+from utils.errors import InputError, one_line
+from utils.run_folder import CHECKPOINTS, OPTIONS_FILE, is_run
 
 LEFT_OUT = {"help", "config", "dry_run", "resume", "log_dir"}  # where a run is, not how it goes on
 
@@ -29,7 +29,7 @@ def run_to_resume(resume: str | None, log_dir: str) -> Path | None:
 
 
 def _has_checkpoint(path: Path) -> bool:
-    return (path / OPTIONS).is_file() and any((path / CHECKPOINTS).glob("iter_*"))
+    return (path / OPTIONS_FILE).is_file() and any((path / CHECKPOINTS).glob("iter_*"))
 
 
 def options_of(parser: Parser, run: Path) -> dict:
@@ -42,11 +42,30 @@ def options_of(parser: Parser, run: Path) -> dict:
     Raises:
         InputError: they cannot be read.
     """
-    apply_preset(parser, run / OPTIONS)
+    apply_preset(parser, run / OPTIONS_FILE)
     options = {
         action.dest: parser.get_default(action.dest) for action in parser._actions if action.dest not in LEFT_OUT
     }
     return options | ({"weights": None} if _has_checkpoint(run) else {})
+
+
+def preset_of(run: Path, typed: str | None) -> str | None:
+    """The preset that a run was begun with; None where its options do not say, as those of version 0.1.0.
+
+    Presets are told apart by file name: the project may lie in another place by now.
+
+    Args:
+        typed: the value of --config.
+    Raises:
+        InputError: another preset is typed.
+    """
+    preset = read_preset(run / OPTIONS_FILE).get("config")
+    if preset and typed and Path(typed).name != Path(preset).name:
+        raise InputError(
+            f"--config: expected {preset}, the preset of the run in {os.path.relpath(run)}, got {typed}; leave it out "
+            "to go on with that run; for a new one, move that folder aside or give another --log_dir"
+        )
+    return preset
 
 
 def differences(before: dict, options: argparse.Namespace) -> Iterator[str]:

@@ -28,7 +28,8 @@ class _Help(argparse.ArgumentDefaultsHelpFormatter):
     """Help with the defaults that say something."""
 
     def _get_help_string(self, action):
-        return action.help if action.default in (None, False) else super()._get_help_string(action)
+        is_silent = action.default is None or action.default is False  # 0 is shown
+        return action.help if is_silent else super()._get_help_string(action)
 
 
 class Parser(argparse.ArgumentParser):
@@ -145,15 +146,16 @@ def add_filling_options(parser: argparse.ArgumentParser, detail: str | None = No
     add(
         "--detail",
         ("on", "off"),
-        "on paints holes with texture of the known picture, guided by the network; when not given, "
-        + (detail or "on unless --scales is 1 or the weights' meta.json says off"),
+        "on paints holes with texture of the known picture, guided by the network"
+        + ("" if detail else "; when not given, on unless --scales is 1 or the weights' meta.json says off"),
         detail,
     )
     add(
         "--flip",
         ("on", "off"),
         "test-time augmentation: on fills each hole a second time, mirrored, and takes the mean, at twice the "
-        "time; when not given, on for a network on a smooth prior unless --scales is 1",
+        "time; when not given, on for a network on a smooth prior unless --scales is 1 or the weights' meta.json says "
+        "off",
     )
 
 
@@ -180,10 +182,12 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
 def apply_preset(parser: Parser, path: str | os.PathLike) -> None:
     """Make the preset's values the parser's defaults, each checked as if it had been typed.
 
+    Its ``config``, in the saved options of a run, is the preset that they came from, and is not read again.
+
     Raises:
         InputError: naming file and key.
     """
-    known = {action.dest for action in parser._actions} - {"help", "config", "dry_run"}
+    known = {action.dest for action in parser._actions} - {"help", "dry_run"}
     values = {}
     for key, text in read_preset(path).items():
         if key not in known:

@@ -6,11 +6,11 @@ then the built-in defaults.
 
 import argparse
 import os
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from pathlib import Path
 
 from inpainting.meta import META, read_meta
-from options.resumed import differences, options_of, run_to_resume
+from options.resumed import differences, options_of, preset_of, run_to_resume
 from options.shared import (
     ROOT,
     Parser,
@@ -26,7 +26,7 @@ from options.shared import (
     weight_float,
 )
 from utils.errors import InputError, naming
-from utils.run_folder import CHECKPOINTS, OPTIONS
+from utils.run_folder import CHECKPOINTS, OPTIONS_FILE
 
 CONFIGS = ROOT / "configs"
 MODEL_NAMES = ("pconv_unet", "conv_unet", "pconv_residual_unet", "deepfill_v1")
@@ -38,7 +38,7 @@ CRITICS = ("none", "patch", "projected")
 # Option groups
 OF_UNETS, OF_DEEPFILL = "loss of the U-Nets", "loss of deepfill_v1"
 OF_CRITIC, OF_WASSERSTEIN = "critic of any network", "Wasserstein critics of deepfill_v1"
-NETWORK = {  # options of the network, by its own name for each
+NETWORK_OPTIONS = {  # options of the network, by its own name for each
     "base_channels": "base_channels",
     "depth": "depth",
     "output": "output_activation",
@@ -53,9 +53,10 @@ def train_parser() -> Parser:
     parser = Parser(
         prog="train.py",
         description="Train an inpainting network. With no arguments and no CelebA under data/, a short demonstration "
-        "on scikit-image's photographs with generated holes (configs/samples.yaml).",
+        "on scikit-image's photographs with generated holes (configs/samples.yaml). The defaults below are built in; a "
+        "preset changes them: the one of --config, or one of configs/ chosen by network and data when not given.",
     )
-    adder(parser)("--config", "FILE", "YAML preset of these options; options typed here override it")
+    adder(parser)("--config", "FILE", "YAML preset with values of these options; what is typed overrides it")
     _add_data_options(parser.add_argument_group("data"))
     _add_model_options(parser.add_argument_group("model"))
     _add_schedule_options(parser.add_argument_group("schedule"))
@@ -71,19 +72,24 @@ def train_parser() -> Parser:
 def _add_data_options(group) -> None:
     add = adder(group)
     add("--image_root", "DIR", "training pictures: a folder (nested is fine) or a list file")
-    add("--val_image_root", "DIR", "validation pictures; some are held out of --image_root when not given")
-    add("--list_root", "DIR", "folder of the paths in list files; that of the list itself when not given")
+    add("--val_image_root", "DIR", "validation pictures; held out of --image_root when not given")
+    add("--list_root", "DIR", "folder that paths in list files start from; the list's own when not given")
     add("--mask_root", "DIR", "training masks; generated when not given")
     add("--hole", ("white", "black"), "colour of the hole in the mask files", "white")
     add(
         "--hole_shape",
         ("irregular", "box", "both", "wide", "super_resolution"),
-        "of generated masks; box: a rectangle of half the picture's side or less; both: half irregular, half "
+        "shape of generated holes; box: a rectangle of half the picture's side or less; both: half irregular, half "
         "boxes; wide: boxes and broad strokes over 25 to 60 percent; super_resolution: one of each K x K pixels known",
         "irregular",
     )
-    add("--super_resolution_factors", factors_text, f"factors, each as often; {FACTORS} when not given", metavar="K,K")
-    add("--mask_dilate", ("yes", "no"), "dilate masks from files at random, as the authors do theirs", "yes")
+    add(
+        "--super_resolution_factors",
+        factors_text,
+        f"K of super_resolution, each as often; {FACTORS} when not given",
+        metavar="K,K",
+    )
+    add("--mask_dilate", ("yes", "no"), "dilate masks from files at random, as the authors did", "yes")
     add("--image_size", integer(16, 8192), "side of the training pictures in pixels", 256)
     add("--num_workers", integer(0, 256), "processes that read pictures; 0: the trainer reads them itself", 2)
 
@@ -113,11 +119,15 @@ def _add_model_options(group) -> None:
     add("--model", MODEL_NAMES, "network", "pconv_unet")
     add("--base_channels", integer(1, 2048), "width of the first stage; 64, or 32 of deepfill_v1, when not given")
     add("--depth", integer(1, 10), "times a U-Net halves the size: 7, for 256x256, when not given; 8 for 512x512")
-    add("--output_activation", ("linear", "tanh"), "of a U-Net; linear, as in the paper, when not given")
-    add("--prior", ("none", "smooth"), "of a U-Net; smooth: it starts from smooth surfaces; none when not given")
-    add("--norm", ("batch", "none"), "of a U-Net; batch normalisation, as in the paper, when not given")
+    add("--output_activation", ("linear", "tanh"), "last layer of a U-Net; linear, as in the paper, when not given")
+    add(
+        "--prior",
+        ("none", "smooth"),
+        "input of a U-Net; smooth: also a smooth first guess of the hole; none when not given",
+    )
+    add("--norm", ("batch", "none"), "normalisation of a U-Net; batch, as in the paper, when not given")
     add("--mask_channel", ("yes", "no"), "give conv_unet the mask as a fourth channel; no when not given")
-    add("--weights", "FILE|DIR", "start from these weights; the options of their network are theirs")
+    add("--weights", "FILE|DIR", "start from these weights; the network's options are read from their meta.json")
 
 
 def _add_schedule_options(group) -> None:
@@ -126,24 +136,24 @@ def _add_schedule_options(group) -> None:
     add(
         "--lr",
         number(0, 10, open_below=True),
-        "learning rate of Adam; 2e-4, or 5e-5 to finetune, or 1e-4 of deepfill_v1, when not given; a preset's is "
-        "that of its phase, and a quarter of it to finetune after the initial one",
+        "learning rate of Adam; when not given 2e-4, in --phase finetune 5e-5, for deepfill_v1 1e-4. A preset's "
+        "rate is for its own phase: a quarter of it is used when an initial preset is run with --phase finetune",
     )
-    add("--lr_schedule", ("constant", "linear", "cosine"), "decay to 0 at --max_iters, or none", "constant")
-    add("--warmup_iters", count_int, "iterations in which the learning rate rises", 0)
+    add("--lr_schedule", ("constant", "linear", "cosine"), "linear and cosine decay to 0 at --max_iters", "constant")
+    add("--warmup_iters", count_int, "first iterations, in which the learning rate rises", 0)
     add("--max_iters", positive_int, "iterations of the phase", 500_000)
-    add("--batch_size", integer(1, 4096), "pictures that go through the network at once", 6)
-    add("--accumulate", integer(1, 4096), "batches of one update: N times the batch, in the memory of one", 1)
+    add("--batch_size", integer(1, 4096), "pictures that go through the network at once, in each process", 6)
+    add("--accumulate", integer(1, 4096), "batches in one update: N times the batch, in the memory of one", 1)
     add("--clip_norm", number(0, 1e9), "greatest norm of the gradients; 0: no limit", 0.0)
     add(
         "--ema_decay",
         share_float,
-        "average the weights over about 1/(1-X) iterations; fills and validation use these",
+        "average the weights over about 1/(1-X) iterations; validation, test.py and eval.py use the average",
         0.0,
     )
     add("--style_warmup_iters", count_int, "iterations of the initial phase with a style weight of 1", 0)
     add("--amp", ("O0", "O1"), "O1: mixed precision where it is safe, on GPU", "O0")
-    add("--amp_dtype", ("float16", "bfloat16"), "of --amp O1; bfloat16 needs an Ampere GPU or newer", "float16")
+    add("--amp_dtype", ("float16", "bfloat16"), "type of --amp O1; bfloat16 needs an Ampere GPU or newer", "float16")
     add("--sync_norm", ("yes", "no"), "batch statistics over all processes, on GPU", "no")
 
 
@@ -151,7 +161,7 @@ def _add_composite_options(group) -> None:
     add = adder(group)
     for term, default in (("valid", 1.0), ("hole", 6.0), ("perceptual", 0.05), ("style", 120.0), ("tv", 0.1)):
         add(f"--{term}_weight", weight_float, f"weight of L_{term}", default)
-    add("--vgg_weights", "FILE", "a VGG16 in Oxford's or torchvision's naming; the shipped one when not given")
+    add("--vgg_weights", "FILE", "weights of VGG16, named as by Oxford or torchvision; the shipped ones when not given")
 
 
 def _add_critic_options(group) -> None:
@@ -159,20 +169,20 @@ def _add_critic_options(group) -> None:
     add(
         "--critic",
         CRITICS,
-        "adds a critic (not in the papers): of pictures, or of a frozen network's features; to deepfill_v1 in place of "
-        "its Wasserstein critics",
+        "add a critic (not in the papers): patch sees pictures, projected a frozen network's features; for deepfill_v1 "
+        "it replaces the Wasserstein critics",
         "none",
     )
     add(
         "--critic_features",
         "FILE",
-        "of a VGG16 or EfficientNet-lite0, for --critic; the shipped VGG16 when not given",
+        "weights of VGG16 or EfficientNet-lite0, whose features --critic compares; the shipped VGG16 when not given",
     )
     add("--critic_weight", weight_float, "weight of the critic's score", 1.0)
     add("--matching_weight", weight_float, "weight of feature matching in the hole", 2.0)
     add("--critic_lr", number(0, 10, open_below=True), "learning rate of the critic; 3 times --lr when not given")
     add("--critic_alone_iters", count_int, "iterations in which the critic alone learns", 100)
-    add("--critic_ramp_iters", count_int, "iterations after these in which its weight rises", 150)
+    add("--critic_ramp_iters", count_int, "iterations after these, in which its weight rises", 150)
 
 
 def _add_deepfill_options(group) -> None:
@@ -183,7 +193,7 @@ def _add_deepfill_options(group) -> None:
     add(
         "--discount",
         discount_float,
-        "each pixel deeper in the hole counts X times as much: 0.99 in the paper",
+        "each pixel deeper in the hole counts X times as much: 0.99 in the paper, 0.9 by the author",
         0.9,
     )
 
@@ -192,7 +202,7 @@ def _add_wasserstein_options(group) -> None:
     add = adder(group)
     add("--adversarial_weight", weight_float, "weight of the critics' scores (paper and author)", 0.001)
     add("--penalty_weight", weight_float, "weight of the critics' gradient penalty (paper and author)", 10.0)
-    add("--critic_steps", integer(1, 1000), "updates of the critics in an iteration", 5)
+    add("--critic_steps", integer(1, 1000), "updates of the critics in each iteration", 5)
     add("--critic_channels", integer(1, 2048), "width of the critics' first layer", 64)
     add("--local_size", integer(1, 8192), "side of the local critic's patches; half of --image_size when not given")
 
@@ -210,9 +220,9 @@ def _add_run_options(group) -> None:
     add("--val_every", positive_int, "iterations between validations", 2000)
     add("--val_count", integer(1, 10_000), "pictures in the validation set", 48)
     add("--save_every", positive_int, "iterations between checkpoints", 5000)
-    add("--keep", count_int, "newest checkpoints to keep, beside the best one; 0 keeps all", 5)
-    add("--seed", count_int, "of weights, order, crops and holes", 0)
-    add("--dry_run", bool, "print the plan with time and memory of a few steps; write nothing")
+    add("--keep", count_int, "newest checkpoints to keep, besides the best one; 0: all", 5)
+    add("--seed", count_int, "seed of weights, order, crops and holes", 0)
+    add("--dry_run", bool, "print the plan, with time and memory measured over a few steps; write nothing")
 
 
 def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, dict]:
@@ -222,28 +232,30 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
     Raises:
         InputError: a preset, or the options of the run, that are missing, damaged, or have an unknown key.
     """
-    defaults, typed = vars(train_parser().parse_args([])), _typed(argv)
+    defaults = vars(train_parser().parse_args([]))
+    typed = _typed(argv, defaults)
     config, parser, no_data = _choose_preset(typed, defaults["model"])
     run, before = _resumed_run(parser, typed)
     if run:
+        preset = preset_of(run, typed.get("config"))
         ignored = f"; those of {config} are not taken" if "config" in typed else ""
-        print(f"going on with the options in {os.path.relpath(run / OPTIONS)}{ignored}; type those to change")
+        print(f"going on with the options in {os.path.relpath(run / OPTIONS_FILE)}{ignored}; type those to change")
         parser.set_defaults(**before)
     elif no_data:
         print(no_data)
     options = parser.parse_args(argv)
-    options.config = os.path.relpath(run / OPTIONS) if run else config
+    options.config = preset if run else config
     _take_network_of_weights(options, typed)
     _settle_phase(options, typed, parser.get_default("phase"))
     defaults["dry_run"] = options.dry_run  # not of the run's
-    if is_adversarial(options.model) and options.critic != "none":
+    if is_deepfill(options.model) and options.critic != "none":
         _leave_out_wasserstein_critics(options, typed, defaults)
     changed = {key: value for key, value in vars(options).items() if value != defaults[key]}
     _refuse_options_of_others(options, changed)
     _refuse_conflicts(options, typed, parser.get_default("mask_root"))
     if options.hole_shape == "super_resolution":
         options.super_resolution_factors = options.super_resolution_factors or FACTORS
-    options.lr = options.lr or (ADVERSARIAL_LR if is_adversarial(options.model) else PHASE_LR[options.phase])
+    options.lr = options.lr or (ADVERSARIAL_LR if is_deepfill(options.model) else PHASE_LR[options.phase])
     for line in differences(before, options):
         print(line)
     return options, changed
@@ -252,7 +264,7 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
 def _choose_preset(typed: dict, model: str) -> tuple[str, Parser, str | None]:
     """The preset, a parser with its values as defaults, and a note where there is no dataset."""
     default, samples = (
-        os.path.relpath(CONFIGS / name) for name in _DEFAULT_PRESETS[is_adversarial(typed.get("model", model))]
+        os.path.relpath(CONFIGS / name) for name in _DEFAULT_PRESETS[is_deepfill(typed.get("model", model))]
     )
     config, parser = typed.get("config") or default, train_parser()
     with naming("--config"):
@@ -287,7 +299,7 @@ def _take_network_of_weights(options: argparse.Namespace, typed: dict) -> None:
     if typed.get("model", meta["model"]) != meta["model"] or meta["model"] not in MODEL_NAMES:
         return
     options.model = meta["model"]
-    for name, key in NETWORK.items():
+    for name, key in NETWORK_OPTIONS.items():
         if key not in typed:
             value = meta["options"].get(name)
             setattr(options, key, ("no", "yes")[value] if isinstance(value, bool) else value)
@@ -302,17 +314,16 @@ def typed_as(model: str, network: dict) -> str:
     """
     words = [f"--model {model}"]
     for name, value in network.items():
-        if name in NETWORK and value is not None:
-            words.append(f"--{NETWORK[name]} {('no', 'yes')[value] if isinstance(value, bool) else value}")
+        if name in NETWORK_OPTIONS and value is not None:
+            words.append(f"--{NETWORK_OPTIONS[name]} {('no', 'yes')[value] if isinstance(value, bool) else value}")
     return " ".join(words)
 
 
-def _typed(argv: Sequence[str] | None) -> dict:
+def _typed(argv: Sequence[str] | None, names: Iterable[str]) -> dict:
     """The options on the command line, and no others."""
-    parser = train_parser()
-    for action in parser._actions:
-        action.default = argparse.SUPPRESS
-    return vars(parser.parse_args(argv))
+    absent = object()
+    options = train_parser().parse_args(argv, argparse.Namespace(**dict.fromkeys(names, absent)))
+    return {name: value for name, value in vars(options).items() if value is not absent}
 
 
 def _settle_phase(options: argparse.Namespace, typed: dict, preset_phase: str) -> None:
@@ -328,7 +339,7 @@ def _settle_phase(options: argparse.Namespace, typed: dict, preset_phase: str) -
         options.style_warmup_iters = 0
 
 
-def is_adversarial(model: str) -> bool:
+def is_deepfill(model: str) -> bool:
     """Whether the network is trained by DeepFillv1's losses instead of the composite loss."""
     return model == "deepfill_v1"
 
@@ -336,10 +347,10 @@ def is_adversarial(model: str) -> bool:
 def hyper_parameters(options: argparse.Namespace) -> dict[str, str | int | float]:
     """The options of a run that bear on what it learns, where they are given; network and schedule first."""
     groups = _options_by_group()
-    loss = groups[OF_DEEPFILL] if is_adversarial(options.model) else groups[OF_UNETS]
+    loss = groups[OF_DEEPFILL] if is_deepfill(options.model) else groups[OF_UNETS]
     if options.critic != "none":
         loss = loss + groups[OF_CRITIC]
-    elif is_adversarial(options.model):
+    elif is_deepfill(options.model):
         loss = loss + groups[OF_WASSERSTEIN]
     keys = [*groups["model"], *groups["schedule"], *loss, *groups["data"], "seed"]
     values = {key: getattr(options, key) for key in keys if key != "num_workers"}
@@ -357,7 +368,7 @@ _DEFAULT_PRESETS = {False: ("celeba.yaml", "samples.yaml"), True: ("deepfill_cel
 def _refuse_options_of_others(options: argparse.Namespace, changed: dict) -> None:
     """Refuse options that would have no effect on this network."""
     groups = _options_by_group()
-    if is_adversarial(options.model):
+    if is_deepfill(options.model):
         foreign = {"depth", "output_activation", "prior", "norm", "phase", "style_warmup_iters", "sync_norm"}
         foreign |= {*groups[OF_UNETS]}
     else:
@@ -386,7 +397,7 @@ def _leave_out_wasserstein_critics(options: argparse.Namespace, typed: dict, def
 
 def _refuse_conflicts(options: argparse.Namespace, typed: dict, preset_masks: str | None) -> None:
     """Refuse options that do not go together."""
-    deepfill, with_critic, shape = is_adversarial(options.model), options.critic != "none", options.hole_shape
+    deepfill, with_critic, shape = is_deepfill(options.model), options.critic != "none", options.hole_shape
     is_half = options.amp == "O1" and options.amp_dtype == "float16"
     conflicts = (
         (

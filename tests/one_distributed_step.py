@@ -62,7 +62,9 @@ def critic_gradients(accumulate: int) -> dict[str, np.ndarray]:
     critic, criterion = PatchCritic(), InpaintingLoss(weights={"perceptual": 0, "style": 0})
     critic.eval()  # the power method of the spectral norm goes on with each batch
     weights = {"adversarial": 1.0, "matching": 1.0}
-    return step_once(CriticTask(model, criterion, settings, critic, VGG16Features(), weights, alone=0, ramp=0))
+    return step_once(
+        CriticTask(model, criterion, settings, critic, VGG16Features(), weights, alone_iters=0, ramp_iters=0)
+    )
 
 
 def small_model(name: str, **options) -> paddle.nn.Layer:

@@ -99,6 +99,10 @@ def test_a_resumed_run_trains_on_what_it_trained_on(run, pictures, capsys, tmp_p
     assert any("; 2 pictures; initial phase, iterations 2 to 4;" in line for line in lines)
     kept = yaml.safe_load((folder / "config.yaml").read_text())
     assert (kept["image_root"], kept["val_image_root"], kept["max_iters"]) == ("train.txt", "pictures", 4)
+    with pytest.raises(
+        InputError, match=r"expected .*celeba.yaml, the preset of the run in logs/a, got .*samples.yaml"
+    ):
+        run(f"--config {ROOT}/configs/samples.yaml --resume auto")
 
 
 def test_masks_from_a_folder_and_a_corrupt_picture(run, pictures, mask_file, caplog):

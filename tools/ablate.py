@@ -19,7 +19,7 @@ from options.shared import adder
 from options.train import CONFIGS
 from utils.errors import InputError, naming, run_cleanly
 from utils.files import atomic_path
-from utils.run_folder import CHECKPOINTS, OPTIONS
+from utils.run_folder import CHECKPOINTS, OPTIONS_FILE
 
 BASELINE = CONFIGS / "ablations" / "baseline.yaml"
 TABLE = "ablations.md"
@@ -106,7 +106,7 @@ def train_one(options: argparse.Namespace, name: str, preset: Path, given: Seque
 
     run = Path(options.output) / "runs" / name
     words = ["--config", str(preset), *given, "--max_iters", str(options.max_iters)]
-    if (run / OPTIONS).is_file():
+    if (run / OPTIONS_FILE).is_file():
         wanted, begun = trained_with(words), options_of(train_parser(), run)
         if changed := [key for key, value in begun.items() if value != wanted[key] and key != "weights"]:
             raise InputError(f"--output: {run} was begun with another --{changed[0]}; choose another folder")

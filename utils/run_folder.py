@@ -13,7 +13,7 @@ from filelock import FileLock, Timeout
 from utils.errors import InputError
 from utils.files import is_file, read_text, refuse_folder_or_pipe, remove_leftovers
 
-OPTIONS, LOG, METRICS, LOCK = "config.yaml", "train.log", "metrics.csv", ".train.lock"
+OPTIONS_FILE, LOG, METRICS, LOCK = "config.yaml", "train.log", "metrics.csv", ".train.lock"
 CHECKPOINTS, SAMPLES = "checkpoints", "samples"
 
 _TOLD_BY = ("model", "image_root", "image_size", "max_iters", "log_dir")  # keys that are in the options of every run
@@ -42,7 +42,7 @@ class RunFolder:
         for lock in self._locks:
             lock.release()
 
-    def refuse_others(self) -> None:
+    def refuse_foreign(self) -> None:
         """Raise InputError where the folder is neither new, empty, nor an earlier run's, or cannot be moved."""
         if problem := _problem(self.directory):
             raise InputError(
@@ -53,7 +53,7 @@ class RunFolder:
     def begin(self, is_new: bool) -> None:
         """Make and lock the folder, and remove what a killed run was writing; a new run moves an earlier one aside."""
         if is_new:
-            self.refuse_others()
+            self.refuse_foreign()
         self.directory.mkdir(parents=True, exist_ok=True)
         if not self._locks:
             self._lock()
@@ -88,7 +88,7 @@ class RunFolder:
 def is_run(directory: str | os.PathLike) -> bool:
     """Whether a folder holds the options of a training run; another program's config.yaml has other keys."""
     try:
-        lines = read_text(Path(directory) / OPTIONS, "the options of a run", 1 << 20).splitlines()
+        lines = read_text(Path(directory) / OPTIONS_FILE, "the options of a run", 1 << 20).splitlines()
     except InputError:
         return False
     return {line.partition(":")[0] for line in lines}.issuperset(_TOLD_BY)
@@ -100,4 +100,4 @@ def _problem(directory: Path) -> str | None:
         return None
     if Path.cwd().is_relative_to(directory.resolve()):  # a relative path would lead into the run that is moved
         return "which is the current folder or around it"
-    return None if is_run(directory) else f"without the {OPTIONS} of a run"
+    return None if is_run(directory) else f"without the {OPTIONS_FILE} of a run"

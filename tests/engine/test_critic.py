@@ -38,7 +38,7 @@ def make_task(kind="projected", alone=1, network="pconv_unet", **changes):
         criterion = InpaintingLoss(Pooled(), {"perceptual": 0, "style": 0})
     critic = PatchCritic() if kind == "patch" else ProjectedCritic(Pooled.channels)
     weights = {"adversarial": 1.0, "matching": 2.0}
-    return task(model, criterion, settings, critic, Pooled(), weights, alone=alone, ramp=2)
+    return task(model, criterion, settings, critic, Pooled(), weights, alone_iters=alone, ramp_iters=2)
 
 
 def make_trainer(log_dir, kind="projected", network="pconv_unet", **changes):

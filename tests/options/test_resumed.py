@@ -4,6 +4,7 @@ import pytest
 import yaml
 
 from options import parse_train
+from utils.errors import InputError
 
 
 @pytest.fixture
@@ -14,7 +15,7 @@ def run(tmp_path, monkeypatch):
     def make(arguments, folder="logs/a"):
         options = vars(parse_train([*arguments.split(), "--log_dir", folder])[0])
         (tmp_path / folder / "checkpoints" / "iter_2").mkdir(parents=True)
-        kept = {key: value for key, value in options.items() if key not in ("config", "resume", "dry_run")}
+        kept = {key: value for key, value in options.items() if key not in ("resume", "dry_run")}
         (tmp_path / folder / "config.yaml").write_text(yaml.safe_dump(kept, sort_keys=False))
         return tmp_path / folder
 
@@ -56,6 +57,24 @@ def test_a_preset_does_not_go_before_them_and_that_is_told(run, capsys, tmp_path
     assert "those of a.yaml are not taken" in first and more == ["--max_iters: 50 in the run so far, 60 from here on"]
 
 
+@pytest.mark.parametrize("resume", ["auto", "logs/a", "logs/a/checkpoints/iter_2"])
+def test_the_preset_of_another_run_is_refused(run, tmp_path, resume):
+    (tmp_path / "b").mkdir()
+    for name in ("a.yaml", "b.yaml", "b/a.yaml"):
+        (tmp_path / name).write_text("image_root: pics\n")
+    folder = run("--config a.yaml")
+    with pytest.raises(
+        InputError, match=r"--config: expected a.yaml, the preset of the run in logs/a, got b.yaml; leave"
+    ):
+        resumed("--config b.yaml", resume)
+    assert resumed("", resume)["config"] == resumed("--config b/a.yaml", resume)["config"] == "a.yaml"
+    assert resumed("--config b.yaml", "auto", "logs/new")["config"] == "b.yaml"
+    options = folder / "config.yaml"
+    assert vars(parse_train(["--config", str(options)])[0])["config"] == str(options)  # is a preset as well
+    options.write_text(options.read_text().replace("config: a.yaml\n", ""))  # as version 0.1.0 wrote it
+    assert resumed("--config b.yaml", resume)["config"] is None
+
+
 @pytest.mark.parametrize(
     "place", ["", "checkpoints", "checkpoints/iter_2", "checkpoints/latest", "checkpoints/iter_2/a"]
 )
@@ -80,6 +99,6 @@ def test_a_run_killed_before_its_first_checkpoint_starts_again_with_its_options(
     folder = run("--image_root pics --seed 3 --weights w")
     (folder / "checkpoints/iter_2").rmdir()
     found = resumed("")
-    assert (found["seed"], found["weights"], found["config"]) == (3, "w", "logs/a/config.yaml")
+    assert (found["seed"], found["weights"], found["image_root"]) == (3, "w", "pics")
     (folder / "checkpoints").rmdir()
     assert resumed("")["seed"] == 3

@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from options import hyper_parameters, parse_train
+from options import hyper_parameters, parse_train, train_parser
 from utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -171,6 +171,16 @@ def test_without_the_default_dataset_sample_photos_are_used_and_said(tmp_path, m
     (tmp_path / "data/celeba/img_align_celeba").mkdir(parents=True)
     assert parse_train([])[0].image_root == "data/celeba/img_align_celeba"
     assert capsys.readouterr().out == ""
+
+
+def test_help_shows_the_built_in_defaults_and_that_a_preset_changes_them(capsys):
+    with pytest.raises(SystemExit) as leaving:
+        parse_train(["--help"])
+    told = " ".join(capsys.readouterr().out.split())
+    defaults = [v for v in vars(train_parser().parse_args([])).values() if v is not None and v is not False]
+    assert leaving.value.code == 0 and told.count("(default: ") == len(defaults) > 30
+    assert all(f"(default: {value})" in told for value in defaults)
+    assert "a preset changes them" in told
 
 
 LAUGHS = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}, *{a}]\n" for a, b in itertools.pairwise("abcdefghij"))
