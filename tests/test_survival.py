@@ -83,6 +83,7 @@ def assert_same(first, second):
             np.testing.assert_array_equal(array, second[file][name], err_msg=f"{file} {name}")
 
 
+@pytest.mark.heavy
 @pytest.mark.parametrize(
     ("model", "kills"),
     [
@@ -173,6 +174,7 @@ def test_two_processes_resume_where_they_stopped(tmp_path):
     assert read_meta(tmp_path / "whole" / "checkpoints" / "iter_4")["position"] == 4 * 2 * 2
 
 
+@pytest.mark.heavy
 def test_a_killed_process_ends_the_job_and_leaves_a_whole_checkpoint(tmp_path):
     process = start_two(tmp_path / "a", "--max_iters 100000 --num_workers 0")
     while iterations(tmp_path / "a") < 3 and process.poll() is None:

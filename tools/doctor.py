@@ -36,7 +36,7 @@ layer.weight.set_value(paddle.ones([1, 1, 3, 3]))
 mask = paddle.ones([1, 1, 5, 5])
 mask[:, :, 1:3, 1:4] = 0
 out, _ = layer(paddle.full([1, 1, 5, 5], 2.0), mask)
-print("partial convolution", "right" if bool((abs(out - 18) < 1e-4).all()) else "WRONG")  # 9 taps of 2, rescaled
+print("partial convolution", "right" if bool(((out - 18).abs() < 1e-4).all()) else "WRONG")  # 9 taps of 2, rescaled
 """
 
 

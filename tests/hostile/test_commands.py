@@ -130,6 +130,7 @@ def test_a_signal_ends_the_filling_of_pictures_in_one_line(user, tmp_path, signu
     assert not list(out.glob(".*pconv_tmp*"))
 
 
+@pytest.mark.heavy
 @pytest.mark.skipif(paddle.is_compiled_with_cuda(), reason="Paddle for GPU is larger than that by itself")
 def test_a_picture_that_memory_cannot_hold_is_told_and_the_others_filled(user, tmp_path):
     """With addresses for little more than the libraries."""
