@@ -88,7 +88,7 @@ def assert_same(first, second):
     ("model", "kills"),
     [
         pytest.param(PCONV, KILLS, id="pconv"),
-        pytest.param(DEEPFILL, -(-KILLS // 2), id="deepfill", marks=pytest.mark.heavy),
+        pytest.param(DEEPFILL, -(-KILLS // 2), id="deepfill"),
     ],
 )
 def test_a_run_killed_at_random_moments_ends_where_the_unbroken_one_ends(tmp_path, model, kills):
