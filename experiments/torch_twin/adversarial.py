@@ -5,7 +5,8 @@
 
 Two further L1 terms keep the fill near the truth where the truth can be known: ``edge_l1`` near the hole's edge (as the
 discounted loss of Yu et al. 2018, arXiv:1801.07892) and ``low_l1`` in the means of 4×4 pixels, which leaves texture to
-the critic.
+the critic. ``teacher_terms`` hold it to a network trained on L1, whose fill is near the mean of what can be there:
+in thin holes wholly, in others in what is left of both after blurring. This project's own.
 
 Source: Sauer et al. 2021 (arXiv:2111.01007) for critics on frozen features, without their random projections; Miyato et
 al. 2018 (arXiv:1802.05957) for spectral norm and hinge loss. The features are those of EfficientNet-lite0, trained on
@@ -23,6 +24,7 @@ TAPS = {0: 16, 2: 24, 4: 40, 10: 112}  # block of EfficientNet-lite0: channels; 
 WIDTH = 40  # channels of a head
 FEATURE_WEIGHT, L1_WEIGHT = 2.0, 2.0
 EDGE, CELL = 8, 4  # pixels: see edge_l1 and low_l1
+BLUR, THIN, THICK = 8, 8, 14  # pixels: see teacher_terms and thinness
 MEAN, STD = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)  # of the picture that EfficientNet-lite expects
 
 
@@ -153,6 +155,22 @@ def depth_of(hole: torch.Tensor, most: int) -> torch.Tensor:
 def low_l1(output: torch.Tensor, truth: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
     """L1 of the means of ``CELL`` × ``CELL`` pixels of the composite; each picture's over its hole's area."""
     return _over_area(F.avg_pool2d((output - truth) * hole, CELL).abs().mean(1, keepdim=True), F.avg_pool2d(hole, CELL))
+
+
+def teacher_terms(output: torch.Tensor, teacher: torch.Tensor, hole: torch.Tensor) -> dict[str, torch.Tensor]:
+    """L1 to the teacher's fill: ``thin``, where the hole is thin, and ``low``, of means over ``BLUR`` pixels a side."""
+    difference = (output - teacher) * hole
+    blurred = F.avg_pool2d(difference, BLUR, BLUR // 2).abs().mean(1, keepdim=True)
+    return {
+        "thin": _over_area(difference.abs().mean(1, keepdim=True) * thinness(hole), hole),
+        "low": _over_area(blurred, F.avg_pool2d(hole, BLUR, BLUR // 2)),
+    }
+
+
+def thinness(hole: torch.Tensor) -> torch.Tensor:
+    """1 near which the hole is at most ``THIN`` pixels deep, 0 from ``THICK`` on: [N, 1, H, W]."""
+    depth = F.max_pool2d(depth_of(hole, THICK), 2 * THICK + 1, stride=1, padding=THICK)
+    return ((THICK - depth) / (THICK - THIN)).clamp(0, 1)
 
 
 def _over_area(error: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:

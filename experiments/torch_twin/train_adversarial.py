@@ -26,6 +26,8 @@ from experiments.torch_twin.adversarial import (
     feature_matching,
     generator_terms,
     low_l1,
+    teacher_terms,
+    thinness,
 )
 from experiments.torch_twin.network import TwinUNet
 from experiments.torch_twin.realism import CHUNK, HeldOut
@@ -65,6 +67,9 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--shallow", type=positive_int, default=1, metavar="N", help="pixels: the critic counts less in shallower holes"
     )
+    parser.add_argument("--teacher", metavar="DIR", help="weights of a network trained on L1, to stay near")
+    parser.add_argument("--thin", type=weight_float, default=10.0, metavar="X", help="weight of it in thin holes")
+    parser.add_argument("--low", type=weight_float, default=10.0, metavar="X", help="weight of its blurred fill")
     parser.add_argument("--lr", type=positive_float, default=2e-4, metavar="X", help="of the generator; critic 3 times")
     parser.add_argument("--minutes", type=positive_float, default=60.0, metavar="X", help="of this call")
     parser.add_argument("--cooldown", action="store_true", help="the learning rate falls to 0 over this call")
@@ -108,8 +113,8 @@ class Training:
 
     def __init__(self, options, run: Path):
         self.options, self.run, self.done, self.pictures = options, run, 0, 0
-        self.network = TwinUNet(options.base_channels, options.depth).to(memory_format=torch.channels_last)
-        self.network.to(options.device)
+        self.network = self._network()
+        self.teacher = self._network(read_weights(Path(options.teacher))) if options.teacher else None
         self.features = LiteFeatures(options.lite0).to(options.device)
         self.critics = torch.nn.ModuleDict({text.split(":")[0]: Critic() for text in options.sizes})
         self.critics.to(options.device)
@@ -124,6 +129,12 @@ class Training:
             if (critics := Path(options.start) / "critics.pt").exists():
                 self.critics.load_state_dict(torch.load(critics, map_location=options.device), strict=False)
         self.average = Average(self.network, run)
+
+    def _network(self, weights: dict[str, torch.Tensor] | None = None) -> TwinUNet:
+        network = TwinUNet(self.options.base_channels, self.options.depth).to(memory_format=torch.channels_last)
+        if weights:
+            network.load_state_dict(weights)
+        return network.to(self.options.device)
 
     def _load(self, state: dict) -> None:
         self.done, self.pictures = state["done"], state["pictures"]
@@ -169,15 +180,23 @@ class Training:
                 terms["l1"] = hole_l1(output.float(), batch)
                 terms["edge_l1"] = edge_l1(output.float(), batch.truth, hole)
                 terms["low_l1"] = low_l1(output.float(), batch.truth, hole)
+                if self.teacher:
+                    with torch.no_grad():
+                        taught = self.teacher(batch.truth * batch.mask, batch.mask, batch.second, batch.first)
+                    terms |= teacher_terms(output.float(), taught.float(), hole)
+                    weights |= {"thin": options.thin, "low": options.low}
                 self._update(0, sum(weights[name] * term for name, term in terms.items()))
                 critic.requires_grad_(True)
                 logged |= {name: term.item() for name, term in terms.items()}
         self.done += 1
         self.pictures += len(hole)
         self.average.update(self.network, options.ema_decay, self.done)
-        return {name: logged.get(name, 0.0) for name in ("critic", "adversarial", "features", "l1")}
+        names = ("critic", "adversarial", "features", "l1", *(("thin", "low") if self.teacher else ()))
+        return {name: logged.get(name, 0.0) for name in names}
 
     def _weight(self, hole: torch.Tensor) -> torch.Tensor | None:
+        if self.teacher:
+            return 1 - thinness(hole)
         shallow = self.options.shallow
         return depth_of(hole, shallow) / shallow if shallow > 1 else None
 
@@ -203,10 +222,7 @@ class Training:
 
     def measure(self, held_out: HeldOut) -> None:
         """A line of curve.csv and a sheet, of the averaged weights."""
-        averaged = TwinUNet(self.options.base_channels, self.options.depth).to(memory_format=torch.channels_last)
-        averaged.load_state_dict(self.average.weights)
-        averaged.to(self.options.device)
-        figures = held_out.measure(averaged, self.run / f"sheet_{self.done:06d}.png")
+        figures = held_out.measure(self._network(self.average.weights), self.run / f"sheet_{self.done:06d}.png")
         row = {"iteration": self.done, "pictures": self.pictures, **{k: f"{v:.4f}" for k, v in figures.items()}}
         path = self.run / "curve.csv"
         new = not path.exists()

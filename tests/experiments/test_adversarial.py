@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("numba")
 
-from experiments.torch_twin.adversarial import depth_of, edge_l1, low_l1, over_hole  # noqa: E402
+from experiments.torch_twin.adversarial import depth_of, edge_l1, low_l1, over_hole, teacher_terms, thinness  # noqa: E402
 from experiments.torch_twin.realism import frechet_distance, gram_difference, laplacian_energy  # noqa: E402
 from experiments.torch_twin.samples import split  # noqa: E402
 from experiments.torch_twin.surface import surfaces  # noqa: E402
@@ -85,3 +85,24 @@ def test_l1_of_means_leaves_texture_alone():
     checkers[..., ::2, ::2] = checkers[..., 1::2, 1::2] = 1
     assert low_l1(checkers, torch.full_like(checkers, 0.5), hole).item() == pytest.approx(0, abs=1e-6)
     assert low_l1(checkers, torch.zeros_like(checkers), hole).item() == pytest.approx(0.5)
+
+
+def test_holes_are_thin_by_their_deepest_pixel_nearby():
+    hole = torch.zeros(1, 1, 128, 128)
+    hole[:, :, 4:20] = 1  # 8 pixels deep
+    hole[:, :, 80:120, 40:100] = 1  # 20 pixels deep
+    thin = thinness(hole)
+    assert (thin[:, :, 4:20] == 1).all()
+    assert (thin[:, :, 80:120, 40:100] == 0).all()
+
+
+def test_the_teacher_gives_layout_and_leaves_texture_to_the_critic():
+    hole = torch.ones(1, 1, 64, 64)
+    checkers = torch.zeros(1, 3, 64, 64)
+    checkers[..., ::2, ::2] = checkers[..., 1::2, 1::2] = 1
+    grey = torch.full_like(checkers, 0.5)
+    terms = teacher_terms(checkers, grey, hole)
+    assert (terms["thin"].item(), terms["low"].item()) == (0, pytest.approx(0, abs=1e-6))
+    assert teacher_terms(checkers, grey + 0.25, hole)["low"].item() == pytest.approx(0.25)
+    hole[:, :, :8] = hole[:, :, 24:] = 0
+    assert teacher_terms(checkers, grey, hole)["thin"].item() == pytest.approx(0.5)
