@@ -73,7 +73,7 @@ def _add_data_options(group) -> None:
     add = adder(group)
     add("--image_root", "DIR", "training pictures: a folder (nested is fine) or a list file")
     add("--val_image_root", "DIR", "validation pictures; held out of --image_root when not given")
-    add("--list_root", "DIR", "folder that paths in list files start from; the list's own when not given")
+    add("--list_root", "DIR", "folder that paths in lists of pictures start from; the list's own when not given")
     add("--mask_root", "DIR", "training masks; generated when not given")
     add("--hole", ("white", "black"), "colour of the hole in the mask files", "white")
     add(
@@ -123,7 +123,7 @@ def _add_model_options(group) -> None:
     add(
         "--prior",
         ("none", "smooth"),
-        "input of a U-Net; smooth: also a smooth first guess of the hole; none when not given",
+        "input of a U-Net; smooth: also a smooth prior, a surface through the known pixels; none when not given",
     )
     add("--norm", ("batch", "none"), "normalisation of a U-Net; batch, as in the paper, when not given")
     add("--mask_channel", ("yes", "no"), "give conv_unet the mask as a fourth channel; no when not given")
