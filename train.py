@@ -18,7 +18,7 @@ import yaml
 
 from engine.console import steady_console
 from options import check_folder, factors_of, hyper_parameters, is_deepfill, parse_train, setup_device, typed_as
-from options.train import NETWORK_OPTIONS
+from options.train import NETWORK_OPTIONS, tell
 from utils.errors import InputError, naming, run_cleanly
 from utils.files import atomic_path
 from utils.run_folder import CHECKPOINTS, OPTIONS_FILE, RunFolder
@@ -397,14 +397,6 @@ def run_to_the_end(trainer) -> None:
         sys.exit(128 + stopped.signum)
     done = "done" if left > 0 else f"nothing was left to do of {trainer.last_iteration} iterations (--max_iters)"
     tell(f"{done}: {trainer.log_dir}; see it with: visualdl --logdir {trainer.log_dir}")
-
-
-def tell(*lines: str, **how) -> None:
-    """Print, in the first process only."""
-    from engine import distributed
-
-    if distributed.is_first():
-        print(*lines, **how)
 
 
 if __name__ == "__main__":

@@ -43,7 +43,7 @@ class ReconstructionTask(Task):
             self.criterion.weights["style"] = min(1.0, self.style_weight) if warm_up else self.style_weight
 
     def step(self, batches: Sequence[Batch]) -> dict[str, paddle.Tensor]:
-        """One update from the gradients' mean over the batches. Returns the unweighted terms, also averaged."""
+        """One update from the gradients' mean over the batches. Returns the unweighted terms, averaged likewise."""
         statistics = self._running_statistics() if self.settings.amp else []
         before = [t.clone() for t in statistics]
         terms = update(self.model, self.optimizer, self._loss, batches, self.scaler)

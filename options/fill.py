@@ -101,7 +101,12 @@ def _add_hole_options(parser: argparse.ArgumentParser) -> None:
     add("--hole", ("white", "black"), "colour of the hole in the mask files", "white")
     add_either = adder(group.add_mutually_exclusive_group())
     add_either("--mask_alpha", bool, "fill where the picture (with --mask: that file, a copy of it) is transparent")
-    add_either("--mask_colour", colour, "fill where it has this colour (magenta, ff00ff)", metavar="COLOUR")
+    add_either(
+        "--mask_colour",
+        colour,
+        "fill where the picture (with --mask: that file, a copy of it) has this colour (magenta, ff00ff)",
+        metavar="COLOUR",
+    )
     group.add_argument("--box", type=box, action="append", metavar="x,y,w,h", help="fill a box, in pixels; repeatable")
     group.add_argument(
         "--polygon",

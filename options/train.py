@@ -239,10 +239,10 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
     if run:
         preset = preset_of(run, typed.get("config"))
         ignored = f"; those of {config} are not taken" if "config" in typed else ""
-        print(f"going on with the options in {os.path.relpath(run / OPTIONS_FILE)}{ignored}; type those to change")
+        tell(f"going on with the options in {os.path.relpath(run / OPTIONS_FILE)}{ignored}; type those to change")
         parser.set_defaults(**before)
     elif no_data:
-        print(no_data)
+        tell(no_data)
     options = parser.parse_args(argv)
     options.config = preset if run else config
     _take_network_of_weights(options, typed)
@@ -257,8 +257,14 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
         options.super_resolution_factors = options.super_resolution_factors or FACTORS
     options.lr = options.lr or (ADVERSARIAL_LR if is_deepfill(options.model) else PHASE_LR[options.phase])
     for line in differences(before, options):
-        print(line)
+        tell(line)
     return options, changed
+
+
+def tell(*lines: str, **how) -> None:
+    """Print, in the first of several processes only; works before Paddle is imported."""
+    if os.environ.get("PADDLE_TRAINER_ID", "0") == "0":
+        print(*lines, **how)
 
 
 def _choose_preset(typed: dict, model: str) -> tuple[str, Parser, str | None]:
