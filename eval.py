@@ -1,6 +1,6 @@
 """Measure a model or a classical method: L1, PSNR, SSIM and realism by mask area, the same digits every run.
 
-python eval.py --images data/celeba/val --masks data/irregular_masks --size 256 --method telea
+python eval.py --images data/celeba/val.txt --masks data/irregular_masks --size 256 --method telea
 
 Classical methods do without Paddle, which is imported for a model or for --realism only.
 """
@@ -142,12 +142,12 @@ def make_pairs(options: argparse.Namespace) -> list[Pair]:
 
 
 def refuse_other_masks(pairs: Sequence[Pair], factor: int | None) -> None:
-    """Pairs from a file are filled as they are meant to be, or not at all."""
+    """Refuse pairs of a manifest whose masks do not fit ``--super_resolution``."""
     expected = mask_name(factor) if factor else None
     if other := next((p.mask for p in pairs if p.mask != expected and (factor or p.mask.startswith(MASK))), None):
-        wanted = f"of {other.removeprefix(MASK)}" if other.startswith(MASK) else "of none"
-        got = f"--super_resolution {factor}" if factor else "none"
-        raise InputError(f"expected --super_resolution {wanted}, of which the pairs are, got {got}; change one of them")
+        made_with = f"--super_resolution {other.removeprefix(MASK)}" if other.startswith(MASK) else "masks"
+        got = f"--super_resolution {factor}" if factor else "no --super_resolution"
+        raise InputError(f"the pairs were made with {made_with}, got {got}; change one of them")
 
 
 def earlier_method(options: argparse.Namespace, pairs: Sequence[Pair]) -> Method | None:
@@ -218,12 +218,17 @@ def write(
     results: Results,
     about: dict,
     samples: list[Sample],
-    unreadable: int,
+    refused: int,
     evaluation: Evaluation,
     earlier: Method | None,
 ) -> None:
-    """Write the report, and print its table; ``earlier`` is what it is set against."""
-    rows, pairs = rows_with_spread(samples), describe_pairs(samples, unreadable)
+    """Write the report, and print its table.
+
+    Args:
+        refused: how many pairs could not be read or filled.
+        earlier: what the report is set against.
+    """
+    rows, pairs = rows_with_spread(samples), describe_pairs(samples, refused)
     of_paper = "PM" if options.method == "patchmatch" else "PConv"
     paper = (paper_rows(of_paper), CAUTION.format(of_paper)) if options.paper else ()
     table, protocol = markdown_table(rows, *paper), describe(options, about, pairs)

@@ -18,7 +18,7 @@ import yaml
 
 from engine.console import steady_console
 from options import check_folder, factors_of, hyper_parameters, is_deepfill, parse_train, setup_device, typed_as
-from options.train import NETWORK_OPTIONS
+from options.train import NETWORK_OPTIONS, tell
 from utils.errors import InputError, naming, run_cleanly
 from utils.files import atomic_path
 from utils.run_folder import CHECKPOINTS, OPTIONS_FILE, RunFolder
@@ -42,8 +42,8 @@ def train(options: argparse.Namespace, not_default: dict, run_folder: RunFolder 
     from engine.trainer import Trainer
 
     checkpoint, weights = find_start(options)
-    # A run that starts from a checkpoint of another folder is a new one in its own.
-    continues = checkpoint and checkpoint.parent == (Path(options.log_dir) / CHECKPOINTS).resolve()
+    # A checkpoint of another folder starts a new run in --log_dir.
+    continues = checkpoint is not None and checkpoint.parent == (Path(options.log_dir) / CHECKPOINTS).resolve()
     if run_folder and not continues:
         run_folder.refuse_foreign()  # ``begin`` does so too, but what is built before it takes a while
     dataset, validation = build_data(options)
@@ -95,7 +95,7 @@ def find_start(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
     if options.resume == "auto":
         if newest := CheckpointFolder(Path(options.log_dir) / CHECKPOINTS).newest():
             return newest.resolve(), None
-        print(f"--resume auto: no whole checkpoint under {options.log_dir}, starting from the beginning")
+        tell(f"--resume auto: no whole checkpoint under {options.log_dir}, starting from the beginning")
     elif options.resume:
         with naming("--resume"):
             checkpoint = weights_directory(options.resume).resolve()
@@ -139,7 +139,7 @@ def replace_absent_data(options: argparse.Namespace) -> None:
     for key in ("image_root", "val_image_root", "mask_root"):
         path = getattr(options, key)
         if path and not Path(path).exists():
-            print(f"nothing at {path} yet: the plan is made without --{key}, on samples or generated holes")
+            tell(f"nothing at {path} yet: the plan is made without --{key}, on samples or generated holes")
             setattr(options, key, None)
 
 
@@ -202,7 +202,10 @@ def build_network(options: argparse.Namespace, checkpoint: Path | None, weights:
 
 
 def network_options(options: argparse.Namespace, origin: Path | None) -> dict:
-    """The network's options by its own names: those given, and of ``origin`` those that are none of train.py's."""
+    """The options for ``build_model``: those of the command line, and those in ``origin``'s meta.json beside them.
+
+    The latter are options that train.py does not have, such as picture_range of other projects' weights.
+    """
     from inpainting.checkpoint import META, read_meta
 
     given = {name: getattr(options, key) for name, key in NETWORK_OPTIONS.items()}
@@ -211,7 +214,7 @@ def network_options(options: argparse.Namespace, origin: Path | None) -> dict:
         given["mask_channel"] = given["mask_channel"] == "yes"
     if origin and (origin / META).is_file():
         meta = read_meta(origin)
-        if meta["model"] == options.model:  # such as picture_range, of networks by others
+        if meta["model"] == options.model:
             given |= {name: value for name, value in meta["options"].items() if name not in NETWORK_OPTIONS}
     return given
 
@@ -221,11 +224,11 @@ def check_memory(options: argparse.Namespace, shapes: dict[str, list[int]]) -> N
     from inpainting import memory
 
     parameters = sum(map(math.prod, shapes.values()))
-    channels, *_ = next(iter(shapes.values()))  # of the first convolution
-    of_vgg = 0 if is_deepfill(options.model) else options.perceptual_weight + options.style_weight
+    channels, *_ = next(iter(shapes.values()))  # output channels of the first convolution
+    loss_needs_vgg = not is_deepfill(options.model) and options.perceptual_weight + options.style_weight > 0
     pixels = options.batch_size * options.image_size**2
     memory.refuse_beyond_memory(
-        memory.step_bytes(parameters, channels, pixels, with_vgg=of_vgg > 0 or options.critic != "none"),
+        memory.step_bytes(parameters, channels, pixels, with_vgg=loss_needs_vgg or options.critic != "none"),
         f"{options.model} of {parameters / 1e6:.0f} M parameters, with --batch_size {options.batch_size} and "
         f"--image_size {options.image_size}",
         "take a smaller batch with --accumulate, smaller pictures, --base_channels or --depth",
@@ -248,7 +251,7 @@ def load_starting_weights(model, directory: Path) -> None:
             raise InputError(f"{difference}: type the weights' options, or none of them") from None
         raise
     if difference:
-        print(f"warning: --weights: {difference}", file=sys.stderr)
+        tell(f"warning: --weights: {difference}", file=sys.stderr)
 
 
 # Loss: what is optimised, and how; see ``engine.task``
@@ -360,16 +363,14 @@ def print_summary(options: argparse.Namespace, not_default: dict, trainer) -> No
 
     from engine import distributed
 
-    if not distributed.is_first():
-        return
     parameters = ", ".join(
         f"{name} {sum(p.size for p in network.parameters() if not p.stop_gradient) / 1e6:.2f} M parameters"
         for name, network in trainer.task.networks.items()
     )
     processes = f"; {distributed.world_size()} processes" if distributed.world_size() > 1 else ""
-    print(f"preset: {options.config or 'not known'}")
-    print("options that differ from the defaults: " + ", ".join(f"{key}={value}" for key, value in not_default.items()))
-    print(
+    tell(f"preset: {options.config or 'not known'}")
+    tell("options that differ from the defaults: " + ", ".join(f"{key}={value}" for key, value in not_default.items()))
+    tell(
         f"{options.model}: {parameters}; {len(trainer.dataset.pictures)} pictures; {options.phase} "
         f"phase, iterations {trainer.iteration} to {trainer.last_iteration}; {paddle.get_device()}{processes}; "
         f"{options.log_dir}"
@@ -379,11 +380,10 @@ def print_summary(options: argparse.Namespace, not_default: dict, trainer) -> No
 def print_plan(trainer) -> None:
     from engine.plan import plan
 
-    print(*plan(trainer), "dry run: nothing was written", sep="\n")
+    tell(*plan(trainer), "dry run: nothing was written", sep="\n")
 
 
 def run_to_the_end(trainer) -> None:
-    from engine import distributed
     from engine.task import NonFiniteLossError
     from engine.trainer import Stopped
 
@@ -395,9 +395,8 @@ def run_to_the_end(trainer) -> None:
     except Stopped as stopped:
         print(stopped, file=sys.stderr)
         sys.exit(128 + stopped.signum)
-    if distributed.is_first():
-        done = "done" if left > 0 else f"nothing was left to do of {trainer.last_iteration} iterations (--max_iters)"
-        print(f"{done}: {trainer.log_dir}; see it with: visualdl --logdir {trainer.log_dir}")
+    done = "done" if left > 0 else f"nothing was left to do of {trainer.last_iteration} iterations (--max_iters)"
+    tell(f"{done}: {trainer.log_dir}; see it with: visualdl --logdir {trainer.log_dir}")
 
 
 if __name__ == "__main__":

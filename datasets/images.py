@@ -150,7 +150,7 @@ def _list_lines(list_file: Path, root: Path) -> list[Path]:
         here = "." if _listed_picture(Path(), missing[0][1]) else "DIR"
         raise InputError(
             f"{list_file}: expected a picture on each line, got {len(missing)} of {len(entries)} that are not there or "
-            f"no pictures ({shown}); paths are relative to {root}, --list_root {here} sets another folder"
+            f"no pictures ({shown}); paths are relative to {root}; for pictures, --list_root {here} sets another"
         )
     return [path for _, _, path in found]
 

@@ -43,7 +43,7 @@ class ReconstructionTask(Task):
             self.criterion.weights["style"] = min(1.0, self.style_weight) if warm_up else self.style_weight
 
     def step(self, batches: Sequence[Batch]) -> dict[str, paddle.Tensor]:
-        """One update from the gradients' mean over the batches. Returns the raw terms, means too."""
+        """One update from the gradients' mean over the batches. Returns the unweighted terms, averaged likewise."""
         statistics = self._running_statistics() if self.settings.amp else []
         before = [t.clone() for t in statistics]
         terms = update(self.model, self.optimizer, self._loss, batches, self.scaler)
@@ -52,7 +52,7 @@ class ReconstructionTask(Task):
         return terms
 
     def mixed_precision(self) -> contextlib.AbstractContextManager:
-        """As the settings say; VGG16 and the network alone are worked out in it."""
+        """As the settings say. Only the network and VGG16 run in it; the rest of the loss is float32."""
         return paddle.amp.auto_cast(enable=self.settings.amp, level="O1", dtype=self.settings.amp_dtype)
 
     def notes(self) -> dict:

@@ -45,7 +45,7 @@ class Trainer:
     """Trains a task's network and writes the run's folder.
 
     Args:
-        dataset: positions to (gt, mask); see ``datasets.inpainting``.
+        dataset: gives (gt, mask) for a position in the stream; see ``datasets.inpainting``.
         log_dir: logs/<name>.
         options: hyper-parameters that VisualDL shows; the settings when not given.
     """
@@ -72,7 +72,7 @@ class Trainer:
 
     @property
     def last_iteration(self) -> int:
-        """Where the run ends: ``max_iters`` behind the start of its phase."""
+        """Where the run ends: ``max_iters`` after the start of its phase."""
         return self.phase_start + self.settings.max_iters
 
     @property
@@ -107,7 +107,7 @@ class Trainer:
     def run(self) -> None:
         """Train to ``last_iteration``; validates, draws samples and saves at the end too.
 
-        If that is reached already, the state is saved in the run's folder if it is not there.
+        If nothing is left to do, only the state is saved, unless the folder has it.
 
         Raises:
             NonFiniteLossError: naming iteration and term; the checkpoints before it are whole.
@@ -152,7 +152,7 @@ class Trainer:
             meter.loop_again()
 
     def _is_stopped(self, stop: "_StopRequest") -> bool:
-        """Several processes agree on it when they log, because that waits for the device."""
+        """Several processes agree only when they log, because to agree they must wait for the device."""
         if distributed.world_size() > 1 and not self._is_due(self.settings.log_every):
             return False
         return distributed.any_of(stop.signum is not None)
@@ -181,6 +181,7 @@ class Trainer:
         return terms
 
     def _is_due(self, *every: int) -> bool:
+        """Whether the iteration is a multiple of one of these, or the last."""
         return self.iteration == self.last_iteration or any(self.iteration % n == 0 for n in every)
 
     def _log(self, logger: RunLogger | None, meter: "Meter", mask: paddle.Tensor) -> None:
@@ -351,9 +352,10 @@ class Meter:
             self.terms.append(row)
             return
         if self.skipped > self.tolerated:
-            row = f" in {self.skipped} iterations in a row" if self.tolerated else ""
+            in_a_row = f" in {self.skipped} iterations in a row" if self.tolerated else ""
             raise NonFiniteLossError(
-                f"iteration {iteration}: expected finite loss terms, got {problem}{row}; lower --lr, or use --amp O0"
+                f"iteration {iteration}: expected finite loss terms, got {problem}{in_a_row}; lower --lr, or use "
+                "--amp O0"
             )
         _warn(f"iteration {iteration}: skipped, {problem} in float16")
 

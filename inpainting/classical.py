@@ -41,7 +41,7 @@ def biharmonic(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
 
 
 def smooth(picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
-    """The thin plate that networks with a smooth prior start from, 30 steps (``inpainting.surface``).
+    """The smooth prior, a thin plate by 30 steps (``inpainting.surface``).
 
     Nearly the surface of ``biharmonic``, in less than a tenth of the time.
     """

@@ -32,9 +32,9 @@ class Inpainter:
 
     Args:
         model: a network called as ``model(image, mask)`` (see ``models.build_model``), or an exported one.
-        scales: "auto" fills each hole from the scale on at which the network knows holes like it, in pictures of any
-            size and at a cost that follows the hole (see ``inpainting.scales``); 1 is the paper's single pass over
-            the whole picture at its own size; N starts at 1/2^(N - 1) of the size.
+        scales: "auto" fills each hole from coarse to fine, beginning at the size at which it is about as deep as the
+            holes in training, at a cost that follows the hole (see ``inpainting.scales``); 1 is the paper's single
+            pass over the whole picture at its own size; N starts at 1/2^(N - 1) of the size.
         detail: paint the hole with texture and structure of the known picture, guided by the network's fill (see
             ``inpainting.exemplars``), and holes in flat colour with that colour.
         flip: paint each hole twice, once mirrored from left to right, and take the mean (the self-ensemble of Timofte

@@ -1,4 +1,4 @@
-"""The smoothest surface through a picture's known pixels: what a network with a prior starts from in its holes.
+"""The smooth prior: the smoothest surface through the known pixels, from which a network starts in its holes.
 
 Of order 2 it minimises ∫|Δu|² (a thin plate, as in biharmonic inpainting), of order 1 ∫|∇u|² (a membrane, which does
 not overshoot). A pyramid of masked 2×2 means, that is, partial convolutions with a fixed filter, goes down to two

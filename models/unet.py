@@ -39,9 +39,9 @@ class UNet(nn.Layer):
         base_channels: width of the first encoder stage; stage i has min(2^i, 8) times as many channels.
         depth: number of levels, each half the size: 7 for 256×256 (default), 8 for the paper's 512×512.
         output: "linear" as in the paper, or "tanh", which bounds the output to [0, 1] as (tanh + 1) / 2.
-        prior: "none" as in the paper, or "smooth" (this project's own): the first layer sees the smooth surfaces
-            through the known pixels and the mask beside the picture, and in the hole the network's output is added to
-            the surface of order 2. The last layer starts at zero, so training starts from that surface.
+        prior: "none" as in the paper, or "smooth" (this project's own): the first layer sees the smooth prior
+            (surfaces through the known pixels) and the mask beside the picture, and in the hole the network's output
+            is added to the surface of order 2. The last layer starts at zero, so training starts from that surface.
         norm: "batch" as in the paper, or "none": a bias in each layer instead of batch normalisation.
         picture_range: range of pictures inside the network, [0, 1] outside: "unit", the same;
             "signed", [-1, 1]; "imagenet", normalised by ImageNet's mean and std. Weights of other projects expect it.
@@ -319,7 +319,7 @@ class ConvUNet(UNet):
 
 
 def smooth_surfaces(image: paddle.Tensor, mask: paddle.Tensor, guide: paddle.Tensor | None) -> paddle.Tensor:
-    """The picture with its holes filled smoothly, by surfaces of order 2 and then of order 1: [N, 6, H, W].
+    """The smooth prior: the picture with its holes filled by surfaces of order 2 and then of order 1: [N, 6, H, W].
 
     With a guide, the guide's error at the known pixels is continued smoothly into the hole and subtracted, so that the
     guide joins the picture without an edge. A guide of 0 changes nothing.

@@ -79,7 +79,8 @@ def _add_pair_options(parser: Parser) -> None:
     add(
         "--pairing",
         ("name", "seeded"),
-        "name: each mask is applied to the picture of its name, also when not given if all names match",
+        "name: each mask is applied to the picture of its name (default if all masks have one); seeded: every mask "
+        "once, pictures in an order drawn from --seed (default otherwise)",
     )
     add("--seed", count_int, "seed of pairing and generated masks", 0)
     add("--manifest", "FILE", "CSV file of pairs: used when it exists, else written")

@@ -40,7 +40,7 @@ def fill_parser() -> Parser:
         "--grid",
         bool,
         "also write input, mask, the network's output in a single pass, result and truth side by side, shrunk to 1024 "
-        "pixels a side; with --super_resolution squares, bicubic and result",
+        "pixels a side; with --super_resolution: nearest neighbour, bicubic and result",
     )
     add(
         "--show_attention",
@@ -100,10 +100,13 @@ def _add_hole_options(parser: argparse.ArgumentParser) -> None:
     add("--mask", "FILE|DIR", "black-and-white mask of the picture's size or shape, or a folder with masks by name")
     add("--hole", ("white", "black"), "colour of the hole in the mask files", "white")
     add_either = adder(group.add_mutually_exclusive_group())
+    add_either("--mask_alpha", bool, "fill where the picture (with --mask: that file, a copy of it) is transparent")
     add_either(
-        "--mask_alpha", bool, "fill where the picture is transparent (with --mask: where that copy of the picture is)"
+        "--mask_colour",
+        colour,
+        "fill where the picture (with --mask: that file, a copy of it) has this colour (magenta, ff00ff)",
+        metavar="COLOUR",
     )
-    add_either("--mask_colour", colour, "the same where it has this colour (magenta, ff00ff)", metavar="COLOUR")
     group.add_argument("--box", type=box, action="append", metavar="x,y,w,h", help="fill a box, in pixels; repeatable")
     group.add_argument(
         "--polygon",

@@ -138,8 +138,8 @@ def add_filling_options(parser: argparse.ArgumentParser, detail: str | None = No
     add(
         "--scales",
         scales_of,
-        "auto fills each hole from the scale on at which the network knows holes like it; 1 is the papers' single "
-        "pass over the whole picture; N starts at 1/2^(N-1) of the size",
+        "auto: from coarse to fine, beginning at the size at which the hole is about as deep as those in training; 1: "
+        "the papers' single pass over the whole picture; N: beginning at 1/2^(N-1) of the size",
         "auto",
         metavar="auto|N",
     )

@@ -73,7 +73,7 @@ def _add_data_options(group) -> None:
     add = adder(group)
     add("--image_root", "DIR", "training pictures: a folder (nested is fine) or a list file")
     add("--val_image_root", "DIR", "validation pictures; held out of --image_root when not given")
-    add("--list_root", "DIR", "folder that paths in list files start from; the list's own when not given")
+    add("--list_root", "DIR", "folder that paths in lists of pictures start from; the list's own when not given")
     add("--mask_root", "DIR", "training masks; generated when not given")
     add("--hole", ("white", "black"), "colour of the hole in the mask files", "white")
     add(
@@ -123,7 +123,7 @@ def _add_model_options(group) -> None:
     add(
         "--prior",
         ("none", "smooth"),
-        "input of a U-Net; smooth: also a smooth first guess of the hole; none when not given",
+        "input of a U-Net; smooth: also a smooth prior, a surface through the known pixels; none when not given",
     )
     add("--norm", ("batch", "none"), "normalisation of a U-Net; batch, as in the paper, when not given")
     add("--mask_channel", ("yes", "no"), "give conv_unet the mask as a fourth channel; no when not given")
@@ -239,10 +239,10 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
     if run:
         preset = preset_of(run, typed.get("config"))
         ignored = f"; those of {config} are not taken" if "config" in typed else ""
-        print(f"going on with the options in {os.path.relpath(run / OPTIONS_FILE)}{ignored}; type those to change")
+        tell(f"going on with the options in {os.path.relpath(run / OPTIONS_FILE)}{ignored}; type those to change")
         parser.set_defaults(**before)
     elif no_data:
-        print(no_data)
+        tell(no_data)
     options = parser.parse_args(argv)
     options.config = preset if run else config
     _take_network_of_weights(options, typed)
@@ -257,8 +257,14 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
         options.super_resolution_factors = options.super_resolution_factors or FACTORS
     options.lr = options.lr or (ADVERSARIAL_LR if is_deepfill(options.model) else PHASE_LR[options.phase])
     for line in differences(before, options):
-        print(line)
+        tell(line)
     return options, changed
+
+
+def tell(*lines: str, **how) -> None:
+    """Print, in the first of several processes only; works before Paddle is imported."""
+    if os.environ.get("PADDLE_TRAINER_ID", "0") == "0":
+        print(*lines, **how)
 
 
 def _choose_preset(typed: dict, model: str) -> tuple[str, Parser, str | None]:

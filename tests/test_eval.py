@@ -504,8 +504,14 @@ def test_super_resolution_is_measured_whole_and_beside_interpolation(data, small
 @pytest.mark.parametrize(
     ("words", "message"),
     [
-        ("--super_resolution 2 --manifest {0}/four.csv --images {0}/images/deep", "expected --super_resolution of 4"),
-        ("--manifest {0}/four.csv --images {0}/images/deep", "expected --super_resolution of 4, .* got none"),
+        (
+            "--super_resolution 2 --manifest {0}/four.csv --images {0}/images/deep",
+            "made with --super_resolution 4, got .* 2",
+        ),
+        (
+            "--manifest {0}/four.csv --images {0}/images/deep",
+            "made with --super_resolution 4, got no ",
+        ),
     ],
 )
 def test_what_super_resolution_cannot_be_measured_with_is_named(data, words, message, capsys):
