@@ -25,7 +25,7 @@ from utils.run_folder import CHECKPOINTS, OPTIONS_FILE, RunFolder
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    with steady_console():  # a run goes on when its terminal is closed
+    with steady_console():  # printing does not fail when the terminal is gone
         options, not_default = parse_train(argv)
         setup_device(options.device, options.threads)
         from engine import distributed
@@ -43,7 +43,7 @@ def train(options: argparse.Namespace, not_default: dict, run_folder: RunFolder 
     from engine.trainer import Trainer
 
     checkpoint, weights = find_start(options)
-    # --resume with a checkpoint outside --log_dir begins a new run there, from that checkpoint's state.
+    # --resume with a checkpoint of another folder begins a new run in --log_dir, from that checkpoint's state.
     continues = checkpoint is not None and checkpoint.parent == (Path(options.log_dir) / CHECKPOINTS).resolve()
     if run_folder and not continues:
         run_folder.check_may_begin()  # ``begin`` does so too, but what is built before it takes a while
@@ -83,7 +83,7 @@ def open_run_folder(options: argparse.Namespace) -> contextlib.AbstractContextMa
     """The run's folder, opened before the processes meet, to notice another run there; None if nothing is written."""
     from engine import distributed
 
-    if options.dry_run or not distributed.is_first():  # from the environment, so known already
+    if options.dry_run or not distributed.is_first():  # which reads the environment only
         return contextlib.nullcontext()
     return RunFolder(options.log_dir)
 
@@ -283,7 +283,7 @@ def build_task(options: argparse.Namespace, model, settings):
 
 
 def task_with_critic(options: argparse.Namespace, model, settings):
-    """The network under its loss and against the critic of --critic; ``features`` are for it and for matching."""
+    """The network under its loss and the critic of --critic; ``features`` serve matching and a projected critic."""
     from engine.critic import CriticTask, DeepFillCriticTask
     from models.cell_critics import PatchCritic, ProjectedCritic
 
