@@ -1,8 +1,8 @@
 """Train an inpainting network: ``python train.py --help``.
 
 ``main`` and ``train`` come first, then what they call, in that order: checks and start, data, network, loss, run.
-Paddle is imported after the options are parsed (see ``utils.device``), so imports that need it stand inside the
-functions. ``python -m paddle.distributed.launch`` starts this as one of several processes.
+Imports that need Paddle stand inside the functions, because the options are parsed first (see ``utils.device``).
+``python -m paddle.distributed.launch`` starts several processes; the first alone writes files, and prints by ``tell``.
 """
 
 import argparse
@@ -25,7 +25,7 @@ from utils.run_folder import CHECKPOINTS, OPTIONS_FILE, RunFolder
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    with steady_console():
+    with steady_console():  # printing does not fail when the terminal is gone
         options, not_default = parse_train(argv)
         setup_device(options.device, options.threads)
         from engine import distributed
@@ -38,18 +38,21 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 
 def train(options: argparse.Namespace, not_default: dict, run_folder: RunFolder | None) -> None:
-    """Build everything, then run it."""
+    """Build everything, then run it; ``run_folder`` is None in a process that writes nothing."""
+    from engine.plan import plan
     from engine.trainer import Trainer
 
     checkpoint, weights = find_start(options)
-    # A checkpoint of another folder starts a new run in --log_dir.
+    # --resume with a checkpoint of another folder begins a new run in --log_dir, from that checkpoint's state.
     continues = checkpoint is not None and checkpoint.parent == (Path(options.log_dir) / CHECKPOINTS).resolve()
     if run_folder and not continues:
-        run_folder.refuse_foreign()  # ``begin`` does so too, but what is built before it takes a while
+        run_folder.check_may_begin()  # ``begin`` does so too, but what is built before it takes a while
     dataset, validation = build_data(options)
     model = build_network(options, checkpoint, weights)
-    task = build_task(options, model)
-    trainer = Trainer(task, dataset, validation, task.settings, Path(options.log_dir), hyper_parameters(options))
+    settings = build_settings(options)
+    task = build_task(options, model, settings)
+    shown = hyper_parameters(options)  # in VisualDL
+    trainer = Trainer(task, dataset, validation, settings, Path(options.log_dir), options=shown)
     if checkpoint:
         trainer.resume(checkpoint)
     if run_folder:
@@ -57,7 +60,7 @@ def train(options: argparse.Namespace, not_default: dict, run_folder: RunFolder 
         write_options(options)
     print_summary(options, not_default, trainer)
     if options.dry_run:
-        print_plan(trainer)
+        tell(*plan(trainer), "dry run: nothing was written", sep="\n")
     else:
         run_to_the_end(trainer)
 
@@ -71,18 +74,16 @@ def check(options: argparse.Namespace) -> None:
     check_folder("--log_dir", Path(options.log_dir))
     on_gpu = paddle.get_device().startswith("gpu")
     if options.amp == "O1" and not on_gpu:
-        raise InputError(
-            "--amp O1: expected a GPU, got a CPU, where Paddle has no automatic mixed precision; use --amp O0"
-        )
+        raise InputError("--amp O1: expected a GPU, got a CPU, where Paddle has no mixed precision; use --amp O0")
     if options.sync_norm == "yes" and not on_gpu:
         raise InputError("--sync_norm yes: expected a GPU, got a CPU, where Paddle cannot do it; leave it out")
 
 
 def open_run_folder(options: argparse.Namespace) -> contextlib.AbstractContextManager[RunFolder | None]:
-    """The folder of the run; None in a process that writes nothing there."""
+    """The run's folder, opened before the processes meet, to notice another run there; None if nothing is written."""
     from engine import distributed
 
-    if options.dry_run or not distributed.is_first():
+    if options.dry_run or not distributed.is_first():  # which reads the environment only
         return contextlib.nullcontext()
     return RunFolder(options.log_dir)
 
@@ -116,7 +117,7 @@ def find_start(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
 
 
 def build_data(options: argparse.Namespace):
-    """Training stream and validation set."""
+    """Training stream and validation set; holes of the latter are generated even with --mask_root, to compare runs."""
     from datasets.inpainting import InpaintingDataset
     from engine.validation import ValidationSet
 
@@ -202,9 +203,10 @@ def build_network(options: argparse.Namespace, checkpoint: Path | None, weights:
 
 
 def network_options(options: argparse.Namespace, origin: Path | None) -> dict:
-    """The options for ``build_model``: those of the command line, and those in ``origin``'s meta.json beside them.
+    """The options for ``build_model``.
 
-    The latter are options that train.py does not have, such as picture_range of other projects' weights.
+    Those that train.py has are in ``options`` (``parse_train`` took them from the meta.json of --weights unless typed).
+    Others, such as picture_range, are added from the meta.json of ``origin``, a checkpoint or weights.
     """
     from inpainting.checkpoint import META, read_meta
 
@@ -248,24 +250,13 @@ def load_starting_weights(model, directory: Path) -> None:
         load_arrays_into(model, weights_file(directory))
     except InputError:
         if difference:
-            raise InputError(f"{difference}: type the weights' options, or none of them") from None
+            raise InputError(f"{difference}; leave these options out to take the weights' network") from None
         raise
     if difference:
         tell(f"warning: --weights: {difference}", file=sys.stderr)
 
 
 # Loss: what is optimised, and how; see ``engine.task``
-
-
-def build_task(options: argparse.Namespace, model):
-    settings = build_settings(options)
-    if options.critic != "none":
-        return task_with_critic(options, model, settings)
-    if is_deepfill(options.model):
-        return deepfill_task(options, model, settings)
-    from engine.reconstruction import ReconstructionTask
-
-    return ReconstructionTask(model, build_loss(options), settings)
 
 
 def build_settings(options: argparse.Namespace):
@@ -280,8 +271,19 @@ def build_settings(options: argparse.Namespace):
     return Settings(**{field.name: values[field.name] for field in fields(Settings)})
 
 
+def build_task(options: argparse.Namespace, model, settings):
+    """What the trainer steps: the network, its loss and optimiser, and critics if any."""
+    if options.critic != "none":
+        return task_with_critic(options, model, settings)
+    if is_deepfill(options.model):
+        return deepfill_task(options, model, settings)
+    from engine.reconstruction import ReconstructionTask
+
+    return ReconstructionTask(model, build_loss(options), settings)
+
+
 def task_with_critic(options: argparse.Namespace, model, settings):
-    """A network under its loss and against a critic (``--critic``)."""
+    """The network under its loss and the critic of --critic; ``features`` serve matching and a projected critic."""
     from engine.critic import CriticTask, DeepFillCriticTask
     from models.cell_critics import PatchCritic, ProjectedCritic
 
@@ -289,7 +291,7 @@ def task_with_critic(options: argparse.Namespace, model, settings):
     deepfill = is_deepfill(options.model)
     return (DeepFillCriticTask if deepfill else CriticTask)(
         model,
-        build_deepfill_loss(options) if deepfill else build_loss(options),
+        build_deepfill_loss(options) if deepfill else build_loss(options),  # of DeepFillv1's the L1 terms are used
         settings,
         critic=PatchCritic() if options.critic == "patch" else ProjectedCritic(features.channels),
         features=features,
@@ -301,7 +303,7 @@ def task_with_critic(options: argparse.Namespace, model, settings):
 
 
 def deepfill_task(options: argparse.Namespace, model, settings):
-    """DeepFillv1 against its two critics."""
+    """DeepFillv1 against its own two critics, as in its paper."""
     from engine.adversarial import AdversarialTask
     from models.critics import Critics
 
@@ -377,12 +379,6 @@ def print_summary(options: argparse.Namespace, not_default: dict, trainer) -> No
     )
 
 
-def print_plan(trainer) -> None:
-    from engine.plan import plan
-
-    tell(*plan(trainer), "dry run: nothing was written", sep="\n")
-
-
 def run_to_the_end(trainer) -> None:
     from engine.task import NonFiniteLossError
     from engine.trainer import Stopped
@@ -393,7 +389,7 @@ def run_to_the_end(trainer) -> None:
     except NonFiniteLossError as error:
         raise InputError(str(error)) from None
     except Stopped as stopped:
-        print(stopped, file=sys.stderr)
+        tell(str(stopped), file=sys.stderr)
         sys.exit(128 + stopped.signum)
     done = "done" if left > 0 else f"nothing was left to do of {trainer.last_iteration} iterations (--max_iters)"
     tell(f"{done}: {trainer.log_dir}; see it with: visualdl --logdir {trainer.log_dir}")

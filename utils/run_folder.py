@@ -42,7 +42,7 @@ class RunFolder:
         for lock in self._locks:
             lock.release()
 
-    def refuse_foreign(self) -> None:
+    def check_may_begin(self) -> None:
         """Raise InputError where the folder is neither new, empty, nor an earlier run's, or cannot be moved."""
         if problem := _problem(self.directory):
             raise InputError(
@@ -53,7 +53,7 @@ class RunFolder:
     def begin(self, is_new: bool) -> None:
         """Make and lock the folder, and remove what a killed run was writing; a new run moves an earlier one aside."""
         if is_new:
-            self.refuse_foreign()
+            self.check_may_begin()
         self.directory.mkdir(parents=True, exist_ok=True)
         if not self._locks:
             self._lock()

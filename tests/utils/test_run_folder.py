@@ -32,7 +32,7 @@ def folder(tmp_path):
 
 def refused(folder, message):
     with pytest.raises(InputError, match=message) as caught:
-        RunFolder(folder).refuse_foreign()
+        RunFolder(folder).check_may_begin()
     assert "\n" not in str(caught.value)
 
 
