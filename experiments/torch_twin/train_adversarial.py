@@ -68,8 +68,8 @@ def build_parser() -> Parser:
         "--shallow", type=positive_int, default=1, metavar="N", help="pixels: the critic counts less in shallower holes"
     )
     parser.add_argument("--teacher", metavar="DIR", help="weights of a network trained on L1, to stay near")
-    parser.add_argument("--thin", type=weight_float, default=10.0, metavar="X", help="weight of it in thin holes")
-    parser.add_argument("--low", type=weight_float, default=10.0, metavar="X", help="weight of its blurred fill")
+    parser.add_argument("--thin", type=weight_float, default=80.0, metavar="X", help="weight of it in thin holes")
+    parser.add_argument("--low", type=weight_float, default=30.0, metavar="X", help="weight of its blurred fill")
     parser.add_argument("--lr", type=positive_float, default=2e-4, metavar="X", help="of the generator; critic 3 times")
     parser.add_argument("--minutes", type=positive_float, default=60.0, metavar="X", help="of this call")
     parser.add_argument("--cooldown", action="store_true", help="the learning rate falls to 0 over this call")
@@ -181,9 +181,7 @@ class Training:
                 terms["edge_l1"] = edge_l1(output.float(), batch.truth, hole)
                 terms["low_l1"] = low_l1(output.float(), batch.truth, hole)
                 if self.teacher:
-                    with torch.no_grad():
-                        taught = self.teacher(batch.truth * batch.mask, batch.mask, batch.second, batch.first)
-                    terms |= teacher_terms(output.float(), taught.float(), hole)
+                    terms |= teacher_terms(output.float(), self._taught(batch), hole)
                     weights |= {"thin": options.thin, "low": options.low}
                 self._update(0, sum(weights[name] * term for name, term in terms.items()))
                 critic.requires_grad_(True)
@@ -193,6 +191,13 @@ class Training:
         self.average.update(self.network, options.ema_decay, self.done)
         names = ("critic", "adversarial", "features", "l1", *(("thin", "low") if self.teacher else ()))
         return {name: logged.get(name, 0.0) for name in names}
+
+    @torch.no_grad()
+    def _taught(self, batch: Batch) -> torch.Tensor:
+        """The teacher's fill, the mean of two mirrored passes."""
+        inputs = batch.truth * batch.mask, batch.mask, batch.second, batch.first
+        mirrored = self.teacher(*(plane.flip(3) for plane in inputs)).flip(3)
+        return (self.teacher(*inputs) + mirrored).float() / 2
 
     def _weight(self, hole: torch.Tensor) -> torch.Tensor | None:
         if self.teacher:
