@@ -119,7 +119,16 @@ def test_masks_from_a_folder_and_a_corrupt_picture(run, pictures, mask_file, cap
     assert logged.count("b2.png") == caplog.text.count("b2.png") > 0  # before the run began
 
 
-@pytest.mark.parametrize("preset", sorted((ROOT / "configs").glob("*.yaml")), ids=lambda p: p.name)
+ONE_OF_EACH_KIND = ("celeba", "critic", "deepfill_celeba", "super_resolution")
+
+
+@pytest.mark.parametrize(
+    "preset",
+    [
+        pytest.param(p, id=p.name, marks=[] if p.stem in ONE_OF_EACH_KIND else pytest.mark.heavy)
+        for p in sorted((ROOT / "configs").glob("*.yaml"))
+    ],
+)
 def test_a_dry_run_of_every_preset_prints_the_plan_and_writes_nothing(preset, tmp_path, monkeypatch, capsys):
     monkeypatch.chdir(tmp_path)
     depth = "--critic_channels 4" if preset.name.startswith("deepfill") else "--depth 3"

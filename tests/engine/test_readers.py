@@ -106,7 +106,9 @@ def test_what_a_dataset_raises_is_raised_in_the_trainer_at_once(name, capfd):
     assert capfd.readouterr() == ("", BEGINS)
 
 
-@pytest.mark.parametrize("name", RAISED)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=pytest.mark.heavy if name == "killed" else []) for name in RAISED]
+)
 def test_what_a_reader_raises_is_raised_in_the_trainer_at_once(name):
     """In a process of its own: a reader forked while another loader's thread ends may inherit a lock of Paddle's."""
     command = [sys.executable, "-c", IN_A_PROCESS, name]
