@@ -96,7 +96,7 @@ def find_start(options: argparse.Namespace) -> tuple[Path | None, Path | None]:
     if options.resume == "auto":
         if newest := CheckpointFolder(Path(options.log_dir) / CHECKPOINTS).newest():
             return newest.resolve(), None
-        tell(f"--resume auto: no whole checkpoint under {options.log_dir}, starting from the beginning")
+        tell(f"--resume auto: no whole checkpoint under {options.log_dir}, nothing to resume")
     elif options.resume:
         with naming("--resume"):
             checkpoint = weights_directory(options.resume).resolve()
@@ -370,8 +370,8 @@ def print_summary(options: argparse.Namespace, not_default: dict, trainer) -> No
         for name, network in trainer.task.networks.items()
     )
     processes = f"; {distributed.world_size()} processes" if distributed.world_size() > 1 else ""
-    tell(f"preset: {options.config or 'not known'}")
-    tell("options that differ from the defaults: " + ", ".join(f"{key}={value}" for key, value in not_default.items()))
+    tell(f"preset: {options.config or 'not saved'}")
+    tell("options not as built in: " + ", ".join(f"{key}={value}" for key, value in not_default.items()))
     tell(
         f"{options.model}: {parameters}; {len(trainer.dataset.pictures)} pictures; {options.phase} "
         f"phase, iterations {trainer.iteration} to {trainer.last_iteration}; {paddle.get_device()}{processes}; "
@@ -391,8 +391,8 @@ def run_to_the_end(trainer) -> None:
     except Stopped as stopped:
         tell(str(stopped), file=sys.stderr)
         sys.exit(128 + stopped.signum)
-    done = "done" if left > 0 else f"nothing was left to do of {trainer.last_iteration} iterations (--max_iters)"
-    tell(f"{done}: {trainer.log_dir}; see it with: visualdl --logdir {trainer.log_dir}")
+    done = "done" if left > 0 else f"nothing was left to do at iteration {trainer.iteration} (--max_iters)"
+    tell(f"{done}: {trainer.log_dir}; see it with: visualdl --disable-telemetry --logdir {trainer.log_dir}")
 
 
 if __name__ == "__main__":

@@ -140,10 +140,10 @@ def _unpainted_filled(image: Image.Image, colour: str) -> Image.Image:
 def hole_from_levels(levels: np.ndarray, hole: str, path: object, lossy: bool = False) -> tuple[np.ndarray, list[str]]:
     """The hole bool [H, W] in grey levels uint8 [H, W], and notes on grey pixels.
 
-    Pixels of 60 % and above are hole, and so is all grey that is connected to them (hysteresis, as in Canny 1986), so
-    that the soft edge of a brush does not stay in the picture. Grey starts at 3 %. In a JPEG or WebP file, where a hard
-    edge has some grey around it, it starts at 25 %, and counts only where it is found along more than a tenth of the
-    hole's outline. Percentages are of white, of black with ``hole`` black.
+    With ``hole`` white the hole starts at 60 % of white, with ``hole`` black below that. All grey that is connected to
+    it is hole too (hysteresis, as in Canny 1986), so that the soft edge of a brush does not stay in the picture. Grey
+    starts at 3 % of the hole's colour. In a JPEG or WebP file, where a hard edge has some grey around it, it starts at
+    25 %, and counts only where it is found along more than a tenth of the hole's outline.
 
     Args:
         path: for messages.
