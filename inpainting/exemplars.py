@@ -122,9 +122,9 @@ def without_thin(hole: np.ndarray) -> np.ndarray:
 
 def _paint(result: np.ndarray, filled: np.ndarray, hole: np.ndarray, unknown: np.ndarray, settings: Settings) -> None:
     """``add_exemplars`` of one group of holes, in place; ``unknown`` has other holes too, which are no sources."""
-    halvings = max(0, int(np.ceil(np.log2(max(np.count_nonzero(hole) / MOST_PIXELS, 1)) / 2)))
+    level = max(0, int(np.ceil(np.log2(max(np.count_nonzero(hole) / MOST_PIXELS, 1)) / 2)))
     small, small_hole, small_unknown = filled.astype(np.float32), hole, unknown
-    for _ in range(halvings):
+    for _ in range(level):
         small, small_hole, small_unknown = (_halved(a) for a in (small, small_hole, small_unknown))
     offsets = find_offsets(small, small_hole, small_unknown, settings)
     if offsets is None:
@@ -132,7 +132,7 @@ def _paint(result: np.ndarray, filled: np.ndarray, hole: np.ndarray, unknown: np
     rim = _grown(hole) & ~(unknown & ~hole)
     rows, columns = np.nonzero(rim)
     copied = filled.astype(np.float32)
-    copied[rows, columns] = _copied(filled, rows, columns, offsets, 2**halvings)
+    copied[rows, columns] = _copied(filled, rows, columns, offsets, 2**level)
     painted = copied[hole] + _shift(filled, copied, hole, settings)[hole]
     result[hole] = np.rint(np.clip(painted, 0, 255))
 

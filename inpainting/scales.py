@@ -56,7 +56,7 @@ class Network:
 
 @dataclass(frozen=True)
 class Group:
-    """Holes that are filled together: their box with context, and at which scales (so many halvings) a network runs.
+    """Holes that are filled together: their box with context, and the scales at which a network runs.
 
     Args:
         masks: uint8 [h, w] of the box at each scale, 1 = known, full size first.

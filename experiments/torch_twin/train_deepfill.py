@@ -87,7 +87,7 @@ class Training:
         """An iteration: the critics' updates and the generator's. Returns the terms."""
         size, count = self.options.size, self.options.batch_size
         for _ in range(self.options.critic_steps):
-            loss, looked_at = criticise(self.model, self.critics, *draw(samples, size, count))
+            loss, logged = criticise(self.model, self.critics, *draw(samples, size, count))
             self._update(1, loss)
         self.critics.requires_grad_(False)
         loss, terms = paint(self.model, self.critics, *draw(samples, size, count))
@@ -95,7 +95,7 @@ class Training:
         self.critics.requires_grad_(True)
         self.done += 1
         self.average.update(self.model, self.options.ema_decay, self.done)
-        return {name: value.item() for name, value in (terms | looked_at).items()}
+        return {name: value.item() for name, value in (terms | logged).items()}
 
     def _update(self, which: int, loss: torch.Tensor) -> None:
         self.optimizers[which].zero_grad()

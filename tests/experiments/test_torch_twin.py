@@ -134,10 +134,10 @@ torch.manual_seed(1)
 model, critics = TwinDeepFill(4), TwinCritics(64, 4)
 twin._painted = lambda model, truth, mask: model(truth * mask, mask)  # without bfloat16
 torch.rand = lambda *_: at
-of_critics, looked_at = twin.criticise(model, critics, truth, mask)
+of_critics, logged = twin.criticise(model, critics, truth, mask)
 of_generator, terms = twin.paint(model, critics, truth, mask)
 (of_critics + of_generator).backward()
-terms |= looked_at
+terms |= logged
 terms["gradient"] = sum(p.grad.abs().sum() for p in model.parameters())
 terms["gradient_critics"] = sum(p.grad.abs().sum() for p in critics.parameters())
 np.savez(folder + "/weights.npz", **{name: value.numpy() for name, value in model.state_dict().items()})
@@ -165,10 +165,10 @@ def test_its_deepfill_and_what_it_learns_from_are_ours(tmp_path, monkeypatch):
     critics.set_state_dict({k: v.T if "linear.weight" in k else v for k, v in arrays.items()})
     monkeypatch.setattr(paddle, "rand", lambda _: paddle.to_tensor(at))
     task = AdversarialTask(model, critics, GeneratorLoss(), Settings(max_iters=1, batch_size=2, lr=1e-4))
-    of_critics, looked_at = task._critic_loss(paddle.to_tensor(truth), paddle.to_tensor(mask))
+    of_critics, logged = task._critic_loss(paddle.to_tensor(truth), paddle.to_tensor(mask))
     of_generator, terms = task._generator_loss(paddle.to_tensor(truth), paddle.to_tensor(mask))
     (of_critics + of_generator).backward()
-    for name, value in (terms | looked_at).items():
+    for name, value in (terms | logged).items():
         assert float(value) == pytest.approx(float(theirs[name]), rel=1e-3, abs=1e-5), name
     for name, network in (("gradient", model), ("gradient_critics", critics)):
         total = sum(float(p.grad.abs().sum()) for p in network.parameters() if p.grad is not None)
