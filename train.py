@@ -83,7 +83,7 @@ def open_run_folder(options: argparse.Namespace) -> contextlib.AbstractContextMa
     """The run's folder, opened before the processes meet, to notice another run there; None if nothing is written."""
     from engine import distributed
 
-    if options.dry_run or not distributed.is_first():  # which reads the environment only
+    if options.dry_run or not distributed.is_first():
         return contextlib.nullcontext()
     return RunFolder(options.log_dir)
 

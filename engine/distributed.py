@@ -10,13 +10,11 @@ from collections.abc import Sequence
 import paddle
 from paddle import distributed
 
+from utils.device import rank
+
 
 def world_size() -> int:
     return int(os.environ.get("PADDLE_TRAINERS_NUM", "1"))
-
-
-def rank() -> int:
-    return int(os.environ.get("PADDLE_TRAINER_ID", "0"))
 
 
 def local_size() -> int:

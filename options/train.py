@@ -25,6 +25,7 @@ from options.shared import (
     share_float,
     weight_float,
 )
+from utils.device import rank
 from utils.errors import InputError, naming
 from utils.run_folder import CHECKPOINTS, OPTIONS_FILE
 
@@ -263,7 +264,7 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
 
 def tell(*lines: str, **how) -> None:
     """Print, in the first of several processes only; works before Paddle is imported."""
-    if os.environ.get("PADDLE_TRAINER_ID", "0") == "0":
+    if rank() == 0:
         print(*lines, **how)
 
 

@@ -52,6 +52,11 @@ def setup_device(device: str = "auto", threads: int | None = None) -> None:
     paddle.set_device("gpu" if gpu and device != "cpu" else "cpu")
 
 
+def rank() -> int:
+    """The number of this process among those of ``paddle.distributed.launch``, 0 without it."""
+    return int(os.environ.get("PADDLE_TRAINER_ID", "0"))
+
+
 @contextlib.contextmanager
 def _without_remarks() -> Iterator[None]:
     """Drop Paddle's warning about the number of threads, and nothing of what is logged afterwards.

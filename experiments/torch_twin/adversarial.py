@@ -5,8 +5,8 @@
 
 Two further L1 terms keep the fill near the truth where the truth can be known: ``edge_l1`` near the hole's edge (as the
 discounted loss of Yu et al. 2018, arXiv:1801.07892) and ``low_l1`` in the means of 4×4 pixels, which leaves texture to
-the critic. ``teacher_terms`` hold it to a network trained on L1, whose fill is near the mean of what can be there:
-in thin holes wholly, in others in what is left of both after blurring. This project's own.
+the critic. ``teacher_terms`` compare the fill with that of a network trained on L1, the teacher: pixel by pixel in thin
+holes, and everywhere in the means of 8×8 pixels. This project's own.
 
 Source: Sauer et al. 2021 (arXiv:2111.01007) for critics on frozen features, without their random projections; Miyato et
 al. 2018 (arXiv:1802.05957) for spectral norm and hinge loss. The features are those of EfficientNet-lite0, trained on
@@ -139,8 +139,7 @@ def feature_matching(judged: Judged) -> torch.Tensor:
 
 def edge_l1(output: torch.Tensor, truth: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
     """L1 weighted from 1 at the hole's edge to 0 at ``EDGE`` pixels from it; each picture's over its hole's area."""
-    weight = hole * (1 - (depth_of(hole, EDGE + 1) - 1) / EDGE)
-    return _over_area((output - truth).abs().mean(1, keepdim=True) * weight, hole)
+    return _weighted_l1(output, truth, hole, 1 - (depth_of(hole, EDGE + 1) - 1) / EDGE)
 
 
 def depth_of(hole: torch.Tensor, most: int) -> torch.Tensor:
@@ -152,25 +151,30 @@ def depth_of(hole: torch.Tensor, most: int) -> torch.Tensor:
     return depth
 
 
-def low_l1(output: torch.Tensor, truth: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
-    """L1 of the means of ``CELL`` × ``CELL`` pixels of the composite; each picture's over its hole's area."""
-    return _over_area(F.avg_pool2d((output - truth) * hole, CELL).abs().mean(1, keepdim=True), F.avg_pool2d(hole, CELL))
+def low_l1(
+    output: torch.Tensor, truth: torch.Tensor, hole: torch.Tensor, cell: int = CELL, stride: int = CELL
+) -> torch.Tensor:
+    """L1 of the means of ``cell`` × ``cell`` pixels of the composite; each picture's over its hole's area."""
+    means = F.avg_pool2d((output - truth) * hole, cell, stride)
+    return _over_area(means.abs().mean(1, keepdim=True), F.avg_pool2d(hole, cell, stride))
 
 
 def teacher_terms(output: torch.Tensor, teacher: torch.Tensor, hole: torch.Tensor) -> dict[str, torch.Tensor]:
-    """L1 to the teacher's fill: ``thin``, where the hole is thin, and ``low``, of means over ``BLUR`` pixels a side."""
-    difference = (output - teacher) * hole
-    blurred = F.avg_pool2d(difference, BLUR, BLUR // 2).abs().mean(1, keepdim=True)
+    """L1 to the teacher's fill: ``thin`` where the hole is thin, ``low`` of the means of overlapping 8×8 pixels."""
     return {
-        "thin": _over_area(difference.abs().mean(1, keepdim=True) * thinness(hole), hole),
-        "low": _over_area(blurred, F.avg_pool2d(hole, BLUR, BLUR // 2)),
+        "thin": _weighted_l1(output, teacher, hole, thinness(hole)),
+        "low": low_l1(output, teacher, hole, BLUR, BLUR // 2),
     }
 
 
 def thinness(hole: torch.Tensor) -> torch.Tensor:
-    """1 near which the hole is at most ``THIN`` pixels deep, 0 from ``THICK`` on: [N, 1, H, W]."""
+    """1 where the hole is nowhere near deeper than ``THIN`` pixels, 0 where it is ``THICK`` or more: [N, 1, H, W]."""
     depth = F.max_pool2d(depth_of(hole, THICK), 2 * THICK + 1, stride=1, padding=THICK)
     return ((THICK - depth) / (THICK - THIN)).clamp(0, 1)
+
+
+def _weighted_l1(output: torch.Tensor, target: torch.Tensor, hole: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:
+    return _over_area((output - target).abs().mean(1, keepdim=True) * hole * weight, hole)
 
 
 def _over_area(error: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:

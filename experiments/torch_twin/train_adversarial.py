@@ -65,11 +65,15 @@ def build_parser() -> Parser:
     parser.add_argument("--edge_l1", type=weight_float, default=0.0, metavar="X", help="of L1 near the hole's edge")
     parser.add_argument("--low_l1", type=weight_float, default=0.0, metavar="X", help="of L1 in means of 4x4 pixels")
     parser.add_argument(
-        "--shallow", type=positive_int, default=1, metavar="N", help="pixels: the critic counts less in shallower holes"
+        "--shallow",
+        type=positive_int,
+        default=1,
+        metavar="N",
+        help="without --teacher: the critic counts less in shallower holes",
     )
-    parser.add_argument("--teacher", metavar="DIR", help="weights of a network trained on L1, to stay near")
-    parser.add_argument("--thin", type=weight_float, default=80.0, metavar="X", help="weight of it in thin holes")
-    parser.add_argument("--low", type=weight_float, default=30.0, metavar="X", help="weight of its blurred fill")
+    parser.add_argument("--teacher", metavar="DIR", help="a network trained on L1; the fill stays near its own")
+    parser.add_argument("--thin", type=weight_float, default=80.0, metavar="X", help="of L1 to it in thin holes")
+    parser.add_argument("--low", type=weight_float, default=30.0, metavar="X", help="of L1 to it in 8x8 means")
     parser.add_argument("--lr", type=positive_float, default=2e-4, metavar="X", help="of the generator; critic 3 times")
     parser.add_argument("--minutes", type=positive_float, default=60.0, metavar="X", help="of this call")
     parser.add_argument("--cooldown", action="store_true", help="the learning rate falls to 0 over this call")
