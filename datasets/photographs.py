@@ -1,7 +1,8 @@
-"""Users' photographs, read and written with their transparency, profile, metadata, resolution and format.
+"""Users' photographs, read and written with transparency, profile, EXIF, XMP, text, resolution and format.
 
-A data set's pictures are only pixels (``datasets.images``). What cannot be kept is named in ``Photograph.notes`` or by
-``write_photograph``; what would come back wrong is refused.
+A data set's pictures are only pixels (``datasets.images``). What Pillow reads and writes is carried; previews, which
+show the old picture, are not. What is left out is named in ``Photograph.notes`` or by ``write_photograph``, as far as
+Pillow shows that it is there; what would come back wrong is refused.
 
 Lossless files (``Encoding.lossless``) give back every pixel bit for bit. A JPEG is written with its own quantisation
 tables and subsampling, so known pixels change by no more than the rounding of its transform.
@@ -10,6 +11,7 @@ tables and subsampling, so known pixels change by no more than the rounding of i
 import contextlib
 import io
 import os
+import re
 import struct
 import warnings
 from collections.abc import Iterator
@@ -17,11 +19,9 @@ from dataclasses import dataclass, field, replace
 from pathlib import Path
 
 import numpy as np
-from PIL import Image, ImageCms, ImageOps, JpegImagePlugin
+from PIL import Image, ImageCms, ImageOps, JpegImagePlugin, PngImagePlugin
 
-from datasets import exif as exif_blocks
-from datasets.images import MAX_TEXT, decoded, format_of
-from datasets.metadata import Metadata, read_metadata, settings_of, tiff_tags
+from datasets.images import decoded, format_of
 from utils.errors import InputError, one_line
 from utils.files import atomic_path, open_regular
 
@@ -33,11 +33,28 @@ SUFFIXES = {
     "bmp": (".bmp",),
 }
 MOST_PIXELS_A_SIDE = {"jpeg": 65535, "webp": 16383}
-MOST_EXIF_IN_JPEG = 65533  # bytes
 QUALITY = 95  # of JPEG and WebP where the photograph was read from something else
-MODES_OF_PROFILES = {b"GRAY": ("L", "LA"), b"RGB ": ("L", "LA", "RGB", "RGBA")}  # files with grey and an RGB one exist
 GREY = ("1", "L", "LA", "La")
 COLOUR = ("P", "PA", "RGB", "RGBA", "RGBX", "RGBa")
+
+# Parts of a file beside its pixels, by their field in ``Photograph``, as people call them; and what formats hold.
+PARTS = {"exif": "EXIF", "icc": "a colour profile", "xmp": "XMP", "comment": "the comment", "text": "PNG text"}
+HOLDS = {
+    "png": {"exif", "icc", "xmp", "comment", "text"},
+    "jpeg": {"exif", "icc", "xmp", "comment"},
+    "webp": {"exif", "icc", "xmp"},
+    "tiff": {"exif", "icc", "xmp"},
+    "bmp": set(),
+}
+MOST_BYTES_IN_JPEG = 65_500  # of EXIF and of XMP, which lie in one segment each
+CAMERA, PLACE, INTEROP, XMP_TAG = 0x8769, 0x8825, 0xA005, 700
+# EXIF tags that describe the picture: texts, maker, dates, rating, the directories of camera and place, GeoTIFF. The
+# others say how the old file was stored, or show it.
+DESCRIPTION = {269, 270, 271, 272, 305, 306, 315, 316, 0x4746, 0x4749, 33432, CAMERA, PLACE, *range(0x9C9B, 0x9CA0)}
+DESCRIPTION |= {33550, 33922, 34264, 34735, 34736, 34737}
+# XMP that shows the old picture, or speaks of other parts of the old file: films, depth and gain maps, more XMP.
+OLD_IN_XMP = (b"GImg:image", b"Thumbnails", b"GImage:", b"GDepth:", b"GCamera:", b"Container:", b"HasExtendedXMP")
+ORIENTATION_IN_XMP = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|\s*>\s*))[2-8]")
 
 
 @dataclass(frozen=True)
@@ -66,9 +83,11 @@ class Photograph:
         alpha: uint8 [H, W], 255 = opaque; None if all of it is opaque.
         grey: whether the file is grey, and is to be written so.
         icc: colour profile.
-        exif: as ``datasets.exif.upright`` gives it.
+        exif: tags that describe the picture; no orientation, no preview.
         dpi: across and down, pixels per inch.
-        metadata: what else the file says of the picture.
+        xmp: a packet.
+        comment: of a JPEG.
+        text: of a PNG.
         encoding: of the file.
         jpeg: settings for Pillow to write a JPEG as it was.
         notes: what was changed or left out in reading.
@@ -80,7 +99,9 @@ class Photograph:
     icc: bytes | None = None
     exif: bytes | None = None
     dpi: tuple[float, float] | None = None
-    metadata: Metadata = field(default_factory=Metadata)
+    xmp: bytes | None = None
+    comment: bytes | None = None
+    text: dict[str, str] = field(default_factory=dict)
     encoding: Encoding = Encoding()
     jpeg: dict[str, object] = field(default_factory=dict)
     notes: tuple[str, ...] = ()
@@ -143,22 +164,16 @@ def read_photograph(path: str | os.PathLike) -> Photograph:
     Raises:
         InputError: as ``datasets.images.decoded``; colours of another kind.
     """
-    with _without_warnings(), decoded(path) as image:
+    with warnings.catch_warnings(record=True) as told, decoded(path) as image:
+        warnings.simplefilter("always", UserWarning)
         _refuse_other_colours(image, path)
-        encoding = encoding_of(path)
-        block, notes = _exif_block(image, encoding)
-        metadata, left_out = read_metadata(path, image)
-        if left_out:
-            notes.append(
-                f"left out, as it shows the old picture or is unknown here: {one_line(', '.join(left_out), 300)}"
-            )
-        notes += _note_of_frames(image)
-        jpeg, dpi, icc = _jpeg_settings(image), _dpi(image), image.info.get("icc_profile")
+        notes, icc = [*_notes(image)], image.info.get("icc_profile")
+        exif, xmp, text = _exif(image, notes, told), _xmp(image, notes), getattr(image, "text", {})
+        encoding, jpeg = encoding_of(path), _jpeg_settings(image)
+        image.info.pop("exif", None)  # Pillow would write it anew when it turns the picture, and fail with odd ones
         ImageOps.exif_transpose(image, in_place=True)
         if image.mode == "CMYK":
-            upright, how = _cmyk_to_rgb(image, icc)
-            notes.append(how)
-            icc = None
+            upright, icc = _cmyk_to_rgb(image, icc, notes), None
         else:
             upright = _in_mode(image, _mode_in_memory(image))
         alpha = np.array(upright.getchannel("A")) if upright.mode in ("LA", "RGBA") else None
@@ -167,9 +182,11 @@ def read_photograph(path: str | os.PathLike) -> Photograph:
             alpha=None if alpha is None or alpha.min() == 255 else alpha,
             grey=upright.mode in ("L", "LA"),
             icc=icc,
-            exif=block,
-            dpi=dpi,
-            metadata=metadata,
+            exif=exif,
+            dpi=_dpi(image),
+            xmp=xmp,
+            comment=image.info.get("comment"),
+            text={key: value for key, value in text.items() if not key.startswith(("XML:", "Raw profile type"))},
             encoding=encoding,
             jpeg=jpeg,
             notes=tuple(notes),
@@ -181,22 +198,47 @@ def _refuse_other_colours(image: Image.Image, path: str | os.PathLike) -> None:
         raise InputError(f"expected RGB, grey, palette or CMYK, got {image.mode} in {path}: save it as RGB")
 
 
-def _note_of_frames(image: Image.Image) -> Iterator[str]:
+def _notes(image: Image.Image) -> Iterator[str]:
+    if "photoshop" in image.info:
+        yield "its Photoshop resources (IPTC) are left out"
+    if {"gamma", "chromaticity"} & set(image.info) and not {"srgb", "icc_profile"} & set(image.info):
+        yield "its gamma and primaries are left out"
     if (count := getattr(image, "n_frames", 1)) > 1:
         yield f"it holds {count} pictures, of which the first is taken; the others are not in the result"
 
 
-def _exif_block(image: Image.Image, encoding: Encoding) -> tuple[bytes | None, list[str]]:
-    """The EXIF block for the result, and a note if it is damaged."""
+def _exif(image: Image.Image, notes: list[str], told: list[warnings.WarningMessage]) -> bytes | None:
+    """A new block of the tags in ``DESCRIPTION``, without values that hold a JPEG (previews in maker notes)."""
     try:
-        exif = image.getexif()
-        if encoding.format == "tiff":
-            return exif_blocks.described(exif), []
-        given = image.info.get("exif") or (exif.tobytes() if len(exif) else None)
-        block = given and exif_blocks.upright(given)
-    except Exception:  # damaged files raise nearly any type
-        given, block = True, None
-    return block, ["its EXIF block is damaged and is left out"] if given and not block else []
+        given, kept = image.getexif(), Image.Exif()
+        kept.endian = given.endian
+        for tag in DESCRIPTION & set(given):
+            kept[tag] = _without_previews(given.get_ifd(tag)) if tag in (CAMERA, PLACE) else given[tag]
+        if INTEROP in kept.get(CAMERA, {}):
+            kept[CAMERA][INTEROP] = given.get_ifd(INTEROP)
+        block = kept.tobytes() if len(kept) else None
+        damaged = any(re.search("EXIF|Tag data|Truncated", str(warning.message)) for warning in told)
+        damaged |= "exif" in image.info and len(given) == 0  # Pillow failed with it when it opened the file
+    except Exception:  # damaged blocks raise nearly any type
+        block, damaged = None, True
+    if damaged:
+        kept_too = "what can be read of it is kept" if block else "it is left out"
+        notes.append(f"its EXIF block is damaged: {kept_too}")
+    return block
+
+
+def _without_previews(directory: dict[int, object]) -> dict[int, object]:
+    return {tag: part for tag, part in directory.items() if not (isinstance(part, bytes) and b"\xff\xd8\xff" in part)}
+
+
+def _xmp(image: Image.Image, notes: list[str]) -> bytes | None:
+    packet = image.info.get("xmp")
+    if not isinstance(packet, bytes):
+        return None
+    if any(mark in packet for mark in OLD_IN_XMP):
+        notes.append("its XMP is left out, as it holds a preview or speaks of other parts of the old file")
+        return None
+    return ORIENTATION_IN_XMP.sub(rb"\g<1>1", packet)
 
 
 def _jpeg_settings(image: Image.Image) -> dict[str, object]:
@@ -215,7 +257,7 @@ def _dpi(image: Image.Image) -> tuple[float, float] | None:
         across, down = (float(n) for n in image.info["dpi"])
     except (KeyError, TypeError, ValueError, ZeroDivisionError):
         return None
-    return (across, down) if 1 <= across < 65535 and 1 <= down < 65535 else None
+    return (across, down) if 1 < across < 65535 and 1 < down < 65535 else None
 
 
 def _mode_in_memory(image: Image.Image) -> str:
@@ -227,23 +269,21 @@ def _in_mode(image: Image.Image, mode: str) -> Image.Image:
     return image if image.mode == mode else image.convert(mode)
 
 
-def _cmyk_to_rgb(image: Image.Image, icc: bytes | None) -> tuple[Image.Image, str]:
-    """RGB by the profile, and a note."""
-    note = "it is CMYK and is written as sRGB: its known pixels are those of the conversion"
-    if icc is None:
-        return image.convert("RGB"), f"{note}, which had no profile to go by"
+def _cmyk_to_rgb(image: Image.Image, icc: bytes | None, notes: list[str]) -> Image.Image:
+    notes.append("it is CMYK and is written as sRGB: its known pixels are those of the conversion")
     try:
         srgb = ImageCms.createProfile("sRGB")
-        return ImageCms.profileToProfile(image, io.BytesIO(icc), srgb, outputMode="RGB"), note
+        return ImageCms.profileToProfile(image, io.BytesIO(icc or b""), srgb, outputMode="RGB")
     except (ImageCms.PyCMSError, OSError):
-        return image.convert("RGB"), f"{note}, which could not use its damaged profile"
+        notes[-1] += ", without a usable profile"
+        return image.convert("RGB")
 
 
 def write_photograph(path: str | os.PathLike, photograph: Photograph, encoding: Encoding) -> list[str]:
     """Write a photograph whole or not at all; returns notes of what the format cannot hold.
 
     Raises:
-        InputError: transparency, size or EXIF that the format cannot hold.
+        InputError: transparency or a size that the format cannot hold.
     """
     refuse_what_does_not_fit(path, photograph, encoding)
     image = _as_image(photograph)
@@ -271,36 +311,54 @@ def refuse_what_does_not_fit(path: str | os.PathLike, photograph: Photograph, en
         raise InputError(f"{path}: expected {most} pixels a side at most in {name}, got more; --format png or tiff")
     if photograph.alpha is not None and encoding.format in ("jpeg", "bmp"):
         raise InputError(f"{path}: {name} holds no transparency, which the picture has; --format png, webp or tiff")
-    if encoding.format == "jpeg" and len(photograph.exif or b"") > MOST_EXIF_IN_JPEG:
-        raise InputError(f"{path}: expected 64 KiB of EXIF at most in JPEG, got more; --format png, webp or tiff")
 
 
 def _settings(photograph: Photograph, encoding: Encoding, mode: str) -> tuple[dict[str, object], list[str]]:
     """Settings for Pillow, and notes of what is left out."""
-    exif, icc = photograph.exif, photograph.icc
-    extras, without_place = settings_of(photograph.metadata, encoding.format)
-    settings, notes = _SETTINGS[encoding.format] | extras, []
-    if encoding.format == "bmp":
-        without_place += [name for name, part in (("EXIF", exif), ("a colour profile", icc)) if part]
-        exif = icc = None
-    if icc and len(icc) > MAX_TEXT:
-        icc = None
-        without_place.append(f"a colour profile of more than {MAX_TEXT >> 20} MiB")
-    if without_place:
-        notes.append(f"left out, as there is no place for it in {encoding.format.upper()}: {', '.join(without_place)}")
-    if icc and mode not in MODES_OF_PROFILES.get(icc[16:20], ()):
-        icc = None
-        notes.append("its colour profile is not one for the colours that are written, and is left out")
+    parts, notes = {key: value for key in PARTS if (value := getattr(photograph, key))}, []
+    lost = {key for key in parts if key not in HOLDS[encoding.format]}
     if encoding.format == "jpeg":
-        settings |= photograph.jpeg
-        if "qtables" in photograph.jpeg:
-            del settings["quality"]
+        lost |= {key for key in {"exif", "xmp"} & set(parts) if len(parts[key]) > MOST_BYTES_IN_JPEG}
+    if lost:
+        names = ", ".join(name for key, name in PARTS.items() if key in lost)
+        notes.append(f"left out, as there is no place for it in {encoding.format.upper()}: {names}")
+    parts = {key: value for key, value in parts.items() if key not in lost}
+    if "icc" in parts and parts["icc"][16:20] not in ((b"RGB ", b"GRAY") if mode in GREY else (b"RGB ",)):
+        del parts["icc"]  # files with grey and a profile for RGB exist
+        notes.append("its colour profile is not one for the colours that are written, and is left out")
+    return _encoder_settings(photograph, encoding) | _part_settings(parts, encoding.format), notes
+
+
+def _encoder_settings(photograph: Photograph, encoding: Encoding) -> dict[str, object]:
+    settings = (encoding.format == "jpeg" and photograph.jpeg) or _SETTINGS[encoding.format]
     if encoding.format == "webp" and encoding.lossless:
-        settings |= {"lossless": True, "quality": 50, "method": 2}  # effort: a third of the usual time, the same size
-    if encoding.format == "tiff" and (exif := _for_tiff(exif, photograph.metadata)):
-        settings.pop("compression")  # libtiff, which is needed for compression, writes no EXIF
-    extras = {"exif": exif, "icc_profile": icc, "dpi": photograph.dpi}
-    return settings | {key: value for key, value in extras.items() if value}, notes
+        settings = settings | {"lossless": True, "quality": 50, "method": 2}  # a third of the usual time, the same size
+    return settings | ({"dpi": photograph.dpi} if photograph.dpi else {})
+
+
+def _part_settings(parts: dict[str, object], format_name: str) -> dict[str, object]:
+    """Pillow's settings to write the parts that there are."""
+    settings = {{"icc": "icc_profile"}.get(key, key): value for key, value in parts.items() if key != "text"}
+    if format_name == "png":
+        settings["pnginfo"] = _png_text(parts)
+    if format_name == "tiff" and {"exif", "xmp"} & set(parts):
+        settings["exif"] = tags = Image.Exif()
+        tags.load(parts.get("exif", b""))
+        tags.get_ifd(CAMERA).pop(INTEROP, None)  # which Pillow would write as an offset to nothing
+        if "xmp" in parts:
+            tags[XMP_TAG] = parts["xmp"]
+        settings["compression"] = "raw"  # libtiff, which is needed for compression, writes no EXIF
+    return settings
+
+
+def _png_text(parts: dict[str, object]) -> PngImagePlugin.PngInfo:
+    info = PngImagePlugin.PngInfo()
+    for key, value in parts.get("text", {}).items():
+        info.add_text(key, value)
+    for key, name in (("comment", "Comment"), ("xmp", "XML:com.adobe.xmp")):
+        if key in parts:
+            info.add_itxt(name, parts[key].decode(errors="replace"))
+    return info
 
 
 _SETTINGS: dict[str, dict[str, object]] = {
@@ -312,34 +370,12 @@ _SETTINGS: dict[str, dict[str, object]] = {
 }
 
 
-def _for_tiff(block: bytes | None, metadata: Metadata) -> Image.Exif | None:
-    exif = Image.Exif()
-    if block and (described := _described(block)):
-        exif.load(described)
-    for tag, content in tiff_tags(metadata).items():
-        exif[tag] = content
-    return exif if len(exif) else None
-
-
-def _described(block: bytes) -> bytes | None:
-    exif = Image.Exif()
-    exif.load(block)
-    return exif_blocks.described(exif)
-
-
-@contextlib.contextmanager
-def _without_warnings() -> Iterator[None]:
-    """Silences Pillow's warnings about odd EXIF."""
-    with warnings.catch_warnings():
-        warnings.simplefilter("ignore", UserWarning)
-        yield
-
-
 @contextlib.contextmanager
 def _encoder_errors(path: str | os.PathLike) -> Iterator[None]:
     """Turns an encoder's errors about odd EXIF or profiles into an InputError."""
     try:
-        with _without_warnings():
+        with warnings.catch_warnings():
+            warnings.simplefilter("ignore", UserWarning)
             yield
     except Exception as error:  # of nearly any type
         if isinstance(error, MemoryError) or getattr(error, "errno", None) is not None:
