@@ -165,7 +165,7 @@ def read_photograph(path: str | os.PathLike) -> Photograph:
         InputError: as ``datasets.images.decoded``; colours of another kind.
     """
     with warnings.catch_warnings(record=True) as told, decoded(path) as image:
-        warnings.simplefilter("always", UserWarning)
+        warnings.simplefilter("always", UserWarning)  # by which Pillow tells of damaged EXIF
         _refuse_other_colours(image, path)
         notes, icc = [*_notes(image)], image.info.get("icc_profile")
         exif, xmp, text = _exif(image, notes, told), _xmp(image, notes), getattr(image, "text", {})
@@ -211,7 +211,7 @@ def _exif(image: Image.Image, notes: list[str], told: list[warnings.WarningMessa
     """A new block of the tags in ``DESCRIPTION``, without values that hold a JPEG (previews in maker notes)."""
     try:
         given, kept = image.getexif(), Image.Exif()
-        kept.endian = given.endian
+        kept.endian = given.endian  # maker notes are in the same byte order
         for tag in DESCRIPTION & set(given):
             kept[tag] = _without_previews(given.get_ifd(tag)) if tag in (CAMERA, PLACE) else given[tag]
         if INTEROP in kept.get(CAMERA, {}):
@@ -222,8 +222,8 @@ def _exif(image: Image.Image, notes: list[str], told: list[warnings.WarningMessa
     except Exception:  # damaged blocks raise nearly any type
         block, damaged = None, True
     if damaged:
-        kept_too = "what can be read of it is kept" if block else "it is left out"
-        notes.append(f"its EXIF block is damaged: {kept_too}")
+        outcome = "what can be read of it is kept" if block else "it is left out"
+        notes.append(f"its EXIF block is damaged: {outcome}")
     return block
 
 
@@ -323,8 +323,9 @@ def _settings(photograph: Photograph, encoding: Encoding, mode: str) -> tuple[di
         names = ", ".join(name for key, name in PARTS.items() if key in lost)
         notes.append(f"left out, as there is no place for it in {encoding.format.upper()}: {names}")
     parts = {key: value for key, value in parts.items() if key not in lost}
-    if "icc" in parts and parts["icc"][16:20] not in ((b"RGB ", b"GRAY") if mode in GREY else (b"RGB ",)):
-        del parts["icc"]  # files with grey and a profile for RGB exist
+    kinds = (b"RGB ", b"GRAY") if mode in GREY else (b"RGB ",)  # files with grey and a profile for RGB exist
+    if "icc" in parts and parts["icc"][16:20] not in kinds:
+        del parts["icc"]
         notes.append("its colour profile is not one for the colours that are written, and is left out")
     return _encoder_settings(photograph, encoding) | _part_settings(parts, encoding.format), notes
 
@@ -338,7 +339,9 @@ def _encoder_settings(photograph: Photograph, encoding: Encoding) -> dict[str, o
 
 def _part_settings(parts: dict[str, object], format_name: str) -> dict[str, object]:
     """Pillow's settings to write the parts that there are."""
-    settings = {{"icc": "icc_profile"}.get(key, key): value for key, value in parts.items() if key != "text"}
+    settings = {key: parts[key] for key in ("exif", "xmp", "comment") if key in parts}
+    if "icc" in parts:
+        settings["icc_profile"] = parts["icc"]
     if format_name == "png":
         settings["pnginfo"] = _png_text(parts)
     if format_name == "tiff" and {"exif", "xmp"} & set(parts):

@@ -223,6 +223,7 @@ def test_damaged_exif_is_told_and_does_not_stop_the_picture(tmp_path, picture):
     for block, note in ((b"Exif\0\0damaged", "it is left out"), (whole[:90], "what can be read of it is kept")):
         save(picture, tmp_path / "a.jpg", exif=block)
         assert note in read_photograph(tmp_path / "a.jpg").notes[0]
+    save(picture, tmp_path / "a.jpg", exif=whole.replace(b"\x47\x48", b"\x01\x03"))  # compression as text: unwritable
     assert read_photograph(tmp_path / "a.jpg").size == (30, 20)
 
 
