@@ -14,7 +14,7 @@ import os
 import re
 import struct
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field, replace
 from pathlib import Path
 
@@ -47,13 +47,15 @@ HOLDS = {
     "bmp": set(),
 }
 MOST_BYTES_IN_JPEG = 65_500  # of EXIF and of XMP, which lie in one segment each
-CAMERA, PLACE, INTEROP, XMP_TAG = 0x8769, 0x8825, 0xA005, 700
-# EXIF tags that describe the picture: texts, maker, dates, rating, the directories of camera and place, GeoTIFF. The
-# others say how the old file was stored, or show it.
-DESCRIPTION = {269, 270, 271, 272, 305, 306, 315, 316, 0x4746, 0x4749, 33432, CAMERA, PLACE, *range(0x9C9B, 0x9CA0)}
-DESCRIPTION |= {33550, 33922, 34264, 34735, 34736, 34737}
+CAMERA, PLACE, INTEROP, ORIENTATION, XMP_TAG = 0x8769, 0x8825, 0xA005, 0x0112, 700
+# EXIF tags that say how a file stores pixels, previews (also those of Windows) and layers, or that are written elsewhere
+# (profile, XMP, IPTC). All others describe the picture.
+STORAGE = {*range(254, 260), *range(262, 267), *range(273, 282), 284, *range(290, 294), 317, *range(320, 326)}
+STORAGE |= {330, *range(332, 335), 336, *range(338, 348), *range(512, 522), *range(529, 533), 559, 33723, 34377, 34675}
+STORAGE |= {0x4748, *range(0x5012, 0x5036), 37724, 50341, ORIENTATION, XMP_TAG}
 # XMP that shows the old picture, or speaks of other parts of the old file: films, depth and gain maps, more XMP.
 OLD_IN_XMP = (b"GImg:image", b"Thumbnails", b"GImage:", b"GDepth:", b"GCamera:", b"Container:", b"HasExtendedXMP")
+KNOWN_SEGMENTS = (b"JFIF\0", b"Exif\0", b"ICC_PROFILE\0", b"Adobe", b"http://ns.adobe.com/xap/", b"Photoshop 3.0\0")
 ORIENTATION_IN_XMP = re.compile(rb"(tiff:Orientation(?:\s*=\s*[\"']|\s*>\s*))[2-8]")
 
 
@@ -203,17 +205,22 @@ def _notes(image: Image.Image) -> Iterator[str]:
         yield "its Photoshop resources (IPTC) are left out"
     if {"gamma", "chromaticity"} & set(image.info) and not {"srgb", "icc_profile"} & set(image.info):
         yield "its gamma and primaries are left out"
+    segments = [name for name, content in getattr(image, "applist", ()) if not content.startswith(KNOWN_SEGMENTS)]
+    chunks = [kind.decode("latin-1") for kind, *_ in getattr(image, "private_chunks", ())]
+    if unknown := sorted({*segments, *chunks} - {"COM", "iDOT"}):
+        yield f"left out, as they may show the old picture: {one_line(', '.join(unknown), 100)}"
     if (count := getattr(image, "n_frames", 1)) > 1:
         yield f"it holds {count} pictures, of which the first is taken; the others are not in the result"
 
 
 def _exif(image: Image.Image, notes: list[str], told: list[warnings.WarningMessage]) -> bytes | None:
-    """A new block of the tags in ``DESCRIPTION``, without values that hold a JPEG (previews in maker notes)."""
+    """A new block without the tags in ``STORAGE`` and without values that hold a JPEG (previews in maker notes)."""
     try:
         given, kept = image.getexif(), Image.Exif()
         kept.endian = given.endian  # maker notes are in the same byte order
-        for tag in DESCRIPTION & set(given):
-            kept[tag] = _without_previews(given.get_ifd(tag)) if tag in (CAMERA, PLACE) else given[tag]
+        for tag, part in _without_previews(given).items():
+            if tag not in STORAGE:
+                kept[tag] = _without_previews(given.get_ifd(tag)) if tag in (CAMERA, PLACE) else part
         if INTEROP in kept.get(CAMERA, {}):
             kept[CAMERA][INTEROP] = given.get_ifd(INTEROP)
         block = kept.tobytes() if len(kept) else None
@@ -227,7 +234,7 @@ def _exif(image: Image.Image, notes: list[str], told: list[warnings.WarningMessa
     return block
 
 
-def _without_previews(directory: dict[int, object]) -> dict[int, object]:
+def _without_previews(directory: Mapping[int, object]) -> dict[int, object]:
     return {tag: part for tag, part in directory.items() if not (isinstance(part, bytes) and b"\xff\xd8\xff" in part)}
 
 
