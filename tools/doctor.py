@@ -24,7 +24,7 @@ PACKAGES = (
     *("numba", "starlette", "uvicorn", "paddle2onnx", "onnxruntime"),
 )
 TRY_PADDLE = "import utils.device; utils.device.setup_device(); import paddle; paddle.utils.run_check()"
-WEIGHTS = (".npz", ".safetensors", ".pdparams")
+KINDS = (".npz", ".safetensors", ".pdparams")
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -57,9 +57,7 @@ def memory() -> str:
 
 
 def packages() -> str:
-    installed = {
-        d.metadata["Name"].lower(): d.version for d in importlib.metadata.distributions() if d.metadata["Name"]
-    }
+    installed = {str(found.name).lower(): found.version for found in importlib.metadata.distributions()}
     return ", ".join(f"{name} {installed[name]}" for name in PACKAGES if name in installed)
 
 
@@ -67,10 +65,8 @@ def weights() -> str:
     """Each shipped file against the SHA-256 in weights/README.md."""
     folder = ROOT / "weights"
     readme, files = (folder / "README.md").read_text(encoding="utf-8"), sorted(folder.rglob("*.*"))
-    states = {
-        path: "whole" if sha256_of(path) in readme else "ANOTHER FILE" for path in files if path.suffix in WEIGHTS
-    }
-    return ", ".join(f"{path.relative_to(folder)} {state}" for path, state in states.items())
+    state = {path: "whole" if sha256_of(path) in readme else "ANOTHER FILE" for path in files if path.suffix in KINDS}
+    return ", ".join(f"{path.relative_to(folder)} {state[path]}" for path in state)
 
 
 FACTS: dict[str, Callable[[], str]] = {
