@@ -52,16 +52,6 @@ def test_a_box_around_each_hole_gives_the_same_bytes_as_the_whole_picture(shapes
         assert np.array_equal(CLASSICAL[method](picture, hole > 0), cv2.inpaint(known, hole, 3, flag))
 
 
-def test_patchmatch_continues_a_texture():
-    """Stripes of one pixel, which every smooth method loses."""
-    pytest.importorskip("patchmatch")
-    stripes = np.tile(np.array([20, 235], np.uint8)[None, :, None], [40, 30, 3])
-    hole = np.zeros([40, 60], bool)
-    hole[12:28, 20:40] = True
-    error = {m: np.abs(CLASSICAL[m](stripes, hole).astype(int) - stripes)[hole].mean() for m in ("patchmatch", "telea")}
-    assert error["patchmatch"] < 25 < 50 < error["telea"]
-
-
 def test_a_missing_patchmatch_is_said_in_one_line(monkeypatch, picture, hole):
     monkeypatch.setitem(sys.modules, "patchmatch", None)
     with pytest.raises(InputError, match=r"patchmatch needs the package pypatchmatch.*pip install pypatchmatch"):
