@@ -1,6 +1,5 @@
 """The files of an evaluation."""
 
-import csv
 import json
 import math
 from dataclasses import replace
@@ -11,13 +10,7 @@ import pytest
 from metrics.buckets import Sample
 from metrics.manifest import Pair, read_manifest
 from metrics.realism import FeatureSums
-from metrics.report import (
-    ROW_COLUMNS,
-    manifest_csv,
-    markdown_table,
-    report_files,
-    rows_with_spread,
-)
+from metrics.report import ROW_COLUMNS, manifest_csv, markdown_table, report_files, rows_with_spread
 from utils.errors import InputError
 
 SAMPLES = [
@@ -37,10 +30,6 @@ def files_of(samples):
 @pytest.fixture
 def files():
     return files_of(SAMPLES)
-
-
-def read_csv(text):
-    return list(csv.DictReader(text.splitlines()))
 
 
 def test_the_json_report_is_strict_json_without_infinity(files):
