@@ -24,17 +24,8 @@ _spec.loader.exec_module(script)
 @pytest.fixture
 def fill(pictures, small_weights, tmp_path):
     def run(*arguments, source=pictures):
-        script.main(
-            [
-                "--input",
-                str(source),
-                "--weights",
-                str(small_weights),
-                "--output",
-                str(tmp_path / "out"),
-                *map(str, arguments),
-            ]
-        )
+        words = f"--input {source} --weights {small_weights} --output {tmp_path}/out".split()
+        script.main([*words, *map(str, arguments)])
         return tmp_path / "out"
 
     return run
@@ -186,14 +177,6 @@ def test_results_of_an_earlier_run_are_replaced_unless_they_were_changed(fill, p
     refuse(fill, tmp_path, "0_mask.png would be replaced", source=pictures / "0.png")
 
 
-def test_results_that_would_meet_are_refused(fill, pictures, tmp_path):
-    (tmp_path / "meeting").mkdir()
-    for name in ("x.png", "x_mask.png"):
-        shutil.copy(pictures / "0.png", tmp_path / "meeting" / name)
-    message = "x.png and .*x_mask.png would both be written to x_mask.png"
-    refuse(fill, tmp_path, message, source=tmp_path / "meeting")
-
-
 @pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("../thesis.txt")])
 def test_a_list_of_results_that_is_none_is_not_written_to(fill, pictures, mask_file, tmp_path, make):
     (tmp_path / "thesis.txt").write_text("mine")
@@ -236,14 +219,9 @@ def test_a_hole_beyond_the_networks_reach_of_a_single_pass_is_warned_of(fill, pi
 @pytest.mark.parametrize(
     ("change", "message"),
     [
-        (
-            lambda p, m: cv2.imwrite(str(m), np.zeros([20, 20], np.uint8)),
-            "expected a mask of the picture's size 48x40 or its aspect ratio, got 20x20",
-        ),
-        (lambda p, m: cv2.imwrite(str(m), np.full([40, 48], 128, np.uint8)), "grey"),
+        (lambda p, m: cv2.imwrite(str(m), np.zeros([20, 20], np.uint8)), "expected a mask of the picture's size 48x40"),
         (lambda p, m: cv2.imwrite(str(p), np.zeros([40, 48, 4], np.uint8)), "fully transparent ones only"),
         (lambda p, m: cv2.imwrite(str(m), np.full([40, 48], 255, np.uint8)), "0.png: .*whole picture; if the mask was"),
-        (lambda p, m: p.write_bytes(p.read_bytes()[:-200]), "0.png"),
     ],
 )
 def test_bad_input_is_one_line_and_leaves_nothing(fill, pictures, mask_file, change, message):
