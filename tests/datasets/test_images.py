@@ -29,13 +29,6 @@ def test_folder_is_listed_at_every_depth_sorted_without_hidden_files(tmp_path):
     assert names == ["a/c.jpeg", "a/z.jpg", "b.PNG", "c.TIFF"]
 
 
-def test_list_file_keeps_its_order_and_skips_comments(tmp_path):
-    first, second = touch(tmp_path / "sub" / "b.png"), touch(tmp_path / "a.png")
-    names = tmp_path / "names.txt"
-    names.write_text(f"# training\nsub/b.png\n\n  {second}  \n")
-    assert list_pictures(names) == [first, second]
-
-
 @pytest.mark.parametrize(
     ("content", "told"),
     [("a.png\nmissing.png\n", "got 1 of 2 that are not there.*line 2: missing.png.*--list_root DIR"), ("#\n", "none")],
