@@ -77,19 +77,6 @@ def test_what_lies_in_an_irregular_hole_changes_nothing(method):
     assert np.array_equal(CLASSICAL[method](picture, hole), CLASSICAL[method](other, hole))
 
 
-def test_smooth_is_the_networks_prior():
-    import paddle
-
-    from models.smooth_prior import smooth_prior
-
-    picture = sample_face()
-    hole = generate_mask(np.random.default_rng(0), 128, 128, (0.2, 0.3)) == 0
-    image, mask = picture.astype("float32").transpose(2, 0, 1)[None] / 255, (~hole)[None, None].astype("float32")
-    surface = smooth_prior(paddle.to_tensor(image), paddle.to_tensor(mask)).numpy()[0].transpose(1, 2, 0)
-    expected = 255 * surface.clip(0, 1)
-    assert np.abs(CLASSICAL["smooth"](picture, hole) - expected)[hole].max() < 0.51
-
-
 @pytest.mark.parametrize("method", METHODS)
 def test_no_hole_gives_a_copy_and_all_hole_is_refused(method, picture):
     nothing = np.zeros(picture.shape[:2], bool)
