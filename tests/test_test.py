@@ -53,6 +53,16 @@ def test_super_resolution_keeps_each_pixel_in_its_place(fill, pictures):
         assert np.ptp(large[0::3, 0::3].astype(int) - small) > 0  # the hole was painted, and not by copying
 
 
+def test_a_photograph_is_extended_and_no_more_than_that_is_filled(fill, pictures):
+    one = pictures / "0.png"
+    out = fill("--extend", "5,0,3,6", "--detail", "off", source=one)
+    after = read(out / "0.png")
+    assert after.shape == (46, 56, 3) and np.array_equal(after[:40, 5:53], read(one))
+    assert shown(out) == ["0.png"]  # no generated hole
+    with pytest.raises(InputError, match="--extend"):
+        fill("--extend", "5,0,3,6", "--super_resolution", 2, source=one)
+
+
 def test_a_folder_with_one_mask(fill, pictures, mask_file):
     out = fill("--mask", mask_file)
     assert shown(out) == ["0.png", "1.png", "2.png", "3.png"]
