@@ -9,6 +9,7 @@ import argparse
 import os
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 from datasets.super_resolution import MASK, mask_name
@@ -16,12 +17,12 @@ from inpainting.classical import CLASSICAL, patchmatch_library
 from inpainting.enlarging import INTERPOLATIONS, filling
 from inpainting.results import Results
 from metrics.buckets import Sample
-from metrics.comparison import comparison_text
+from metrics.comparison import Method, check_alike, comparison_text, names_of, read_methods
 from metrics.evaluator import Evaluation, PairReader, evaluate, inspect_masks, useful_workers
-from metrics.finished import FinishedPictures
 from metrics.manifest import (
     Pair,
     file_names,
+    finished_pictures,
     generated_names,
     names_match,
     pair_by_name,
@@ -31,11 +32,10 @@ from metrics.manifest import (
     sample_names,
     spread,
 )
-from metrics.methods import Method, limited_to, read_methods, set_beside, side_by_side
 from metrics.page import CURVES, PAGE, page_files
-from metrics.partial import PartialSamples
+from metrics.partial import PartialSamples, stamp_of
 from metrics.pictures import NAME as PICTURES
-from metrics.pictures import choose, choose_as, strips_of, strips_png
+from metrics.pictures import choose, strips_of, strips_png
 from metrics.protocols import PROTOCOLS
 from metrics.report import (
     CAUTION,
@@ -45,6 +45,7 @@ from metrics.report import (
     manifest_csv,
     markdown_table,
     outside_note,
+    pairs_digest,
     paper_rows,
     report_files,
     rows_with_spread,
@@ -71,8 +72,8 @@ def main(argv: Sequence[str] | None = None) -> None:
     if not options.super_resolution and (warning := inspect_masks(pairs, read)):
         tell(f"warning: {warning}")
     evaluation, about = build_evaluation(options, read, pairs)
-    with PartialSamples(results.folder, identify(options, about), read.stamp) as partial:
-        if known := sum(pair in partial.known for pair in pairs):
+    with PartialSamples(results.folder, identify(options, about, pairs, evaluation)) as partial:
+        if known := len(partial.known):
             tell(f"going on: {known} of {len(pairs)} pairs were measured before ({partial.path})")
         workers = options.num_workers
         if workers is None:
@@ -86,16 +87,12 @@ def main(argv: Sequence[str] | None = None) -> None:
 
 def compare(options: argparse.Namespace) -> None:
     """Set reports against the first of them; with --output, on a page as well."""
-    results = results_folder(options, SHOWN) if options.output else None
-    methods = read_methods(options.reports)
-    for report, method in zip(options.reports[1:], methods[1:], strict=True):
-        print(comparison_text(methods[0].samples, method.samples, (options.reports[0], report)))
+    results = results_folder(options, (PAGE, CURVES)) if options.output else None
+    first, *others = read_methods(options.reports)
+    print("\n\n".join(comparison_text(first, method) for method in others))
     if results:
-        strips = side_by_side(methods)
-        pictures = {PICTURES: strips_png(strips)} if strips else {}
-        paper = (paper_rows(), CAUTION.format("PConv")) if options.paper else ()
-        write_files(results, page_files(methods, *paper) | pictures)
-        print(f"\n{', '.join(SHOWN)} are in {options.output}")
+        write_files(results, page_files([first, *others], *papers_figures(options)))
+        print(f"\n{PAGE} and {CURVES} are in {options.output}")
 
 
 def results_folder(options: argparse.Namespace, names: Sequence[str]) -> Results:
@@ -154,8 +151,10 @@ def earlier_method(options: argparse.Namespace, pairs: Sequence[Pair]) -> Method
     """The evaluation that this one is set against, if there is one, with the pairs that are measured now."""
     if not options.reports:
         return None
+    [earlier] = read_methods(options.reports)
     measured = {"protocol": options.protocol, "size": size_text(options.size), "hole": options.hole}
-    return limited_to(pairs, options.reports[0], read_methods(options.reports)[0], measured)
+    check_alike(earlier, "this evaluation", measured)
+    return earlier.of(pairs)
 
 
 def build_evaluation(options: argparse.Namespace, read: PairReader, pairs: Sequence[Pair]):
@@ -163,7 +162,7 @@ def build_evaluation(options: argparse.Namespace, read: PairReader, pairs: Seque
     versions, realism = library_versions(), None
     about = {"method": options.method, "weights_sha256": None, "versions": versions}
     if options.results:
-        inpaint = FinishedPictures(options.results, pairs)
+        inpaint = finished_pictures(options.results, pairs)
         about["method"] = Path(options.results).resolve().name
     elif options.method in INTERPOLATIONS:
         inpaint = filling(options.method, options.super_resolution)
@@ -205,12 +204,12 @@ def build_network(options: argparse.Namespace, versions: dict):
     return inpainter.raw if options.protocol == "raw" else fill, about
 
 
-def identify(options: argparse.Namespace, about: dict) -> dict:
-    """All that decides the figures of a pair; which pairs there are is left open."""
-    chosen = ("protocol", "scales", "detail", "size", "hole", "threads", "realism")
-    folders = ("images", "masks", "results")
-    roots = {key: str(Path(value).resolve()) for key in folders if (value := getattr(options, key))}
-    return {**about, **{key: getattr(options, key) for key in chosen}, **roots}
+def identify(options: argparse.Namespace, about: dict, pairs: Sequence[Pair], evaluation: Evaluation) -> dict:
+    """All that decides the figures, as JSON can hold it: the options, the pairs and the state of their files."""
+    finished = evaluation.inpaint.values() if options.results else ()
+    files = [*evaluation.read.paths(pairs), *finished]
+    pairs = {"pairs": pairs_digest(pairs), "files": stamp_of(files)}
+    return {**describe(options, about, pairs), "device": about.get("device"), "threads": options.threads}
 
 
 def write(
@@ -229,15 +228,14 @@ def write(
         earlier: what the report is set against.
     """
     rows, pairs = rows_with_spread(samples), describe_pairs(samples, refused)
-    of_paper = "PM" if options.method == "patchmatch" else "PConv"
-    paper = (paper_rows(of_paper), CAUTION.format(of_paper)) if options.paper else ()
+    paper = papers_figures(options)
     table, protocol = markdown_table(rows, *paper), describe(options, about, pairs)
-    strips = strips_of(
-        choose_as(earlier.strips, samples) if earlier and earlier.strips else choose(samples), evaluation
-    )
-    methods = [this := Method(about["method"], protocol, samples, strips, rows)]
+    strips = strips_of(chosen(samples, earlier), evaluation)
+    methods = [Method(about["method"], protocol, samples, rows, strips)]
     if earlier:
-        methods = set_beside(earlier, options.reports[0], this, options.output)
+        names = names_of([options.reports[0], Path(options.output) / "report.json"])
+        methods.insert(0, earlier.of([Pair(sample.image, sample.mask) for sample in samples]))
+        methods = [replace(method, name=name) for method, name in zip(methods, names, strict=True)]
     files = report_files(protocol, rows, samples, table) | page_files(methods, *paper)
     write_files(results, files | ({PICTURES: strips_png(strips)} if strips else {}))
     if options.manifest and not os.path.exists(options.manifest):
@@ -247,8 +245,23 @@ def write(
         tell(note)
     print(table)
     if earlier:
-        print("\n" + comparison_text(*(method.samples for method in methods), tuple(method.name for method in methods)))
+        print("\n" + comparison_text(*methods))
     print(f"\n{', '.join((*SHOWN, *REPORTS))} are in {options.output}")
+
+
+def papers_figures(options: argparse.Namespace) -> tuple:
+    """The paper's rows and how to read them; nothing without ``--compare paper``."""
+    method = "PM" if options.method == "patchmatch" else "PConv"
+    return (paper_rows(method), CAUTION.format(method)) if options.paper else ()
+
+
+def chosen(samples: Sequence[Sample], earlier: Method | None) -> list[tuple[str, Sample]]:
+    """Rank and sample of the pairs to show: those that the earlier evaluation shows, where there is one."""
+    if not earlier or not earlier.strips:
+        return choose(samples)
+    ranks = {(strip.image, strip.mask): strip.rank for strip in earlier.strips}
+    by_pair = {(sample.image, sample.mask): sample for sample in samples}
+    return [(rank, by_pair[pair]) for pair, rank in ranks.items() if pair in by_pair]
 
 
 def write_files(results: Results, files: dict[str, bytes]) -> None:

@@ -1,23 +1,48 @@
-"""Two evaluations of the same pairs, pair by pair: what the one method gains over the other, and how surely.
+"""Evaluations of the same pairs beside each other, from what eval.py wrote, and their differences pair by pair.
 
 Pictures differ more than methods do, so that the mean of the pairs' differences says more than the difference of means.
 """
 
+import itertools
 import json
 import math
 import os
-from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 from metrics.buckets import ALL, Sample, area, grouped_with_all
-from metrics.report import COLUMNS, REALISM, SAMPLE_COLUMNS, measures_of
+from metrics.manifest import Pair
+from metrics.pictures import NAME as PICTURES
+from metrics.pictures import Strip, read_strips
+from metrics.report import COLUMNS, REALISM, SAMPLE_COLUMNS, markdown, measures_of, rows_with_spread
 from metrics.uncertainty import interval
 from utils.errors import InputError, naming
 from utils.files import read_table, read_text
 
 ALIKE = ("protocol", "size", "hole")  # without which two figures say nothing of each other
-MOST = 10  # pairs that are named
+
+
+@dataclass(frozen=True)
+class Method:
+    """An evaluation: its name, protocol block, samples, rows as in report.json, and the pictures it shows."""
+
+    name: str
+    protocol: dict
+    samples: Sequence[Sample]
+    rows: Sequence[dict]
+    strips: Sequence[Strip] = ()
+
+    def of(self, pairs: Sequence[Pair]) -> "Method":
+        """The same with these pairs alone; InputError where one of them is not in it."""
+        known = {Pair(sample.image, sample.mask): sample for sample in self.samples}
+        if missing := [pair for pair in pairs if pair not in known]:
+            raise InputError(
+                f"--compare: expected {self.name} to hold these pairs, got none of {missing[0].image} with "
+                f"{missing[0].mask} ({len(missing)} of {len(pairs)} are missing); without --manifest its own is taken"
+            )
+        samples = [known[pair] for pair in pairs]
+        return replace(self, samples=samples, rows=self.rows if len(pairs) == len(known) else rows_with_spread(samples))
 
 
 @dataclass(frozen=True)
@@ -40,16 +65,31 @@ class Difference:
     losses: int
 
 
-def gain(measure: str, value: float) -> float:
-    """A number that is larger the better a measure's value is.
+def read_methods(reports: Sequence[str]) -> list[Method]:
+    """What eval.py wrote beside each report.json."""
+    methods = []
+    for name, report in zip(names_of(reports), reports, strict=True):
+        protocol, rows = read_report(report)
+        strips = read_strips(Path(report).with_name(PICTURES))
+        methods.append(Method(name, protocol, read_samples(report), rows, strips))
+        check_alike(methods[0], name, protocol)
+    return methods
 
-    Example:
-        >>> gain("psnr", 30.0) > gain("psnr", 20.0), gain("sharpness", 0.9) > gain("sharpness", 2.0)
-        (True, True)
-    """
-    if measure == "sharpness":  # 1 is best, half as good as double
-        return -abs(math.log(value)) if value > 0 else -math.inf
-    return value if measure in ("psnr", "ssim") else -value
+
+def names_of(reports: Sequence[str | os.PathLike]) -> list[str]:
+    """A name for each report: its folder's, or its path where two folders have the same name."""
+    names = [Path(report).resolve().parent.name for report in reports]
+    return names if len(set(names)) == len(names) else [str(report) for report in reports]
+
+
+def read_report(report: str | os.PathLike) -> tuple[dict, list[dict]]:
+    """The protocol block and the rows of a report.json."""
+    what = "a report.json as eval.py writes it"
+    try:
+        content = json.loads(read_text(report, what))
+        return dict(content["protocol"]), [dict(row) for row in content["rows"]]
+    except (ValueError, TypeError, KeyError, RecursionError):
+        raise InputError(f"--compare {report}: expected {what}, got another file; give a report, or paper") from None
 
 
 def read_samples(report: str | os.PathLike) -> list[Sample]:
@@ -70,27 +110,26 @@ def _sample(row: dict, where: str) -> Sample:
     return Sample(row["image"], row["mask"], row["bucket"] or None, row["border"], psnr=psnr, **numbers)
 
 
-def read_report(report: str | os.PathLike) -> tuple[dict, list[dict]]:
-    """The protocol block and the rows of a report.json."""
-    what = "a report.json as eval.py writes it"
-    try:
-        content = json.loads(read_text(report, what))
-        return dict(content["protocol"]), [dict(row) for row in content["rows"]]
-    except (ValueError, TypeError, KeyError, RecursionError):
-        raise InputError(f"--compare {report}: expected {what}, got another file; give a report, or paper") from None
+def check_alike(first: Method, name: str, protocol: dict) -> None:
+    """Refuse evaluations that measure differently."""
+    for key in ALIKE:
+        if first.protocol.get(key) != protocol.get(key):
+            raise InputError(
+                f"--compare: expected reports measured alike, got {key} {first.protocol.get(key)} in {first.name} and "
+                f"{protocol.get(key)} in {name}; evaluate both with the same --{key}"
+            )
 
 
-def check_alike(protocols: Mapping[str, dict]) -> None:
-    """Refuse evaluations, by name, that measure differently."""
-    named = list(protocols.items())
-    for name, other in named[1:]:
-        first, one = named[0]
-        for key in ALIKE:
-            if one.get(key) != other.get(key):
-                raise InputError(
-                    f"--compare: expected reports measured alike, got {key} {one.get(key)} in {first} and "
-                    f"{other.get(key)} in {name}; evaluate both with the same --{key}"
-                )
+def gain(measure: str, value: float) -> float:
+    """A number that is larger the better a measure's value is.
+
+    Example:
+        >>> gain("psnr", 30.0) > gain("psnr", 20.0), gain("sharpness", 0.9) > gain("sharpness", 2.0)
+        (True, True)
+    """
+    if measure == "sharpness":  # 1 is best, half as good as double
+        return -abs(math.log(value)) if value > 0 else -math.inf
+    return value if measure in ("psnr", "ssim") else -value
 
 
 def differences(first: Sequence[Sample], second: Sequence[Sample]) -> list[Difference]:
@@ -110,22 +149,19 @@ def overall_differences(first: Sequence[Sample], second: Sequence[Sample]) -> di
     return {d.measure: d for d in differences(first, second) if d.bucket == ALL}
 
 
-def most_different(first: Sequence[Sample], second: Sequence[Sample]) -> list[tuple[Sample, Sample]]:
-    """The pairs whose PSNR differs most, the largest difference first; those identical in either are left out."""
-    finite = [pair for pair in _matched(first, second).values() if all(math.isfinite(s.psnr) for s in pair)]
-    return sorted(finite, key=lambda pair: (-abs(pair[1].psnr - pair[0].psnr), pair[0].image, pair[0].mask))[:MOST]
+def difference_table(first: Method, second: Method) -> list[list[str]]:
+    """Lines of cells, the first is the head: mean difference (interval), and in how many pairs better / worse."""
+    found = differences(first.samples, second.samples)
+    lines = [["hole", "border", "pairs", *(COLUMNS[m].title for m in dict.fromkeys(d.measure for d in found))]]
+    for (bucket, border, pairs), row in itertools.groupby(found, key=lambda d: (d.bucket, d.border, d.pairs)):
+        lines.append([area(bucket), border, str(pairs), *map(_cell, row)])
+    return lines
 
 
-def comparison_text(first: Sequence[Sample], second: Sequence[Sample], names: tuple[str, str]) -> str:
-    """Both as Markdown: a table of differences, and the pairs that differ most."""
-    lines = [f"{names[1]} less {names[0]}, pair by pair, with 95 % intervals", ""]
-    lines += ["| hole | border | pairs | measure | difference | interval | better | worse |"]
-    lines += ["| --- | --- | --- | --- | --- | --- | --- | --- |"]
-    lines += [_line(difference) for difference in differences(first, second)]
-    lines += ["", "The pairs whose PSNR differs most", "", f"| picture | mask | {names[0]} | {names[1]} |"]
-    lines += ["| --- | --- | --- | --- |"]
-    lines += [f"| {a.image} | {a.mask} | {a.psnr:.2f} | {b.psnr:.2f} |" for a, b in most_different(first, second)]
-    return "\n".join(lines)
+def comparison_text(first: Method, second: Method) -> str:
+    """The differences as Markdown."""
+    title = f"{second.name} less {first.name}, pair by pair: mean difference (95 % interval), pairs better / worse"
+    return f"{title}\n\n{markdown(difference_table(first, second))}"
 
 
 def _matched(first: Sequence[Sample], second: Sequence[Sample]) -> dict[tuple[str, str], tuple[Sample, Sample]]:
@@ -155,9 +191,8 @@ def _difference(bucket: str, border: str, measure: str, pairs: Sequence[tuple[Sa
     return Difference(bucket, border, measure, len(pairs), mean, low, high, wins, losses)
 
 
-def _line(found: Difference) -> str:
-    digits = COLUMNS[found.measure].page_shown
+def _cell(found: Difference) -> str:
+    digits = COLUMNS[found.measure].shown + 1
     mean = "–" if found.mean is None else f"{found.mean:+.{digits}f}"
-    between = "–" if found.low is None else f"{found.low:+.{digits}f} to {found.high:+.{digits}f}"
-    cells = [area(found.bucket), found.border, found.pairs, found.measure, mean, between, found.wins, found.losses]
-    return "| " + " | ".join(map(str, cells)) + " |"
+    between = "" if found.low is None else f" ({found.low:+.{digits}f} to {found.high:+.{digits}f})"
+    return f"{mean}{between}, {found.wins} / {found.losses}"

@@ -32,11 +32,10 @@ from datasets.super_resolution import MASK, cut, factor_of, lattice
 from datasets.transforms import center_resize
 from inpainting.classical import Fill
 from metrics.buckets import Sample
-from metrics.finished import FinishedPictures
 from metrics.manifest import GENERATED, SAMPLE, Pair, generate, spread
 from metrics.protocols import PROTOCOLS
 from metrics.realism import PairRealism, Realism
-from metrics.workers import started_ahead, worker_processes
+from metrics.workers import call_here, started_ahead, worker_processes
 from utils.errors import InputError
 
 AHEAD = 3  # pairs for each worker: one at work, one waiting for it, one done
@@ -69,14 +68,10 @@ class PairReader:
             return picture, generate(pair.mask, height, width)
         return picture, resize_mask(read_mask(self.masks / pair.mask, hole=self.hole), height, width)
 
-    def stamp(self, pair: Pair) -> list | None:
-        """Sizes and modification times of the pair's files, to detect that they changed; None if one is missing."""
-        files = [(self.images, pair.image, SAMPLE), (self.masks, pair.mask, (GENERATED, MASK))]
-        paths = [(root or Path()) / name for root, name, packaged in files if not name.startswith(packaged)]
-        try:
-            return [[status.st_size, status.st_mtime_ns] for status in map(os.stat, paths)]
-        except (OSError, ValueError):  # ValueError: a name that no file can have
-            return None
+    def paths(self, pairs: Sequence[Pair]) -> list[Path]:
+        """The files of the pairs."""
+        pictures = [self.images / pair.image for pair in pairs if not pair.image.startswith(SAMPLE)]
+        return pictures + [self.masks / pair.mask for pair in pairs if not pair.mask.startswith((GENERATED, MASK))]
 
     def _picture(self, name: str) -> np.ndarray:
         sample = name.startswith(SAMPLE)
@@ -93,15 +88,15 @@ class Evaluation:
 
     Args:
         read: a ``PairReader``; with workers, anything that can be pickled.
-        inpaint: (picture, hole) to the filled picture, for protocol "raw" the network's whole clipped output; or
-            ``FinishedPictures``.
+        inpaint: (picture, hole) to the filled picture, for protocol "raw" the network's whole clipped output; or the
+            file of each pair's finished picture.
         protocol: one of ``PROTOCOLS``; all but "raw" look at the output inside the hole and the picture outside.
         realism: measures each pair as ``metrics.realism.Realism`` does; None leaves that out.
         in_workers: whether ``inpaint`` may run in worker processes: it can be pickled and needs no Paddle.
     """
 
     read: Read
-    inpaint: Fill | FinishedPictures
+    inpaint: Fill | Mapping[Pair, Path]
     protocol: str = "composite"
     realism: Realism | None = None
     in_workers: bool = False
@@ -117,20 +112,30 @@ class Evaluation:
         Raises:
             InputError: a file that cannot be read, a hole that cannot be filled, a picture too small to measure.
         """
-        picture, mask = self.read(pair)
-        return measure(pair, picture, mask, *self.fill(pair, picture, mask), self.protocol)
+        return measure(pair, *self.fill(pair, *self.read(pair)), self.protocol)
 
-    def fill(self, pair: Pair, picture: np.ndarray, mask: np.ndarray) -> tuple[np.ndarray, PairRealism | None]:
-        """The filled picture as the protocol looks at it, and how real it looks if that is measured."""
+    def fill(
+        self, pair: Pair, picture: np.ndarray, mask: np.ndarray
+    ) -> tuple[np.ndarray, np.ndarray, np.ndarray, PairRealism | None]:
+        """Picture and mask, the filled picture as the protocol looks at it, and how real it looks if measured."""
         hole = mask == 0
         try:
-            named = isinstance(self.inpaint, FinishedPictures)
-            result = self.inpaint.of(pair, picture) if named else self.inpaint(picture, hole)
+            finished = isinstance(self.inpaint, Mapping)
+            result = _finished(self.inpaint[pair], picture) if finished else self.inpaint(picture, hole)
         except InputError as error:
             raise InputError(f"{pair.image} with {pair.mask}: {error}") from error
         if self.protocol != "raw":
             result = np.where(hole[..., None], result, picture)
-        return result, self.realism and self.realism(picture, result, hole)
+        return picture, mask, result, self.realism and self.realism(picture, result, hole)
+
+
+def _finished(path: Path, picture: np.ndarray) -> np.ndarray:
+    """A picture that another program filled, uint8 [H, W, 3] as ``picture``."""
+    result = read_picture(path)
+    if result.shape != picture.shape:
+        expected, got = (f"{p.shape[1]}x{p.shape[0]}" for p in (picture, result))
+        raise InputError(f"expected {path.name} to have {expected} pixels as the picture, got {got}")
+    return result
 
 
 def measure(
@@ -141,7 +146,7 @@ def measure(
     realism: PairRealism | None,
     protocol: str,
 ) -> Sample:
-    """The sample of a filled picture; arguments as ``Evaluation.fill`` takes and gives them."""
+    """The sample of a filled picture; arguments as ``Evaluation.fill`` gives them."""
     ratio = hole_ratio(mask)
     try:
         quality = PROTOCOLS[protocol](picture, result, mask == 0)
@@ -196,26 +201,18 @@ def evaluate(
 
 def _started(pairs: Sequence[Pair], evaluation: Evaluation, submit: Callable, ahead: int) -> Iterator[Future]:
     """A future of each pair's sample; ``ahead`` pairs are in memory before a network that fills here, and after it."""
-    if ahead == 0 or not evaluation.fills_here:
-        yield from started_ahead((submit(evaluation.sample, pair) for pair in pairs), ahead)
-        return
+    if not evaluation.fills_here:
+        return started_ahead((submit(evaluation.sample, pair) for pair in pairs), ahead)
     entries = started_ahead((submit(evaluation.read, pair) for pair in pairs), ahead)
-    yield from started_ahead(_filled_here(pairs, entries, evaluation, submit), ahead)
+    return started_ahead(_filled_here(pairs, entries, evaluation, submit), ahead)
 
 
 def _filled_here(
     pairs: Sequence[Pair], entries: Iterator[Future], evaluation: Evaluation, submit: Callable
 ) -> Iterator[Future]:
     for pair, entry in zip(pairs, entries, strict=True):
-        try:
-            picture, mask = entry.result()
-            result = evaluation.fill(pair, picture, mask)
-        except InputError as error:
-            refused: Future = Future()
-            refused.set_exception(error)  # is raised when it is this pair's turn
-            yield refused
-        else:
-            yield submit(measure, pair, picture, mask, *result, evaluation.protocol)
+        filled = entry if entry.exception() else call_here(evaluation.fill, pair, *entry.result())
+        yield filled if filled.exception() else submit(measure, pair, *filled.result(), evaluation.protocol)
 
 
 def useful_workers(pairs: int, fills_here: bool) -> int:

@@ -1,4 +1,4 @@
-"""Which mask goes over which picture: the pairing rule and the manifest that keeps it.
+"""Which mask goes over which picture: the pairing rule, the manifest that keeps it, and finished pictures of the pairs.
 
 A pair names its picture and its mask in posix form, relative to the folders they were found in, so that a manifest
 made on one machine holds on another. Three kinds of names need no file: ``sample:NAME``, one of scikit-image's packaged
@@ -11,6 +11,7 @@ for the reader and are not read back.
 
 import os
 import re
+from collections import Counter
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -162,12 +163,7 @@ def read_manifest(path: str | os.PathLike, images: Path | None, masks: Path | No
 
 def _checked_pair(where: str, row: dict, images: Path | None, masks: Path | None) -> Pair:
     pair = Pair(row["image"] or "", row["mask"] or "")
-    if pair.image.startswith(SAMPLE):
-        if pair.image not in sample_names():
-            raise InputError(
-                f"{where}: no sample photo {one_line(pair.image, 80)!r}; there are {', '.join(sample_names())}"
-            )
-    else:
+    if pair.image not in sample_names():
         _check_file(where, "picture", pair.image, images, "--images")
     if not pair.mask.startswith((MASK, GENERATED)):
         _check_file(where, "mask", pair.mask, masks, "--masks")
@@ -178,11 +174,38 @@ def _checked_pair(where: str, row: dict, images: Path | None, masks: Path | None
 
 
 def _check_file(where: str, kind: str, name: str, root: Path | None, option: str) -> None:
-    if not name:
-        raise InputError(f"{where}: the {kind} is missing: each line names a picture and a mask")
-    if root is None:
-        raise InputError(f"{where} names the {kind} {one_line(name, 500)}: give its folder with {option}")
-    if not is_file(root / name):
+    if root is None or not is_file(root / name):
         raise InputError(
-            f"{where}: no {kind} {one_line(root / name, 500)}: give the manifest's own folder with {option}"
+            f"{where}: no {kind} {one_line(root / name if root else name, 500)!r}: give the manifest's own folder with "
+            f"{option}"
         )
+
+
+def finished_pictures(folder: str | os.PathLike, pairs: Sequence[Pair]) -> dict[Pair, Path]:
+    """The picture of each pair that another program filled: ``IMAGE_MASK.*`` or ``IMAGE.*``, both without suffix.
+
+    IMAGE has its path below ``--images``; the second name is for pictures that come in one pair.
+
+    Raises:
+        InputError: pairs without a finished picture, how many and the first ten; two files or two pairs of one name.
+    """
+    with naming("--results"):
+        found = pairing.by_name(list_pictures(folder), folder)
+    often = Counter(pair.image for pair in pairs)
+    names = {pair: _names(pair, often[pair.image]) for pair in pairs}
+    if missing := [own[-1] for own in names.values() if not any(name in found for name in own)]:
+        raise InputError(
+            f"--results {folder}: expected a finished picture for each pair, got none for {len(missing)} of "
+            f"{len(names)}: {pairing.some(missing)}; add them, or lower --limit"
+        )
+    names = {pair: next(name for name in own if name in found) for pair, own in names.items()}
+    for name, count in Counter(names.values()).items():
+        if count > 1 or len(found[name]) > 1:
+            raise InputError(f"--results: expected one picture of one pair named {name}, got two; rename one")
+    return {pair: found[name][0] for pair, name in names.items()}
+
+
+def _names(pair: Pair, pairs_of_picture: int) -> list[str]:
+    image = Path(pair.image).with_suffix("").as_posix()
+    both = f"{image}_{Path(pair.mask).stem}"
+    return [both, image] if pairs_of_picture == 1 else [both]

@@ -1,25 +1,24 @@
 """The samples measured so far, on disk, so that an interrupted evaluation can go on.
 
-The first line of the file identifies the evaluation, each line after it is one pair as JSON; lines of another
-evaluation are ignored. Numbers are restored bit for bit, so the report equals that of an uninterrupted run. A line that
-a kill cut off is measured again, and so is a pair whose files changed.
+The first line of the file identifies the evaluation, each line after it is one pair as JSON; the file of another
+evaluation is not used. Numbers are restored bit for bit, so the report equals that of an uninterrupted run. A line that
+a kill cut off is passed over, and its pair measured again.
 """
 
 import contextlib
-import itertools
+import hashlib
 import json
-from collections.abc import Callable, Iterator
-from dataclasses import fields
+import os
+from collections.abc import Iterable, Iterator
 from pathlib import Path
 
 from metrics.buckets import Sample
 from metrics.manifest import Pair
 from metrics.realism import FeatureSums
 from utils.errors import InputError
-from utils.files import atomic_path, open_regular
+from utils.files import open_own, open_regular
 
 NAME = "samples.partial.jsonl"
-MAX_LINE = 1 << 20  # bytes
 
 
 class PartialSamples:
@@ -27,23 +26,22 @@ class PartialSamples:
 
     Args:
         folder: that of the report; made with the first sample.
-        evaluation: all that decides a pair's figures, as JSON can hold it.
-        stamp: sizes and times of a pair's files, to see whether they changed.
+        evaluation: all that decides the figures, as JSON can hold it.
     """
 
-    def __init__(self, folder: Path, evaluation: dict, stamp: Callable[[Pair], list]):
-        self.path, self.stamp = Path(folder) / NAME, stamp
-        self._header, self._file = {"evaluation": _plain(evaluation)}, None
-        self._taken = list(self._read())
-        self.known = {Pair(entry["image"], entry["mask"]): _sample(entry) for entry in self._taken}
+    def __init__(self, folder: Path, evaluation: dict):
+        self.path, self._file = Path(folder) / NAME, None
+        self._header = json.dumps(evaluation) + "\n"
+        self.known = {Pair(sample.image, sample.mask): sample for sample in self._read()}
 
     def add(self, sample: Sample) -> None:
         """Keep one that was measured now."""
         if self._file is None:
-            self._begin()
+            self.path.parent.mkdir(parents=True, exist_ok=True)
+            self._file = open_own(self.path, "a" if self.known else "w")
+            self._file.write("\n" if self.known else self._header)  # ends a line that was cut off
         features = sample.features and sample.features.text()
-        stamp = self.stamp(Pair(sample.image, sample.mask))
-        self._file.write(_line({**vars(sample), "features": features, "stamp": stamp}))
+        self._file.write(json.dumps({**vars(sample), "features": features}) + "\n")
         self._file.flush()
 
     def __enter__(self) -> "PartialSamples":
@@ -55,40 +53,17 @@ class PartialSamples:
         if error_type is None:
             self.path.unlink(missing_ok=True)
 
-    def _begin(self) -> None:
-        """Write the file again with the lines that were taken, and open it to add more."""
-        with atomic_path(self.path) as temporary:
-            temporary.write_text("".join(map(_line, [self._header, *self._taken])), encoding="utf-8")
-        self._file = open(self.path, "a", encoding="utf-8")  # noqa: SIM115  it is closed where the context ends
-
-    def _read(self) -> Iterator[dict]:
-        entries = _entries(self.path)
-        if next(entries, None) == self._header:
-            taken = itertools.takewhile(_is_measured, entries)
-            yield from (e for e in taken if e["stamp"] == _plain(self.stamp(Pair(e["image"], e["mask"]))))
+    def _read(self) -> Iterator[Sample]:
+        with contextlib.suppress(InputError), open_regular(self.path) as file:
+            for line in file if file.readline() == self._header.encode() else ():
+                with contextlib.suppress(ValueError):
+                    entry = json.loads(line)
+                    yield Sample(
+                        **{**entry, "features": entry["features"] and FeatureSums.from_text(entry["features"])}
+                    )
 
 
-def _is_measured(entry: object) -> bool:
-    """Whether a line has the fields that ``add`` writes."""
-    return isinstance(entry, dict) and entry.keys() == {field.name for field in fields(Sample)} | {"stamp"}
-
-
-def _sample(entry: dict) -> Sample:
-    features = entry["features"] and FeatureSums.from_text(entry["features"])
-    return Sample(**{**{key: value for key, value in entry.items() if key != "stamp"}, "features": features})
-
-
-def _line(entry: dict) -> str:
-    return json.dumps(entry) + "\n"
-
-
-def _entries(path: Path) -> Iterator[dict]:
-    """The whole lines; reading ends at the first that is not valid."""
-    with contextlib.suppress(InputError, ValueError, RecursionError), open_regular(path) as file:
-        while line := file.readline(MAX_LINE):
-            yield json.loads(line)
-
-
-def _plain(value: object) -> object:
-    """As it comes back from a file."""
-    return json.loads(json.dumps(value))
+def stamp_of(paths: Iterable[Path]) -> str:
+    """A digest of the files' sizes and modification times, to detect that one changed."""
+    states = [(state.st_size, state.st_mtime_ns) for state in map(os.stat, paths)]
+    return hashlib.sha256(repr(states).encode()).hexdigest()

@@ -1,9 +1,9 @@
-"""The pairs that a report shows: of each bucket the best, the median and the worst by PSNR, filled again at the end.
+"""pictures.png: of each bucket the best, the median and the worst pair by PSNR, filled again at the end.
 
     input (hole white) | output | truth | error
 
-They are in one file, pictures.png. Its PNG text lists where each panel is, so that a comparison of reports can read the
-panels without the pictures, the masks or the method.
+One pair is one row. The file's PNG text names the pairs, so that a comparison of reports can show the panels without
+the pictures, the masks or the method.
 """
 
 import io
@@ -11,7 +11,7 @@ import json
 import math
 import os
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass, replace
 
 import cv2
 import numpy as np
@@ -22,7 +22,7 @@ from datasets.masks import ROW_NAMES
 from datasets.super_resolution import MASK, factor_of, shrink
 from inpainting.enlarging import interpolate
 from inpainting.views import for_viewing
-from metrics.buckets import Sample
+from metrics.buckets import Sample, area
 from metrics.evaluator import Evaluation
 from metrics.manifest import Pair
 from utils.errors import InputError
@@ -31,7 +31,8 @@ from utils.files import is_file
 NAME = "pictures.png"
 LONGEST = 256  # pixels of a panel's side
 BRIGHTEST_ERROR = 64  # levels of 255, mean over the channels
-GAP, CAPTION, COLUMNS = 4, 20, 3  # pixels between panels and above a strip; strips side by side
+PANELS = ("input", "output", "truth", "error")
+GAP, CAPTION = 4, 20  # pixels between panels, and above a row
 _TEXT = "pconv_strips"  # the key in the PNG file
 
 
@@ -48,7 +49,11 @@ class Strip:
 
     @property
     def title(self) -> str:
-        return "({}, {}] {}".format(*self.bucket.split("-"), self.rank)
+        return f"{area(self.bucket)} {self.rank}, {decibels(self.psnr)}"
+
+
+def decibels(psnr: float) -> str:
+    return f"{psnr:.2f} dB" if math.isfinite(psnr) else "identical"
 
 
 def choose(samples: Sequence[Sample]) -> list[tuple[str, Sample]]:
@@ -66,21 +71,12 @@ def choose(samples: Sequence[Sample]) -> list[tuple[str, Sample]]:
     return chosen
 
 
-def choose_as(strips: Sequence["Strip"], samples: Sequence[Sample]) -> list[tuple[str, Sample]]:
-    """The pairs that another evaluation shows, with its ranks, as far as they are among the samples."""
-    by_pair = {(sample.image, sample.mask): sample for sample in samples}
-    shown = [(strip.rank, by_pair.get((strip.image, strip.mask))) for strip in strips]
-    return [(rank, sample) for rank, sample in shown if sample is not None]
-
-
 def strips_of(chosen: Sequence[tuple[str, Sample]], evaluation: Evaluation) -> list[Strip]:
     """The chosen pairs read and filled again; one whose files are gone by now is left out."""
     evaluation, strips = replace(evaluation, realism=None), []
     for rank, sample in chosen:
-        pair = Pair(sample.image, sample.mask)
         try:
-            picture, mask = evaluation.read(pair)
-            result, _ = evaluation.fill(pair, picture, mask)
+            picture, mask, result, _ = evaluation.fill(pair := Pair(sample.image, sample.mask), *evaluation.read(pair))
         except InputError:
             continue
         panels = panels_of(picture, mask == 0, result)
@@ -102,21 +98,24 @@ def panels_of(picture: np.ndarray, hole: np.ndarray, result: np.ndarray) -> dict
     picture, hole, result = for_viewing(picture, hole, result, LONGEST)
     difference = np.abs(picture.astype(np.int16) - result).mean(axis=2)
     levels = np.minimum(difference * 255 / BRIGHTEST_ERROR, 255).astype(np.uint8)
-    return {
-        "input": np.where(hole[..., None], np.uint8(255), picture),
-        "output": result,
-        "truth": picture,
-        "error": cv2.applyColorMap(levels, cv2.COLORMAP_HOT)[..., ::-1],
-    }
+    error = cv2.applyColorMap(levels, cv2.COLORMAP_HOT)[..., ::-1]
+    return dict(zip(PANELS, (np.where(hole[..., None], np.uint8(255), picture), result, picture, error), strict=True))
 
 
 def strips_png(strips: Sequence[Strip]) -> bytes:
-    """pictures.png: a row for each bucket, with the list of what is where in the file's text."""
-    grid, boxes = _grid(strips)
-    entries = [{**_plain(strip), "boxes": found} for strip, found in zip(strips, boxes, strict=True)]
-    text = PngImagePlugin.PngInfo()
+    """pictures.png: a row for each pair on white, with the list of the pairs in the file's text."""
+    height, width = (max(strip.panels["truth"].shape[i] for strip in strips) + GAP for i in (0, 1))
+    grid, entries = np.full([(CAPTION + height) * len(strips), width * len(PANELS), 3], 255, np.uint8), []
+    for i, strip in enumerate(strips):
+        top, (h, w) = (CAPTION + height) * i + CAPTION, strip.panels["truth"].shape[:2]
+        cv2.putText(grid, strip.title, (0, top - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
+        for j, name in enumerate(PANELS):
+            grid[top : top + h, width * j : width * j + w] = strip.panels[name]
+        names = {key: value for key, value in vars(strip).items() if key != "panels"}
+        boxes = {name: [width * j, top, w, h] for j, name in enumerate(PANELS)}
+        entries.append({**names, "psnr": strip.psnr if math.isfinite(strip.psnr) else None, "boxes": boxes})
+    text, file = PngImagePlugin.PngInfo(), io.BytesIO()
     text.add_text(_TEXT, json.dumps(entries))
-    file = io.BytesIO()
     Image.fromarray(grid).save(file, "png", pnginfo=text)
     return file.getvalue()
 
@@ -128,48 +127,14 @@ def read_strips(path: str | os.PathLike) -> list[Strip]:
     try:
         with decoded(path) as image:
             grid, entries = np.array(image.convert("RGB")), json.loads(image.text[_TEXT])
-        return [_strip(grid, entry) for entry in entries]
+        return [_strip(grid, **entry) for entry in entries]
     except (AttributeError, KeyError, TypeError, ValueError, RecursionError):
         raise InputError(
-            f"{path}: expected {NAME} as eval.py writes it, with its list of panels, got another picture; "
+            f"{path}: expected {NAME} as eval.py writes it, with its list of pairs, got another picture; "
             "write it anew, or remove it"
         ) from None
 
 
-def _plain(strip: Strip) -> dict:
-    entry = {key: value for key, value in asdict(strip).items() if key != "panels"}
-    return {**entry, "psnr": strip.psnr if math.isfinite(strip.psnr) else None}
-
-
-def _strip(grid: np.ndarray, entry: dict) -> Strip:
-    panels = {name: grid[y : y + height, x : x + width] for name, (x, y, width, height) in entry["boxes"].items()}
-    texts = {key: entry[key] for key in ("image", "mask", "bucket", "rank")}
-    return Strip(**texts, psnr=math.inf if entry["psnr"] is None else float(entry["psnr"]), panels=panels)
-
-
-def _grid(strips: Sequence[Strip]) -> tuple[np.ndarray, list[dict]]:
-    """The strips on white, uint8 [H, W, 3], and of each where its panels are: x, y, width, height by name."""
-    height = CAPTION + GAP + max(panel.shape[0] for strip in strips for panel in strip.panels.values())
-    width = max(sum(panel.shape[1] + GAP for panel in strip.panels.values()) for strip in strips) + 2 * GAP
-    rows = [[strip for strip in strips if strip.bucket == bucket] for bucket in ROW_NAMES]
-    rows = [row[i : i + COLUMNS] for row in rows for i in range(0, len(row), COLUMNS)]
-    grid = np.full([height * len(rows), width * max(map(len, rows)), 3], 255, np.uint8)
-    boxes = {}
-    for i, row in enumerate(rows):
-        for j, strip in enumerate(row):
-            boxes[id(strip)] = _draw(grid, strip, GAP + j * width, i * height, width - 2 * GAP)
-    return grid, [boxes[id(strip)] for strip in strips]
-
-
-def _draw(grid: np.ndarray, strip: Strip, x: int, y: int, width: int) -> dict[str, list[int]]:
-    caption = f"{strip.title} {strip.psnr:.2f} dB" if math.isfinite(strip.psnr) else f"{strip.title} identical"
-    area = np.full([CAPTION, width, 3], 255, np.uint8)
-    cv2.putText(area, caption, (0, CAPTION - 6), cv2.FONT_HERSHEY_SIMPLEX, 0.42, (0, 0, 0), 1, cv2.LINE_AA)
-    grid[y : y + CAPTION, x : x + width] = area
-    boxes, y = {}, y + CAPTION
-    for name, panel in strip.panels.items():
-        h, w = panel.shape[:2]
-        grid[y : y + h, x : x + w] = panel
-        boxes[name] = [x, y, w, h]
-        x += w + GAP
-    return boxes
+def _strip(grid: np.ndarray, boxes: dict, psnr: float | None, **names: str) -> Strip:
+    panels = {name: grid[y : y + height, x : x + width] for name, (x, y, width, height) in boxes.items()}
+    return Strip(psnr=math.inf if psnr is None else psnr, panels=panels, **names)

@@ -19,6 +19,7 @@ import PIL
 import skimage
 
 from metrics.buckets import Sample, area, grouped_with_all, has_realism, row_of
+from metrics.manifest import Pair
 from metrics.realism import MIN_POSITIONS
 from metrics.uncertainty import interval, standard_error
 from utils.errors import InputError
@@ -29,22 +30,20 @@ FRECHET = "frechet"  # of a set of pairs
 
 
 class Column(NamedTuple):
-    """A measure's titles in report.md and on the page, and its digits: in files, in report.md, on the page."""
+    """A measure's title, and its digits in files and in tables."""
 
     title: str
-    page_title: str
     stored: int
     shown: int
-    page_shown: int
 
 
 COLUMNS = {
-    "psnr": Column("PSNR dB", "PSNR (dB)", 4, 2, 2),
-    "ssim": Column("SSIM", "SSIM", 5, 3, 4),
-    "l1_percent": Column("l1 %", "l1 (%)", 4, 2, 3),
-    "style": Column("style", "style", 5, 3, 3),
-    "sharpness": Column("sharpness", "sharpness", 4, 2, 2),
-    FRECHET: Column("Fréchet", "Fréchet", 5, 3, 3),
+    "psnr": Column("PSNR dB", 4, 2),
+    "ssim": Column("SSIM", 5, 3),
+    "l1_percent": Column("l1 %", 4, 2),
+    "style": Column("style", 5, 3),
+    "sharpness": Column("sharpness", 4, 2),
+    FRECHET: Column("Fréchet", 5, 3),
 }
 DIGITS = {"hole_ratio": 6} | {measure: column.stored for measure, column in COLUMNS.items()}
 SPREADS = ("se", "low", "high")  # standard error of the mean, its 95 % interval
@@ -117,7 +116,6 @@ def describe_pairs(samples: Sequence[Sample], unreadable: int = 0) -> dict:
     Args:
         unreadable: pairs beside these that were passed over.
     """
-    names = "".join(f"{sample.image}\t{sample.mask}\n" for sample in samples)
     return {
         "pairs": len(samples),
         "unreadable": unreadable,
@@ -125,8 +123,14 @@ def describe_pairs(samples: Sequence[Sample], unreadable: int = 0) -> dict:
         "masks": len({sample.mask for sample in samples}),
         "outside_buckets": sum(sample.bucket is None for sample in samples),
         "without_hole": sum(sample.hole_ratio == 0 for sample in samples),
-        "pairs_sha256": hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest(),
+        "pairs_sha256": pairs_digest(samples),
     }
+
+
+def pairs_digest(pairs: Iterable[Pair | Sample]) -> str:
+    """SHA-256 of the names, in order."""
+    names = "".join(f"{pair.image}\t{pair.mask}\n" for pair in pairs)
+    return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()
 
 
 def outside_note(pairs: dict) -> str | None:
@@ -159,24 +163,38 @@ def markdown_table(rows: list[dict], paper: dict | None = None, caution: str = "
     """
     more = [*REALISM, FRECHET] if any("style" in row for row in rows) else []
     lines = [["hole", "border", "pairs", *_titles(MEASURES), "identical", *_titles(more)]]
-    lines[0] += ["paper l1 %", "paper PSNR dB", "paper SSIM"] if paper is not None else []
+    lines[0] += [f"paper {title}" for title in _titles(MEASURES)] if paper is not None else []
     for row in rows:
-        line = [area(row["bucket"]), row["border"], str(row["count"])]
-        line += [*_shown(row, MEASURES), str(row["identical"]), *_shown(row, more)]
-        line += _shown(paper.get((row["bucket"], row["border"]), {}), MEASURES) if paper is not None else []
-        lines.append(line)
-    return _table(lines) + (f"\n\n{caution}" if caution else "")
+        cells = [shown(key, row[key]) for key in MEASURES] + [str(row["identical"])]
+        cells += [shown(key, row.get(key)) for key in more]
+        if paper is not None:
+            cells += [shown(key, paper.get((row["bucket"], row["border"]), {}).get(key)) for key in MEASURES]
+        lines.append([area(row["bucket"]), row["border"], str(row["count"]), *cells])
+    return markdown(lines) + (f"\n\n{caution}" if caution else "")
 
 
 def interval_table(rows: list[dict]) -> str:
     """The means' 95 % intervals as a Markdown table; rows as they are in report.json."""
     measures = [*MEASURES, *(REALISM if any("style" in row for row in rows) else ())]
-    lines = [["hole", "border", *_titles(measures)]]
-    for row in rows:
-        ends = [_shown({key: row.get(f"{key}_{end}") for key in measures}, measures) for end in ("low", "high")]
-        between = [low if low == "–" else f"{low} to {high}" for low, high in zip(*ends, strict=True)]
-        lines.append([area(row["bucket"]), row["border"], *between])
-    return _table(lines)
+    lines = [[area(row["bucket"]), row["border"], *(between(key, row) or "–" for key in measures)] for row in rows]
+    return markdown([["hole", "border", *_titles(measures)], *lines])
+
+
+def shown(measure: str, value: float | None) -> str:
+    """A value as tables show it."""
+    return "–" if value is None else f"{value:.{COLUMNS[measure].shown}f}"
+
+
+def between(measure: str, row: dict) -> str:
+    """The interval of a row's mean; nothing where there is none."""
+    low, high = (row.get(f"{measure}_{end}") for end in ("low", "high"))
+    return "" if low is None else f"{shown(measure, low)} to {shown(measure, high)}"
+
+
+def markdown(lines: Sequence[Sequence[str]]) -> str:
+    """A Markdown table, the first line as its head."""
+    lines = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
+    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def paper_rows(method: str = "PConv") -> dict[tuple[str, str], dict]:
@@ -218,16 +236,6 @@ def _spreads(samples: Sequence[Sample], measures: Iterable[str]) -> dict[str, fl
 
 def _titles(measures: Iterable[str]) -> list[str]:
     return [COLUMNS[measure].title for measure in measures]
-
-
-def _shown(row: dict, measures: Iterable[str]) -> list[str]:
-    return ["–" if row.get(key) is None else f"{row[key]:.{COLUMNS[key].shown}f}" for key in measures]
-
-
-def _table(lines: list[list[str]]) -> str:
-    """Markdown, the first line as its head."""
-    lines = [lines[0], ["---"] * len(lines[0]), *lines[1:]]
-    return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
 def _markdown(protocol: dict, table: str, intervals: str) -> str:

@@ -1,8 +1,8 @@
 """Worker processes that never outlive the main one.
 
 Workers are spawned, not forked, because the main process may have threads (OpenMP's, Paddle's); they import only what
-their tasks need. Each has one thread and ignores Ctrl-C, which the main process handles. A worker ends when the pipe to
-the main process closes, also when that is killed.
+their tasks need. Each has one thread and leaves Ctrl-C to the main process. A worker ends when the pipe to the main
+process closes, also when that is killed.
 """
 
 import contextlib
@@ -39,16 +39,17 @@ def worker_processes(count: int) -> Iterator[Callable[..., Future]]:
     in an error, what the workers are doing is given up. With a count of 0 ``submit`` calls the function here.
     """
     if count == 0:
-        yield _call_here
+        yield call_here
         return
     context = multiprocessing.get_context("spawn")
     held, lifeline = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(count, context, _begin, (held,))
+    pool, before = ProcessPoolExecutor(count, context, _begin, (held,)), dict(os.environ)
 
     def submit(function: Callable[..., Result], *arguments) -> "Future[Result]":
-        with _worker_environment():  # workers are started here, when there are not yet enough
+        with _ctrl_c_blocked():  # workers are started here, when there are not yet enough
             return pool.submit(function, *arguments)
 
+    os.environ.update(_ENVIRONMENT)  # a worker's libraries read it as they are loaded
     try:
         yield submit
         pool.shutdown()
@@ -61,9 +62,12 @@ def worker_processes(count: int) -> Iterator[Callable[..., Future]]:
         lifeline.close()
         pool.shutdown(cancel_futures=True)
         held.close()
+        os.environ.clear()
+        os.environ.update(before)
 
 
-def _call_here(function: Callable[..., Result], *arguments) -> "Future[Result]":
+def call_here(function: Callable[..., Result], *arguments) -> "Future[Result]":
+    """A future that is done: what the function gave or raised."""
     future: Future = Future()
     try:
         future.set_result(function(*arguments))
@@ -100,39 +104,11 @@ def _end_with_the_main_process(held: Connection) -> None:
 
 
 @contextlib.contextmanager
-def _worker_environment() -> Iterator[None]:
-    """What a new process inherits: ``_ENVIRONMENT``, and SIGINT blocked until the process ignores it by itself."""
-    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
-    os.environ.update(_ENVIRONMENT)
-    try:
-        with _interrupts_later():
-            yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
-@contextlib.contextmanager
-def _interrupts_later() -> Iterator[None]:
-    """Delay Ctrl-C to the end of the block.
-
-    During a start it would leave a process that waits for the rest of its input. Blocking the signal is not enough,
-    since another thread may receive it; but only a blocked signal is inherited by the new process.
-    """
-    if threading.current_thread() is not threading.main_thread():  # which Ctrl-C never interrupts
-        yield
-        return
-    came = []
-    handler = signal.signal(signal.SIGINT, lambda *event: came.append(event))
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+def _ctrl_c_blocked() -> Iterator[None]:
+    """Block Ctrl-C, which a new process inherits; one that comes meanwhile is delivered at the end of the block."""
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
     try:
         yield
     finally:
-        if blocked is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        signal.signal(signal.SIGINT, signal.SIG_DFL if handler is None else handler)
-    if came and callable(handler):
-        handler(*came[0])
+        if before is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
