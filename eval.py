@@ -38,15 +38,13 @@ from metrics.pictures import NAME as PICTURES
 from metrics.pictures import choose, strips_of, strips_png
 from metrics.protocols import PROTOCOLS
 from metrics.report import (
-    CAUTION,
     REALISM_ABOUT,
     describe_pairs,
     library_versions,
     manifest_csv,
     markdown_table,
-    outside_note,
     pairs_digest,
-    paper_rows,
+    papers_figures,
     report_files,
     rows_with_spread,
 )
@@ -91,7 +89,7 @@ def compare(options: argparse.Namespace) -> None:
     first, *others = read_methods(options.reports)
     print("\n\n".join(comparison_text(first, method) for method in others))
     if results:
-        write_files(results, page_files([first, *others], *papers_figures(options)))
+        write_files(results, page_files([first, *others], *(papers_figures() if options.paper else ())))
         print(f"\n{PAGE} and {CURVES} are in {options.output}")
 
 
@@ -228,7 +226,7 @@ def write(
         earlier: what the report is set against.
     """
     rows, pairs = rows_with_spread(samples), describe_pairs(samples, refused)
-    paper = papers_figures(options)
+    paper = papers_figures("PM" if options.method == "patchmatch" else "PConv") if options.paper else ()
     table, protocol = markdown_table(rows, *paper), describe(options, about, pairs)
     strips = strips_of(chosen(samples, earlier), evaluation)
     methods = [Method(about["method"], protocol, samples, rows, strips)]
@@ -241,18 +239,12 @@ def write(
     if options.manifest and not os.path.exists(options.manifest):
         with atomic_path(options.manifest) as temporary:
             temporary.write_bytes(manifest_csv(samples))
-    if note := outside_note(pairs):
-        tell(note)
+    if outside := pairs["outside_buckets"]:
+        tell(f"{outside} of {len(samples)} pairs lie outside the buckets: only the row over all pairs counts them")
     print(table)
     if earlier:
         print("\n" + comparison_text(*methods))
     print(f"\n{', '.join((*SHOWN, *REPORTS))} are in {options.output}")
-
-
-def papers_figures(options: argparse.Namespace) -> tuple:
-    """The paper's rows and how to read them; nothing without ``--compare paper``."""
-    method = "PM" if options.method == "patchmatch" else "PConv"
-    return (paper_rows(method), CAUTION.format(method)) if options.paper else ()
 
 
 def chosen(samples: Sequence[Sample], earlier: Method | None) -> list[tuple[str, Sample]]:

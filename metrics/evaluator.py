@@ -227,13 +227,8 @@ def inspect_masks(pairs: Sequence[Pair], read: Read, at_most: int = 20) -> str |
 
     It looks at ``at_most`` pairs spread over the set, before the long work instead of after it.
     """
-    ratios, errors = [], []
-    for pair in spread(pairs, at_most):
-        try:
-            ratios.append(hole_ratio(read(pair)[1]))
-        except InputError as error:
-            errors.append(error)
+    entries = [call_here(read, pair) for pair in spread(pairs, at_most)]
+    ratios = [hole_ratio(entry.result()[1]) for entry in entries if not entry.exception()]
     if not ratios:
-        raise errors[0]
-    ratio = float(np.mean(ratios))
-    return polarity_warning(ratio) or emptiness_warning(ratio)
+        return None
+    return polarity_warning(ratio := float(np.mean(ratios))) or emptiness_warning(ratio)

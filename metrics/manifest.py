@@ -191,21 +191,17 @@ def finished_pictures(folder: str | os.PathLike, pairs: Sequence[Pair]) -> dict[
     """
     with naming("--results"):
         found = pairing.by_name(list_pictures(folder), folder)
-    often = Counter(pair.image for pair in pairs)
-    names = {pair: _names(pair, often[pair.image]) for pair in pairs}
-    if missing := [own[-1] for own in names.values() if not any(name in found for name in own)]:
+    often, names = Counter(pair.image for pair in pairs), {}
+    for pair in pairs:
+        image = Path(pair.image).with_suffix("").as_posix()
+        both = f"{image}_{Path(pair.mask).stem}"
+        names[pair] = image if often[pair.image] == 1 and both not in found else both
+    if missing := [name for name in names.values() if name not in found]:
         raise InputError(
             f"--results {folder}: expected a finished picture for each pair, got none for {len(missing)} of "
             f"{len(names)}: {pairing.some(missing)}; add them, or lower --limit"
         )
-    names = {pair: next(name for name in own if name in found) for pair, own in names.items()}
     for name, count in Counter(names.values()).items():
         if count > 1 or len(found[name]) > 1:
             raise InputError(f"--results: expected one picture of one pair named {name}, got two; rename one")
     return {pair: found[name][0] for pair, name in names.items()}
-
-
-def _names(pair: Pair, pairs_of_picture: int) -> list[str]:
-    image = Path(pair.image).with_suffix("").as_posix()
-    both = f"{image}_{Path(pair.mask).stem}"
-    return [both, image] if pairs_of_picture == 1 else [both]

@@ -31,7 +31,7 @@ def page_files(methods: Sequence[Method], paper: dict | None = None, caution: st
 
     Args:
         methods: of the same pairs; the others are set against the first.
-        paper: from ``metrics.report.paper_rows``, to be shown beside them, with a ``caution`` on how to read it.
+        paper: from ``metrics.report.papers_figures``, to be shown beside them, with its ``caution``.
     """
     svg = curves_svg(lines_of(methods))
     environment = jinja2.Environment(

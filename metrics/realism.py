@@ -16,6 +16,8 @@ Sources:
 """
 
 import base64
+import functools
+import operator
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 
@@ -78,14 +80,13 @@ class FeatureSums:
 
 @dataclass(frozen=True)
 class PairRealism:
-    """Of one pair; ``pool2`` and ``pool3`` are to be added up over the pairs of a set.
+    """Of one pair; ``pool3`` is to be added up over the pairs of a set.
 
     sharpness is None where no pixel has all its four neighbours in the hole.
     """
 
     style: float
     sharpness: float | None
-    pool2: FeatureSums
     pool3: FeatureSums
 
 
@@ -109,17 +110,16 @@ class Realism:
         if not hole.any():
             return None
         both = np.stack([filled, picture])
-        grams, sums = [0.0] * len(CELLS), [None] * len(CELLS)
+        grams, pool3 = [0.0] * len(CELLS), []
         for tile, window in _tiles(hole):
             taps = self.features(_padded(both[(slice(None), *window)]))
             for i, (tap, cell) in enumerate(zip(taps, CELLS, strict=True)):
                 touched = touched_cells(hole[tile], cell)
                 fill, truth = _inner(tap, tile, window, cell)[:, :, touched]
                 grams[i] = grams[i] + np.stack([fill @ fill.T, truth @ truth.T]).astype(np.float64)
-                if cell > CELLS[0]:
-                    more = FeatureSums.of(fill, truth)
-                    sums[i] = more if sums[i] is None else sums[i] + more
-        return PairRealism(style_difference(grams), sharpness(picture, filled, hole), sums[1], sums[2])
+            pool3.append(FeatureSums.of(fill, truth))  # of the last tap
+        total = functools.reduce(operator.add, pool3)
+        return PairRealism(style_difference(grams), sharpness(picture, filled, hole), total)
 
 
 def style_difference(grams: Sequence[np.ndarray]) -> float:

@@ -47,9 +47,8 @@ COLUMNS = {
 }
 DIGITS = {"hole_ratio": 6} | {measure: column.stored for measure, column in COLUMNS.items()}
 SPREADS = ("se", "low", "high")  # standard error of the mean, its 95 % interval
-ROW_COLUMNS = ("bucket", "border", "count", *MEASURES, "identical")
-SAMPLE_COLUMNS = ("image", "mask", "bucket", "border", "hole_ratio", *MEASURES)
 MANIFEST_COLUMNS = ("image", "mask", "bucket", "border", "hole_ratio")
+SAMPLE_COLUMNS = (*MANIFEST_COLUMNS, *MEASURES)
 REALISM_ABOUT = {
     "style": "mean of |G_fill − G_truth| / |G_truth| over pool1 to pool3 of the shipped VGG16, in the hole; 0 is best",
     "sharpness": "squared Laplacian of the fill over the truth's, inside the hole; 1 is best, 0 is blur",
@@ -71,15 +70,12 @@ def report_files(protocol: dict, rows: list[dict], samples: Sequence[Sample], ta
         rows: from ``rows_with_spread``.
         table: from ``markdown_table``.
     """
-    more = has_realism(samples)
-    columns = [*ROW_COLUMNS, *_spread_columns(MEASURES)]
-    columns += [*REALISM, FRECHET, *_spread_columns(REALISM)] if more else []
-    report = {"protocol": protocol, "rows": [{key: _rounded(key, row[key]) for key in columns} for row in rows]}
+    report = {"protocol": protocol, "rows": [{key: _rounded(key, row[key]) for key in row} for row in rows]}
     return {
         "report.json": (json.dumps(report, indent=2, ensure_ascii=False, allow_nan=False) + "\n").encode(),
-        "report.csv": _csv(columns, rows),
+        "report.csv": _csv(list(rows[0]), rows),
         "report.md": _markdown(protocol, table, interval_table(rows)).encode("utf-8"),
-        "samples.csv": _csv([*SAMPLE_COLUMNS, *(REALISM if more else ())], map(vars, samples)),
+        "samples.csv": _csv([*SAMPLE_COLUMNS, *(REALISM if has_realism(samples) else ())], map(vars, samples)),
         "manifest.csv": manifest_csv(samples),
     }
 
@@ -101,8 +97,12 @@ def rows_with_spread(samples: Sequence[Sample]) -> list[dict]:
             f"expected holes above 1 % and up to 60 % of the picture, got {100 * min(ratios):.3g} % to "
             f"{100 * max(ratios):.3g} % in all {len(samples)} pairs; take other masks, or check --hole"
         )
-    measures = measures_of(samples)
-    return [{**row_of(*group), **_spreads(group[2], measures)} for group in grouped_with_all(samples)]
+    rows = []
+    for bucket, border, chosen in grouped_with_all(samples):
+        means = row_of(bucket, border, chosen)
+        more = {key: means.pop(key) for key in (*REALISM, FRECHET) if key in means}
+        rows.append({**means, **_spreads(chosen, MEASURES), **more, **_spreads(chosen, REALISM if more else ())})
+    return rows
 
 
 def manifest_csv(samples: Sequence[Sample]) -> bytes:
@@ -133,17 +133,6 @@ def pairs_digest(pairs: Iterable[Pair | Sample]) -> str:
     return hashlib.sha256(names.encode("utf-8", "surrogateescape")).hexdigest()
 
 
-def outside_note(pairs: dict) -> str | None:
-    """A line on the pairs that lie outside every bucket, if there are any; ``pairs`` is from ``describe_pairs``."""
-    outside, empty = pairs["outside_buckets"], pairs["without_hole"]
-    if not outside:
-        return None
-    return (
-        f"{outside} of {pairs['pairs']} pairs lie outside the buckets (hole of 1 % or less, or above 60 %)"
-        f"{f', {empty} of them have no hole at all' if empty else ''}: only the row over all pairs counts them"
-    )
-
-
 def library_versions() -> dict[str, str]:
     """Of what reads, fills and measures without Paddle."""
     return {
@@ -159,7 +148,7 @@ def markdown_table(rows: list[dict], paper: dict | None = None, caution: str = "
 
     Args:
         rows: from ``metrics.buckets.bucket_rows``.
-        paper: from ``paper_rows``, with a ``caution`` on how to read it.
+        paper: from ``papers_figures``, with its ``caution``.
     """
     more = [*REALISM, FRECHET] if any("style" in row for row in rows) else []
     lines = [["hole", "border", "pairs", *_titles(MEASURES), "identical", *_titles(more)]]
@@ -197,8 +186,8 @@ def markdown(lines: Sequence[Sequence[str]]) -> str:
     return "\n".join("| " + " | ".join(line) + " |" for line in lines)
 
 
-def paper_rows(method: str = "PConv") -> dict[tuple[str, str], dict]:
-    """The paper's figures by (bucket, border): l1_percent, psnr in dB, ssim.
+def papers_figures(method: str = "PConv") -> tuple[dict[tuple[str, str], dict], str]:
+    """The paper's figures by (bucket, border): l1_percent, psnr in dB, ssim; and how to read them.
 
     Args:
         method: one of the table's: PM (PatchMatch), GL, GntIpt, PConv, Conv.
@@ -206,11 +195,9 @@ def paper_rows(method: str = "PConv") -> dict[tuple[str, str], dict]:
         Liu et al. 2018, arXiv:1804.07723, Table 1.
     """
     with open(PAPER_TABLE, newline="", encoding="utf-8") as file:
-        return {
-            (row["bucket"], row["border"]): {key: float(row[key]) for key in MEASURES}
-            for row in csv.DictReader(file)
-            if row["method"] == method
-        }
+        rows = [row for row in csv.DictReader(file) if row["method"] == method]
+    figures = {(row["bucket"], row["border"]): {key: float(row[key]) for key in MEASURES} for row in rows}
+    return figures, CAUTION.format(method)
 
 
 def plain(value: object) -> str:
@@ -218,10 +205,6 @@ def plain(value: object) -> str:
     if isinstance(value, dict):
         return ", ".join(f"{key} {entry}" for key, entry in value.items())
     return "–" if value is None else str(value)
-
-
-def _spread_columns(measures: Iterable[str]) -> list[str]:
-    return [f"{measure}_{spread}" for measure in measures for spread in SPREADS]
 
 
 def _spreads(samples: Sequence[Sample], measures: Iterable[str]) -> dict[str, float | None]:

@@ -1,7 +1,7 @@
 """The options of eval.py."""
 
 import argparse
-from collections.abc import Sequence
+from collections.abc import Callable, Collection, Sequence
 from pathlib import Path
 
 from options.shared import (
@@ -51,26 +51,9 @@ def evaluate_parser() -> Parser:
         description="Measure inpainting: L1, PSNR, SSIM and realism by mask area, holes at the border apart. "
         "With no arguments the shipped model fills generated holes in sample photos.",
     )
-    _add_pair_options(parser)
-    _add_method_options(parser)
-    add_filling_options(parser, detail="off")
-    _add_measure_options(parser)
-    _add_report_options(parser)
-    adder(parser)(
-        "--num_workers",
-        integer(0, 256),
-        "processes that read, measure and run a classical method; by cores and pairs when not given, 0: none",
-    )
-    add_device_options(parser)
-    return parser
-
-
-def _add_pair_options(parser: Parser) -> None:
     add = adder(parser)
     add("--images", "DIR", "pictures: folder, list file or picture; sample photos when not given")
-    add(
-        "--list_root", "DIR", "folder that paths in the list file of --images start from; the list's own when not given"
-    )
+    add("--list_root", "DIR", "folder that paths in the list of --images start from; the list's own when not given")
     add("--masks", "DIR", "masks: folder, list file or mask; generated when not given")
     add("--hole", ("white", "black"), "colour of the hole in the mask files", "white")
     add("--super_resolution", integer(2, 16), "instead of masks: of each K x K pixels one is known", metavar="K")
@@ -84,28 +67,10 @@ def _add_pair_options(parser: Parser) -> None:
     )
     add("--seed", count_int, "seed of pairing and generated masks", 0)
     add("--manifest", "FILE", "CSV file of pairs: used when it exists, else written")
-
-
-def _add_method_options(parser: Parser) -> None:
-    add = adder(parser.add_mutually_exclusive_group())
-    add("--weights", "FILE|DIR", "a trained model; weights/general when not given")
-    add("--method", (*METHOD_NAMES, *INTERPOLATIONS), "a classical method; the last three with --super_resolution")
-    add(
-        "--results",
-        "DIR",
-        "pictures that another program filled, instead of a model: named IMAGE_MASK.*, or IMAGE.* where each "
-        "picture has one mask",
-    )
-
-
-def _add_measure_options(parser: Parser) -> None:
-    add = adder(parser)
+    _add_method_options(adder(parser.add_mutually_exclusive_group()))
+    add_filling_options(parser, detail="off")
     add("--protocol", PROTOCOLS, "what is measured of which pixels, see docs/evaluation.md", "composite")
     add("--realism", bool, "also measure style, sharpness and Fréchet distance in the hole; seconds a pair")
-
-
-def _add_report_options(parser: Parser) -> None:
-    add = adder(parser)
     add("--output", "DIR", f"folder of the report; {OUTPUT} when not given and pairs are measured")
     add("--overwrite", bool, "also replace files in --output that are not reports of an earlier run")
     parser.add_argument(
@@ -114,6 +79,19 @@ def _add_report_options(parser: Parser) -> None:
         metavar=("paper|A/report.json", "B/report.json"),
         help="paper: add the paper's figures to the report; one report: evaluate on its pairs and compare with it; "
         "several: evaluate nothing, compare the others with the first, pair by pair (a page goes to --output)",
+    )
+    add("--num_workers", integer(0, 256), "processes beside this one; by cores and pairs when not given, 0: none")
+    add_device_options(parser)
+    return parser
+
+
+def _add_method_options(add: Callable) -> None:
+    add("--weights", "FILE|DIR", "a trained model; weights/general when not given")
+    add("--method", (*METHOD_NAMES, *INTERPOLATIONS), "a classical method; the last three with --super_resolution")
+    add(
+        "--results",
+        "DIR",
+        "pictures that another program filled: named IMAGE_MASK.*, or IMAGE.* where each picture has one mask",
     )
 
 
@@ -132,40 +110,36 @@ def parse_evaluate(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if options.output is None and len(options.reports) < 2:
         options.output = OUTPUT
     _check(options)
-    if options.super_resolution or options.method in INTERPOLATIONS:
-        _check_super_resolution(options)
     if options.protocol == "raw" or (options.super_resolution and not options.method):
         options.scales = 1
     options.detail = options.detail == "on"
     return options
 
 
-def _check_super_resolution(options: argparse.Namespace) -> None:
-    if not options.super_resolution:
-        raise InputError(
-            f"--method {options.method}: expected --super_resolution K beside it, got none: it fills no other holes"
-        )
-    usual = {"masks": (None,), "scales": ("auto", 1), "detail": ("off",), "flip": (None, "off")}
-    for name, values in usual.items():
-        value = getattr(options, name)
-        if value not in values:
-            raise InputError(f"--super_resolution: expected no --{name} {value} beside it; leave one of them out")
-
-
 def _check(options: argparse.Namespace) -> None:
-    other = "--method" if options.method else "--results" if options.results else None
-    if options.method and options.protocol == "raw":
-        raise InputError(f"--protocol raw: expected a network, got --method {options.method}; leave one of them out")
-    for name, usual in {"scales": ("auto",), "flip": (None, "off"), "detail": ("off",)}.items():
-        if other and (value := getattr(options, name)) not in usual:
-            raise InputError(f"--{name} {value}: expected a network beside it, got {other}; leave one of them out")
-    if options.protocol == "raw" and (options.scales not in ("auto", 1) or "on" in (options.flip, options.detail)):
-        raise InputError("--protocol raw: expected a single pass, got --scales, --flip or --detail; leave them out")
-    if options.results and (options.images is None or (options.masks is None and not options.super_resolution)):
-        raise InputError("--results: expected --images and --masks beside it, of which the pictures were filled")
+    filling = {"scales": ("auto",), "detail": ("off",), "flip": (None, "off")}
+    single_pass = {**filling, "scales": ("auto", 1)}
+    if options.method in INTERPOLATIONS and not options.super_resolution:
+        raise InputError(f"--method {options.method}: expected --super_resolution K beside it, got none; add it")
+    if options.super_resolution:
+        _refuse_beside("--super_resolution", options, {"masks": (None,), **single_pass})
+    if options.method:
+        _refuse_beside("--method", options, {**filling, "protocol": [p for p in PROTOCOLS if p != "raw"]})
+    if options.results:
+        _refuse_beside("--results", options, filling)
+        if options.images is None or (options.masks is None and not options.super_resolution):
+            raise InputError("--results: expected --images and --masks beside it, of which the pictures were filled")
+    if options.protocol == "raw":
+        _refuse_beside("--protocol raw", options, single_pass)
     if options.pairing == "name" and (options.images is None or options.masks is None):
         raise InputError("--pairing name: expected --images and --masks, whose names are compared; give both")
     if options.output:
         check_folder("--output", Path(options.output))
     if options.manifest:
         check_file("--manifest", options.manifest)
+
+
+def _refuse_beside(option: str, options: argparse.Namespace, allowed: dict[str, Collection]) -> None:
+    for name, values in allowed.items():
+        if (value := getattr(options, name)) not in values:
+            raise InputError(f"{option}: expected no --{name} {value} beside it; leave one of them out")

@@ -7,8 +7,9 @@ import numpy as np
 import pytest
 
 from metrics.buckets import Sample
-from metrics.comparison import differences, read_samples
-from metrics.report import SAMPLE_COLUMNS
+from metrics.comparison import Method, differences, read_samples
+from metrics.manifest import Pair
+from metrics.report import SAMPLE_COLUMNS, rows_with_spread
 from utils.errors import InputError
 
 HEADER = ",".join(SAMPLE_COLUMNS)
@@ -70,3 +71,12 @@ def test_what_is_no_report_is_named(tmp_path, written, message):
         (tmp_path / "samples.csv").write_text(written)
     with pytest.raises(InputError, match=message):
         read_samples(tmp_path / "report.json")
+
+
+def test_an_earlier_evaluation_is_brought_to_the_pairs_in_their_order():
+    samples = some_samples(1, count=3)
+    earlier = Method("a", {}, samples, rows_with_spread(samples))
+    limited = earlier.of([Pair("2.png", "m2.png"), Pair("0.png", "m0.png")])
+    assert [s.image for s in limited.samples] == ["2.png", "0.png"] and limited.rows[0]["count"] == 2
+    with pytest.raises(InputError, match=r"none of 4 with m \(1 of 1 are missing\)"):
+        earlier.of([Pair("4", "m")])

@@ -6,7 +6,15 @@ import numpy as np
 import pytest
 
 from datasets.masks import border_kind, bucket_of, hole_ratio
-from metrics.manifest import Pair, generate, generated_names, pair_up, read_manifest, sample_names
+from metrics.manifest import (
+    Pair,
+    finished_pictures,
+    generate,
+    generated_names,
+    pair_up,
+    read_manifest,
+    sample_names,
+)
 from utils.errors import InputError
 
 PICTURES = [f"p{i}" for i in range(5)]
@@ -72,7 +80,7 @@ def test_a_manifest_is_read_whatever_its_further_columns(tmp_path, roots):
         ("\x00\x01\n", "columns image,mask"),
         ("image,mask\nsub/b.png,m.png\n", "line 2: no picture .*b.png.*--images"),
         ("image,mask\nsub/a.png,m.png\nsub/a.png,n.png\n", "line 3: no mask .*n.png.*--masks"),
-        ("image,mask\nsample:nobody,m.png\n", "no sample photo 'sample:nobody'"),
+        ("image,mask\nsample:nobody,m.png\n", "line 2: no picture .*sample:nobody"),
         (f"image,mask\nsub/a.png,generated:{'9' * 5000}:0.1-0.2:N\n", "line 2: .*generated:7"),
         (f"image,mask\nsub/a.png,m.png\n{'a' * 200_000},m.png\n", "line 3: .*field larger"),
     ],
@@ -89,3 +97,33 @@ def test_a_manifest_of_files_needs_their_folders(tmp_path, roots):
         read_manifest(path, None, roots[1])
     with pytest.raises(InputError, match="--masks"):
         read_manifest(path, roots[0], None)
+
+
+FILLED = [Pair("a/1.png", "m.png"), Pair("a/1.png", "n.png"), Pair("2.jpg", "m.png")]
+
+
+@pytest.fixture
+def results(tmp_path):
+    (tmp_path / "a").mkdir()
+    for name in ("a/1_m.jpeg", "a/1_n.png", "2.png", "other.png"):
+        (tmp_path / name).touch()
+    return tmp_path
+
+
+def test_each_pair_gets_the_finished_picture_of_its_name(results):
+    expected = [results / name for name in ("a/1_m.jpeg", "a/1_n.png", "2.png")]
+    assert [*finished_pictures(results, FILLED).values()] == expected
+
+
+@pytest.mark.parametrize(
+    ("more", "pairs", "message"),
+    [
+        ("x.png", [*FILLED, Pair("2.jpg", "n.png")], "none for 2 of 4: 2_m, 2_n; add them"),  # needs both names
+        ("2.bmp", FILLED, "one pair named 2, got two"),
+        ("x.png", [Pair("a/1.png", "m.png"), Pair("a/1.png", "deep/m.png")], "one pair named a/1_m, got two"),
+    ],
+)
+def test_ambiguous_finished_pictures_are_refused(results, more, pairs, message):
+    (results / more).touch()
+    with pytest.raises(InputError, match=message):
+        finished_pictures(results, pairs)

@@ -8,10 +8,10 @@ import numpy as np
 import pytest
 
 from metrics.buckets import Sample
-from metrics.methods import Method
-from metrics.page import page, page_files
+from metrics.comparison import Method
+from metrics.page import page_files
 from metrics.pictures import Strip
-from metrics.report import paper_rows
+from metrics.report import papers_figures, rows_with_spread
 
 EVIL = '"><script>alert(1)</script>.png'
 
@@ -33,16 +33,17 @@ def strips(image="0a.png"):
     ]
 
 
-def method(name, gain=0.0, **options):
-    return Method(name, {"method": name, "size": 8, "versions": {"numpy": "2"}}, samples(gain), **options)
+def method(name, gain=0.0, image="a.png", strips=()):
+    protocol, measured = {"method": name, "size": 8, "versions": {"numpy": "2"}}, samples(gain, image)
+    return Method(name, protocol, measured, rows_with_spread(measured), strips)
 
 
 @pytest.mark.parametrize("count", [1, 3])
-@pytest.mark.parametrize("paper", [None, paper_rows()])
+@pytest.mark.parametrize("paper", [(), papers_figures()])
 def test_whole_html_with_no_address_outside(count, paper):
     methods = [method(f"m{i}", i, strips=strips()) for i in range(count)]
-    files = page_files(methods, paper)
-    assert files == page_files(methods, paper)
+    files = page_files(methods, *paper)
+    assert files == page_files(methods, *paper)
     text = files["report.html"].decode()
     names = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}  # of SVG, never fetched
     assert set(re.findall(r"\w+://[^\"<\s]*", text)) <= names
@@ -54,16 +55,14 @@ def test_whole_html_with_no_address_outside(count, paper):
 
 
 def test_names_are_only_text():
-    evil = Method(EVIL, {"method": EVIL, EVIL: "\udcff"}, samples(image=EVIL), strips(f"0{EVIL}"))
-    files = page_files(
-        [evil, Method(f"2{EVIL}", {}, samples(image=EVIL)), Method("_$\udcff$", {}, samples(image=EVIL))]
-    )
+    others = [method(name, image=EVIL) for name in (f"2{EVIL}", "_$\udcff$")]
+    files = page_files([method(EVIL, image=EVIL, strips=strips(f"0{EVIL}")), *others])
     text = files["report.html"].decode()
     assert "<script" not in text and "&lt;script&gt;" in text
     drawn = ["".join(node.itertext()).strip() for node in ElementTree.fromstring(files["curves.svg"]).iter()]
     assert EVIL in drawn and "_$?$" in drawn
 
 
-def test_differences_and_intervals_are_those_of_the_pairs():
-    text = page([method("a"), method("b", gain=2.0)], "")
-    assert all(cell in text for cell in ('<td class="left">4 / 0<', "<td>+2.00<", "<td>-0.200<"))
+def test_means_and_differences_are_those_of_the_pairs():
+    text = page_files([method("a"), method("b", gain=2.0)])["report.html"].decode()
+    assert all(cell in text for cell in ("(+2.000 to +2.000), 4 / 0<", "<td>-0.200 ", "<td>31.50\n", "<td>33.50\n"))

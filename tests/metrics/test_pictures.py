@@ -7,7 +7,7 @@ import numpy as np
 import pytest
 
 from metrics.buckets import Sample
-from metrics.pictures import Strip, choose, panels_of, read_strips, strips_png
+from metrics.pictures import PANELS, Strip, choose, panels_of, read_strips, strips_png
 
 
 def sample(image, psnr, bucket="0.1-0.2"):
@@ -42,7 +42,7 @@ def strips():
     rng = np.random.default_rng(1)
 
     def strip(i, bucket, rank, psnr, *shape):
-        panels = {name: rng.integers(0, 256, [*shape, 3], dtype=np.uint8) for name in ("input", "output")}
+        panels = {name: rng.integers(0, 256, [*shape, 3], dtype=np.uint8) for name in PANELS}
         return Strip(f"sub/{i}ü\udcff.png", "m.png", bucket, rank, psnr, panels)
 
     return [

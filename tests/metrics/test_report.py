@@ -7,7 +7,7 @@ import pytest
 
 from metrics.buckets import Sample
 from metrics.manifest import Pair, read_manifest
-from metrics.report import ROW_COLUMNS, manifest_csv, markdown_table, report_files, rows_with_spread
+from metrics.report import manifest_csv, markdown_table, report_files, rows_with_spread
 from utils.errors import InputError
 
 SAMPLES = [
@@ -34,7 +34,7 @@ def test_the_json_report_is_strict_json_without_infinity(files):
     assert report["protocol"] == PROTOCOL
     first, _, identical, _, whole = report["rows"]
     assert (whole["bucket"], whole["border"], whole["count"]) == ("all", "all", 3)
-    assert {key: first[key] for key in ROW_COLUMNS} == {
+    assert dict(list(first.items())[:7]) == {
         "bucket": "0.1-0.2",
         "border": "all",
         "count": 1,
