@@ -12,13 +12,14 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from datasets.masks import emptiness_warning, polarity_warning
 from datasets.super_resolution import MASK, mask_name
 from inpainting.classical import CLASSICAL, patchmatch_library
 from inpainting.enlarging import INTERPOLATIONS, filling
 from inpainting.results import Results
 from metrics.buckets import Sample
 from metrics.comparison import Method, check_alike, comparison_text, names_of, read_methods
-from metrics.evaluator import Evaluation, PairReader, evaluate, inspect_masks, useful_workers
+from metrics.evaluator import Evaluation, PairReader, evaluate
 from metrics.manifest import (
     Pair,
     file_names,
@@ -67,16 +68,11 @@ def main(argv: Sequence[str] | None = None) -> None:
     read = PairReader(images, options.masks and root_of(options.masks), options.hole, options.size)
     pairs = build_pairs(options, read)
     earlier = earlier_method(options, pairs)
-    if not options.super_resolution and (warning := inspect_masks(pairs, read)):
-        tell(f"warning: {warning}")
     evaluation, about = build_evaluation(options, read, pairs)
     with PartialSamples(results.folder, identify(options, about, pairs, evaluation)) as partial:
         if known := len(partial.known):
             tell(f"going on: {known} of {len(pairs)} pairs were measured before ({partial.path})")
-        workers = options.num_workers
-        if workers is None:
-            workers = useful_workers(len(pairs) - known, evaluation.fills_here)
-        samples, refused = evaluate(pairs, evaluation, workers, partial.known, partial.add)
+        samples, refused = evaluate(pairs, evaluation, options.num_workers, partial.known, partial.add)
         write(options, results, about, samples, len(refused), evaluation, earlier)
     if refused:
         tell(f"{len(refused)} of {len(pairs)} pairs could not be read or filled, named above: the report lacks them")
@@ -111,7 +107,11 @@ def build_pairs(options: argparse.Namespace, read: PairReader) -> list[Pair]:
         tell(f"pairs from {manifest}")
         with naming(option):
             pairs = spread(read_manifest(manifest, read.images, read.masks), options.limit)
-        refuse_other_masks(pairs, options.super_resolution)
+        factor = options.super_resolution
+        other = [p.mask for p in pairs if (p.mask != mask_name(factor) if factor else p.mask.startswith(MASK))]
+        if other:
+            given = f"--super_resolution {factor}" if factor else "no --super_resolution"
+            raise InputError(f"{option}: expected pairs made with {given}, got the mask {other[0]}; change one of them")
         return pairs
     return make_pairs(options)
 
@@ -134,15 +134,6 @@ def make_pairs(options: argparse.Namespace) -> list[Pair]:
     pairs = pair_by_name(pictures, masks)
     tell(f"each mask lies over the picture of its name, {len(pictures) - len(pairs)} pictures have none")
     return spread(pairs, options.limit)
-
-
-def refuse_other_masks(pairs: Sequence[Pair], factor: int | None) -> None:
-    """Refuse pairs of a manifest whose masks do not fit ``--super_resolution``."""
-    expected = mask_name(factor) if factor else None
-    if other := next((p.mask for p in pairs if p.mask != expected and (factor or p.mask.startswith(MASK))), None):
-        made_with = f"--super_resolution {other.removeprefix(MASK)}" if other.startswith(MASK) else "masks"
-        got = f"--super_resolution {factor}" if factor else "no --super_resolution"
-        raise InputError(f"the pairs were made with {made_with}, got {got}; change one of them")
 
 
 def earlier_method(options: argparse.Namespace, pairs: Sequence[Pair]) -> Method | None:
@@ -176,8 +167,8 @@ def build_evaluation(options: argparse.Namespace, read: PairReader, pairs: Seque
         from metrics.realism import Realism
 
         realism = Realism()
-    without_paddle = bool(options.method or options.results)
-    return Evaluation(read, inpaint, options.protocol, realism, without_paddle), about
+    fills_here = options.realism or not (options.method or options.results)
+    return Evaluation(read, inpaint, options.protocol, realism, fills_here), about
 
 
 def build_network(options: argparse.Namespace, versions: dict):
@@ -239,6 +230,9 @@ def write(
     if options.manifest and not os.path.exists(options.manifest):
         with atomic_path(options.manifest) as temporary:
             temporary.write_bytes(manifest_csv(samples))
+    ratio = sum(sample.hole_ratio for sample in samples) / len(samples)
+    if not options.super_resolution and (warning := polarity_warning(ratio) or emptiness_warning(ratio)):
+        tell(f"warning: {warning}")
     if outside := pairs["outside_buckets"]:
         tell(f"{outside} of {len(samples)} pairs lie outside the buckets: only the row over all pairs counts them")
     print(table)

@@ -22,9 +22,7 @@ from datasets.masks import (
     SPARSE,
     border_kind,
     bucket_of,
-    emptiness_warning,
     hole_ratio,
-    polarity_warning,
     read_mask,
     resize_mask,
 )
@@ -32,11 +30,11 @@ from datasets.super_resolution import MASK, cut, factor_of, lattice
 from datasets.transforms import center_resize
 from inpainting.classical import Fill
 from metrics.buckets import Sample
-from metrics.manifest import GENERATED, SAMPLE, Pair, generate, spread
+from metrics.manifest import GENERATED, SAMPLE, Pair, generate
 from metrics.protocols import PROTOCOLS
 from metrics.realism import PairRealism, Realism
 from metrics.workers import call_here, started_ahead, worker_processes
-from utils.errors import InputError
+from utils.errors import InputError, naming
 
 AHEAD = 3  # pairs for each worker: one at work, one waiting for it, one done
 PAIRS_WORTH_A_WORKER = 50  # a worker takes a second to start
@@ -79,32 +77,23 @@ class PairReader:
         return picture if self.size is None else center_resize(picture, self.size)
 
 
-Read = Callable[[Pair], tuple[np.ndarray, np.ndarray]]
-
-
 @dataclass(frozen=True)
 class Evaluation:
     """How a pair is read, filled and measured.
 
     Args:
-        read: a ``PairReader``; with workers, anything that can be pickled.
         inpaint: (picture, hole) to the filled picture, for protocol "raw" the network's whole clipped output; or the
             file of each pair's finished picture.
         protocol: one of ``PROTOCOLS``; all but "raw" look at the output inside the hole and the picture outside.
         realism: measures each pair as ``metrics.realism.Realism`` does; None leaves that out.
-        in_workers: whether ``inpaint`` may run in worker processes: it can be pickled and needs no Paddle.
+        fills_here: whether the method or VGG16 needs this process; False lets ``inpaint`` run in workers, pickled.
     """
 
-    read: Read
+    read: PairReader
     inpaint: Fill | Mapping[Pair, Path]
     protocol: str = "composite"
     realism: Realism | None = None
-    in_workers: bool = False
-
-    @property
-    def fills_here(self) -> bool:
-        """Whether the method or VGG16 needs this process."""
-        return not self.in_workers or self.realism is not None
+    fills_here: bool = True
 
     def sample(self, pair: Pair) -> Sample:
         """Read, fill and measure one pair.
@@ -119,11 +108,9 @@ class Evaluation:
     ) -> tuple[np.ndarray, np.ndarray, np.ndarray, PairRealism | None]:
         """Picture and mask, the filled picture as the protocol looks at it, and how real it looks if measured."""
         hole = mask == 0
-        try:
+        with naming(f"{pair.image} with {pair.mask}"):
             finished = isinstance(self.inpaint, Mapping)
             result = _finished(self.inpaint[pair], picture) if finished else self.inpaint(picture, hole)
-        except InputError as error:
-            raise InputError(f"{pair.image} with {pair.mask}: {error}") from error
         if self.protocol != "raw":
             result = np.where(hole[..., None], result, picture)
         return picture, mask, result, self.realism and self.realism(picture, result, hole)
@@ -147,11 +134,9 @@ def measure(
     protocol: str,
 ) -> Sample:
     """The sample of a filled picture; arguments as ``Evaluation.fill`` gives them."""
-    ratio = hole_ratio(mask)
-    try:
+    with naming(pair.image):
         quality = PROTOCOLS[protocol](picture, result, mask == 0)
-    except InputError as error:
-        raise InputError(f"{pair.image}: {error}") from error
+    ratio = hole_ratio(mask)
     bucket = SPARSE if pair.mask.startswith(MASK) else bucket_of(ratio)
     if realism:
         quality |= {"style": realism.style, "sharpness": realism.sharpness, "features": realism.pool3}
@@ -161,7 +146,7 @@ def measure(
 def evaluate(
     pairs: Sequence[Pair],
     evaluation: Evaluation,
-    num_workers: int = 0,
+    num_workers: int | None = 0,
     known: Mapping[Pair, Sample] | None = None,
     found: Callable[[Sample], None] | None = None,
 ) -> tuple[list[Sample], list[str]]:
@@ -170,8 +155,8 @@ def evaluate(
     A pair that cannot be read or filled is named on stderr and passed over.
 
     Args:
-        num_workers: processes that read and measure beside this one, and fill where the evaluation lets them; with 0
-            all is done here.
+        num_workers: processes that read and measure beside this one, and fill where the evaluation lets them; 0: all
+            is done here, None: by cores and pairs.
         known: samples that were measured before.
         found: is called with each sample that is measured now.
     Returns the samples, and for each pair passed over the reason in one line.
@@ -182,6 +167,8 @@ def evaluate(
     known = known or {}
     todo = [pair for pair in pairs if pair not in known]
     samples, refused = [], []
+    if num_workers is None:
+        num_workers = useful_workers(len(todo), evaluation.fills_here)
     with worker_processes(min(num_workers, len(todo))) as submit:
         futures = _started(todo, evaluation, submit, AHEAD * num_workers)
         for pair in tqdm(pairs, desc="evaluating", unit="pair"):
@@ -220,15 +207,3 @@ def useful_workers(pairs: int, fills_here: bool) -> int:
     cores = len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
     useful = cores - 1 if fills_here or cores == 1 else cores
     return min(useful, pairs // PAIRS_WORTH_A_WORKER)
-
-
-def inspect_masks(pairs: Sequence[Pair], read: Read, at_most: int = 20) -> str | None:
-    """A one-line warning when the mean hole is so large, or so small, that the masks are likely read wrongly.
-
-    It looks at ``at_most`` pairs spread over the set, before the long work instead of after it.
-    """
-    entries = [call_here(read, pair) for pair in spread(pairs, at_most)]
-    ratios = [hole_ratio(entry.result()[1]) for entry in entries if not entry.exception()]
-    if not ratios:
-        return None
-    return polarity_warning(ratio := float(np.mean(ratios))) or emptiness_warning(ratio)

@@ -37,43 +37,38 @@ class FeatureSums:
     """Sums over hole positions, which add up over pairs: enough for the diagonal Fréchet distance.
 
     Shape:
-        fill, fill_squares, truth, truth_squares: float64 [C].
+        sums: float64 [4, C], of the fill, its squares, the truth, its squares.
     """
 
     count: int
-    fill: np.ndarray
-    fill_squares: np.ndarray
-    truth: np.ndarray
-    truth_squares: np.ndarray
+    sums: np.ndarray
 
     @classmethod
     def of(cls, fill: np.ndarray, truth: np.ndarray) -> "FeatureSums":
         """Of features [C, positions]."""
         fill, truth = fill.astype(np.float64), truth.astype(np.float64)
-        return cls(fill.shape[1], fill.sum(1), (fill**2).sum(1), truth.sum(1), (truth**2).sum(1))
+        return cls(fill.shape[1], np.stack([fill.sum(1), (fill**2).sum(1), truth.sum(1), (truth**2).sum(1)]))
 
     @classmethod
     def from_text(cls, text: str) -> "FeatureSums":
         """What ``text`` gave, bit for bit."""
         numbers = np.frombuffer(base64.b64decode(text, validate=True), "<f8")
-        if len(numbers) % 4 != 1:
-            raise ValueError(f"expected 4 sums of one length and a count, got {len(numbers)} numbers")
-        return cls(int(numbers[0]), *numbers[1:].reshape(4, -1))
+        return cls(int(numbers[0]), numbers[1:].reshape(4, -1))
 
     def text(self) -> str:
         """All of it as base64, for a line of a file."""
-        numbers = np.concatenate([[self.count], self.fill, self.fill_squares, self.truth, self.truth_squares])
+        numbers = np.concatenate([[self.count], self.sums.ravel()])
         return base64.b64encode(numbers.astype("<f8").tobytes()).decode("ascii")
 
     def __add__(self, other: "FeatureSums") -> "FeatureSums":
-        return FeatureSums(*(a + b for a, b in zip(vars(self).values(), vars(other).values(), strict=True)))
+        return FeatureSums(self.count + other.count, self.sums + other.sums)
 
     def frechet(self, min_positions: int = MIN_POSITIONS) -> float | None:
         """Distance over the truth's variance, 0 for equal features; None below ``min_positions``."""
         if self.count < min_positions:
             return None
-        fill_mean, fill_std = _mean_and_std(self.count, self.fill, self.fill_squares)
-        truth_mean, truth_std = _mean_and_std(self.count, self.truth, self.truth_squares)
+        fill_mean, fill_std = _mean_and_std(self.count, *self.sums[:2])
+        truth_mean, truth_std = _mean_and_std(self.count, *self.sums[2:])
         distance = ((fill_mean - truth_mean) ** 2 + (fill_std - truth_std) ** 2).sum()
         return float(distance / (truth_std**2).sum())
 
@@ -118,17 +113,8 @@ class Realism:
                 fill, truth = _inner(tap, tile, window, cell)[:, :, touched]
                 grams[i] = grams[i] + np.stack([fill @ fill.T, truth @ truth.T]).astype(np.float64)
             pool3.append(FeatureSums.of(fill, truth))  # of the last tap
-        total = functools.reduce(operator.add, pool3)
-        return PairRealism(style_difference(grams), sharpness(picture, filled, hole), total)
-
-
-def style_difference(grams: Sequence[np.ndarray]) -> float:
-    """Mean over taps of |G_fill − G_truth|_F / |G_truth|_F.
-
-    Shape:
-        grams: for each tap [2, C, C], of the fill and of the truth.
-    """
-    return float(np.mean([np.linalg.norm(fill - truth) / np.linalg.norm(truth) for fill, truth in grams]))
+        style = float(np.mean([np.linalg.norm(fill - truth) / np.linalg.norm(truth) for fill, truth in grams]))
+        return PairRealism(style, sharpness(picture, filled, hole), functools.reduce(operator.add, pool3))
 
 
 def sharpness(picture: np.ndarray, filled: np.ndarray, hole: np.ndarray) -> float | None:

@@ -135,12 +135,8 @@ def pairs_digest(pairs: Iterable[Pair | Sample]) -> str:
 
 def library_versions() -> dict[str, str]:
     """Of what reads, fills and measures without Paddle."""
-    return {
-        "numpy": np.__version__,
-        "opencv": cv2.__version__,
-        "pillow": PIL.__version__,
-        "scikit-image": skimage.__version__,
-    }
+    libraries = {"numpy": np, "opencv": cv2, "pillow": PIL, "scikit-image": skimage}
+    return {name: library.__version__ for name, library in libraries.items()}
 
 
 def markdown_table(rows: list[dict], paper: dict | None = None, caution: str = "") -> str:

@@ -76,11 +76,6 @@ def call_here(function: Callable[..., Result], *arguments) -> "Future[Result]":
     return future
 
 
-def in_order(futures: Iterable["Future[Result]"], ahead: int) -> Iterator[Result]:
-    """The results in the order of ``futures``, of which up to ``ahead`` are started before they are needed."""
-    return (future.result() for future in started_ahead(futures, ahead))
-
-
 def started_ahead(futures: Iterable["Future[Result]"], ahead: int) -> Iterator["Future[Result]"]:
     """The futures themselves, of which up to ``ahead`` are started before they are needed."""
     waiting: deque[Future] = deque()

@@ -12,7 +12,7 @@ from tqdm import tqdm
 from datasets.mask_generator import MIN_SIDE, generate_box, generate_mask, generate_silhouette, generate_wide
 from datasets.mask_survey import survey_of
 from datasets.masks import BUCKET_NAMES, BUCKETS, mask_png, read_mask
-from metrics.workers import in_order, worker_processes
+from metrics.workers import started_ahead, worker_processes
 from options import Parser, count_int, positive_int
 from options.shared import adder
 from tools.mask_options import add_mask_options, check_places, show
@@ -127,7 +127,8 @@ def _drawn(count: int, options: argparse.Namespace) -> Iterator[bytes]:
         yield from (draw_png(index, options) for index in range(count))
         return
     with worker_processes(workers) as submit:
-        yield from in_order((submit(draw_png, index, options) for index in range(count)), AHEAD * workers)
+        futures = (submit(draw_png, index, options) for index in range(count))
+        yield from (future.result() for future in started_ahead(futures, AHEAD * workers))
 
 
 def draw_png(index: int, options: argparse.Namespace) -> bytes:

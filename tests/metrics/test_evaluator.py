@@ -15,8 +15,8 @@ from utils.errors import InputError
 
 def ran(pairs, read, inpaint, protocol="composite", **options):
     """``evaluate``; what is one of ``CLASSICAL`` may run in workers."""
-    in_workers = inpaint in CLASSICAL.values()
-    return evaluate(pairs, Evaluation(read, inpaint, protocol, in_workers=in_workers), **options)
+    fills_here = inpaint not in CLASSICAL.values()
+    return evaluate(pairs, Evaluation(read, inpaint, protocol, fills_here=fills_here), **options)
 
 
 def measured(*arguments, **options):
