@@ -43,7 +43,8 @@ def worker_processes(count: int) -> Iterator[Callable[..., Future]]:
         return
     context = multiprocessing.get_context("spawn")
     held, lifeline = context.Pipe(duplex=False)
-    pool, before = ProcessPoolExecutor(count, context, _begin, (held,)), dict(os.environ)
+    pool = ProcessPoolExecutor(count, context, _begin, (held,))
+    before = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
 
     def submit(function: Callable[..., Result], *arguments) -> "Future[Result]":
         with _ctrl_c_blocked():  # workers are started here, when there are not yet enough
@@ -62,7 +63,8 @@ def worker_processes(count: int) -> Iterator[Callable[..., Future]]:
         lifeline.close()
         pool.shutdown(cancel_futures=True)
         held.close()
-        os.environ.clear()
+        for name in _ENVIRONMENT:
+            del os.environ[name]
         os.environ.update(before)
 
 
