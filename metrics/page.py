@@ -52,11 +52,10 @@ def page_files(methods: Sequence[Method], paper: dict | None = None, caution: st
 
 def lines_of(methods: Sequence[Method]) -> dict[str, list[dict]]:
     """The rows of each curve: of one method by border, of several each one's of all pairs."""
-    if len(methods) > 1:
-        named = [(method.name, method, ALL) for method in methods]
-    else:
-        named = [(border, methods[0], border) for border in BORDER_ROWS]
-    return {name: [r for r in m.rows if r["border"] == border and r["bucket"] != ALL] for name, m, border in named}
+    rows = [(m.name, row) for m in methods for row in m.rows if row["bucket"] != ALL]
+    if len(methods) == 1:
+        return {border: [row for _, row in rows if row["border"] == border] for border in BORDER_ROWS}
+    return {m.name: [row for name, row in rows if (name, row["border"]) == (m.name, ALL)] for m in methods}
 
 
 def curves_svg(lines: dict[str, Sequence[dict]]) -> str:

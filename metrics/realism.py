@@ -86,15 +86,12 @@ class PairRealism:
 
 
 class Realism:
-    """Measures pairs with the shipped VGG16.
+    """Measures pairs with the shipped VGG16."""
 
-    Args:
-        features: from uint8 [2, H, W, 3] (sides multiples of 8) to pool1, pool2, pool3 as arrays [2, C, h, w]; the
-            shipped VGG16 in Paddle by default.
-    """
+    def __init__(self):
+        from losses.vgg import VGG16Features
 
-    def __init__(self, features=None):
-        self.features = features or _vgg_features()
+        self.network = VGG16Features()
 
     def __call__(self, picture: np.ndarray, filled: np.ndarray, hole: np.ndarray) -> PairRealism | None:
         """Compare a fill with the picture that was there; None without a hole.
@@ -115,6 +112,14 @@ class Realism:
             pool3.append(FeatureSums.of(fill, truth))  # of the last tap
         style = float(np.mean([np.linalg.norm(fill - truth) / np.linalg.norm(truth) for fill, truth in grams]))
         return PairRealism(style, sharpness(picture, filled, hole), functools.reduce(operator.add, pool3))
+
+    def features(self, pictures: np.ndarray) -> list[np.ndarray]:
+        """pool1, pool2, pool3 [2, C, h, w] of uint8 [2, H, W, 3], whose sides are multiples of 8."""
+        import paddle
+
+        x = paddle.to_tensor(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)), dtype="float32") / 255
+        with paddle.no_grad():
+            return [tap.numpy() for tap in self.network(x)]
 
 
 def sharpness(picture: np.ndarray, filled: np.ndarray, hole: np.ndarray) -> float | None:
@@ -191,18 +196,3 @@ def _laplacian_energy(picture: np.ndarray, inside: np.ndarray) -> float:
 def _mean_and_std(count: int, total: np.ndarray, squares: np.ndarray) -> tuple[np.ndarray, np.ndarray]:
     mean = total / count
     return mean, np.sqrt(np.maximum(squares / count - mean**2, 0))
-
-
-def _vgg_features():
-    import paddle
-
-    from losses.vgg import VGG16Features
-
-    network = VGG16Features()
-
-    def features(pictures: np.ndarray) -> list[np.ndarray]:
-        x = paddle.to_tensor(np.ascontiguousarray(pictures.transpose(0, 3, 1, 2)), dtype="float32") / 255
-        with paddle.no_grad():
-            return [tap.numpy() for tap in network(x)]
-
-    return features

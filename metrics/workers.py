@@ -47,7 +47,7 @@ def worker_processes(count: int) -> Iterator[Callable[..., Future]]:
     before = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
 
     def submit(function: Callable[..., Result], *arguments) -> "Future[Result]":
-        with _ctrl_c_blocked():  # workers are started here, when there are not yet enough
+        with _ctrl_c_later():  # workers are started here, when there are not yet enough
             return pool.submit(function, *arguments)
 
     os.environ.update(_ENVIRONMENT)  # a worker's libraries read it as they are loaded
@@ -101,11 +101,20 @@ def _end_with_the_main_process(held: Connection) -> None:
 
 
 @contextlib.contextmanager
-def _ctrl_c_blocked() -> Iterator[None]:
-    """Block Ctrl-C, which a new process inherits; one that comes meanwhile is delivered at the end of the block."""
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+def _ctrl_c_later() -> Iterator[None]:
+    """Delay Ctrl-C to the end of the block; a process started in it never receives one.
+
+    During a start it would leave a process that waits for the rest of its input. A new process inherits that the signal
+    is blocked; the handler is for another thread of this process, which may receive it all the same.
+    """
+    came = []
+    handler = signal.signal(signal.SIGINT, lambda *event: came.append(event))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
     try:
         yield
     finally:
-        if before is not None:
-            signal.pthread_sigmask(signal.SIG_SETMASK, before)
+        if blocked is not None:
+            signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
+        signal.signal(signal.SIGINT, handler)
+    if came and callable(handler):
+        handler(*came[0])

@@ -123,9 +123,6 @@ def _drawn(count: int, options: argparse.Namespace) -> Iterator[bytes]:
     workers = options.num_workers
     if workers is None:
         workers = min(os.cpu_count() or 1, count // MASKS_WORTH_A_WORKER)
-    if workers == 0:
-        yield from (draw_png(index, options) for index in range(count))
-        return
     with worker_processes(workers) as submit:
         futures = (submit(draw_png, index, options) for index in range(count))
         yield from (future.result() for future in started_ahead(futures, AHEAD * workers))

@@ -1,0 +1,27 @@
+"""What processes beside the main one promise to whoever starts them."""
+
+import signal
+import threading
+import time
+
+import pytest
+
+from metrics import workers
+
+
+def test_ctrl_c_waits_until_a_process_is_started_whichever_thread_it_comes_to():
+    is_over = threading.Event()
+    other = threading.Thread(target=is_over.wait)
+    other.start()
+    steps = []
+    with pytest.raises(KeyboardInterrupt), workers._ctrl_c_later():
+        signal.pthread_kill(other.ident, signal.SIGINT)
+        time.sleep(0.05)
+        steps.append("to the other thread")
+        signal.raise_signal(signal.SIGINT)
+        steps.append("to this one")
+    assert steps == ["to the other thread", "to this one"]
+    assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
+    is_over.set()
+    other.join()
