@@ -37,8 +37,7 @@ def method(name, gain=0.0, **options):
     return Method(name, {"method": name, "size": 8, "versions": {"numpy": "2"}}, samples(gain), **options)
 
 
-@pytest.mark.parametrize("count", [1, 3])
-@pytest.mark.parametrize("paper", [None, paper_rows()])
+@pytest.mark.parametrize(("count", "paper"), [(1, None), (3, paper_rows())])
 def test_whole_html_with_no_address_outside(count, paper):
     methods = [method(f"m{i}", i, strips=strips()) for i in range(count)]
     files = page_files(methods, paper)
