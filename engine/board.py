@@ -10,7 +10,7 @@ from visualdl import LogWriter
 from visualdl.proto.record_pb2 import Record
 
 from utils.errors import one_line
-from utils.files import atomic_path, refuse_folder_or_pipe
+from utils.files import atomic_path
 
 log = logging.getLogger("paddle_pconv")
 
@@ -69,7 +69,6 @@ class Board:
 
 def _keep_records(path: Path, last_iter: int) -> None:
     """Leave out the records behind ``last_iter``, those of the options, which are written anew, and broken ones."""
-    refuse_folder_or_pipe(path)
     data, kept, at = path.read_bytes(), [], 0
     while at < len(data):
         end = at + 8 + int.from_bytes(data[at : at + 8], "little")

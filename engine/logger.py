@@ -19,7 +19,7 @@ from datasets.masks import ROW_NAMES
 from engine.board import Board
 from engine.validation import overall
 from utils.errors import InputError
-from utils.files import atomic_path, read_table, refuse_folder_or_pipe
+from utils.files import atomic_path, read_table
 from utils.run_folder import LOG, METRICS, SAMPLES
 
 log = logging.getLogger("paddle_pconv")
@@ -54,7 +54,6 @@ class RunLogger:
         self.last_iter, self.start_iter = last_iter, start_iter
         self.terms, self.columns = tuple(terms), columns(terms)
         self.started = time.perf_counter()
-        refuse_folder_or_pipe(self.directory / LOG)
         self._open = contextlib.ExitStack()
         self._open.enter_context(logging_redirect_tqdm([log]))
         self._open_log()

@@ -12,8 +12,8 @@ of heavy ball::
 surface, 30 steps 0.05 to 0.4 dB, 100 are equal to it.
 
 Δ is a 3×3 convolution that sums the four neighbours, minus their count times the pixel; the border has fewer. In TF32,
-which NVIDIA GPUs may convolve in, the surface differs by up to 2e-3, on average by 1e-4. In a graph being exported sizes
-are free, so the number of levels is fixed, and levels that are too small are passed through.
+which NVIDIA GPUs may convolve in, the surface differs by up to 2e-3, on average by 2e-4 (emulated on a CPU). In a graph
+being exported sizes are free, so the number of levels is fixed, and levels that are too small are passed through.
 """
 
 from collections.abc import Callable

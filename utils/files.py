@@ -105,12 +105,6 @@ def kind_of(path: str | os.PathLike) -> str | None:
     return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "pipe or a device"
 
 
-def refuse_folder_or_pipe(path: str | os.PathLike) -> None:
-    """Raise InputError where a file to append to is a folder, or a pipe, which would block."""
-    if kind_of(path) == "folder" or (os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)):
-        raise InputError(f"{path}: expected a file to go on in, or none, got a folder or a pipe; move it away")
-
-
 def is_file(path: str | os.PathLike) -> bool:
     """Whether there is a regular file; False for names that no file can have."""
     return kind_of(path) == "file"

@@ -99,6 +99,12 @@ def raise_and_check(name, num_workers):
     assert type(caught.value) is expected
 
 
+@pytest.mark.parametrize("name", ["input", "memory", "bug"])
+def test_what_a_dataset_raises_is_raised_in_the_trainer_at_once(name, capfd):
+    raise_and_check(name, 0)
+    assert capfd.readouterr() == ("", BEGINS)
+
+
 @pytest.mark.parametrize(
     "name", [pytest.param(name, marks=pytest.mark.heavy if name == "killed" else []) for name in RAISED]
 )

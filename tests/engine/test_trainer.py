@@ -230,6 +230,19 @@ def test_it_is_noticed_before_the_next_line_of_the_log_and_before_anything_is_sa
     assert trainer.iteration == noticed and not (tmp_path / "checkpoints").exists()
 
 
+def test_many_processes_exchange_nothing_beside_gradients_but_to_log_and_save(tmp_path, monkeypatch):
+    trainer = measure(make_trainer(tmp_path, max_iters=7, log_every=3, val_every=7, save_every=7), 9.0)
+    seen = []
+    monkeypatch.setattr(distributed, "world_size", lambda: 2)
+    monkeypatch.setattr(distributed, "gathered", list)
+    monkeypatch.setattr(
+        paddle.distributed, "all_reduce", lambda t: seen.append(trainer.iteration) or t.set_value(t + t)
+    )
+    monkeypatch.setattr(distributed, "average_gradients", lambda parameters: None)
+    trainer.run()  # as one of two that do the same
+    assert set(seen) == {1, 3, 6, 7} and seen.count(6) == 2  # the terms, and whether to stop
+
+
 def test_a_signal_to_one_of_many_processes_stops_all_when_they_log(tmp_path, monkeypatch):
     trainer = make_trainer(tmp_path, max_iters=50, log_every=3, val_every=100, save_every=100)
     asked = []

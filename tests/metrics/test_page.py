@@ -38,8 +38,7 @@ def method(name, gain=0.0, image="a.png", strips=()):
     return Method(name, protocol, measured, rows_with_spread(measured), strips)
 
 
-@pytest.mark.parametrize("count", [1, 3])
-@pytest.mark.parametrize("paper", [(), papers_figures()])
+@pytest.mark.parametrize(("count", "paper"), [(1, ()), (3, papers_figures())])
 def test_whole_html_with_no_address_outside(count, paper):
     methods = [method(f"m{i}", i, strips=strips()) for i in range(count)]
     files = page_files(methods, *paper)

@@ -207,6 +207,7 @@ REFUSED = {
         changed(enc_1__conv__mask_conv__weight=np.full([4, 3, 7, 7], 2, "float32")),
         "a mask filter that does not count: enc_1.conv.mask_conv.weight",
     ),
+    "another shape": (changed(enc_2__conv__input_conv__weight=np.ones([8, 4, 3, 3], "float32")), "of another shape"),
     "half a generator": ({"coarse_generator.conv1.conv.weight": ONE.reshape(1, 1, 1, 1)}, "conv1.conv.bias, got none"),
 }
 

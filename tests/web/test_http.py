@@ -57,10 +57,6 @@ def test_the_api_fills_and_keeps_nothing(client):
     [
         ({"model": "/etc"}, 400, "general"),
         ({"maks": "x"}, 400, "maks"),
-        ({"box": []}, 400, "mask"),
-        ({"box": "0,0,60,40"}, 400, "known"),
-        ({"mask_alpha": "true"}, 400, "transparent"),
-        ({"format": "jpeg", "lossless": "true"}, 400, "JPEG"),
         ({"extend": "2000,0,0,0"}, 413, "megapixels"),
         ({"polygon": " ".join(["1,1"] * 10_001)}, 413, "corners"),
         ({"box": ["1,1,2,2"] * 300}, 400, "256"),

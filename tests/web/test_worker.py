@@ -73,6 +73,43 @@ def test_strokes_and_a_mask_of_half_the_size_are_grown_alike(filler, picture, tm
     assert done["share"] == pytest.approx(changed.mean(), abs=0.02)
 
 
+def wrong_orders(picture, tmp_path):
+    text, tall, large, clear = (tmp_path / f"{name}.png" for name in ("text", "tall", "large", "clear"))
+    text.write_text("no picture")
+    write_picture(tall, np.eye(60, 40, dtype=np.uint8) * 255)
+    Image.new("1", [200, 200]).save(large)
+    Image.new("RGBA", [60, 40], (9, 9, 9, 40)).save(clear)
+    box = Marks(boxes=[(1, 1, 5, 5)])
+
+    def order(photograph, marks=box, **values):
+        return Order(photograph, marks, fills=True, result=tmp_path / "result", **values)
+
+    return [
+        ("no_picture", order(None)),
+        ("gone", order(tmp_path / "none.png")),
+        ("unreadable", order(text)),
+        ("many_pixels", order(large)),
+        ("many_pixels", order(picture, extend=(500, 0, 0, 0))),
+        ("no_hole", order(picture, Marks())),
+        ("all_hole", order(picture, Marks(boxes=[(0, 0, 60, 40)]))),
+        ("bad_mask", order(picture, Marks(tall))),
+        ("bad_mask", order(picture, Marks(alpha=True))),
+        ("no_model", order(picture, model="../general")),
+        ("bad_result", order(clear, format="jpeg")),
+        ("bad_result", order(picture, format="jpeg", lossless=True)),
+    ]
+
+
+def test_what_is_wrong_is_told_in_both_languages_without_the_servers_folders(filler, picture, tmp_path):
+    for key, order in wrong_orders(picture, tmp_path):
+        with pytest.raises(Refusal) as told:
+            filler.do(order)
+        assert told.value.key == key, (order, told.value)
+        for language in ("en", "zh"):
+            assert str(tmp_path) not in told.value.in_language(language)
+    assert not (tmp_path / "result").exists()
+
+
 @pytest.mark.parametrize(
     ("error", "key"),
     [
