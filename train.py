@@ -16,16 +16,16 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from engine.console import steady_console
-from options import check_folder, factors_of, hyper_parameters, is_deepfill, parse_train, setup_device, typed_as
+from options import check_folder, factors_of, is_deepfill, parse_train, setup_device, typed_as
 from options.train import NETWORK_OPTIONS, tell
-from utils.errors import InputError, naming, run_cleanly
+from utils.errors import InputError, Steady, naming, run_cleanly
 from utils.files import atomic_path
 from utils.run_folder import CHECKPOINTS, OPTIONS_FILE, RunFolder
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    with steady_console():  # printing does not fail when the terminal is gone
+    # A closed terminal must not end a training.
+    with contextlib.redirect_stdout(Steady(sys.stdout)), contextlib.redirect_stderr(Steady(sys.stderr)):
         options, not_default = parse_train(argv)
         setup_device(options.device, options.threads)
         from engine import distributed
@@ -51,8 +51,7 @@ def train(options: argparse.Namespace, not_default: dict, run_folder: RunFolder 
     model = build_network(options, checkpoint, weights)
     settings = build_settings(options)
     task = build_task(options, model, settings)
-    shown = hyper_parameters(options)  # in VisualDL
-    trainer = Trainer(task, dataset, validation, settings, Path(options.log_dir), options=shown)
+    trainer = Trainer(task, dataset, validation, settings, Path(options.log_dir))
     if checkpoint:
         trainer.resume(checkpoint)
     if run_folder:

@@ -47,7 +47,6 @@ class Trainer:
     Args:
         dataset: gives (gt, mask) for a position in the stream; see ``datasets.inpainting``.
         log_dir: logs/<name>.
-        options: hyper-parameters that VisualDL shows; the settings when not given.
     """
 
     def __init__(
@@ -57,11 +56,9 @@ class Trainer:
         validation: ValidationSet,
         settings: Settings,
         log_dir: Path,
-        options: dict[str, str | int | float] | None = None,
     ):
         self.task, self.dataset, self.validation = task, dataset, validation
         self.settings, self.log_dir = settings, Path(log_dir)
-        self.options = asdict(settings) if options is None else options
         self.checkpoints = CheckpointFolder(self.log_dir / CHECKPOINTS, settings.keep)
         self.ema = WeightAverage(task.model, settings.ema_decay) if settings.ema_decay else None
         self.iteration = 0  # done
@@ -116,8 +113,6 @@ class Trainer:
         first = distributed.is_first()
         logger = RunLogger(self.log_dir, self.last_iteration, self.task.terms, self.iteration) if first else None
         try:
-            if logger:
-                logger.board.hyper_parameters(self.options)
             with _StopRequest() as stop, contextlib.closing(self.batches()) as stream:
                 self._loop(stream, logger, stop)
             self._save()
@@ -211,7 +206,6 @@ class Trainer:
             if logger:
                 logger.validation(self.iteration, rows)
                 logger.samples(self.iteration, self.validation.samples(inpainter))
-                logger.board.weights(self.task.model, self.iteration)
                 _warn(sanity_checks.worse_than_mean_fill(self.iteration, psnr, self.validation.mean_fill_psnr))
         self.task.train()
         self._save_if_best(math.inf if psnr is None else psnr)

@@ -21,7 +21,6 @@ from options.shared import (
 from options.train import (
     MODEL_NAMES,
     factors_of,
-    hyper_parameters,
     is_deepfill,
     parse_train,
     train_parser,
@@ -42,7 +41,6 @@ __all__ = [
     "factors_of",
     "fill_parser",
     "flip_of",
-    "hyper_parameters",
     "is_deepfill",
     "parse_evaluate",
     "parse_fill",

@@ -351,19 +351,6 @@ def is_deepfill(model: str) -> bool:
     return model == "deepfill_v1"
 
 
-def hyper_parameters(options: argparse.Namespace) -> dict[str, str | int | float]:
-    """The options of a run that bear on what it learns, where they are given; network and schedule first."""
-    groups = _options_by_group()
-    loss = groups[OF_DEEPFILL] if is_deepfill(options.model) else groups[OF_UNETS]
-    if options.critic != "none":
-        loss = loss + groups[OF_CRITIC]
-    elif is_deepfill(options.model):
-        loss = loss + groups[OF_WASSERSTEIN]
-    keys = [*groups["model"], *groups["schedule"], *loss, *groups["data"], "seed"]
-    values = {key: getattr(options, key) for key in keys if key != "num_workers"}
-    return {key: value for key, value in values.items() if value is not None}
-
-
 def _options_by_group() -> dict[str, list[str]]:
     return {group.title: [action.dest for action in group._group_actions] for group in train_parser()._action_groups}
 

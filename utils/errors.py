@@ -13,6 +13,7 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any, TextIO
 
 _LONG_WORD = re.compile(r"(\S{300})\S{100,}(\S{200})")
 # Characters that move a terminal's cursor, colour it or turn the reading direction: C0, C1, separators, bidirectional.
@@ -132,13 +133,34 @@ def _status_and_line(error: BaseException) -> tuple[int, str] | None:
     return None
 
 
+class Steady:
+    """A text stream that is written to while it can be: after a closed terminal or ``| head`` the rest is dropped."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            _redirect_to_null(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _redirect_to_null(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _drop_unread_output() -> None:
     """Drop output that cannot be written any more (no reader, disk full): Python would report it at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            _redirect_to_null(stream)
 
 
 def _write_any_name() -> None:
