@@ -61,13 +61,13 @@ def test_a_preset_says_what_the_paper_says_of_the_phase(preset, phase):
 @pytest.mark.parametrize(
     ("preset", "words", "message"),
     [
-        ("celeba", "--critic_weight 2", "--critic_weight: means nothing without --critic"),
-        ("deepfill_samples", "--critic patch --critic_steps 5", "--critic_steps: means nothing beside --critic"),
-        ("deepfill_samples", "--style_weight 5", "--style_weight: means nothing to --model deepfill_v1"),
-        ("celeba", "--mask_channel yes", "--mask_channel: means nothing to --model pconv_unet"),
-        ("celeba", "--hole_shape box --super_resolution_factors 2", "means nothing to --hole_shape box"),
+        ("celeba", "--critic_weight 2", "--critic_weight: has no effect"),
+        ("deepfill_samples", "--critic patch --critic_steps 5", "--critic_steps: has no effect"),
+        ("deepfill_samples", "--style_weight 5", "--style_weight: has no effect with --model deepfill_v1"),
+        ("celeba", "--mask_channel yes", "--mask_channel: has no effect with --model pconv_unet"),
+        ("celeba", "--hole_shape box --super_resolution_factors 2", "--super_resolution_factors: has no effect"),
         ("deepfill_celeba", "--hole_shape super_resolution", "expected a U-Net"),
-        ("deepfill_celeba", "--phase finetune", "--phase: means nothing"),
+        ("deepfill_celeba", "--phase finetune", "--phase: has no effect"),
     ],
 )
 def test_options_that_would_do_nothing_are_refused(preset, words, message):
