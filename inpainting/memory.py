@@ -9,6 +9,7 @@ Measured on a CPU: a step of a ``pconv_unet`` of 64 channels at 256 px took 28 b
 """
 
 import contextlib
+import math
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -21,10 +22,7 @@ PER_PARAMETER = 16  # bytes in training: float32 weight, gradient and Adam's two
 STEP, VGG_STEP = 12, 1000  # bytes in training: for each pixel and channel; for each pixel, of VGG16's taps
 PASS, DEEPFILL_PASS = 6, 40  # bytes of one pass, for each pixel and channel
 
-_CGROUPS = (  # limit and use of a container, versions 2 and 1: psutil knows the machine only
-    ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory.current"),
-    ("/sys/fs/cgroup/memory/memory.limit_in_bytes", "/sys/fs/cgroup/memory/memory.usage_in_bytes"),
-)
+_LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # versions 2 and 1
 
 
 def free_memory() -> int:
@@ -32,7 +30,8 @@ def free_memory() -> int:
     if paddle.get_device().startswith("gpu"):
         total = paddle.device.cuda.get_device_properties().total_memory
         return total - paddle.device.cuda.memory_allocated()
-    return min([psutil.virtual_memory().available, *_free_in_container()])
+    own = psutil.Process().memory_info().rss
+    return int(min(psutil.virtual_memory().available, _limit_of_container() - own))
 
 
 def refuse_beyond_memory(needed: int, what: str, remedy: str) -> None:
@@ -73,22 +72,9 @@ def telling_of_memory(what: str, remedy: str) -> Iterator[None]:
         raise InputError(f"{what}: {LITTLE_MEMORY}; {remedy}") from None
 
 
-def _free_in_container() -> list[int]:
-    for limit, used in _CGROUPS:
-        numbers = [int(line) for path in (limit, used) for line in _lines(path)[:1] if line.strip().isdigit()]
-        if len(numbers) == 2:
-            return [max(0, numbers[0] - numbers[1] + _cached(Path(limit).parent))]
-    return []
-
-
-def _cached(group: Path) -> int:
-    """Bytes of cached files, which a container's use includes and the system frees on demand."""
-    found = [line.split()[1] for line in _lines(group / "memory.stat") if line.split()[:1] == ["inactive_file"]]
-    return int(found[0]) if found else 0
-
-
-def _lines(path: str | Path) -> list[str]:
-    try:
-        return Path(path).read_text().splitlines()
-    except OSError:  # no such control group, or another system
-        return []
+def _limit_of_container() -> float:
+    """Bytes that a container may use; infinite without one: psutil knows the machine only."""
+    for path in _LIMITS:
+        with contextlib.suppress(OSError, ValueError):  # no such file; "max"
+            return int(Path(path).read_text())
+    return math.inf

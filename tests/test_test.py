@@ -187,16 +187,6 @@ def test_results_of_an_earlier_run_are_replaced_unless_they_were_changed(fill, p
     refuse(fill, tmp_path, "0_mask.png would be replaced", source=pictures / "0.png")
 
 
-@pytest.mark.parametrize("make", [os.mkfifo, lambda path: path.symlink_to("../thesis.txt")])
-def test_a_list_of_results_that_is_none_is_not_written_to(fill, pictures, mask_file, tmp_path, make):
-    (tmp_path / "thesis.txt").write_text("mine")
-    (tmp_path / "out").mkdir()
-    make(tmp_path / "out" / ".results.sha256")
-    with pytest.raises(InputError, match=r"0\.png: .*results\.sha256"):
-        fill("--mask", mask_file, source=pictures / "0.png")
-    assert (tmp_path / "thesis.txt").read_text() == "mine" and shown(tmp_path / "out") == []
-
-
 def test_pictures_of_one_name_in_a_list_are_all_filled(fill, pictures, mask_file, tmp_path):
     for folder, i in (("a", 0), ("b", 1)):
         (tmp_path / folder).mkdir()

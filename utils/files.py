@@ -12,7 +12,7 @@ import stat
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO
 
 from utils.errors import InputError, describe_os_error, is_out_of_memory, one_line
 
@@ -79,23 +79,6 @@ def remove(path: Path) -> None:
             path.unlink()
 
 
-def open_own(path: str | os.PathLike, mode: str) -> TextIO:
-    """Open a text file of this program for writing; never through a link, which may lead to a file of the user.
-
-    Raises:
-        OSError: a link, a folder, or a pipe that nobody reads from.
-    """
-    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    return open(
-        path,
-        mode,
-        encoding="utf-8",
-        errors="surrogateescape",
-        newline="\n",
-        opener=lambda name, wanted: os.open(name, wanted | flags, 0o666),
-    )
-
-
 def kind_of(path: str | os.PathLike) -> str | None:
     """ "file", "folder", or "pipe or a device"; None where there is nothing, or nothing can be, of that name."""
     try:
@@ -103,12 +86,6 @@ def kind_of(path: str | os.PathLike) -> str | None:
     except (OSError, ValueError):
         return None
     return "folder" if stat.S_ISDIR(mode) else "file" if stat.S_ISREG(mode) else "pipe or a device"
-
-
-def refuse_folder_or_pipe(path: str | os.PathLike) -> None:
-    """Raise InputError where a file to append to is a folder, or a pipe, which would block."""
-    if kind_of(path) == "folder" or (os.path.exists(path) and stat.S_ISFIFO(os.stat(path).st_mode)):
-        raise InputError(f"{path}: expected a file to go on in, or none, got a folder or a pipe; move it away")
 
 
 def is_file(path: str | os.PathLike) -> bool:

@@ -11,7 +11,7 @@ from pathlib import Path
 from filelock import FileLock, Timeout
 
 from utils.errors import InputError
-from utils.files import is_file, read_text, refuse_folder_or_pipe, remove_leftovers
+from utils.files import is_file, read_text, remove_leftovers
 
 OPTIONS_FILE, LOG, METRICS, LOCK = "config.yaml", "train.log", "metrics.csv", ".train.lock"
 CHECKPOINTS, SAMPLES = "checkpoints", "samples"
@@ -74,7 +74,6 @@ class RunFolder:
         path = self.directory / LOCK
         if path.is_symlink():
             raise InputError(f"{path}: expected a file to lock, got a link; remove it")
-        refuse_folder_or_pipe(path)
         lock = FileLock(path, timeout=1)  # seconds: the system may take a moment to free what a killed run held
         try:
             lock.acquire()
