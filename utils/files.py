@@ -101,27 +101,18 @@ def open_regular(path: str | os.PathLike, what: str = "a file") -> BinaryIO:
     Raises:
         InputError: nothing there, a folder, a pipe or a device.
     """
+    if (kind := kind_of(path)) not in ("file", None):
+        raise InputError(f"{path}: expected {what}, got a {kind}; give a file")
     try:
-        file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  the caller closes it
+        return open(path, "rb")
     except FileNotFoundError:
         raise InputError(f"{path}: expected {what}, got no such file; check the path") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: expected {what}, got a folder; give a file") from None
     except OSError as error:
         if error.errno is None or is_out_of_memory(error):
             raise
         raise InputError(f"{path}: expected {what}, got: {describe_os_error(error, with_name=False)}") from None
     except ValueError:  # a zero byte in the name
         raise InputError(f"expected {what}, got a name that no file can have: {one_line(path, 200)!r}") from None
-    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        return file
-    file.close()
-    raise InputError(f"{path}: expected {what}, got a pipe or a device; give a file")
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Opens a pipe without blocking."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_text(path: str | os.PathLike, what: str, limit: int = MAX_TEXT, errors: str = "strict") -> str:
