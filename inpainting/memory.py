@@ -4,8 +4,8 @@ When memory runs out the system kills a process without a message. Needs are est
 refused that would have worked; what exceeds the estimate still ends in a ``MemoryError``, which is reported too, or in
 a kill.
 
-Measured on a CPU: a step of a ``pconv_unet`` of 64 channels at 256 px took 28 bytes for each channel and pixel beside
-16 for each parameter, one pass 8 to 13 (exported), and one of ``deepfill_v1`` 50.
+Measured on a CPU: one pass of a ``pconv_unet`` of 64 channels at 256 px took 8 to 13 bytes (exported) for each channel
+and pixel, one of ``deepfill_v1`` 50.
 """
 
 import contextlib
@@ -18,8 +18,6 @@ import psutil
 
 from utils.errors import LITTLE_MEMORY, InputError, is_out_of_memory
 
-PER_PARAMETER = 16  # bytes in training: float32 weight, gradient and Adam's two moments
-STEP, VGG_STEP = 12, 1000  # bytes in training: for each pixel and channel; for each pixel, of VGG16's taps
 PASS, DEEPFILL_PASS = 6, 40  # bytes of one pass, for each pixel and channel
 
 _LIMITS = ("/sys/fs/cgroup/memory.max", "/sys/fs/cgroup/memory/memory.limit_in_bytes")  # versions 2 and 1
@@ -54,11 +52,6 @@ def pass_bytes(model_name: str, model_options: dict, pixels: int, exported: bool
         return PASS * channels * pixels
     # Exported, it holds the similarity of each two 8x8 patches at once.
     return DEEPFILL_PASS * channels * pixels + (4 * (pixels // 64) ** 2 if exported else 0)
-
-
-def step_bytes(parameters: int, channels: int, pixels: int, with_vgg: bool) -> int:
-    """What a step of training takes at least; ``pixels`` of the whole batch."""
-    return PER_PARAMETER * parameters + pixels * (STEP * channels + VGG_STEP * with_vgg)
 
 
 @contextlib.contextmanager
