@@ -137,20 +137,13 @@ class GeneratedMasks:
     """Generated masks.
 
     Args:
-        buckets: of irregular ones, each as likely as the others.
-        border: of irregular ones, at the border or not; None: half and half.
-        shape: "irregular", "box", "both" (half and half), "wide", or "super_resolution" (``lattice``).
+        shape: "irregular" (of each bucket as often, half of them at the border), "box", "both" (half and half),
+            "wide", or "super_resolution" (``lattice``).
         factors: of super-resolution, each as likely as the others.
     """
 
-    def __init__(
-        self,
-        buckets: Sequence[tuple[float, float]] = BUCKETS,
-        border: bool | None = None,
-        shape: str = "irregular",
-        factors: Sequence[int] = (),
-    ):
-        self.buckets, self.border, self.shape, self.factors = tuple(buckets), border, shape, tuple(factors)
+    def __init__(self, shape: str = "irregular", factors: Sequence[int] = ()):
+        self.shape, self.factors = shape, tuple(factors)
 
     def draw(self, rng: np.random.Generator, size: int) -> np.ndarray:
         if self.shape == "super_resolution":
@@ -159,9 +152,8 @@ class GeneratedMasks:
             return generate_box(rng, size, size)
         if self.shape == "wide":
             return generate_wide(rng, size, size)
-        bucket = self.buckets[rng.integers(len(self.buckets))]
-        border = bool(rng.random() < 0.5) if self.border is None else self.border
-        return generate_mask(rng, size, size, bucket, border)
+        bucket = BUCKETS[rng.integers(len(BUCKETS))]
+        return generate_mask(rng, size, size, bucket, border=bool(rng.random() < 0.5))
 
 
 class InpaintingDataset:

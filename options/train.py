@@ -363,56 +363,37 @@ def _refuse_without_effect(options: argparse.Namespace, typed: dict) -> None:
     groups = [group for group in train_parser()._action_groups if idle.get(group.title)]
     keys = {action.dest for group in groups for action in group._group_actions} - {"critic"}
     if deepfill:
-        keys |= {"depth", "output_activation", "prior", "norm", "phase", "sync_norm"}
+        keys |= {"depth", "output_activation", "prior", "norm", "phase", "amp", "sync_norm"}
     if deepfill or options.phase == "finetune":
         keys |= {"style_warmup_iters"}
     if options.model != "conv_unet":
         keys |= {"mask_channel"}
+    if options.mask_root:
+        keys |= {"hole_shape"}
     if options.hole_shape != "super_resolution":
         keys |= {"super_resolution_factors"}
     if found := [key for key in typed if key in keys]:
         raise InputError(
             f"--{found[0]}: has no effect with --model {options.model}, --phase {options.phase}, --critic "
-            f"{options.critic} and --hole_shape {options.hole_shape}; leave it out"
+            f"{options.critic}, --hole_shape {options.hole_shape} and --mask_root {options.mask_root}; leave it out"
         )
 
 
 def _refuse_conflicts(options: argparse.Namespace, typed: dict, preset_masks: str | None) -> None:
     """Refuse options that do not go together."""
-    deepfill, with_critic, shape = is_deepfill(options.model), options.critic != "none", options.hole_shape
-    is_half = options.amp == "O1" and options.amp_dtype == "float16"
-    conflicts = (
-        (
-            deepfill and options.amp == "O1",
-            f"--amp O1: expected a U-Net, got --model {options.model}, which is trained in float32 only; use --amp O0",
-        ),
-        (
-            deepfill and options.phase == "finetune",
-            f"--phase finetune: expected a U-Net, got --model {options.model}; leave it out",
-        ),
-        (
-            with_critic and is_half,
-            "--amp O1 with --critic: expected --amp_dtype bfloat16, got float16; use it, or --amp O0",
-        ),
-        (
-            with_critic and options.image_size % 16,
-            f"--critic: expected --image_size to be a multiple of 16, got {options.image_size}",
-        ),
-        (
-            options.mask_root and shape != "irregular",
-            "--mask_root and --hole_shape: masks are read or generated; give one of the two",
-        ),
-        (
-            deepfill and shape == "super_resolution",
+    with_critic = options.critic != "none"
+    if with_critic and options.amp == "O1" and options.amp_dtype == "float16":
+        raise InputError("--amp O1 with --critic: expected --amp_dtype bfloat16, got float16; use it, or --amp O0")
+    if with_critic and options.image_size % 16:
+        raise InputError(f"--critic: expected --image_size to be a multiple of 16, got {options.image_size}")
+    if is_deepfill(options.model) and options.hole_shape == "super_resolution":
+        raise InputError(
             f"--hole_shape super_resolution: expected a U-Net, got --model {options.model}, whose attention copies "
-            "patches without a hole, of which there are none; take pconv_unet",
-        ),
-        (  # a preset's --hole is the colour of its own masks: for other masks it would swap hole and known
-            preset_masks and options.mask_root != preset_masks and options.hole == "black" and "hole" not in typed,
+            "patches without a hole, of which there are none; take pconv_unet"
+        )
+    # A preset's --hole is the colour of its own masks: for other masks it would swap hole and known.
+    if preset_masks and options.mask_root != preset_masks and options.hole == "black" and "hole" not in typed:
+        raise InputError(
             f"--mask_root {options.mask_root}: expected --hole white or --hole black beside it, got neither; the "
-            f"preset's black is for {preset_masks} (NVIDIA's training masks are black, their test masks white)",
-        ),
-    )
-    for is_so, message in conflicts:
-        if is_so:
-            raise InputError(message)
+            f"preset's black is for {preset_masks} (NVIDIA's training masks are black, their test masks white)"
+        )
