@@ -13,6 +13,7 @@ from options.shared import (
     count_int,
     integer,
     positive_int,
+    refuse_beside,
 )
 from utils.errors import InputError
 from utils.files import kind_of
@@ -132,35 +133,26 @@ def parse_evaluate(argv: Sequence[str] | None = None) -> argparse.Namespace:
     if options.output is None and len(options.reports) < 2:
         options.output = OUTPUT
     _check(options)
-    if options.super_resolution or options.method in INTERPOLATIONS:
-        _check_super_resolution(options)
     if options.protocol == "raw" or (options.super_resolution and not options.method):
         options.scales = 1
     options.detail = options.detail == "on"
     return options
 
 
-def _check_super_resolution(options: argparse.Namespace) -> None:
-    if not options.super_resolution:
+def _check(options: argparse.Namespace) -> None:
+    plain = {"detail": ("off",), "flip": (None, "off")}  # no more than one pass of a network
+    if options.protocol == "raw":
+        refuse_beside(options, "--protocol raw", method=(None,), scales=("auto", 1), **plain)
+    if options.super_resolution:
+        refuse_beside(options, "--super_resolution", masks=(None,), scales=("auto", 1), **plain)
+    if options.method:
+        refuse_beside(options, f"--method {options.method}", scales=("auto",), **plain)
+    if options.results:
+        refuse_beside(options, "--results", scales=("auto",), **plain)
+    if options.method in INTERPOLATIONS and not options.super_resolution:
         raise InputError(
             f"--method {options.method}: expected --super_resolution K beside it, got none: it fills no other holes"
         )
-    usual = {"masks": (None,), "scales": ("auto", 1), "detail": ("off",), "flip": (None, "off")}
-    for name, values in usual.items():
-        value = getattr(options, name)
-        if value not in values:
-            raise InputError(f"--super_resolution: expected no --{name} {value} beside it; leave one of them out")
-
-
-def _check(options: argparse.Namespace) -> None:
-    other = "--method" if options.method else "--results" if options.results else None
-    if options.method and options.protocol == "raw":
-        raise InputError(f"--protocol raw: expected a network, got --method {options.method}; leave one of them out")
-    for name, usual in {"scales": ("auto",), "flip": (None, "off"), "detail": ("off",)}.items():
-        if other and (value := getattr(options, name)) not in usual:
-            raise InputError(f"--{name} {value}: expected a network beside it, got {other}; leave one of them out")
-    if options.protocol == "raw" and (options.scales not in ("auto", 1) or "on" in (options.flip, options.detail)):
-        raise InputError("--protocol raw: expected a single pass, got --scales, --flip or --detail; leave them out")
     if options.results and (options.images is None or (options.masks is None and not options.super_resolution)):
         raise InputError("--results: expected --images and --masks beside it, of which the pictures were filled")
     if options.pairing == "name" and (options.images is None or options.masks is None):

@@ -16,8 +16,9 @@ from options.shared import (
     count_int,
     integer,
     positive_int,
+    refuse_beside,
 )
-from utils.errors import InputError, one_line
+from utils.errors import one_line
 
 
 def fill_parser() -> Parser:
@@ -56,22 +57,11 @@ def parse_fill(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """
     options = fill_parser().parse_args(argv)
     if options.super_resolution:
-        _refuse_beside_super_resolution(options)
+        holes = ("mask", "mask_alpha", "mask_colour", "box", "polygon", "dilate", "extend")
+        single = {"scales": ("auto", 1), "detail": (None, "off"), "flip": (None, "off")}
+        refuse_beside(options, "--super_resolution", **dict.fromkeys(holes, (None, 0)), hole=("white",), **single)
         options.scales = 1
     return options
-
-
-def _refuse_beside_super_resolution(options: argparse.Namespace) -> None:
-    of_holes = ("mask", "mask_alpha", "mask_colour", "box", "polygon", "dilate", "extend")
-    given = [name for name in of_holes if getattr(options, name)]
-    given += ["hole"] if options.hole != "white" else []
-    given += ["scales"] if options.scales not in ("auto", 1) else []
-    given += [name for name in ("detail", "flip") if getattr(options, name) == "on"]
-    if given:
-        raise InputError(
-            f"--super_resolution: expected no --{given[0]}, since what is to be filled are the pixels between those of "
-            "the picture, in a single pass; leave one of them out"
-        )
 
 
 def _add_result_options(parser: argparse.ArgumentParser) -> None:

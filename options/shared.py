@@ -179,6 +179,14 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
     add("--threads", integer(1, 1024), "CPU threads; all cores when not given")
 
 
+def refuse_beside(options: argparse.Namespace, what: str, **usual: tuple) -> None:
+    """Refuse options whose value, beside ``what``, is none of these."""
+    for name, values in usual.items():
+        if (value := getattr(options, name)) not in values:
+            shown = "" if isinstance(value, bool | list | tuple) else f" {value}"
+            raise InputError(f"{what}: expected no --{name}{shown} beside it; leave one of the two out")
+
+
 def apply_preset(parser: Parser, path: str | os.PathLike) -> None:
     """Make the preset's values the parser's defaults, each checked as if it had been typed.
 

@@ -340,7 +340,7 @@ def test_reports_side_by_side_on_a_page_without_measuring(run, data, monkeypatch
         (["--output", "{data}/file"], "--output.*file"),
         (["--manifest", "{data}/images"], "--manifest.*folder"),
         (["--protocol", "raw"], "raw.*telea"),
-        (["--detail", "on"], "--detail on: expected a network beside it, got --method"),
+        (["--detail", "on"], "expected no --detail on beside it"),
         (["--protocol", "edge_connect"], r"deep/\d.png: expected at least 51 pixels"),
     ],
 )
