@@ -79,7 +79,7 @@ class RunLogger:
         log.info(
             f"[TRAIN] epoch: {row['epoch']}, iter: {it}/{self.last_iter}, {terms}, lr: {row['lr']:.3g}, "
             f"reader_cost: {row['reader_cost']:.4f} s, batch_cost: {row['batch_cost']:.4f} s, "
-            f"ips: {row['ips']:.2f} images/s, ETA {self._eta(it)}"
+            f"ips: {row['ips']:.2f} images/s, ETA {tqdm.format_interval(self._seconds_left(it))}"
         )
         self.board.scalars("loss_raw", {name: row[name] for name in weighted}, it)
         self.board.scalars(
@@ -121,10 +121,9 @@ class RunLogger:
                 writer.writeheader()
             writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
 
-    def _eta(self, iteration: int) -> str:
+    def _seconds_left(self, iteration: int) -> float:
         done = max(1, iteration - self.start_iter)
-        seconds = (time.perf_counter() - self.started) / done * (self.last_iter - iteration)
-        return f"{int(seconds // 3600):02d}:{int(seconds // 60) % 60:02d}:{int(seconds) % 60:02d}"
+        return (time.perf_counter() - self.started) / done * (self.last_iter - iteration)
 
 
 def _two_digits(value: float | None) -> str:

@@ -266,7 +266,7 @@ def _warn(*messages: str | None) -> None:
 class _StopRequest:
     """Inside the block SIGTERM, Ctrl-C and SIGHUP set ``signum`` and do not end the process; a second one does.
 
-    Except SIGHUP: a closed terminal may send it twice, and nohup ignores it.
+    Except SIGHUP, which a closed terminal may send twice. What is ignored, as by nohup, stays ignored.
     """
 
     SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
@@ -275,7 +275,7 @@ class _StopRequest:
         self.signum = None
 
     def __enter__(self) -> "_StopRequest":
-        taken = [s for s in self.SIGNALS if not (_is_hang_up(s) and signal.getsignal(s) == signal.SIG_IGN)]
+        taken = [signum for signum in self.SIGNALS if signal.getsignal(signum) != signal.SIG_IGN]
         self._before = {signum: signal.signal(signum, self._note) for signum in taken}
         return self
 
@@ -284,13 +284,9 @@ class _StopRequest:
             signal.signal(signum, handler)
 
     def _note(self, signum: int, _frame) -> None:
-        if not _is_hang_up(signum):
+        if signal.Signals(signum).name != "SIGHUP":
             signal.signal(signum, signal.SIG_DFL)
         self.signum = signum
-
-
-def _is_hang_up(signum: int) -> bool:
-    return signum == getattr(signal, "SIGHUP", None)
 
 
 class Meter:

@@ -15,7 +15,6 @@ import sys
 from collections.abc import Callable, Iterator
 from typing import Any, TextIO
 
-_LONG_WORD = re.compile(r"(\S{300})\S{100,}(\S{200})")
 # Characters that move a terminal's cursor, colour it or turn the reading direction: C0, C1, separators, bidirectional.
 _CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
 
@@ -53,13 +52,11 @@ _OF_NAMES = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno
 def one_line(text: object, limit: int | None = None) -> str:
     """The text on one line, with spaces for control characters and at most ``limit`` characters, for a terminal.
 
-    The middle of a word of 600 characters or more is left out.
-
     Example:
         >>> one_line("two\\nlines, \\x1b[31mred", limit=16)
         'two lines, [31m…'
     """
-    line = _LONG_WORD.sub(r"\1…\2", " ".join(_CONTROLS.sub(" ", str(text)).split()))
+    line = " ".join(_CONTROLS.sub(" ", str(text)).split())
     return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"
 
 
