@@ -80,11 +80,6 @@ def load(options: argparse.Namespace):
     with naming("--weights"):
         about = read_meta(weights_directory(options.weights, exported=True)).get("about")
         inpainter = Inpainter.from_checkpoint(options.weights, options.scales, detail_of(options), flip_of(options))
-    if options.show_attention and not inpainter.has_attention:
-        raise InputError(
-            f"--show_attention: expected weights of deepfill_v1, not exported, got {options.weights}, which have no "
-            "attention to show"
-        )
     if about:
         print(f"{options.weights}: {about}")
     return inpainter
@@ -127,7 +122,6 @@ def attempt(job: Job, inpainter, results: Results, options: argparse.Namespace) 
 
 
 def fill(job: Job, inpainter, results: Results, options: argparse.Namespace) -> None:
-    grid, show_attention = options.grid, options.show_attention
     from inpainting.photographs import extend_photograph, fill_photograph
     from inpainting.views import for_viewing, sample_row
 
@@ -145,15 +139,10 @@ def fill(job: Job, inpainter, results: Results, options: argparse.Namespace) -> 
     if job.is_generated:
         with results.new(f"{job.name}_mask.png") as path:
             write_mask(path, ~hole)
-    if grid or show_attention:
+    if options.grid:
         seen, seen_hole, seen_result = for_viewing(photograph.pixels, hole, result.pixels)
-        views = inpainter.views(seen, seen_hole)
-    if grid:
         with results.new(f"{job.name}_grid.png") as path:
-            write_picture(path, sample_row(seen, ~seen_hole, views, seen_result))
-    if show_attention:
-        with results.new(f"{job.name}_attention.png") as path:
-            write_picture(path, views["attention"])
+            write_picture(path, sample_row(seen, ~seen_hole, inpainter.views(seen, seen_hole), seen_result))
     with results.new(job.file) as path:  # last, so that --skip_existing finds complete results only
         tell(job, "note", *write_photograph(path, result, job.encoding))
 
@@ -209,7 +198,7 @@ def tell(job: Job, kind: str, *lines: str) -> None:
 def result_files(job: Job, options: argparse.Namespace) -> list[str]:
     """The names of all files that ``fill`` writes for a picture."""
     is_drawn = job.is_generated and not options.super_resolution
-    kinds = {"_mask": is_drawn, "_grid": options.grid, "_attention": options.show_attention}
+    kinds = {"_mask": is_drawn, "_grid": options.grid}
     return [job.file, *(f"{job.name}{kind}.png" for kind, is_written in kinds.items() if is_written)]
 
 

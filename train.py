@@ -7,7 +7,6 @@ Imports that need Paddle stand inside the functions, because the options are par
 
 import argparse
 import contextlib
-import math
 import sys
 from collections.abc import Sequence
 from dataclasses import fields
@@ -16,16 +15,16 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from engine.console import steady_console
-from options import check_folder, factors_of, hyper_parameters, is_deepfill, parse_train, setup_device, typed_as
+from options import check_folder, factors_of, is_deepfill, parse_train, setup_device, typed_as
 from options.train import NETWORK_OPTIONS, tell
-from utils.errors import InputError, naming, run_cleanly
+from utils.errors import InputError, Steady, naming, run_cleanly
 from utils.files import atomic_path
 from utils.run_folder import CHECKPOINTS, OPTIONS_FILE, RunFolder
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    with steady_console():  # printing does not fail when the terminal is gone
+    # A closed terminal must not end a training.
+    with contextlib.redirect_stdout(Steady(sys.stdout)), contextlib.redirect_stderr(Steady(sys.stderr)):
         options, not_default = parse_train(argv)
         setup_device(options.device, options.threads)
         from engine import distributed
@@ -51,8 +50,7 @@ def train(options: argparse.Namespace, not_default: dict, run_folder: RunFolder 
     model = build_network(options, checkpoint, weights)
     settings = build_settings(options)
     task = build_task(options, model, settings)
-    shown = hyper_parameters(options)  # in VisualDL
-    trainer = Trainer(task, dataset, validation, settings, Path(options.log_dir), options=shown)
+    trainer = Trainer(task, dataset, validation, settings, Path(options.log_dir))
     if checkpoint:
         trainer.resume(checkpoint)
     if run_folder:
@@ -186,16 +184,14 @@ def build_network(options: argparse.Namespace, checkpoint: Path | None, weights:
     """The network, with ``weights`` if there are any; a checkpoint's come later, with its whole state."""
     import paddle
 
-    from models import build_model, model_shapes
+    from models import build_model
 
     network = network_options(options, checkpoint or weights)
     paddle.seed(options.seed)
     try:
-        shapes = model_shapes(options.model, **network)
+        model = build_model(options.model, **network)
     except ValueError as error:
         raise InputError(str(error)) from None
-    check_memory(options, shapes)
-    model = build_model(options.model, **network)
     if weights:
         with naming("--weights"):
             load_starting_weights(model, weights)
@@ -219,22 +215,6 @@ def network_options(options: argparse.Namespace, origin: Path | None) -> dict:
         if meta["model"] == options.model:
             given |= {name: value for name, value in meta["options"].items() if name not in NETWORK_OPTIONS}
     return given
-
-
-def check_memory(options: argparse.Namespace, shapes: dict[str, list[int]]) -> None:
-    """Refuse a network, given by the shapes of its arrays, and batches that do not fit into memory."""
-    from inpainting import memory
-
-    parameters = sum(map(math.prod, shapes.values()))
-    channels, *_ = next(iter(shapes.values()))  # output channels of the first convolution
-    loss_needs_vgg = not is_deepfill(options.model) and options.perceptual_weight + options.style_weight > 0
-    pixels = options.batch_size * options.image_size**2
-    memory.refuse_beyond_memory(
-        memory.step_bytes(parameters, channels, pixels, with_vgg=loss_needs_vgg or options.critic != "none"),
-        f"{options.model} of {parameters / 1e6:.0f} M parameters, with --batch_size {options.batch_size} and "
-        f"--image_size {options.image_size}",
-        "take a smaller batch with --accumulate, smaller pictures, --base_channels or --depth",
-    )
 
 
 def load_starting_weights(model, directory: Path) -> None:

@@ -18,6 +18,7 @@ _VIDEO = "a video that OpenCV can decode (MP4, AVI, MKV, WebM ...), a folder of 
 # Read by OpenCV when it first opens a video. Level -8 silences FFmpeg; playlists cannot make it open addresses.
 os.environ.setdefault("OPENCV_FFMPEG_LOGLEVEL", "-8")
 os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "protocol_whitelist;file")
+cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its lines about a file that is no video
 
 
 class Frames:
@@ -74,11 +75,10 @@ def _in_order(paths: list[Path]) -> list[Path]:
 @contextlib.contextmanager
 def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
     open_regular(path, _VIDEO).close()
-    with _without_remarks():
-        try:  # an absolute path is not taken for an address or for the pattern of a series of pictures
-            video = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
-        except (UnicodeError, cv2.error):
-            raise InputError(f"{path}: expected {_VIDEO}, got a name that OpenCV cannot open; rename it") from None
+    try:  # an absolute path is not taken for an address or for the pattern of a series of pictures
+        video = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
+    except (UnicodeError, cv2.error):
+        raise InputError(f"{path}: expected {_VIDEO}, got a name that OpenCV cannot open; rename it") from None
     try:
         width, height = (int(video.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
         if not video.isOpened() or min(width, height) < 1:
@@ -91,15 +91,3 @@ def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
         yield video
     finally:
         video.release()
-
-
-@contextlib.contextmanager
-def _without_remarks() -> Iterator[None]:
-    """Silences OpenCV's log, which would print lines about a file that is not a video."""
-    log = cv2.utils.logging
-    before = log.getLogLevel()
-    log.setLogLevel(log.LOG_LEVEL_SILENT)
-    try:
-        yield
-    finally:
-        log.setLogLevel(before)

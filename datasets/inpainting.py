@@ -13,19 +13,17 @@ from pathlib import Path
 from typing import Protocol
 
 import numpy as np
-import paddle
 
 from datasets.images import SAMPLE_PHOTOS, list_pictures, read_picture, sample_photo
 from datasets.mask_generator import generate_box, generate_mask, generate_wide
-from datasets.masks import BUCKETS, ZeroOneMaskError, bucket_of, hole_ratio, read_mask, resize_mask
+from datasets.masks import BUCKETS, bucket_of, hole_ratio, read_mask, resize_mask
 from datasets.super_resolution import lattice
-from datasets.transforms import augment_mask, center_resize, center_window, load_training_picture
+from datasets.transforms import augment_mask, load_training_picture
 from utils.errors import InputError
 
 log = logging.getLogger("paddle_pconv")
 
 MASK_ATTEMPTS = 10
-MASKS_LOOKED_AT = 32  # of a folder, before the first is drawn
 
 
 class Pictures:
@@ -89,7 +87,7 @@ class MaskSource(Protocol):
 
 
 class MaskFolder:
-    """Random mask files, augmented as by the authors unless ``augment`` is off.
+    """Random mask files, augmented as by the authors.
 
     If the augmented hole is below 1 % or above 60 % of the picture, another mask is drawn; after ten draws the last
     file is taken without augmentation. An unreadable file is reported once (in each process) and replaced by the next.
@@ -100,7 +98,6 @@ class MaskFolder:
         hole: the colour of the hole in the files, "white" or "black".
         dilate: also dilate the holes; see ``augment_mask``.
     Raises:
-        ZeroOneMaskError: a mask was saved as 0 and 1; some, spread over the set, are checked at the start.
         InputError: on drawing, if no file can be read.
     """
 
@@ -108,22 +105,19 @@ class MaskFolder:
         self,
         root: str | os.PathLike,
         hole: str = "white",
-        augment: bool = True,
         dilate: bool = True,
         leave_out: Sequence[str | os.PathLike | None] = (),
     ):
         self.paths = list_pictures(root, leave_out)
-        self.hole, self.augment, self.dilate = hole, augment, dilate
+        self.hole, self.dilate = hole, dilate
         self._reported: set[Path] = set()
-        self._refuse_zero_one()
 
     def draw(self, rng: np.random.Generator, size: int) -> np.ndarray:
-        for _ in range(MASK_ATTEMPTS if self.augment else 1):
+        for _ in range(MASK_ATTEMPTS):
             plain = self._read(int(rng.integers(len(self.paths))))
-            if self.augment:
-                mask = augment_mask(plain, rng, size, self.dilate)
-                if bucket_of(hole_ratio(mask)):
-                    return mask
+            mask = augment_mask(plain, rng, size, self.dilate)
+            if bucket_of(hole_ratio(mask)):
+                return mask
         return resize_mask(plain, size, size)
 
     def _read(self, index: int) -> np.ndarray:
@@ -138,34 +132,18 @@ class MaskFolder:
                     log.warning("skipping %s: %s", path, error)
         raise InputError(f"expected masks, none of the {len(self.paths)} can be read: check --mask_root")
 
-    def _refuse_zero_one(self) -> None:
-        for path in self.paths[:: -(-len(self.paths) // MASKS_LOOKED_AT)]:
-            try:
-                read_mask(path, self.hole, check=False)
-            except ZeroOneMaskError:
-                raise
-            except InputError:
-                continue  # reported when it is drawn
-
 
 class GeneratedMasks:
     """Generated masks.
 
     Args:
-        buckets: of irregular ones, each as likely as the others.
-        border: of irregular ones, at the border or not; None: half and half.
-        shape: "irregular", "box", "both" (half and half), "wide", or "super_resolution" (``lattice``).
+        shape: "irregular" (of each bucket as often, half of them at the border), "box", "both" (half and half),
+            "wide", or "super_resolution" (``lattice``).
         factors: of super-resolution, each as likely as the others.
     """
 
-    def __init__(
-        self,
-        buckets: Sequence[tuple[float, float]] = BUCKETS,
-        border: bool | None = None,
-        shape: str = "irregular",
-        factors: Sequence[int] = (),
-    ):
-        self.buckets, self.border, self.shape, self.factors = tuple(buckets), border, shape, tuple(factors)
+    def __init__(self, shape: str = "irregular", factors: Sequence[int] = ()):
+        self.shape, self.factors = shape, tuple(factors)
 
     def draw(self, rng: np.random.Generator, size: int) -> np.ndarray:
         if self.shape == "super_resolution":
@@ -174,20 +152,17 @@ class GeneratedMasks:
             return generate_box(rng, size, size)
         if self.shape == "wide":
             return generate_wide(rng, size, size)
-        bucket = self.buckets[rng.integers(len(self.buckets))]
-        border = bool(rng.random() < 0.5) if self.border is None else self.border
-        return generate_mask(rng, size, size, bucket, border)
+        bucket = BUCKETS[rng.integers(len(BUCKETS))]
+        return generate_mask(rng, size, size, bucket, border=bool(rng.random() < 0.5))
 
 
-class InpaintingDataset(paddle.io.Dataset):
+class InpaintingDataset:
     """Pairs of picture and mask by position in the endless stream.
 
     Args:
         pictures, masks: where they come from.
         image_size: side of both in pixels.
         seed: of everything random.
-        length: what ``len`` answers, for loaders that walk the dataset itself; the number of pictures by default.
-        augment: random crop and flip of the pictures; False takes the square in the middle.
         shrink: False crops squares at the pictures' own resolution if they are large enough.
     Shape:
         Item: gt uint8 [3, S, S] RGB, mask uint8 [1, S, S], 1 = valid; ``engine.readers`` makes float32 of them.
@@ -202,34 +177,26 @@ class InpaintingDataset(paddle.io.Dataset):
         masks: MaskSource,
         image_size: int,
         seed: int,
-        length: int | None = None,
-        augment: bool = True,
         shrink: bool = True,
     ):
-        super().__init__()
         self.pictures, self.masks, self.image_size = pictures, masks, image_size
-        self.seed, self.augment, self.shrink = seed, augment, shrink
-        self.length = len(pictures) if length is None else length
+        self.seed, self.shrink = seed, shrink
         self._order = (-1, np.empty(0, np.int64))
         self._reported: set[int] = set()
 
     def __len__(self) -> int:
-        return self.length
-
-    @property
-    def bytes_per_sample(self) -> int:
-        """Bytes of a picture and its mask."""
-        return (3 + 1) * self.image_size**2
+        return len(self.pictures)
 
     def __getitem__(self, position: int) -> tuple[np.ndarray, np.ndarray]:
         rng = np.random.default_rng([self.seed, 1, position])
-        picture = self._picture(position)
-        if self.augment:
-            picture = load_training_picture(picture, self.image_size, rng, self.shrink)
-        else:
-            picture = (center_resize if self.shrink else center_window)(picture, self.image_size)
+        picture = load_training_picture(self._picture(position), self.image_size, rng, self.shrink)
         mask = self.masks.draw(rng, self.image_size)
         return np.ascontiguousarray(picture.transpose(2, 0, 1)), mask.astype(np.uint8)[None]
+
+    def batch(self, positions: Sequence[int]) -> tuple[np.ndarray, np.ndarray]:
+        """The items of several positions: uint8 [N, 3, S, S] and [N, 1, S, S]."""
+        pictures, masks = zip(*map(self.__getitem__, positions), strict=True)
+        return np.stack(pictures), np.stack(masks)
 
     def _picture(self, position: int) -> np.ndarray:
         epoch, start = divmod(position, len(self.pictures))
@@ -253,7 +220,7 @@ class InpaintingDataset(paddle.io.Dataset):
             log.warning("skipping %s: %s", self.pictures.name(index), error)
 
 
-class StreamBatchSampler(paddle.io.BatchSampler):
+class StreamBatchSampler:
     """Positions of a run's batches: batch i of rank r of w starts at first + (i·w + r)·batch_size.
 
     Args:
@@ -263,15 +230,29 @@ class StreamBatchSampler(paddle.io.BatchSampler):
     """
 
     def __init__(self, batch_size: int, batches: int, first: int = 0, rank: int = 0, world: int = 1):
-        # The parent's constructor needs a dataset with a length.
         self.batch_size, self.batches, self.first = batch_size, batches, first
         self.rank, self.world = rank, world
-        self.drop_last = False
 
     def __iter__(self) -> Iterator[list[int]]:
         for i in range(self.batches):
             start = self.first + (i * self.world + self.rank) * self.batch_size
             yield list(range(start, start + self.batch_size))
 
-    def __len__(self) -> int:
-        return max(0, self.batches)
+
+_of_worker: dict[str, InpaintingDataset] = {}
+_logged: list[str] = []
+
+
+def begin_worker(dataset: InpaintingDataset) -> None:
+    """In a worker process: keep the dataset, and what is logged for the main process."""
+    handler = logging.Handler()
+    handler.emit = lambda record: _logged.append(record.getMessage())
+    log.addHandler(handler)
+    _of_worker["dataset"] = dataset
+
+
+def read_in_worker(positions: Sequence[int]) -> tuple[tuple[np.ndarray, np.ndarray], list[str]]:
+    """A batch of the kept dataset, and lines for the log."""
+    batch = _of_worker["dataset"].batch(positions)
+    lines, _logged[:] = list(_logged), []
+    return batch, lines

@@ -30,10 +30,6 @@ LEAST_MEAN_HOLE = 0.005  # of the picture; every published bucket starts above
 BORDER_MARGIN = (50, 512)  # the authors' off-border holes keep 50 of 512 px
 
 
-class ZeroOneMaskError(InputError):
-    """A mask file of 0 and 1 instead of 0 and 255, which would be all black."""
-
-
 def bucket_name(bucket: tuple[float, float]) -> str:
     """The name of a bucket in reports.
 
@@ -102,8 +98,7 @@ def read_mask(path: str | os.PathLike, hole: str = "white", check: bool = True) 
         hole: the colour of the hole in the file, "white" or "black".
         check: refuse a file that is not black and white; False for training masks, which are thresholded at 60 % only.
     Raises:
-        ZeroOneMaskError: its largest value is 1.
-        InputError: unreadable, in colour, too much grey, or an unknown ``hole``.
+        InputError: unreadable, of 0 and 1, in colour, too much grey, or an unknown ``hole``.
     """
     levels, lossy = read_levels(path, hole)
     found = hole_from_levels(levels, hole, path, lossy)[0] if check else _strong(levels, hole, path)
@@ -149,9 +144,8 @@ def hole_from_levels(levels: np.ndarray, hole: str, path: object, lossy: bool = 
         path: for messages.
         lossy: the levels are from a JPEG or WebP file.
     Raises:
-        ZeroOneMaskError: the largest level is 1.
-        InputError: broad grey areas over 5 % of the picture or half of what is marked, or more than 5 % of what is
-            marked connected to no hole.
+        InputError: the largest level is 1; broad grey areas over 5 % of the picture or half of what is marked; or more
+            than 5 % of what is marked connected to no hole.
     """
     strong = _strong(levels, hole, path)
     strength = levels if hole == "white" else 255 - levels
@@ -176,7 +170,7 @@ def hole_from_levels(levels: np.ndarray, hole: str, path: object, lossy: bool = 
 
 def _strong(levels: np.ndarray, hole: str, path: object) -> np.ndarray:
     if levels.max() == 1:
-        raise ZeroOneMaskError(f"expected a mask of 0 and 255, got 0 and 1 in {path}: multiply it by 255")
+        raise InputError(f"expected a mask of 0 and 255, got 0 and 1 in {path}: multiply it by 255")
     white = levels >= WHITE_THRESHOLD * 255
     return white if hole == "white" else ~white
 

@@ -48,7 +48,7 @@ HOLDS = {
 }
 MOST_BYTES_IN_JPEG = 65_500  # of EXIF and of XMP, which lie in one segment each
 CAMERA, PLACE, INTEROP, ORIENTATION, XMP_TAG = 0x8769, 0x8825, 0xA005, 0x0112, 700
-# EXIF tags that say how a file stores pixels, previews (also those of Windows) and layers, or that are written elsewhere
+# EXIF tags that say how a file stores pixels, previews (also Windows') and layers, or that are written elsewhere
 # (profile, XMP, IPTC). All others describe the picture.
 STORAGE = {*range(254, 260), *range(262, 267), *range(273, 282), 284, *range(290, 294), 317, *range(320, 326)}
 STORAGE |= {330, *range(332, 335), 336, *range(338, 348), *range(512, 522), *range(529, 533), 559, 33723, 34377, 34675}

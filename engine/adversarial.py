@@ -5,19 +5,15 @@ of its own, with Adam (0.5, 0.9). See ``losses.wgan`` for the terms.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import paddle
 
 from engine.settings import Settings
 from engine.task import Batch, Task, frozen, make_adam, mean_terms, update
-from engine.training_state import load_optimizer
-from inpainting.checkpoint import load_arrays_into
 from losses.wgan import PENALTY_WEIGHT, GeneratorLoss, critic_loss, discount_map, gradient_penalty
 from models.critics import Critics, crop_boxes
 from models.deepfill import DeepFillV1
 
-CRITICS, CRITICS_OPTIMIZER = "critics.pdparams", "critics.pdopt"
 BETAS = {"beta1": 0.5, "beta2": 0.9}
 
 
@@ -46,6 +42,7 @@ class AdversarialTask(Task):
         logged = [f"{term}_{name}" for name in critics.by_name() for term in ("wasserstein", "penalty")]
         self.terms, self.weights = (*criterion.weights, *logged), criterion.weights
         self.networks = {"generator": model, "critics": critics}
+        self.others = {"critics": (critics, self.critics_optimizer)}
 
     def schedule(self, done: int) -> None:
         super().schedule(done)
@@ -58,15 +55,6 @@ class AdversarialTask(Task):
         with frozen(self.critics):
             terms = update(self.model, self.optimizer, self._generator_loss, of_generator)
         return terms | (mean_terms(logged) if logged else {})
-
-    def states(self) -> dict[str, dict]:
-        critics = {CRITICS: self.critics.state_dict(), CRITICS_OPTIMIZER: self.critics_optimizer.state_dict()}
-        return super().states() | critics
-
-    def restore(self, directory: Path, notes: dict) -> None:
-        super().restore(directory, notes)
-        load_arrays_into(self.critics, directory / CRITICS)
-        load_optimizer(self.critics_optimizer, directory, self.critics.state_dict(), CRITICS_OPTIMIZER)
 
     def _critic_loss(self, gt: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, dict[str, paddle.Tensor]]:
         """The critics' loss, and what it is made of."""

@@ -1,22 +1,12 @@
-"""What VisualDL shows of a run: curves, pictures, hyper-parameters, histograms of its filters."""
+"""What VisualDL shows of a run: curves and pictures."""
 
-import logging
+import os
 from pathlib import Path
 
 import numpy as np
 from google.protobuf.message import DecodeError
-from paddle import nn
 from visualdl import LogWriter
 from visualdl.proto.record_pb2 import Record
-
-from utils.errors import one_line
-from utils.files import atomic_path
-
-log = logging.getLogger("paddle_pconv")
-
-COMPARED_BY = ["val_psnr/all", "val_ssim/all", "val_l1_percent/all", "loss_weighted/total"]  # curves
-BUCKETS = 50  # of a histogram
-MAX_VALUES = 100_000  # of a histogram: of more weights, evenly spaced ones
 
 
 class Board:
@@ -32,16 +22,8 @@ class Board:
         self.directory = directory
         records = sorted(directory.glob("vdlrecords.*.log"))  # of a folder VisualDL shows one such file
         if records:
-            _keep_records(records[-1], last_iter)
+            _cut_records(records[-1], last_iter)
         self._writer = LogWriter(logdir=str(directory), file_name=records[-1].name if records else "")
-
-    def hyper_parameters(self, options: dict[str, str | int | float]) -> None:
-        """The run's options; a warning instead if a file name cannot be encoded."""
-        options = {key: int(value) if isinstance(value, bool) else value for key, value in options.items()}
-        try:
-            self._writer.add_hparams(options, COMPARED_BY)
-        except UnicodeEncodeError as error:
-            log.warning(f"VisualDL shows no options of the run: {one_line(error, 200)}")
 
     def scalars(self, group: str, values: dict[str, float | None], iteration: int) -> None:
         for name, value in values.items():
@@ -52,41 +34,20 @@ class Board:
         """A picture uint8 [H, W, 3]."""
         self._writer.add_image(tag, np.array(picture), step=iteration)  # VisualDL may change what it is given
 
-    def weights(self, model: nn.Layer, iteration: int) -> None:
-        """A histogram of each convolution's filters."""
-        for name, parameter in model.named_parameters():
-            if parameter.ndim < 2:
-                continue
-            step = -(-parameter.size // MAX_VALUES)
-            values = parameter.detach().flatten()[::step].astype("float32").numpy()
-            values = values[np.isfinite(values)]
-            if len(values):
-                self._writer.add_histogram(f"weights/{name}", values, iteration, buckets=BUCKETS)
-
     def close(self) -> None:
         self._writer.close()
 
 
-def _keep_records(path: Path, last_iter: int) -> None:
-    """Leave out the records behind ``last_iter``, those of the options, which are written anew, and broken ones."""
-    data, kept, at = path.read_bytes(), [], 0
+def _cut_records(path: Path, last_iter: int) -> None:
+    """Cut the file at the first record behind ``last_iter``, or at the first that a kill left broken."""
+    data, at = path.read_bytes(), 0
     while at < len(data):
         end = at + 8 + int.from_bytes(data[at : at + 8], "little")
-        record = _record(data[at + 8 : end]) if end <= len(data) else None
-        if record is None:
-            log.warning(f"{path}: the last {len(data) - at} bytes are no whole records and are left out")
+        try:
+            values = Record.FromString(data[at + 8 : end]).values
+        except DecodeError:
             break
-        if record.id <= last_iter and record.WhichOneof("one_value") != "hparam":
-            kept.append(data[at:end])
+        if end > len(data) or not values or values[0].id > last_iter:
+            break
         at = end
-    with atomic_path(path) as temporary:
-        temporary.write_bytes(b"".join(kept))
-
-
-def _record(data: bytes) -> Record.Value | None:
-    """The one value of a record; None where these bytes, cut short by a kill, are none."""
-    try:
-        values = Record.FromString(data).values
-    except DecodeError:
-        return None
-    return values[0] if len(values) == 1 else None
+    os.truncate(path, at)

@@ -6,7 +6,6 @@ Yu et al. 2018, whose Wasserstein critics are in ``engine.adversarial``.
 """
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import paddle
 from paddle import nn
@@ -14,15 +13,12 @@ from paddle import nn
 from engine.reconstruction import ReconstructionTask
 from engine.settings import Settings
 from engine.task import Batch, frozen, make_adam, mean_terms, update
-from engine.training_state import load_optimizer
-from inpainting.checkpoint import load_arrays_into
 from losses import InpaintingLoss
 from losses.hinge import critic_loss, feature_matching, generator_score
 from losses.reconstruction import composite
 from losses.wgan import RECONSTRUCTION, GeneratorLoss, discount_map
 from models.deepfill import DeepFillV1
 
-CRITIC, CRITIC_OPTIMIZER = "critic.pdparams", "critic.pdopt"
 BETAS = {"beta1": 0.0, "beta2": 0.99}
 LR_FACTOR = 3.0  # of the critic, times the network's
 
@@ -59,6 +55,7 @@ class CriticTask(ReconstructionTask):
         self.optimizer = make_adam(model, settings, **BETAS)
         self.critic_optimizer = make_adam(critic, settings, **BETAS)
         self.networks = {"model": model, "critic": critic}
+        self.others = {"critic": (critic, self.critic_optimizer)}
         self.full_weights, self.done = dict(weights), 0
 
     @property
@@ -86,15 +83,6 @@ class CriticTask(ReconstructionTask):
                 return super().step(batches) | logged
             with paddle.no_grad():  # for the log
                 return mean_terms([self._loss(*batch)[1] for batch in batches]) | logged
-
-    def states(self) -> dict[str, dict]:
-        critic = {CRITIC: self.critic.state_dict(), CRITIC_OPTIMIZER: self.critic_optimizer.state_dict()}
-        return super().states() | critic
-
-    def restore(self, directory: Path, notes: dict) -> None:
-        super().restore(directory, notes)
-        load_arrays_into(self.critic, directory / CRITIC)
-        load_optimizer(self.critic_optimizer, directory, self.critic.state_dict(), CRITIC_OPTIMIZER)
 
     def _critic_loss(self, gt: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, dict[str, paddle.Tensor]]:
         with paddle.no_grad(), self.mixed_precision():

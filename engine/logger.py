@@ -3,11 +3,9 @@
 import contextlib
 import csv
 import logging
-import os
 import sys
 import time
 from collections.abc import Iterator, Sequence
-from logging.handlers import MemoryHandler
 from pathlib import Path
 
 import numpy as np
@@ -18,8 +16,7 @@ from datasets.images import write_picture
 from datasets.masks import ROW_NAMES
 from engine.board import Board
 from engine.validation import overall
-from utils.errors import InputError
-from utils.files import atomic_path, read_table
+from utils.files import atomic_path
 from utils.run_folder import LOG, METRICS, SAMPLES
 
 log = logging.getLogger("paddle_pconv")
@@ -56,24 +53,18 @@ class RunLogger:
         self.started = time.perf_counter()
         self._open = contextlib.ExitStack()
         self._open.enter_context(logging_redirect_tqdm([log]))
-        self._open_log()
+        file = logging.FileHandler(self.directory / LOG, encoding="utf-8", errors="surrogateescape")
+        file.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
+        log.addHandler(file)
+        log.setLevel(logging.INFO)
+        self._open.callback(file.close)
+        self._open.callback(log.removeHandler, file)
         self.csv_path = self.directory / METRICS
         _keep_rows(self.csv_path, self.columns, start_iter)
         self.board = Board(self.directory, start_iter)
         self._open.callback(self.board.close)
         self.bar = tqdm(total=last_iter, initial=start_iter, unit="it", desc="train", dynamic_ncols=True)
         self._open.callback(self.bar.close)
-
-    def _open_log(self) -> None:
-        """Add train.log to the handlers, and write to it what was logged before."""
-        file = self._open.enter_context(contextlib.closing(_LogFile(self.directory / LOG)))
-        for early in [handler for handler in log.handlers if isinstance(handler, MemoryHandler)]:
-            early.setTarget(file)
-            early.flush()
-            log.removeHandler(early)
-        log.addHandler(file)
-        self._open.callback(log.removeHandler, file)
-        log.setLevel(logging.INFO)
 
     def training(self, row: dict, weighted: dict[str, float], epochs: float) -> None:
         """One line of train.log, one row of metrics.csv, the curves.
@@ -83,13 +74,13 @@ class RunLogger:
             weighted: the terms of the loss, each times its weight. Other terms get curves of their own.
         """
         it = row["iter"]
+        self._append(row)  # first: it raises where the disk is full
         terms = ", ".join(f"{name}: {row[name]:.4f}" for name in ("loss", *self.terms) if name in row)
         log.info(
             f"[TRAIN] epoch: {row['epoch']}, iter: {it}/{self.last_iter}, {terms}, lr: {row['lr']:.3g}, "
             f"reader_cost: {row['reader_cost']:.4f} s, batch_cost: {row['batch_cost']:.4f} s, "
-            f"ips: {row['ips']:.2f} images/s, ETA {self._eta(it)}"
+            f"ips: {row['ips']:.2f} images/s, ETA {tqdm.format_interval(self._seconds_left(it))}"
         )
-        self._append(row)
         self.board.scalars("loss_raw", {name: row[name] for name in weighted}, it)
         self.board.scalars(
             "critics", {name: row[name] for name in self.terms if name in row and name not in weighted}, it
@@ -130,10 +121,9 @@ class RunLogger:
                 writer.writeheader()
             writer.writerow({key: f"{value:.6g}" if isinstance(value, float) else value for key, value in row.items()})
 
-    def _eta(self, iteration: int) -> str:
+    def _seconds_left(self, iteration: int) -> float:
         done = max(1, iteration - self.start_iter)
-        seconds = (time.perf_counter() - self.started) / done * (self.last_iter - iteration)
-        return f"{int(seconds // 3600):02d}:{int(seconds // 60) % 60:02d}:{int(seconds) % 60:02d}"
+        return (time.perf_counter() - self.started) / done * (self.last_iter - iteration)
 
 
 def _two_digits(value: float | None) -> str:
@@ -142,61 +132,23 @@ def _two_digits(value: float | None) -> str:
 
 @contextlib.contextmanager
 def log_to_terminal() -> Iterator[None]:
-    """Show log lines on the terminal; those from before the run has a folder are kept for its train.log."""
-    early = MemoryHandler(10_000, flushLevel=logging.CRITICAL + 1, flushOnClose=False)
-    handlers = [logging.StreamHandler(sys.stdout), early]
-    for handler in handlers:
-        log.addHandler(handler)
+    """Show log lines on the terminal."""
+    handler = logging.StreamHandler(sys.stdout)
+    log.addHandler(handler)
     try:
         yield
     finally:
-        for handler in handlers:
-            log.removeHandler(handler)
-
-
-class _LogFile(logging.FileHandler):
-    """A log file; a full disk ends the run, as for any other file."""
-
-    def __init__(self, path: Path):
-        super().__init__(path, encoding="utf-8", errors="surrogateescape")  # file names that are no UTF-8
-        self.setFormatter(logging.Formatter("%(asctime)s %(levelname)s %(message)s", "%Y-%m-%d %H:%M:%S"))
-
-    def handleError(self, record: logging.LogRecord) -> None:
-        raise  # logging would print the error and continue
+        log.removeHandler(handler)
 
 
 def _keep_rows(path: Path, columns: Sequence[str], last_iter: int) -> None:
-    """Drop the rows after ``last_iter``; of a damaged file keep the readable rows, and a copy beside it."""
+    """Drop the rows after ``last_iter``, and what is no whole row: a kill can cut the last one short."""
     if not path.exists():
         return
-    rows, whole = _readable_rows(path)
-    if not whole:
-        aside = path.with_name(f"{path.stem}_damaged{path.suffix}")
-        os.replace(path, aside)
-        log.warning(f"{path} was damaged: {len(rows)} rows are kept; the damaged file is now {aside}")
+    with open(path, newline="", errors="replace") as file:
+        lines = (line for line in file if line.endswith("\n") and "\0" not in line)
+        rows = [row for row in csv.DictReader(lines) if None not in row and None not in row.values()]
     with atomic_path(path) as temporary, open(temporary, "w", newline="") as file:
         writer = csv.DictWriter(file, columns, extrasaction="ignore")
         writer.writeheader()
-        writer.writerows(row for row in rows if float(row["iter"]) <= last_iter)
-
-
-def _readable_rows(path: Path) -> tuple[list[dict], bool]:
-    """The rows of numbers, and whether these are all; a kill can cut the last one short."""
-    rows, whole = [], True
-    try:
-        for _, row in read_table(path, "the curves of a run", ("iter",)):
-            readable = _is_row_of_numbers(row)
-            whole &= readable
-            rows += [row] if readable else []
-    except InputError:
-        whole = False
-    return rows, whole
-
-
-def _is_row_of_numbers(row: dict) -> bool:
-    """Whether every cell is empty or a number, and the iteration a whole one."""
-    try:
-        numbers = {key: float(value) for key, value in row.items() if value != ""}
-    except (ValueError, TypeError):  # TypeError: too few cells, or too many
-        return False
-    return numbers.get("iter", -1.0) >= 0 and numbers["iter"].is_integer()
+        writer.writerows(row for row in rows if row.get("iter", "").isdecimal() and int(row["iter"]) <= last_iter)

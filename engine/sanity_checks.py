@@ -2,22 +2,10 @@
 
 from collections.abc import Mapping, Sequence
 
-import numpy as np
-
 # Raw terms at the first iteration, pictures in [0, 1]: three networks, 64 to 256 px, untrained and trained, gave up to
 # 0.6 (valid, hole, tv), 50 (perceptual) and 6.5 (style); on the 0-255 scale at least 7.9, 4.8, 1200 and 3400.
 AT_START = {"valid": (0, 4), "hole": (0, 4), "perceptual": (0.3, 300), "style": (0, 150), "tv": (0, 4)}
 MEAN_FILL_AFTER = 1000  # iterations after which painting should beat filling with the mean colour
-
-
-def picture_range(gt: np.ndarray) -> str | None:
-    """A batch that is not RGB in [0, 1]."""
-    low, high = float(gt.min()), float(gt.max())
-    if low < 0 or high > 1:
-        return f"pictures lie in [{low:.3g}, {high:.3g}], expected [0, 1]: check how they are read"
-    if high < 0.05:
-        return f"the brightest pixel of a batch is {high:.3g} of 1: were the pictures divided by 255 twice?"
-    return None
 
 
 def loss_at_start(terms: Mapping[str, float]) -> list[str]:

@@ -2,8 +2,9 @@
 
 import contextlib
 import math
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from pathlib import Path
+from types import MappingProxyType
 
 import paddle
 from paddle import nn
@@ -12,6 +13,7 @@ from paddle.utils import unique_name
 from engine import distributed
 from engine.settings import Settings
 from engine.training_state import OPTIMIZER, load_optimizer
+from inpainting.checkpoint import load_arrays_into
 
 Batch = tuple[paddle.Tensor, paddle.Tensor]  # gt [N, 3, S, S], mask [N, 1, S, S]
 
@@ -29,6 +31,7 @@ class Task:
     terms: tuple[str, ...]  # what ``step`` returns, in the order of the log
     weights: dict[str, float]  # present ones, of the terms in the model's loss; other terms are only logged
     networks: dict[str, nn.Layer]  # all that is trained, the model first
+    others: Mapping[str, tuple[nn.Layer, paddle.optimizer.Optimizer]] = MappingProxyType({})  # by their files' name
 
     @property
     def lr(self) -> float:
@@ -53,7 +56,10 @@ class Task:
 
     def states(self) -> dict[str, dict]:
         """State for a checkpoint beside the network: file name to state."""
-        return {OPTIMIZER: self.optimizer.state_dict()}
+        states = {OPTIMIZER: self.optimizer.state_dict()}
+        for name, (critic, optimizer) in self.others.items():
+            states |= {f"{name}.pdparams": critic.state_dict(), f"{name}.pdopt": optimizer.state_dict()}
+        return states
 
     def notes(self) -> dict:
         """Entries for a checkpoint's meta.json."""
@@ -62,6 +68,9 @@ class Task:
     def restore(self, directory: Path, notes: dict) -> None:
         """Set what ``states`` and ``notes`` gave; the network's own weights are set already."""
         load_optimizer(self.optimizer, directory, self.model.state_dict())
+        for name, (critic, optimizer) in self.others.items():
+            load_arrays_into(critic, directory / f"{name}.pdparams")
+            load_optimizer(optimizer, directory, critic.state_dict(), f"{name}.pdopt")
 
 
 def make_adam(network: nn.Layer, settings: Settings, **options) -> paddle.optimizer.Adam:

@@ -47,7 +47,6 @@ class Trainer:
     Args:
         dataset: gives (gt, mask) for a position in the stream; see ``datasets.inpainting``.
         log_dir: logs/<name>.
-        options: hyper-parameters that VisualDL shows; the settings when not given.
     """
 
     def __init__(
@@ -57,11 +56,9 @@ class Trainer:
         validation: ValidationSet,
         settings: Settings,
         log_dir: Path,
-        options: dict[str, str | int | float] | None = None,
     ):
         self.task, self.dataset, self.validation = task, dataset, validation
         self.settings, self.log_dir = settings, Path(log_dir)
-        self.options = asdict(settings) if options is None else options
         self.checkpoints = CheckpointFolder(self.log_dir / CHECKPOINTS, settings.keep)
         self.ema = WeightAverage(task.model, settings.ema_decay) if settings.ema_decay else None
         self.iteration = 0  # done
@@ -116,8 +113,6 @@ class Trainer:
         first = distributed.is_first()
         logger = RunLogger(self.log_dir, self.last_iteration, self.task.terms, self.iteration) if first else None
         try:
-            if logger:
-                logger.board.hyper_parameters(self.options)
             with _StopRequest() as stop, contextlib.closing(self.batches()) as stream:
                 self._loop(stream, logger, stop)
             self._save()
@@ -211,7 +206,6 @@ class Trainer:
             if logger:
                 logger.validation(self.iteration, rows)
                 logger.samples(self.iteration, self.validation.samples(inpainter))
-                logger.board.weights(self.task.model, self.iteration)
                 _warn(sanity_checks.worse_than_mean_fill(self.iteration, psnr, self.validation.mean_fill_psnr))
         self.task.train()
         self._save_if_best(math.inf if psnr is None else psnr)
@@ -256,14 +250,10 @@ class Trainer:
         distributed.average([state[name] for state in held for name in names])
 
     def _look_at_data(self, batches: list) -> None:
-        gt, mask = batches[0]
+        _, mask = batches[0]
         ratio = 1 - float(mask.mean())
         is_drawn = isinstance(self.dataset.masks, GeneratedMasks)  # then polarity cannot be wrong
-        _warn(
-            None if is_drawn else polarity_warning(ratio),
-            emptiness_warning(ratio),
-            sanity_checks.picture_range(gt.numpy()),
-        )
+        _warn(None if is_drawn else polarity_warning(ratio), emptiness_warning(ratio))
         _warn(sanity_checks.holes_left(self.task.model.mask_coverage(mask)))
 
 
@@ -276,7 +266,7 @@ def _warn(*messages: str | None) -> None:
 class _StopRequest:
     """Inside the block SIGTERM, Ctrl-C and SIGHUP set ``signum`` and do not end the process; a second one does.
 
-    Except SIGHUP: a closed terminal may send it twice, and nohup ignores it.
+    Except SIGHUP, which a closed terminal may send twice. What is ignored, as by nohup, stays ignored.
     """
 
     SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
@@ -285,7 +275,7 @@ class _StopRequest:
         self.signum = None
 
     def __enter__(self) -> "_StopRequest":
-        taken = [s for s in self.SIGNALS if not (_is_hang_up(s) and signal.getsignal(s) == signal.SIG_IGN)]
+        taken = [signum for signum in self.SIGNALS if signal.getsignal(signum) != signal.SIG_IGN]
         self._before = {signum: signal.signal(signum, self._note) for signum in taken}
         return self
 
@@ -294,13 +284,9 @@ class _StopRequest:
             signal.signal(signum, handler)
 
     def _note(self, signum: int, _frame) -> None:
-        if not _is_hang_up(signum):
+        if signal.Signals(signum).name != "SIGHUP":
             signal.signal(signum, signal.SIG_DFL)
         self.signum = signum
-
-
-def _is_hang_up(signum: int) -> bool:
-    return signum == getattr(signal, "SIGHUP", None)
 
 
 class Meter:

@@ -6,6 +6,7 @@ between versions of Paddle), ``meta.json``, and on request ``model.onnx``. Batch
 Paddle's own reader may crash on a file that is damaged or too new.
 """
 
+import contextlib
 import copy
 import importlib.util
 import json
@@ -62,7 +63,6 @@ def export_model(model: nn.Layer, directory: str | os.PathLike, onnx: bool = Fal
             _write_onnx(temporary)
         _write_meta(temporary, {**meta, "model": model.model_name, "options": model.model_options})
         differences = _compare(model, temporary)
-        _refuse_to_replace(directory)  # again: that was a while ago
         replace_folder(temporary, directory)
     finally:
         shutil.rmtree(temporary, ignore_errors=True)
@@ -292,24 +292,18 @@ def _refuse_to_replace(directory: Path) -> None:
         return
     if not directory.is_dir():
         raise InputError(f"--output: expected a folder, got the file {directory}; choose another name")
-    own = _exported_files(directory)
-    if other := sorted(path.name for path in directory.iterdir() if path.name not in own):
-        raise InputError(
-            f"--output: expected a new folder or an earlier export, got {directory} with {one_line(other[-1], 80)} in "
-            "it, which is not as an export left it; choose another name, or remove the folder yourself"
-        )
-
-
-def _exported_files(directory: Path) -> set[str]:
-    """Names of an export's files that are unchanged; none where the folder holds no export."""
-    try:
+    own = {}
+    with contextlib.suppress(InputError):  # no meta.json
         meta = read_meta(directory)
-    except InputError:
-        return set()
-    if meta.get("format") != FORMAT:
-        return set()
-    files = {name: directory / name for name in meta.get("files", {})}
-    return {META, *(name for name, path in files.items() if is_file(path) and sha256_of(path) == meta["files"][name])}
+        own = {META: None, **meta.get("files", {})} if meta.get("format") == FORMAT else {}
+    paths = sorted(directory.iterdir())
+    found = [p for p in paths if p.name not in own or own[p.name] not in (None, sha256_of(p))]
+    if found:
+        raise InputError(
+            f"--output: expected a new folder or an earlier export, got {directory} with "
+            f"{one_line(found[0].name, 80)} in it, which is not as an export left it; choose another name, or remove "
+            "the folder yourself"
+        )
 
 
 def _paddle_version(meta: dict) -> str:

@@ -135,7 +135,7 @@ class Inpainter:
         ``output`` of any; before it ``coarse`` and behind it ``attention`` of one with contextual attention (see
         ``attention_picture``) that is not exported.
         """
-        if not self.has_attention:
+        if not isinstance(self.model, DeepFillV1):
             return {"output": self.raw(picture, hole)}
         image, mask = _arrays(picture, hole)
         self._refuse_beyond_memory(picture)
@@ -177,11 +177,6 @@ class Inpainter:
     @property
     def _paints_on_surfaces(self) -> bool:
         return isinstance(self.model, UNet) and self.model.has_prior
-
-    @property
-    def has_attention(self) -> bool:
-        """Whether there is an attention to look at."""
-        return isinstance(self.model, DeepFillV1)
 
     @property
     def _multiple(self) -> int:

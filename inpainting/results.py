@@ -11,7 +11,7 @@ from collections.abc import Collection, Iterable, Iterator
 from pathlib import Path
 
 from utils.errors import InputError
-from utils.files import atomic_path, open_own, read_text, sha256_of
+from utils.files import atomic_path, read_text, sha256_of
 
 LEDGER = ".results.sha256"
 
@@ -81,7 +81,7 @@ class Results:
         if (digest, name) in self._known:
             return
         self._known.add((digest, name))
-        with open_own(self.folder / LEDGER, "a") as ledger:
+        with open(self.folder / LEDGER, "a", encoding="utf-8", errors="surrogateescape", newline="\n") as ledger:
             ledger.write(f"{digest}  {name}\n")
 
 

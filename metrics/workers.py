@@ -1,8 +1,8 @@
 """Worker processes that never outlive the main one.
 
 Workers are spawned, not forked, because the main process may have threads (OpenMP's, Paddle's); they import only what
-their tasks need. Each has one thread and leaves Ctrl-C to the main process. A worker ends when the pipe to the main
-process closes, also when that is killed.
+their tasks need. Each has one thread and ignores Ctrl-C and the like, which the main process handles. A worker ends
+when the pipe to the main process closes, also when that is killed.
 """
 
 import contextlib
@@ -32,18 +32,21 @@ _ENVIRONMENT = {
 
 
 @contextlib.contextmanager
-def worker_processes(count: int) -> Iterator[Callable[..., Future]]:
+def worker_processes(count: int, *begin) -> Iterator[Callable[..., Future]]:
     """``count`` processes for the block: it gets ``submit(function, *arguments)``, which returns a ``Future``.
 
     Function, arguments and result are pickled; what the function raises, ``Future.result`` raises. When the block ends
     in an error, what the workers are doing is given up. With a count of 0 ``submit`` calls the function here.
+
+    Args:
+        begin: a function and its arguments, which each process calls first.
     """
     if count == 0:
         yield call_here
         return
     context = multiprocessing.get_context("spawn")
     held, lifeline = context.Pipe(duplex=False)
-    pool = ProcessPoolExecutor(count, context, _begin, (held,))
+    pool = ProcessPoolExecutor(count, context, _begin, (held, *begin))
     before = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
 
     def submit(function: Callable[..., Result], *arguments) -> "Future[Result]":
@@ -88,10 +91,14 @@ def started_ahead(futures: Iterable["Future[Result]"], ahead: int) -> Iterator["
     yield from waiting
 
 
-def _begin(held: Connection) -> None:
-    signal.signal(signal.SIGINT, signal.SIG_IGN)
+def _begin(held: Connection, function: Callable | None = None, *arguments) -> None:
+    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # sent to a whole group, or to each process of a job
+        if hasattr(signal, name):
+            signal.signal(getattr(signal, name), signal.SIG_IGN)
     cv2.setNumThreads(1)
     threading.Thread(target=_end_with_the_main_process, args=(held,), daemon=True).start()
+    if function:
+        function(*arguments)
 
 
 def _end_with_the_main_process(held: Connection) -> None:

@@ -1,7 +1,7 @@
 """The options of eval.py."""
 
 import argparse
-from collections.abc import Callable, Collection, Sequence
+from collections.abc import Callable, Sequence
 from pathlib import Path
 
 from options.shared import (
@@ -14,6 +14,7 @@ from options.shared import (
     count_int,
     integer,
     positive_int,
+    refuse_beside,
 )
 from utils.errors import InputError
 
@@ -117,29 +118,24 @@ def parse_evaluate(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 
 def _check(options: argparse.Namespace) -> None:
-    filling = {"scales": ("auto",), "detail": ("off",), "flip": (None, "off")}
-    single_pass = {**filling, "scales": ("auto", 1)}
-    if options.method in INTERPOLATIONS and not options.super_resolution:
-        raise InputError(f"--method {options.method}: expected --super_resolution K beside it, got none; add it")
-    if options.super_resolution:
-        _refuse_beside("--super_resolution", options, {"masks": (None,), **single_pass})
-    if options.method:
-        _refuse_beside("--method", options, {**filling, "protocol": [p for p in PROTOCOLS if p != "raw"]})
-    if options.results:
-        _refuse_beside("--results", options, filling)
-        if options.images is None or (options.masks is None and not options.super_resolution):
-            raise InputError("--results: expected --images and --masks beside it, of which the pictures were filled")
+    plain = {"detail": ("off",), "flip": (None, "off")}  # no more than one pass of a network
     if options.protocol == "raw":
-        _refuse_beside("--protocol raw", options, single_pass)
+        refuse_beside(options, "--protocol raw", method=(None,), scales=("auto", 1), **plain)
+    if options.super_resolution:
+        refuse_beside(options, "--super_resolution", masks=(None,), scales=("auto", 1), **plain)
+    if options.method:
+        refuse_beside(options, f"--method {options.method}", scales=("auto",), **plain)
+    if options.results:
+        refuse_beside(options, "--results", scales=("auto",), **plain)
+    if options.method in INTERPOLATIONS and not options.super_resolution:
+        raise InputError(
+            f"--method {options.method}: expected --super_resolution K beside it, got none: it fills no other holes"
+        )
+    if options.results and (options.images is None or (options.masks is None and not options.super_resolution)):
+        raise InputError("--results: expected --images and --masks beside it, of which the pictures were filled")
     if options.pairing == "name" and (options.images is None or options.masks is None):
         raise InputError("--pairing name: expected --images and --masks, whose names are compared; give both")
     if options.output:
         check_folder("--output", Path(options.output))
     if options.manifest:
         check_file("--manifest", options.manifest)
-
-
-def _refuse_beside(option: str, options: argparse.Namespace, allowed: dict[str, Collection]) -> None:
-    for name, values in allowed.items():
-        if (value := getattr(options, name)) not in values:
-            raise InputError(f"{option}: expected no --{name} {value} beside it; leave one of them out")

@@ -16,8 +16,9 @@ from options.shared import (
     count_int,
     integer,
     positive_int,
+    refuse_beside,
 )
-from utils.errors import InputError, one_line
+from utils.errors import one_line
 
 
 def fill_parser() -> Parser:
@@ -40,13 +41,8 @@ def fill_parser() -> Parser:
         "--grid",
         bool,
         "also write input, mask, the network's output in a single pass, result and truth side by side, shrunk to 1024 "
-        "pixels a side; with --super_resolution: nearest neighbour, bicubic and result",
-    )
-    add(
-        "--show_attention",
-        bool,
-        "also write a map of where deepfill_v1 copied from: the hue is the direction (right red, down "
-        "yellow-green, left cyan, up violet), the saturation the distance",
+        "pixels a side, and of deepfill_v1 a map of where it copied from (hue: direction, saturation: distance); with "
+        "--super_resolution: nearest neighbour, bicubic and result",
     )
     add("--seed", count_int, "seed of the generated holes", 0)
     add_device_options(parser)
@@ -61,22 +57,11 @@ def parse_fill(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """
     options = fill_parser().parse_args(argv)
     if options.super_resolution:
-        _refuse_beside_super_resolution(options)
+        holes = ("mask", "mask_alpha", "mask_colour", "box", "polygon", "dilate", "extend")
+        single = {"scales": ("auto", 1), "detail": (None, "off"), "flip": (None, "off")}
+        refuse_beside(options, "--super_resolution", **dict.fromkeys(holes, (None, 0)), hole=("white",), **single)
         options.scales = 1
     return options
-
-
-def _refuse_beside_super_resolution(options: argparse.Namespace) -> None:
-    of_holes = ("mask", "mask_alpha", "mask_colour", "box", "polygon", "dilate", "extend")
-    given = [name for name in (*of_holes, "show_attention") if getattr(options, name)]
-    given += ["hole"] if options.hole != "white" else []
-    given += ["scales"] if options.scales not in ("auto", 1) else []
-    given += [name for name in ("detail", "flip") if getattr(options, name) == "on"]
-    if given:
-        raise InputError(
-            f"--super_resolution: expected no --{given[0]}, since what is to be filled are the pixels between those of "
-            "the picture, in a single pass; leave one of them out"
-        )
 
 
 def _add_result_options(parser: argparse.ArgumentParser) -> None:

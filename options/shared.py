@@ -8,14 +8,14 @@ import difflib
 import math
 import os
 import sys
-from collections.abc import Callable, Collection
+from collections.abc import Callable
 from pathlib import Path
 
 import yaml
 
 from utils.device import setup_device
 from utils.errors import InputError, naming, one_line
-from utils.files import kind_of, read_text
+from utils.files import read_text
 
 __all__ = ["setup_device"]  # under the name it is documented by
 
@@ -179,6 +179,14 @@ def add_device_options(parser: argparse.ArgumentParser) -> None:
     add("--threads", integer(1, 1024), "CPU threads; all cores when not given")
 
 
+def refuse_beside(options: argparse.Namespace, what: str, **usual: tuple) -> None:
+    """Refuse options whose value, beside ``what``, is none of these."""
+    for name, values in usual.items():
+        if (value := getattr(options, name)) not in values:
+            shown = "" if isinstance(value, bool | list | tuple) else f" {value}"
+            raise InputError(f"{what}: expected no --{name}{shown} beside it; leave one of the two out")
+
+
 def apply_preset(parser: Parser, path: str | os.PathLike) -> None:
     """Make the preset's values the parser's defaults, each checked as if it had been typed.
 
@@ -226,15 +234,6 @@ def _as_typed(source: str, value: object) -> str | None:
     if isinstance(value, bool):
         return "yes" if value else "no"
     return None if value is None else str(value)
-
-
-def check_file(option: str, path: str, suffixes: Collection[str] = ()) -> None:
-    """Refuse a file that cannot be written, or whose suffix is not one of these."""
-    if suffixes and not (path.lower().endswith(tuple(suffixes)) and Path(path).suffix):
-        raise InputError(f"{option}: expected a name that ends in {' or '.join(suffixes)}, got {path}")
-    if kind_of(path) not in (None, "file"):
-        raise InputError(f"{option}: expected a file's name, got the {kind_of(path)} {path}: add a name, or change it")
-    check_folder(option, Path(path).parent)
 
 
 def check_folder(option: str, folder: Path) -> None:

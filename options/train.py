@@ -249,10 +249,8 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
     _take_network_of_weights(options, typed)
     _settle_phase(options, typed, parser.get_default("phase"))
     defaults["dry_run"] = options.dry_run  # not of the run's
-    if is_deepfill(options.model) and options.critic != "none":
-        _leave_out_wasserstein_critics(options, typed, defaults)
     changed = {key: value for key, value in vars(options).items() if value != defaults[key]}
-    _refuse_options_of_others(options, changed)
+    _refuse_without_effect(options, typed)
     _refuse_conflicts(options, typed, parser.get_default("mask_root"))
     if options.hole_shape == "super_resolution":
         options.super_resolution_factors = options.super_resolution_factors or FACTORS
@@ -341,8 +339,6 @@ def _settle_phase(options: argparse.Namespace, typed: dict, preset_phase: str) -
     if options.lr and "lr" not in typed:
         options.lr *= PHASE_LR[options.phase] / PHASE_LR[preset_phase]
     if options.phase == "finetune":
-        if typed.get("style_warmup_iters"):
-            raise InputError("--style_warmup_iters: means nothing to --phase finetune; leave it out")
         options.style_warmup_iters = 0
 
 
@@ -351,94 +347,53 @@ def is_deepfill(model: str) -> bool:
     return model == "deepfill_v1"
 
 
-def hyper_parameters(options: argparse.Namespace) -> dict[str, str | int | float]:
-    """The options of a run that bear on what it learns, where they are given; network and schedule first."""
-    groups = _options_by_group()
-    loss = groups[OF_DEEPFILL] if is_deepfill(options.model) else groups[OF_UNETS]
-    if options.critic != "none":
-        loss = loss + groups[OF_CRITIC]
-    elif is_deepfill(options.model):
-        loss = loss + groups[OF_WASSERSTEIN]
-    keys = [*groups["model"], *groups["schedule"], *loss, *groups["data"], "seed"]
-    values = {key: getattr(options, key) for key in keys if key != "num_workers"}
-    return {key: value for key, value in values.items() if value is not None}
-
-
-def _options_by_group() -> dict[str, list[str]]:
-    return {group.title: [action.dest for action in group._group_actions] for group in train_parser()._action_groups}
-
-
 # The preset when none is given: with the dataset, and without.
 _DEFAULT_PRESETS = {False: ("celeba.yaml", "samples.yaml"), True: ("deepfill_celeba.yaml", "deepfill_samples.yaml")}
 
 
-def _refuse_options_of_others(options: argparse.Namespace, changed: dict) -> None:
-    """Refuse options that would have no effect on this network."""
-    groups = _options_by_group()
-    if is_deepfill(options.model):
-        foreign = {"depth", "output_activation", "prior", "norm", "phase", "style_warmup_iters", "sync_norm"}
-        foreign |= {*groups[OF_UNETS]}
-    else:
-        foreign = {*groups[OF_DEEPFILL], *groups[OF_WASSERSTEIN]}
+def _refuse_without_effect(options: argparse.Namespace, typed: dict) -> None:
+    """Refuse typed options that would have no effect; those of a preset are ignored."""
+    deepfill, with_critic = is_deepfill(options.model), options.critic != "none"
+    idle = {
+        OF_UNETS: deepfill,
+        OF_DEEPFILL: not deepfill,
+        OF_WASSERSTEIN: not deepfill or with_critic,
+        OF_CRITIC: not with_critic,
+    }
+    groups = [group for group in train_parser()._action_groups if idle.get(group.title)]
+    keys = {action.dest for group in groups for action in group._group_actions} - {"critic"}
+    if deepfill:
+        keys |= {"depth", "output_activation", "prior", "norm", "phase", "amp", "sync_norm"}
+    if deepfill or options.phase == "finetune":
+        keys |= {"style_warmup_iters"}
     if options.model != "conv_unet":
-        foreign |= {"mask_channel"}
-    for key in changed:
-        if key in foreign:
-            raise InputError(
-                f"--{key}: means nothing to --model {options.model}; leave it out, or choose another network"
-            )
-        if options.critic == "none" and key in groups[OF_CRITIC]:
-            raise InputError(f"--{key}: means nothing without --critic; add --critic projected, or leave it out")
-
-
-def _leave_out_wasserstein_critics(options: argparse.Namespace, typed: dict, defaults: dict) -> None:
-    """Beside ``--critic`` their options are refused where typed, and set aside where they are a preset's."""
-    for key in _options_by_group()[OF_WASSERSTEIN]:
-        if key in typed:
-            raise InputError(
-                f"--{key}: means nothing beside --critic, which takes the place of the Wasserstein critics; leave one "
-                "of the two out"
-            )
-        setattr(options, key, defaults[key])
+        keys |= {"mask_channel"}
+    if options.mask_root:
+        keys |= {"hole_shape"}
+    if options.hole_shape != "super_resolution":
+        keys |= {"super_resolution_factors"}
+    if found := [key for key in typed if key in keys]:
+        raise InputError(
+            f"--{found[0]}: has no effect with --model {options.model}, --phase {options.phase}, --critic "
+            f"{options.critic}, --hole_shape {options.hole_shape} and --mask_root {options.mask_root}; leave it out"
+        )
 
 
 def _refuse_conflicts(options: argparse.Namespace, typed: dict, preset_masks: str | None) -> None:
     """Refuse options that do not go together."""
-    deepfill, with_critic, shape = is_deepfill(options.model), options.critic != "none", options.hole_shape
-    is_half = options.amp == "O1" and options.amp_dtype == "float16"
-    conflicts = (
-        (
-            deepfill and options.amp == "O1",
-            f"--amp O1: expected a U-Net, got --model {options.model}, which is trained in float32 only; use --amp O0",
-        ),
-        (
-            with_critic and is_half,
-            "--amp O1 with --critic: expected --amp_dtype bfloat16, got float16; use it, or --amp O0",
-        ),
-        (
-            with_critic and options.image_size % 16,
-            f"--critic: expected --image_size to be a multiple of 16, got {options.image_size}",
-        ),
-        (
-            options.mask_root and shape != "irregular",
-            "--mask_root and --hole_shape: masks are read or generated; give one of the two",
-        ),
-        (
-            options.super_resolution_factors and shape != "super_resolution",
-            f"--super_resolution_factors: means nothing to --hole_shape {shape}; leave it out, or give --hole_shape "
-            "super_resolution",
-        ),
-        (
-            deepfill and shape == "super_resolution",
+    with_critic = options.critic != "none"
+    if with_critic and options.amp == "O1" and options.amp_dtype == "float16":
+        raise InputError("--amp O1 with --critic: expected --amp_dtype bfloat16, got float16; use it, or --amp O0")
+    if with_critic and options.image_size % 16:
+        raise InputError(f"--critic: expected --image_size to be a multiple of 16, got {options.image_size}")
+    if is_deepfill(options.model) and options.hole_shape == "super_resolution":
+        raise InputError(
             f"--hole_shape super_resolution: expected a U-Net, got --model {options.model}, whose attention copies "
-            "patches without a hole, of which there are none; take pconv_unet",
-        ),
-        (  # a preset's --hole is the colour of its own masks: for other masks it would swap hole and known
-            preset_masks and options.mask_root != preset_masks and options.hole == "black" and "hole" not in typed,
+            "patches without a hole, of which there are none; take pconv_unet"
+        )
+    # A preset's --hole is the colour of its own masks: for other masks it would swap hole and known.
+    if preset_masks and options.mask_root != preset_masks and options.hole == "black" and "hole" not in typed:
+        raise InputError(
             f"--mask_root {options.mask_root}: expected --hole white or --hole black beside it, got neither; the "
-            f"preset's black is for {preset_masks} (NVIDIA's training masks are black, their test masks white)",
-        ),
-    )
-    for is_so, message in conflicts:
-        if is_so:
-            raise InputError(message)
+            f"preset's black is for {preset_masks} (NVIDIA's training masks are black, their test masks white)"
+        )

@@ -340,8 +340,8 @@ def test_reports_side_by_side_on_a_page_without_measuring(run, data, monkeypatch
         (["--masks", "{data}/grey"], "grey.jpg"),
         (["--output", "{data}/file"], "--output.*file"),
         (["--manifest", "{data}/images"], "--manifest.*folder"),
-        (["--protocol", "raw"], "--method: expected no --protocol raw"),
-        (["--detail", "on"], "--method: expected no --detail on beside it"),
+        (["--protocol", "raw"], "raw.*telea"),
+        (["--detail", "on"], "expected no --detail on beside it"),
         (["--protocol", "edge_connect"], r"deep/\d.png: expected at least 51 pixels"),
     ],
 )

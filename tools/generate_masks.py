@@ -10,12 +10,11 @@ import numpy as np
 from tqdm import tqdm
 
 from datasets.mask_generator import MIN_SIDE, generate_box, generate_mask, generate_silhouette, generate_wide
-from datasets.mask_survey import survey_of
-from datasets.masks import BUCKET_NAMES, BUCKETS, mask_png, read_mask
+from datasets.masks import BUCKET_NAMES, BUCKETS, mask_png
 from metrics.workers import started_ahead, worker_processes
 from options import Parser, count_int, positive_int
 from options.shared import adder
-from tools.mask_options import add_mask_options, check_places, show
+from tools.mask_options import add_mask_options, check_output
 from utils.errors import InputError, run_cleanly
 from utils.files import atomic_path
 
@@ -51,7 +50,6 @@ def build_parser() -> argparse.ArgumentParser:
     )
     add("--bucket", ("all", *BUCKET_NAMES), "the hole's share of the picture; all takes the six in turn", "all")
     _add_border(parser.add_mutually_exclusive_group())
-    add("--statistics", bool, "read the masks again, and set them beside the published ones")
     add("--num_workers", count_int, "processes that draw; by cores when not given, 0: none")
     add_mask_options(parser)
     return parser
@@ -99,23 +97,11 @@ def main(arguments: list[str] | None = None) -> None:
     options = build_parser().parse_args(arguments)
     _check(options)
     count = options.count or options.per_bucket * len(_rows(options))
-    paths = list(tqdm(_written(count, options), total=count, unit="mask"))
-    print(f"{count} masks in {options.output}, hole {options.hole}")
-    if options.statistics or options.contact_sheet:
-        survey = survey_of(read_mask(path, options.hole) for path in tqdm(paths, desc="reading", unit="mask"))
-        if options.statistics:
-            print(survey.table())
-        show(survey, options)
-
-
-def _written(count: int, options: argparse.Namespace) -> Iterator[Path]:
-    """The masks' paths, each once it is written: by this process, so that nothing half done is left by another."""
     with contextlib.closing(_drawn(count, options)) as pictures:
-        for index, picture in enumerate(pictures):
-            path = Path(options.output) / f"{index:05d}.png"
-            with atomic_path(path) as temporary:
+        for index, picture in enumerate(tqdm(pictures, total=count, unit="mask")):
+            with atomic_path(Path(options.output) / f"{index:05d}.png") as temporary:
                 temporary.write_bytes(picture)
-            yield path
+    print(f"{count} masks in {options.output}, hole {options.hole}")
 
 
 def _drawn(count: int, options: argparse.Namespace) -> Iterator[bytes]:
@@ -140,7 +126,7 @@ def _check(options: argparse.Namespace) -> None:
         )
     if options.size < MIN_SIDE:
         raise InputError(f"--size: expected {MIN_SIDE} pixels or more, got {options.size}")
-    check_places(options)
+    check_output(Path(options.output))
 
 
 if __name__ == "__main__":

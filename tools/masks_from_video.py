@@ -20,7 +20,7 @@ from datasets.occlusion import LEAST_SIDE, occlusion_mask
 from datasets.transforms import augment_mask, center_resize
 from options import Parser, count_int, positive_int
 from options.shared import adder
-from tools.mask_options import add_mask_options, check_places, show
+from tools.mask_options import add_mask_options, check_output
 from utils.errors import InputError, naming, run_cleanly
 from utils.files import atomic_path
 
@@ -64,7 +64,7 @@ def build_parser() -> Parser:
 
 def main(argv: list[str] | None = None) -> None:
     options = build_parser().parse_args(argv)
-    check_places(options)
+    check_output(Path(options.output))
     if options.size < LEAST_SIDE:
         raise InputError(f"--size: expected {LEAST_SIDE} pixels or more, got {options.size}")
     with naming("VIDEO|DIR"):
@@ -79,7 +79,6 @@ def main(argv: list[str] | None = None) -> None:
     if survey.outside:
         print(f"{survey.outside} more had a hole of 1 % or less, or above 60 %, and are left out")
     print(survey.table())
-    show(survey, options)
 
 
 def write_sorted(frames: Frames, options) -> tuple[Survey, list[dict]]:

@@ -13,8 +13,8 @@ import re
 import signal
 import sys
 from collections.abc import Callable, Iterator
+from typing import Any, TextIO
 
-_LONG_WORD = re.compile(r"(\S{300})\S{100,}(\S{200})")
 # Characters that move a terminal's cursor, colour it or turn the reading direction: C0, C1, separators, bidirectional.
 _CONTROLS = re.compile("[\\x00-\\x1f\\x7f-\\x9f\\u2028\\u2029\\u202a-\\u202e\\u2066-\\u2069]")
 
@@ -52,13 +52,11 @@ _OF_NAMES = {errno.ENAMETOOLONG, errno.ELOOP, errno.ENOTDIR, errno.ENOENT, errno
 def one_line(text: object, limit: int | None = None) -> str:
     """The text on one line, with spaces for control characters and at most ``limit`` characters, for a terminal.
 
-    The middle of a word of 600 characters or more is left out.
-
     Example:
         >>> one_line("two\\nlines, \\x1b[31mred", limit=16)
         'two lines, [31m…'
     """
-    line = _LONG_WORD.sub(r"\1…\2", " ".join(_CONTROLS.sub(" ", str(text)).split()))
+    line = " ".join(_CONTROLS.sub(" ", str(text)).split())
     return line if limit is None or len(line) <= limit else line[: limit - 1] + "…"
 
 
@@ -132,13 +130,34 @@ def _status_and_line(error: BaseException) -> tuple[int, str] | None:
     return None
 
 
+class Steady:
+    """A text stream that is written to while it can be: after a closed terminal or ``| head`` the rest is dropped."""
+
+    def __init__(self, stream: TextIO):
+        self._stream = stream
+
+    def write(self, text: str) -> None:
+        try:
+            self._stream.write(text)
+            self._stream.flush()
+        except OSError:
+            _redirect_to_null(self._stream)
+
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._stream, name)
+
+
+def _redirect_to_null(stream: TextIO) -> None:
+    os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
 def _drop_unread_output() -> None:
     """Drop output that cannot be written any more (no reader, disk full): Python would report it at exit."""
     for stream in (sys.stdout, sys.stderr):
         try:
             stream.flush()
         except OSError:
-            os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+            _redirect_to_null(stream)
 
 
 def _write_any_name() -> None:

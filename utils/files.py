@@ -12,7 +12,7 @@ import stat
 import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
-from typing import BinaryIO, TextIO
+from typing import BinaryIO
 
 from utils.errors import InputError, describe_os_error, is_out_of_memory, one_line
 
@@ -79,23 +79,6 @@ def remove(path: Path) -> None:
             path.unlink()
 
 
-def open_own(path: str | os.PathLike, mode: str) -> TextIO:
-    """Open a text file of this program for writing; never through a link, which may lead to a file of the user.
-
-    Raises:
-        OSError: a link, a folder, or a pipe that nobody reads from.
-    """
-    flags = getattr(os, "O_NOFOLLOW", 0) | getattr(os, "O_NONBLOCK", 0)
-    return open(
-        path,
-        mode,
-        encoding="utf-8",
-        errors="surrogateescape",
-        newline="\n",
-        opener=lambda name, wanted: os.open(name, wanted | flags, 0o666),
-    )
-
-
 def kind_of(path: str | os.PathLike) -> str | None:
     """ "file", "folder", or "pipe or a device"; None where there is nothing, or nothing can be, of that name."""
     try:
@@ -118,27 +101,18 @@ def open_regular(path: str | os.PathLike, what: str = "a file") -> BinaryIO:
     Raises:
         InputError: nothing there, a folder, a pipe or a device.
     """
+    if (kind := kind_of(path)) not in ("file", None):
+        raise InputError(f"{path}: expected {what}, got a {kind}; give a file")
     try:
-        file = open(path, "rb", opener=_without_waiting)  # noqa: SIM115  the caller closes it
+        return open(path, "rb")
     except FileNotFoundError:
         raise InputError(f"{path}: expected {what}, got no such file; check the path") from None
-    except IsADirectoryError:
-        raise InputError(f"{path}: expected {what}, got a folder; give a file") from None
     except OSError as error:
         if error.errno is None or is_out_of_memory(error):
             raise
         raise InputError(f"{path}: expected {what}, got: {describe_os_error(error, with_name=False)}") from None
     except ValueError:  # a zero byte in the name
         raise InputError(f"expected {what}, got a name that no file can have: {one_line(path, 200)!r}") from None
-    if stat.S_ISREG(os.fstat(file.fileno()).st_mode):
-        return file
-    file.close()
-    raise InputError(f"{path}: expected {what}, got a pipe or a device; give a file")
-
-
-def _without_waiting(path: str, flags: int) -> int:
-    """Opens a pipe without blocking."""
-    return os.open(path, flags | getattr(os, "O_NONBLOCK", 0))
 
 
 def read_text(path: str | os.PathLike, what: str, limit: int = MAX_TEXT, errors: str = "strict") -> str:

@@ -10,7 +10,6 @@ from PIL import Image, ImageDraw
 from datasets.images import sample_photo, write_picture
 from datasets.mask_generator import generate_mask
 from datasets.masks import (
-    ZeroOneMaskError,
     border_kind,
     bucket_of,
     hole_from_levels,
@@ -64,7 +63,7 @@ def test_any_mask_comes_back_as_it_was_and_resized_as_its_own_pixels(
 def test_a_mask_of_0_and_1_is_refused_with_the_remedy(tmp_path, mask, channels, check):
     levels = np.broadcast_to((mask == 0).reshape(*mask.shape, *([1] * len(channels))), [*mask.shape, *channels])
     write_picture(tmp_path / "a.png", np.ascontiguousarray(levels, np.uint8))
-    with pytest.raises(ZeroOneMaskError, match=r"expected a mask of 0 and 255, got 0 and 1 in .*a\.png: multiply it"):
+    with pytest.raises(InputError, match=r"expected a mask of 0 and 255, got 0 and 1 in .*a\.png: multiply it"):
         read_mask(tmp_path / "a.png", check=check)
 
 

@@ -1,6 +1,5 @@
 """Each sanity check warns of what it is there for and of nothing else."""
 
-import numpy as np
 import pytest
 
 from engine import sanity_checks
@@ -10,7 +9,6 @@ USUAL = {"valid": 0.4, "hole": 0.4, "perceptual": 40.0, "style": 5.0, "tv": 0.5}
 
 def test_sound_values_ring_nothing():
     assert not sanity_checks.loss_at_start(USUAL) and not sanity_checks.loss_at_start({"valid": 0.4, "hole": 0.4})
-    assert sanity_checks.picture_range(np.array([0.0, 1.0])) is None
     assert sanity_checks.worse_than_mean_fill(5000, 25.0, 20.0) is None
     assert sanity_checks.worse_than_mean_fill(10, 5.0, 20.0) is None
     assert sanity_checks.holes_left([0.7, 0.9, 1.0]) is None and sanity_checks.holes_left([]) is None
@@ -23,11 +21,6 @@ def test_sound_values_ring_nothing():
 def test_terms_out_of_range(terms, word):
     [message] = sanity_checks.loss_at_start({**USUAL, **terms})
     assert word in message
-
-
-@pytest.mark.parametrize(("low", "high", "word"), [(0, 255, "expected"), (-1, 1, "expected"), (0, 0.004, "twice")])
-def test_picture_range(low, high, word):
-    assert word in sanity_checks.picture_range(np.array([low, high]))
 
 
 def test_a_network_that_does_not_paint_and_holes_that_do_not_close():

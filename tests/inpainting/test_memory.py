@@ -13,20 +13,14 @@ from utils.errors import InputError
 GIB = 1 << 30
 
 
-@pytest.mark.parametrize(
-    ("container", "free"),
-    [
-        ({}, 8 * GIB),
-        ({"memory.max": "max\n", "memory.current": "5\n"}, 8 * GIB),
-        ({"memory.max": f"{3 * GIB}\n", "memory.current": f"{GIB}\n"}, 2 * GIB),
-        ({"memory.max": f"{3 * GIB}", "memory.current": f"{GIB}", "memory.stat": f"inactive_file {GIB}"}, 3 * GIB),
-    ],
-)
-def test_free_memory_is_the_least_of_machine_and_container(tmp_path, monkeypatch, container, free):
-    for name, content in container.items():
-        (tmp_path / name).write_text(content)
-    monkeypatch.setattr(memory, "_CGROUPS", [(tmp_path / "memory.max", tmp_path / "memory.current")])
+@pytest.mark.parametrize(("limit", "free"), [(None, 8 * GIB), ("max\n", 8 * GIB), (f"{3 * GIB}\n", 2 * GIB)])
+def test_free_memory_is_the_least_of_machine_and_container(tmp_path, monkeypatch, limit, free):
+    if limit:
+        (tmp_path / "memory.max").write_text(limit)
+    monkeypatch.setattr(memory, "_LIMITS", [tmp_path / "memory.max"])
     monkeypatch.setattr(memory.psutil, "virtual_memory", lambda: types.SimpleNamespace(available=8 * GIB))
+    used = types.SimpleNamespace(memory_info=lambda: types.SimpleNamespace(rss=GIB))
+    monkeypatch.setattr(memory.psutil, "Process", lambda: used)
     monkeypatch.setattr(paddle, "get_device", lambda: "cpu")
     assert memory.free_memory() == free
 

@@ -42,11 +42,10 @@ def test_a_seed_gives_the_same_masks_whatever_the_count(tmp_path):
     ("options", "rows"),
     [("", ROWS), ("--border", ROWS[1::2]), ("--no_border", ROWS[::2]), ("--bucket 0.2-0.3", ROWS[4:6])],
 )
-def test_so_many_of_each_kind_in_the_order_of_the_published_set(tmp_path, capsys, options, rows):
-    paths = run(tmp_path / "masks", "--per_bucket", "2", "--statistics", *options.split())
+def test_so_many_of_each_kind_in_the_order_of_the_published_set(tmp_path, options, rows):
+    paths = run(tmp_path / "masks", "--per_bucket", "2", *options.split())
     found = [row_of_mask(read_mask(path)) for path in paths]
     assert found == [row for row in rows for _ in range(2)]
-    assert capsys.readouterr().out.count("| 2 |") == len(rows)
 
 
 def test_more_of_a_kind_begin_with_the_same_ones_and_workers_draw_the_same(tmp_path):

@@ -95,3 +95,24 @@ def test_a_reader_of_the_output_that_goes_away_ends_it_quietly(length, end, stat
     both = subprocess.run(command, cwd=ROOT, env=buffered, stdout=writing, stderr=writing)
     assert both.returncode == status
     os.close(writing)
+
+
+TALKATIVE = """
+import contextlib, sys
+from tqdm import tqdm
+from utils.errors import Steady
+with contextlib.redirect_stdout(Steady(sys.stdout)), contextlib.redirect_stderr(Steady(sys.stderr)):
+    for i in tqdm(range(3), mininterval=0):
+        print("x" * 100_000)
+print("afterwards")
+open(sys.argv[1], "w").write("done")
+"""
+
+
+def test_what_nobody_reads_is_dropped_and_the_work_goes_on(tmp_path):
+    for reading, writing in (os.pipe(), os.openpty()):
+        os.close(reading)
+        command = [sys.executable, "-c", TALKATIVE, tmp_path / "end"]
+        assert subprocess.run(command, cwd=ROOT, stdout=writing, stderr=writing).returncode == 0
+        os.close(writing)
+        (tmp_path / "end").unlink()
