@@ -142,14 +142,8 @@ def _plain(strip: Strip) -> dict:
 
 
 def _strip(grid: np.ndarray, entry: dict) -> Strip:
-    panels = {}
-    for name, (x, y, width, height) in entry["boxes"].items():
-        panels[name] = grid[y : y + height, x : x + width]
-        if min(x, y) < 0 or panels[name].shape != (height, width, 3):
-            raise ValueError(name)
+    panels = {name: grid[y : y + height, x : x + width] for name, (x, y, width, height) in entry["boxes"].items()}
     texts = {key: entry[key] for key in ("image", "mask", "bucket", "rank")}
-    if not all(isinstance(text, str) for text in texts.values()) or texts["bucket"] not in ROW_NAMES:
-        raise ValueError(entry)
     return Strip(**texts, psnr=math.inf if entry["psnr"] is None else float(entry["psnr"]), panels=panels)
 
 

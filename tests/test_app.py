@@ -21,13 +21,6 @@ def test_without_its_packages_it_says_what_to_install(monkeypatch):
         app.main([])
 
 
-@pytest.mark.parametrize("arguments", [["--port", "70000"], ["--max_megapixels", "0"], ["--max_seconds", "x"]])
-def test_wrong_options_are_told(arguments, capsys):
-    with pytest.raises(SystemExit):
-        app_parser().parse_args(arguments)
-    assert arguments[0] in capsys.readouterr().err
-
-
 def test_a_port_that_is_taken_and_a_strange_host_are_told():
     pytest.importorskip("uvicorn")
     from web.server import listen

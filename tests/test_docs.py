@@ -75,15 +75,6 @@ def test_commands_shown_are_understood(name, line, monkeypatch):
     assert isinstance(parse(arguments[1:]), (argparse.Namespace, tuple))
 
 
-@pytest.mark.parametrize("name", READMES)
-def test_scripts_and_links_exist(name):
-    text = read(name)
-    named = re.findall(r"python3? ([\w/]+\.py)", text)
-    named += [f"tools/{tool}.py" for tool in re.findall(r"python3? -m tools\.([a-z_]+)", text)]
-    missing = [file for file in named if not (ROOT / file).is_file()]
-    assert not missing
-
-
 def headings(path):
     """The names by which a document's headings can be linked to."""
     text = re.sub(r"^```.*?^```", "", path.read_text(encoding="utf-8"), flags=re.DOTALL | re.MULTILINE)
@@ -100,11 +91,6 @@ def test_links_lead_somewhere(name):
         if not target.exists() or (heading and heading not in headings(target)):
             wrong.append(f"{link}#{heading}")
     assert not wrong
-
-
-def test_the_workflow_runs_the_whole_check():
-    workflow = yaml.safe_load((ROOT / ".github/workflows/ci.yml").read_text())
-    assert [step for step in workflow["jobs"]["check"]["steps"] if step.get("run") == ".ci/run"]
 
 
 def test_the_citation_is_of_this_version():

@@ -1,11 +1,7 @@
-"""export.py as its user runs it, and test.py and eval.py on what it wrote."""
+"""export.py as its user runs it, and eval.py on what it wrote."""
 
-import importlib.util
 import json
-from pathlib import Path
 
-import cv2
-import numpy as np
 import pytest
 
 import eval as evaluation
@@ -13,27 +9,12 @@ import export
 from inpainting.checkpoint import load_weights, save_weights
 from utils.errors import InputError
 
-ROOT = Path(export.__file__).resolve().parent
-_spec = importlib.util.spec_from_file_location("test_script", ROOT / "test.py")
-fill = importlib.util.module_from_spec(_spec)
-_spec.loader.exec_module(fill)
-
 
 @pytest.fixture(scope="module")
 def exported(small_weights, tmp_path_factory):
     directory = tmp_path_factory.mktemp("export") / "pconv"
     export.main(["--weights", str(small_weights), "--output", str(directory)])
     return directory
-
-
-def test_test_script_fills_alike(exported, small_weights, pictures, mask_file, tmp_path):
-    results = []
-    for name, weights in (("network", small_weights), ("static", exported)):
-        arguments = ["--input", pictures, "--mask", mask_file, "--weights", weights, "--output", tmp_path / name]
-        fill.main(list(map(str, arguments)))
-        results.append([cv2.imread(str(tmp_path / name / f"{i}.png")).astype(int) for i in range(4)])
-    network, static = np.array(results)
-    assert np.abs(network - static).max() <= 1
 
 
 def test_evaluation_names_the_model_and_its_file(exported, pictures, mask_file, tmp_path):

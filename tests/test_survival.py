@@ -85,11 +85,7 @@ def assert_same(first, second):
 
 @pytest.mark.heavy
 @pytest.mark.parametrize(
-    ("model", "kills"),
-    [
-        pytest.param(PCONV, KILLS, id="pconv"),
-        pytest.param(DEEPFILL, -(-KILLS // 2), id="deepfill"),
-    ],
+    ("model", "kills"), [pytest.param(PCONV, KILLS, id="pconv"), pytest.param(DEEPFILL, -(-KILLS // 2), id="deepfill")]
 )
 def test_a_run_killed_at_random_moments_ends_where_the_unbroken_one_ends(tmp_path, model, kills):
     # Long enough for kills to find it at work: at most 9 iterations and what is done in the delay lie before each.

@@ -7,19 +7,19 @@ again it continues each run from its last checkpoint.
 
 import argparse
 import math
+import statistics
 from collections.abc import Sequence
 from pathlib import Path
 
 from metrics.buckets import Sample
 from metrics.comparison import Difference, overall_differences, read_samples
 from metrics.report import COLUMNS
-from options import Parser, check_folder, parse_train, positive_int, setup_device, train_parser
-from options.resumed import LEFT_OUT, options_of
+from options import Parser, parse_train, positive_int
 from options.shared import adder
 from options.train import CONFIGS
-from utils.errors import InputError, naming, run_cleanly
+from utils.errors import naming, run_cleanly
 from utils.files import atomic_path
-from utils.run_folder import CHECKPOINTS, OPTIONS_FILE
+from utils.run_folder import CHECKPOINTS
 
 BASELINE = CONFIGS / "ablations" / "baseline.yaml"
 TABLE = "ablations.md"
@@ -54,73 +54,31 @@ def build_parser() -> Parser:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     options = build_parser().parse_args(arguments)
-    check_folder("--output", Path(options.output))
-    given = [word for word in options.train if word != "--"]
-    presets = presets_of(BASELINE)
-    differing = differing_options(presets, given)
-    first, _ = parse_train(["--config", str(BASELINE), *given])
-    setup_device(first.device, first.threads)
-    samples = {}
-    for name, preset in presets.items():
-        run = train_one(options, name, preset, given)
-        samples[name] = evaluate_one(options, name, run)
-    text = markdown(samples, differing, f"{options.max_iters} iterations each; `{' '.join(given)}`")
+    given = [word for word in options.train if word != "--"] + ["--max_iters", str(options.max_iters)]
+    for preset in presets():
+        parse_train(["--config", str(preset), *given])  # a mistake is reported before any is trained
+    samples = {preset.stem: train_and_evaluate(preset, given, options) for preset in presets()}
+    text = markdown(samples, f"each trained with `{' '.join(given)}`")
     with atomic_path(Path(options.output) / TABLE) as temporary:
         temporary.write_text(text + "\n", encoding="utf-8")
     print(f"{text}\n\n{TABLE} is in {options.output}")
 
 
-def presets_of(baseline: Path) -> dict[str, Path]:
-    """The presets of the baseline's folder by name, the baseline first."""
-    return {path.stem: path for path in [baseline, *sorted(baseline.parent.glob("*.yaml"))]}
+def presets() -> list[Path]:
+    """Those of the baseline's folder, the baseline first."""
+    return sorted(BASELINE.parent.glob("*.yaml"), key=lambda path: (path != BASELINE, path.name))
 
 
-def differing_options(presets: dict[str, Path], given: Sequence[str]) -> dict[str, dict]:
-    """By preset, the options in which its training differs from the baseline's (the first one's).
-
-    Raises:
-        InputError: a preset has none.
-    """
-    parsed = {name: trained_with(["--config", str(path), *given]) for name, path in presets.items()}
-    baseline, *others = parsed
-    differing = {
-        name: {key: value for key, value in own.items() if value != parsed[baseline][key]}
-        for name, own in parsed.items()
-    }
-    if same := [name for name in others if not differing[name]]:
-        raise InputError(
-            f"{same[0]}: expected a preset that differs from the baseline, got the same options; leave out behind -- "
-            "what the presets are about"
-        )
-    return differing
-
-
-def trained_with(words: Sequence[str]) -> dict:
-    """The options of a training, without names of folders."""
-    return {key: value for key, value in vars(parse_train(words)[0]).items() if key not in LEFT_OUT}
-
-
-def train_one(options: argparse.Namespace, name: str, preset: Path, given: Sequence[str]) -> Path:
-    """Train a preset, or what is left of it; returns the run's folder."""
+def train_and_evaluate(preset: Path, given: Sequence[str], options: argparse.Namespace) -> list[Sample]:
+    """Train a preset, or what is left of it, and evaluate its newest checkpoint; returns the pairs."""
+    import eval as evaluation
     import train
 
-    run = Path(options.output) / "runs" / name
-    words = ["--config", str(preset), *given, "--max_iters", str(options.max_iters)]
-    if (run / OPTIONS_FILE).is_file():
-        wanted, begun = trained_with(words), options_of(train_parser(), run)
-        if changed := [key for key, value in begun.items() if value != wanted[key] and key != "weights"]:
-            raise InputError(f"--output: {run} was begun with another --{changed[0]}; choose another folder")
+    name = preset.stem
+    run, report = (Path(options.output) / kind / name for kind in ("runs", "reports"))
     print(f"{name}: training")
-    train.main([*words, "--log_dir", str(run), "--resume", "auto"])
-    return run
-
-
-def evaluate_one(options: argparse.Namespace, name: str, run: Path) -> list[Sample]:
-    """Evaluate a run's newest checkpoint on the pairs that all presets share."""
-    import eval as evaluation
-
+    train.main(["--config", str(preset), *given, "--log_dir", str(run), "--resume", "auto"])
     print(f"{name}: evaluating")
-    report = Path(options.output) / "reports" / name
     words = ["--weights", str(run / CHECKPOINTS / "latest"), "--scales", "1", "--num_workers", "0"]
     words += ["--hole", options.hole, "--output", str(report)]
     for key in ("images", "masks", "size", "limit"):
@@ -130,33 +88,28 @@ def evaluate_one(options: argparse.Namespace, name: str, run: Path) -> list[Samp
     return read_samples(report / "report.json")
 
 
-def markdown(samples: dict[str, list[Sample]], differing: dict[str, dict], about: str) -> str:
+def markdown(samples: dict[str, list[Sample]], about: str) -> str:
     """Means over all pairs, and differences from the baseline, the first one."""
-    baseline = next(iter(samples))
-    head = ["preset", "differs in", *(f"{COLUMNS[m].title}{extra}" for m in MEASURES for extra in ("", ", difference"))]
-    lines = [f"{len(samples[baseline])} pairs; {about}", "", _row(head), _row(["---"] * len(head))]
+    baseline = next(iter(samples.values()))
+    columns = ["preset", *(f"{COLUMNS[m].title}{extra}" for m in MEASURES for extra in ("", ", difference"))]
+    rows = [columns, ["---"] * len(columns)]
     for name, own in samples.items():
-        cells = [name, ", ".join(f"{key} {value}" for key, value in differing[name].items()) or "–"]
-        compared = {} if name == baseline else overall_differences(samples[baseline], own)
-        for measure in MEASURES:
-            digits, finite = COLUMNS[measure].shown, [v for s in own if math.isfinite(v := getattr(s, measure))]
-            cells.append(f"{math.fsum(finite) / len(finite):.{digits}f}" if finite else "–")
-            cells.append(_difference(compared.get(measure), digits + 1))
-        lines.append(_row(cells))
-    return "\n".join([*lines, "", CAUTION])
+        differences = overall_differences(baseline, own)
+        rows.append([name, *(cell for m in MEASURES for cell in _cells(m, own, differences[m]))])
+    table = ["| " + " | ".join(row) + " |" for row in rows]
+    return "\n".join([f"{len(baseline)} pairs; {about}", "", *table, "", CAUTION])
 
 
-def _difference(difference: Difference | None, digits: int) -> str:
-    """Mean and interval; bold where 0 lies outside."""
-    if difference is None or difference.mean is None or difference.low is None:
-        return "–"
-    mean = f"{difference.mean:+.{digits}f}"
-    is_sure = difference.low > 0 or difference.high < 0
-    return f"{f'**{mean}**' if is_sure else mean} ({difference.low:+.{digits}f} to {difference.high:+.{digits}f})"
-
-
-def _row(cells: Sequence[str]) -> str:
-    return "| " + " | ".join(cells) + " |"
+def _cells(measure: str, own: Sequence[Sample], difference: Difference) -> tuple[str, str]:
+    """A mean, and the difference with its interval, bold where 0 lies outside."""
+    digits = COLUMNS[measure].shown
+    finite = [value for sample in own if math.isfinite(value := getattr(sample, measure))]
+    mean = f"{statistics.fmean(finite):.{digits}f}" if finite else "–"
+    if difference.low is None or difference.low == difference.high == 0:
+        return mean, "–"
+    bold = "**" if difference.low > 0 or difference.high < 0 else ""
+    gained, low, high = (f"{value:+.{digits + 1}f}" for value in (difference.mean, difference.low, difference.high))
+    return mean, f"{bold}{gained}{bold} ({low} to {high})"
 
 
 if __name__ == "__main__":

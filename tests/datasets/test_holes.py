@@ -6,17 +6,10 @@ from hypothesis import given
 from hypothesis import strategies as st
 from PIL import Image, ImageDraw
 
-from datasets.holes import (
-    Marks,
-    colour_hole,
-    find_hole,
-    fit_hole,
-    grow_hole,
-)
+from datasets.holes import Marks, colour_hole, find_hole, fit_hole, grow_hole
 from datasets.images import sample_photo
 from datasets.masks import read_mask
 from datasets.photographs import Photograph
-from utils.errors import InputError
 
 HEIGHT, WIDTH = 40, 60
 
@@ -119,11 +112,3 @@ def test_a_mask_brought_down_keeps_thin_lines_whole(seed, scale):
     photograph = Photograph(np.zeros([*size, 3], np.uint8))
     fitted, _ = fit_hole(mask, photograph, "m.png")
     assert fitted.all(axis=1).any() and fitted.all(axis=0).any() and fitted.sum() <= 2 * sum(size)
-
-
-@pytest.mark.parametrize(
-    ("size", "told"), [((40, 40), "crop or paint it"), ((60, 40), "lies on its side"), ((40, 64), "crop or paint it")]
-)
-def test_a_mask_of_another_aspect_ratio_is_refused(photograph, size, told):
-    with pytest.raises(InputError, match=f"m.png: expected a mask of the picture's size 60x40.*{told}"):
-        fit_hole(np.ones(size, bool), photograph, "m.png")

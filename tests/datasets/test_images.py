@@ -29,21 +29,9 @@ def test_folder_is_listed_at_every_depth_sorted_without_hidden_files(tmp_path):
     assert names == ["a/c.jpeg", "a/z.jpg", "b.PNG", "c.TIFF"]
 
 
-def test_list_file_keeps_its_order_and_skips_comments(tmp_path):
-    first, second = touch(tmp_path / "sub" / "b.png"), touch(tmp_path / "a.png")
-    names = tmp_path / "names.txt"
-    names.write_text(f"# training\nsub/b.png\n\n  {second}  \n")
-    assert list_pictures(names) == [first, second]
-
-
 @pytest.mark.parametrize(
     ("content", "told"),
-    [
-        ("a.png\nmissing.png\n", "got 1 of 2 that are not there.*line 2: missing.png.*--list_root DIR"),
-        ("notes.txt\n", "line 1: notes.txt"),
-        ("".join(f"{i}.png\n" for i in range(9)), r"got 9 of 9 .*2\.png\); paths are relative to"),
-        ("#\n", "none"),
-    ],
+    [("a.png\nmissing.png\n", "got 1 of 2 that are not there.*line 2: missing.png.*--list_root DIR"), ("#\n", "none")],
 )
 def test_bad_list_file_counts_what_is_missing_and_shows_the_first(tmp_path, content, told):
     touch(tmp_path / "a.png")
@@ -80,14 +68,6 @@ def test_what_is_named_as_something_else_is_left_out_of_a_folder(tmp_path, caplo
     assert "left out are 4 pictures" in caplog.text
     with pytest.raises(InputError, match="found 2 that are named as masks or results"):
         list_pictures(tmp_path / "set/masks", [tmp_path / "set/masks/a.png", tmp_path / "set/masks/more"])
-
-
-@pytest.mark.parametrize("mode", ["1", "L", "LA", "P", "RGB", "RGBA", "CMYK"])
-def test_every_8_bit_mode_becomes_rgb(tmp_path, picture, mode):
-    name = "a.jpg" if mode == "CMYK" else "a.png"
-    Image.fromarray(picture).convert(mode).save(tmp_path / name)
-    read = read_picture(tmp_path / name)
-    assert read.shape == picture.shape and read.dtype == np.uint8
 
 
 def test_transparent_pixels_are_refused(tmp_path, picture):

@@ -57,15 +57,6 @@ def test_each_epoch_shows_each_picture_once_in_another_order(folder):
     assert len({tuple(epoch) for epoch in epochs}) > 1
 
 
-def test_a_damaged_picture_is_reported_once_and_the_next_one_used(folder, caplog):
-    (folder / "30.png").write_bytes(b"no picture")
-    dataset = make_dataset(folder)
-    with caplog.at_level(logging.WARNING, "paddle_pconv"):
-        levels = [level_of(dataset[position]) for position in range(20)]
-    assert set(levels) == {10, 20, 40, 50}
-    assert len(caplog.records) == 1 and "30.png" in caplog.text
-
-
 def test_generated_masks_draw_from_their_buckets_on_both_sides_of_the_border():
     masks = GeneratedMasks(buckets=[(0.2, 0.3), (0.4, 0.5)])
     drawn = [masks.draw(np.random.default_rng(seed), SIZE) for seed in range(40)]

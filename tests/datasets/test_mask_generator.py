@@ -17,17 +17,6 @@ def test_bucket_and_border_are_met_at_any_size(height, width, bucket, border, se
     assert bucket_of(hole_ratio(mask)) == bucket_name(bucket) and border_kind(mask) == ("B" if border else "N")
 
 
-def test_same_seed_same_mask_and_other_seed_other_mask():
-    first, again, other = (generate_mask(np.random.default_rng(seed), 96, 80) for seed in (1, 1, 2))
-    assert np.array_equal(first, again) and not np.array_equal(first, other)
-
-
-@pytest.mark.parametrize("bucket", [(0.3, 0.2), (-0.1, 0.2), (0.5, 0.7), (0.301, 0.302)])
-def test_impossible_buckets_are_refused(bucket):
-    with pytest.raises(ValueError, match="bucket"):
-        generate_mask(np.random.default_rng(0), 16, 16, bucket)
-
-
 @pytest.mark.parametrize(("height", "width"), [(256, 256), (64, 96), (16, 17)])
 def test_boxes_are_one_rectangle_of_the_authors_sides(height, width):
     seen = set()

@@ -37,15 +37,7 @@ def test_a_resumed_run_goes_on_in_its_curves(tmp_path):
     assert record.hparam.hparamInfos[0].float_value == pytest.approx(0.4)
 
 
-@pytest.mark.parametrize(
-    "tail",
-    [
-        b"\x05",
-        b"\x09\0\0\0\0\0\0\0abc",
-        b"\xff" * 40,
-        b"\x03\0\0\0\0\0\0\0abc" * 9,
-    ],
-)
+@pytest.mark.parametrize("tail", [b"\x05", b"\x09\0\0\0\0\0\0\0abc", b"\xff" * 40, b"\x03\0\0\0\0\0\0\0abc" * 9])
 def test_records_that_were_cut_short_are_left_out(tmp_path, caplog, tail):
     path = write_run(tmp_path, 1, 3)
     with open(path, "ab") as file:

@@ -19,7 +19,6 @@ from utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parent.parent.parent
 SIZE, BATCH = 32, 3
-MIB = 2**20
 
 
 def make_dataset(size=SIZE):
@@ -98,12 +97,6 @@ def raise_and_check(name, num_workers):
     with pytest.raises(expected, match=message) as caught:
         assert len(list(stream)) == 3
     assert type(caught.value) is expected
-
-
-@pytest.mark.parametrize("name", ["input", "memory", "bug"])
-def test_what_a_dataset_raises_is_raised_in_the_trainer_at_once(name, capfd):
-    raise_and_check(name, 0)
-    assert capfd.readouterr() == ("", BEGINS)
 
 
 @pytest.mark.parametrize(

@@ -36,12 +36,6 @@ def folder(model, tmp_path):
     return folder
 
 
-def test_latest_points_at_the_newest(folder):
-    assert (folder.directory / "latest").resolve().name == "iter_20"
-    assert folder.newest().name == "iter_20"
-    assert load_weights(folder.directory.parent).model_name == "pconv_unet"  # a run's folder means its newest
-
-
 def cut(path):
     path.write_bytes(path.read_bytes()[:-100])
 
@@ -124,37 +118,18 @@ def test_an_optimizer_of_another_network_is_refused(folder):
         load_optimizer(optimizer, folder.newest(), other.state_dict())
 
 
-def without(key):
-    return lambda state, name: state.pop(name + key)
-
-
-def with_(key, change):
-    return lambda state, name: state.update({name + key: change(state[name + key])})
-
-
 @pytest.mark.parametrize(
-    ("spoil", "message"),
+    ("change", "message"),
     [
-        (without("_moment1_0"), "the optimiser's state .*_moment1_0, .* got none"),
-        (with_("_moment1_0", lambda a: a[:-1]), r"_moment1_0, float32 \[4, 3, 7, 7\], got float32 \[3, 3, 7, 7\]"),
-        (with_("_moment1_0", lambda a: a.astype("int64")), "got int64"),
-        (with_("_moment1_0", lambda a: a * np.nan), "NaN or infinity in .*_moment1_0"),
+        (lambda a: a[:-1], r"_moment1_0, float32 \[4, 3, 7, 7\], got float32 \[3, 3, 7, 7\]"),
+        (lambda a: a * np.nan, "NaN or infinity in .*_moment1_0"),
     ],
 )
-def test_a_damaged_state_of_the_optimizer_is_told_by_its_part(folder, model, spoil, message):
-    path = folder.newest() / OPTIMIZER
+def test_a_damaged_state_of_the_optimizer_is_told_by_its_part(folder, model, change, message):
+    path, name = folder.newest() / OPTIMIZER, f"{model.encoder[0].conv.weight.name}_moment1_0"
     state = read_state(path)
-    spoil(state, model.encoder[0].conv.weight.name)
-    path.write_bytes(pickle.dumps(state))
+    path.write_bytes(pickle.dumps(state | {name: change(state[name])}))
     optimizer = paddle.optimizer.Adam(parameters=model.parameters())
     with pytest.raises(InputError, match=message) as caught:
         load_optimizer(optimizer, path.parent, model.state_dict())
     assert "\n" not in str(caught.value) and str(path) in str(caught.value)
-
-
-@pytest.mark.parametrize("name", ["iter_²", "iter_-1", "iter_" + "9" * 200])
-def test_folders_of_other_names_are_no_checkpoints(folder, model, name):
-    shutil.copytree(folder.directory / "iter_20", folder.directory / name)
-    assert folder.newest().name == "iter_20"
-    CheckpointFolder(folder.directory, keep=1).save(model, 30, {})
-    assert {p.name for p in folder.directory.iterdir()} == {"iter_30", "latest", name}

@@ -111,8 +111,7 @@ def a_zip(method=zipfile.ZIP_STORED, **members):
 
 
 def a_npy(header, content=bytes(8)):
-    header = header.encode() if isinstance(header, str) else header
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header + content
+    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + content
 
 
 def npy_header(descr="'<f4'", order="False", shape="(2,)"):
@@ -126,7 +125,7 @@ def a_saved(array):
 
 
 def safetensors(header, content=b""):
-    header = header if isinstance(header, bytes) else json.dumps(header).encode()
+    header = json.dumps(header).encode()
     return struct.pack("<Q", len(header)) + header + content
 
 
@@ -136,26 +135,16 @@ def an_entry(dtype="F32", shape=(2,), offsets=(0, 8)):
 
 HOSTILE = {
     "objects.npz": (a_zip(w=a_npy(npy_header("'|O'"))), "truncated or damaged"),
-    "structured.npz": (a_zip(w=a_npy(npy_header("[('a', '<f4')]"))), "no plain type of numbers"),
     "complex.npz": (a_zip(w=a_npy(npy_header("'<c8'", shape="(1,)"))), "no plain type of numbers"),
     "code.npz": (
         a_zip(w=a_npy(npy_header(shape="(__import__('os').system('touch witness'),)"))),
         "truncated or damaged",
     ),
-    "deep.npz": (a_zip(w=a_npy(npy_header(shape="(" * 20_000))), "truncated or damaged"),
     "much.npz": (a_zip(w=a_npy(npy_header(shape="(1000000000000,)"))), "truncated or damaged"),
-    "digits.npz": (a_zip(w=a_npy(npy_header(shape=f"({'9' * 5000},)"))), "truncated or damaged"),
     "bomb.npz": (a_zip(zipfile.ZIP_DEFLATED, w=a_saved(np.zeros(10_000_000, "float32"))), "unpacks to far more"),
-    "zeros.safetensors": (bytes(1000), "truncated or damaged"),
-    "deep.safetensors": (safetensors(b"[" * 1_000_000), "truncated or damaged"),
-    "digits.safetensors": (
-        safetensors(json.dumps(an_entry()).replace("2", "9" * 5000).encode()),
-        "truncated or damaged",
-    ),
     "much.safetensors": (safetensors(an_entry(shape=(1 << 40,), offsets=(0, 1 << 42)), bytes(8)), "truncated"),
     "overlap.safetensors": (safetensors(an_entry() | {"v": an_entry()["w"]}, bytes(8)), "truncated or damaged"),
     "bf16.safetensors": (safetensors(an_entry("BF16", offsets=(0, 4)), bytes(4)), "array of BF16 .* convert it to F32"),
-    "unknown.safetensors": (safetensors(an_entry("O8", offsets=(0, 16)), bytes(16)), "truncated or damaged"),
     "objects.pdparams": (pickle.dumps({"w": np.array([{}], dtype=object)}), "not loaded"),
     "list.pdparams": (pickle.dumps([1, 2]), "a dictionary of arrays, got list"),
     "nested.pdparams": (pickle.dumps({"w": {"v": np.ones(2)}}), "something else under 'w'"),

@@ -6,7 +6,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from inpainting.boxes import Box, hole_boxes
+from inpainting.boxes import hole_boxes
 
 
 @given(st.integers(0, 10000), st.integers(1, 60))
@@ -22,17 +22,3 @@ def test_boxes_hold_every_hole_once(seed, count):
         times[box.slices] += 1
         assert depth == pytest.approx(cv2.distanceTransform(hole[box.slices].astype(np.uint8), cv2.DIST_L2, 5).max())
     assert (times[hole] == 1).all() and times.max() == 1
-
-
-@given(st.integers(0, 10000), st.integers(0, 500), st.integers(0, 500))
-@settings(max_examples=20, deadline=None)
-def test_boxes_go_with_their_holes_in_a_larger_picture(seed, top, left):
-    rng = np.random.default_rng(seed)
-    hole = np.zeros([400, 300], bool)
-    hole[180:220, 140:160] = rng.random([40, 20]) < rng.random()
-    larger = np.pad(hole, [(16 * top, 400), (16 * left, 300)])  # holes are put together by cells of 16
-    moved = [
-        (Box(b.top + 16 * top, b.left + 16 * left, b.bottom + 16 * top, b.right + 16 * left), d)
-        for b, d in hole_boxes(hole)
-    ]
-    assert hole_boxes(larger) == moved

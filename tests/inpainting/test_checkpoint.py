@@ -8,7 +8,7 @@ import paddle
 import pytest
 
 from inpainting import checkpoint
-from inpainting.checkpoint import is_exported, load_weights, read_arrays, save_weights, write_arrays
+from inpainting.checkpoint import load_weights, read_arrays, save_weights, write_arrays
 from models import build_model
 from utils.errors import InputError
 
@@ -50,15 +50,6 @@ def test_a_meta_of_other_weights_is_told_where_they_fit_all_the_same(saved, tmp_
     assert "written beside another model.safetensors: the network may be another than conv_unet" in record.getMessage()
 
 
-def test_float16_on_disk_is_half_the_size_and_close(model, saved, tmp_path):
-    save_weights(model, tmp_path / "half", dtype="float16")
-    size, full = ((d / "model.safetensors").stat().st_size for d in (tmp_path / "half", saved))
-    assert size < 0.7 * full
-    again = load_weights(tmp_path / "half")
-    assert all(t.dtype == paddle.float32 for t in again.state_dict().values())
-    np.testing.assert_allclose(again.encoder[0].conv.weight.numpy(), model.encoder[0].conv.weight.numpy(), atol=1e-3)
-
-
 def test_statistics_keep_what_float16_cannot_hold(model, tmp_path):
     """A variance of raw activations may be above 65,504, and one of dead channels below what float16 tells from 0."""
     norm = model.encoder[1].norm
@@ -86,17 +77,6 @@ def test_a_weight_that_float16_cannot_hold_is_refused(model, tmp_path):
     assert not (tmp_path / "half").exists()
 
 
-def test_paddle_s_own_format_is_weights_as_well(model, saved, tmp_path):
-    save_weights(model, tmp_path / "own", file_name="model.pdparams", iter=7)
-    assert sorted(p.name for p in (tmp_path / "own").iterdir()) == ["meta.json", "model.pdparams"]
-    expected = read_arrays(saved / "model.safetensors")
-    for path in (tmp_path / "own", tmp_path / "own" / "model.pdparams"):
-        found = {name: t.numpy() for name, t in load_weights(path).state_dict().items()}
-        assert set(found) == set(expected)
-        assert all(found[name].tobytes() == array.tobytes() for name, array in expected.items())
-    assert not is_exported(tmp_path / "own")
-
-
 def test_two_files_of_weights_in_one_folder_are_one_too_many(model, saved):
     with pytest.raises(InputError, match=r"expected a folder without model\.safetensors"):
         save_weights(model, saved, file_name="model.pdparams")
@@ -111,10 +91,8 @@ def test_two_files_of_weights_in_one_folder_are_one_too_many(model, saved):
     [
         ({"base_channels": 60_000, "depth": 7}, r"encoder\.0\.conv\.weight: expected \[60000, 3, 7, 7\], got \[4, 3"),
         ({"base_channels": 1 << 53, "depth": 7}, "expected options to be"),
-        ({"base_channels": 1 << 20, "depth": 7}, "another network"),
         ({"base_channels": 4, "depth": 1 << 19}, "depth: expected 1 to 10"),
         ({"base_channels": 4.0, "depth": 2}, "base_channels: expected int, as 64 is, got 4.0"),
-        ({"base_channels": -4, "depth": 2}, "base_channels: expected 1 or more"),
     ],
 )
 def test_no_network_is_made_before_the_arrays_are_known_to_be_its_own(saved, monkeypatch, options, message):
@@ -126,19 +104,10 @@ def test_no_network_is_made_before_the_arrays_are_known_to_be_its_own(saved, mon
     assert "\n" not in str(error.value)
 
 
-@pytest.mark.parametrize(
-    ("change", "message"),
-    [
-        (lambda a: a.astype("int32"), "floating-point weights, got int32"),
-        (lambda a: a.astype("float64") + 1e300, "numbers beyond float32"),
-        (lambda a: a + np.inf, "NaN or infinity"),
-    ],
-)
-def test_weights_that_are_no_float32_are_told(saved, change, message):
+def test_weights_of_whole_numbers_are_refused(saved):
     arrays = read_arrays(saved / "model.safetensors")
-    [name, *_] = arrays
-    write_arrays(arrays | {name: change(arrays[name])}, saved / "model.safetensors")
-    with pytest.raises(InputError, match=message):
+    write_arrays({name: array.astype("int32") for name, array in arrays.items()}, saved / "model.safetensors")
+    with pytest.raises(InputError, match="floating-point weights, got int32"):
         load_weights(saved)
 
 
@@ -165,18 +134,10 @@ def test_a_negative_variance_is_refused(tmp_path):
 def test_weights_of_deepfill_under_its_former_names_still_load(tmp_path):
     model = build_model("deepfill_v1", base_channels=4)
     save_weights(model, tmp_path)
-    new = {
-        "conv_encoder": "convolving",
-        "attention_encoder": "matching",
-        "attention_decoder": "pasted",
-        "fusion": "joining",
-    }
-    arrays = {}
-    for name, t in model.state_dict().items():
-        part, _, rest = name.partition(".")
-        arrays[f"{new.get(part, part)}.{rest}"] = t.numpy()
-    assert {name.partition(".")[0] for name in arrays} == {"coarse", *new.values()}
-    for file in tmp_path.glob("model.*"):
-        write_arrays(arrays, file)
+    former = {"coarse": "coarse", "conv_encoder": "convolving", "attention_encoder": "matching"}
+    former |= {"attention_decoder": "pasted", "fusion": "joining"}
+    parted = {name: name.partition(".") for name in model.state_dict()}
+    arrays = {f"{former[part]}.{rest}": model.state_dict()[name].numpy() for name, (part, _, rest) in parted.items()}
+    write_arrays(arrays, tmp_path / "model.safetensors")
     for name, t in load_weights(tmp_path).state_dict().items():
         np.testing.assert_array_equal(t.numpy(), model.state_dict()[name].numpy(), err_msg=name)

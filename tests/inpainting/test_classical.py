@@ -52,16 +52,6 @@ def test_a_box_around_each_hole_gives_the_same_bytes_as_the_whole_picture(shapes
         assert np.array_equal(CLASSICAL[method](picture, hole > 0), cv2.inpaint(known, hole, 3, flag))
 
 
-def test_patchmatch_continues_a_texture():
-    """Stripes of one pixel, which every smooth method loses."""
-    pytest.importorskip("patchmatch")
-    stripes = np.tile(np.array([20, 235], np.uint8)[None, :, None], [40, 30, 3])
-    hole = np.zeros([40, 60], bool)
-    hole[12:28, 20:40] = True
-    error = {m: np.abs(CLASSICAL[m](stripes, hole).astype(int) - stripes)[hole].mean() for m in ("patchmatch", "telea")}
-    assert error["patchmatch"] < 25 < 50 < error["telea"]
-
-
 def test_a_missing_patchmatch_is_said_in_one_line(monkeypatch, picture, hole):
     monkeypatch.setitem(sys.modules, "patchmatch", None)
     with pytest.raises(InputError, match=r"patchmatch needs the package pypatchmatch.*pip install pypatchmatch"):
@@ -85,19 +75,6 @@ def test_what_lies_in_an_irregular_hole_changes_nothing(method):
     noise = np.random.default_rng(1).integers(0, 256, picture.shape, dtype=np.uint8)
     other = np.where(hole[..., None], noise, picture)
     assert np.array_equal(CLASSICAL[method](picture, hole), CLASSICAL[method](other, hole))
-
-
-def test_smooth_is_the_networks_prior():
-    import paddle
-
-    from models.smooth_prior import smooth_prior
-
-    picture = sample_face()
-    hole = generate_mask(np.random.default_rng(0), 128, 128, (0.2, 0.3)) == 0
-    image, mask = picture.astype("float32").transpose(2, 0, 1)[None] / 255, (~hole)[None, None].astype("float32")
-    surface = smooth_prior(paddle.to_tensor(image), paddle.to_tensor(mask)).numpy()[0].transpose(1, 2, 0)
-    expected = 255 * surface.clip(0, 1)
-    assert np.abs(CLASSICAL["smooth"](picture, hole) - expected)[hole].max() < 0.51
 
 
 @pytest.mark.parametrize("method", METHODS)

@@ -89,12 +89,6 @@ def test_any_hole_is_painted_and_known_pixels_come_back_bit_for_bit(size, shape)
     np.testing.assert_array_equal(filled, before)
 
 
-@pytest.mark.parametrize("level", [0, 128, 255])
-def test_a_picture_of_one_colour_stays_one(hole, level):
-    filled = np.full([HEIGHT, WIDTH, 3], level, np.uint8)
-    np.testing.assert_array_equal(add_exemplars(filled, hole), filled)
-
-
 def test_the_same_bytes_at_every_run_and_thread_count(two_textures, hole):
     filled, _ = two_textures
     results, threads = [], cv2.getNumThreads()

@@ -1,10 +1,8 @@
 """Static models: the same picture as the network's at any size, and every way in which an export can be wrong."""
 
-import hashlib
 import importlib.util
 import json
 import shutil
-from pathlib import Path
 
 import numpy as np
 import paddle
@@ -17,7 +15,6 @@ from models import MODELS, build_model
 from tests.conftest import small_options
 from utils.errors import InputError
 
-ROOT = Path(__file__).resolve().parents[2]
 SIZES = [(24, 24), (17, 31), (40, 16), (5, 3)]
 ONNX = int(paddle.__version__[0]) >= 3 and all(map(importlib.util.find_spec, ("paddle2onnx", "onnxruntime")))
 
@@ -156,20 +153,13 @@ def test_an_export_is_replaced_and_nothing_else(export, tmp_path):
         with pytest.raises(InputError, match="--output: expected"):
             export_model(model, directory)
     assert (export / "notes.txt").read_text() == "mine"
+    (export / "notes.txt").unlink()
+    (export / "model.pdiparams").write_bytes(b"quantised by hand")
+    with pytest.raises(InputError, match=r"with model.pdiparams in it, which is not as an export left it"):
+        export_model(model, export)
+    assert (export / "model.pdiparams").read_bytes() == b"quantised by hand"
     (tmp_path / "empty").mkdir()
     export_model(model, tmp_path / "empty")
-
-
-def test_an_export_that_was_changed_is_no_export_to_replace(export):
-    (export / "model.pdiparams").write_bytes(b"quantised by hand")
-    refused(export, "with model.pdiparams in it, which is not as an export left it")
-    assert (export / "model.pdiparams").read_bytes() == b"quantised by hand"
-
-
-def refused(directory, message):
-    with pytest.raises(InputError, match=message) as caught:
-        export_model(build_model("conv_unet", base_channels=4, depth=2), directory)
-    assert "\n" not in str(caught.value)
 
 
 def test_an_export_that_differs_is_not_written(export, monkeypatch):
@@ -191,14 +181,6 @@ def spoil_meta(directory, change):
     (directory / "meta.json").write_text(json.dumps(meta))
 
 
-def unreadable(directory):
-    """Make it as if a graph that Paddle cannot read had been exported."""
-    graph = graph_of(directory)
-    spoil_half(graph)
-    digest = hashlib.sha256(graph.read_bytes()).hexdigest()
-    spoil_meta(directory, lambda meta: meta["files"].update({graph.name: digest}))
-
-
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -208,7 +190,6 @@ def unreadable(directory):
         (lambda d: spoil_meta(d, lambda m: m.pop("files")), "expected that of an exported model"),
         (lambda d: spoil_meta(d, lambda m: m["files"].update({"b.json": "0" * 64})), "expected that of an exported"),
         (lambda d: spoil_meta(d, lambda m: m.update(versions={"paddle": "99.1"})), "got one exported with 99.1"),
-        (unreadable, "expected a model that Paddle .* can read"),
     ],
 )
 def test_a_spoiled_export_is_told_in_one_line(export, change, message):
@@ -220,9 +201,6 @@ def test_a_spoiled_export_is_told_in_one_line(export, change, message):
 
 def test_onnx_tells_what_it_lacks(export, tmp_path, monkeypatch):
     model = build_model("pconv_unet", base_channels=4, depth=2)
-    monkeypatch.setattr(paddle, "__version__", "2.6.2")
-    with pytest.raises(InputError, match=r"expected Paddle 3, .* got 2\.6\.2"):
-        export_model(model, tmp_path / "new", onnx=True)
     monkeypatch.setattr(paddle, "__version__", "3.3.1")
     monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
     with pytest.raises(InputError, match=r"pip install .*paddle2onnx"):

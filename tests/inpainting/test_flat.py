@@ -29,9 +29,3 @@ def test_a_hole_that_leaves_the_ground_is_not_changed():
     flat = fill_flat(picture, hole)
     assert flat[:, 20:34].any() and not flat[:, 45:55].any()
     np.testing.assert_array_equal(picture[~flat], before[~flat])
-
-
-def test_without_known_pixels_nothing_is_flat():
-    picture = np.zeros([8, 8, 3], np.uint8)
-    assert not fill_flat(picture, np.ones([8, 8], bool)).any()
-    assert not fill_flat(picture, np.zeros([8, 8], bool)).any()

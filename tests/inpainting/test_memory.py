@@ -1,7 +1,6 @@
 """Memory: what is refused before the work, and what is reported when it runs out all the same."""
 
 import types
-from pathlib import Path
 
 import numpy as np
 import paddle
@@ -12,7 +11,6 @@ from models import build_model
 from utils.errors import InputError
 
 GIB = 1 << 30
-ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.mark.parametrize(

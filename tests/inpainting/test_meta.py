@@ -42,14 +42,11 @@ def test_what_is_right_is_returned_as_it_is(tmp_path):
     assert set(KNOWN) <= {*MODEL, *OF_A_RUN}  # so that each check has let something through
 
 
-DIGITS = b"9" * 5000
 WRONG = {
     b"": "damaged",
-    b"[]": "damaged",
     b"\xff\xfe": "no text",
     b"[" * 1_000_000: "damaged",
     b"{" + b" " * (2 << 20) + b"}": "more than 1024 KiB",
-    b'{"model": "a", "options": {}, "iter": ' + DIGITS + b"}": "damaged",
     b'{"model": "a", "options": {}, "validation": {"psnr": NaN}}': "damaged",
     b'{"model": "pconv_unet"}': "no entry 'options'",
 }
@@ -67,20 +64,12 @@ def test_what_is_damaged_is_told_in_one_line(tmp_path, content):
     [
         *((key, None) for key in KNOWN),
         ("model", "two\nlines"),
-        ("phase", "x" * 201),
         ("iter", 10**300),
-        ("position", -1),
-        ("seed", 1.5),
-        ("flip", True),
         ("versions", {"paddle": 3}),
         ("files", {"../model.pdparams": "0" * 64}),
-        ("files", {"/etc/passwd": "0" * 64}),
-        ("files", {"..": "0" * 64}),
         ("files", {"a\0": "0" * 64}),
         ("validation", {"psnr": 1.0}),
         ("options", {"a": (1 << 20) + 1}),
-        ("options", {"a": "x" * 1000}),
-        ("options", {"a\nb": 1}),
         ("options", {"a": {"b": {"c": 1}}}),
     ],
 )

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from inpainting import Inpainter
-from inpainting.reach import mask_network, reach_warning, unreached_share
+from inpainting.reach import mask_network, reach_warning
 from models import MODELS, build_model
 from tests.conftest import small_options
 
@@ -28,11 +28,3 @@ def test_the_share_is_that_of_what_comes_back_without_a_pixel_painted(name):
     assert (share > 0.1) == (name in ("pconv_unet", "pconv_residual_unet"))
     assert share <= (~painted[hole]).mean()
     assert share > 0 or (mask_network(model) is None and reach_warning(share) is None)
-
-
-def test_a_deeper_network_reaches_further_and_a_larger_hole_leaves_more():
-    def share(depth, side):
-        return unreached_share(build_model("pconv_unet", base_channels=1, depth=depth), square_hole(64, side))
-
-    assert share(2, 60) > share(2, 50) > share(2, 40) > 0
-    assert share(2, 60) > share(3, 60) > share(5, 60) == share(2, 0) == share(2, 4) == 0

@@ -6,14 +6,6 @@ import pytest
 from inpainting.views import LONGEST, for_viewing
 
 
-@pytest.mark.parametrize("size", [(1, 1), (LONGEST, 3), (40, 60)])
-def test_small_pictures_are_viewed_as_they_are(size):
-    picture, hole = np.zeros([*size, 3], np.uint8), np.zeros(size, bool)
-    assert all(
-        seen is given for seen, given in zip(for_viewing(picture, hole, picture), (picture, hole, picture), strict=True)
-    )
-
-
 @pytest.mark.parametrize("size", [(LONGEST + 1, 3), (3, 9 * LONGEST), (3 * LONGEST, 2 * LONGEST)])
 def test_large_ones_are_shrunk_and_no_hole_is_lost(size):
     picture, hole = np.full([*size, 3], 77, np.uint8), np.zeros(size, bool)

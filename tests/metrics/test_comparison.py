@@ -6,14 +6,9 @@ import math
 import numpy as np
 import pytest
 
-import eval as evaluation
 from metrics.buckets import Sample
-from metrics.comparison import (
-    comparison_text,
-    differences,
-    read_samples,
-)
-from metrics.report import SAMPLE_COLUMNS, markdown_table, report_files, rows_with_spread
+from metrics.comparison import differences, read_samples
+from metrics.report import SAMPLE_COLUMNS
 from utils.errors import InputError
 
 HEADER = ",".join(SAMPLE_COLUMNS)
@@ -60,21 +55,6 @@ def test_other_pairs_are_refused(change, message):
     samples = some_samples(1)
     with pytest.raises(InputError, match=message):
         differences(samples, change(samples))
-
-
-def test_the_command_reads_what_it_wrote(tmp_path, capsys):
-    for name, samples in (("a", some_samples(1)), ("b", some_samples(2, gain=1.0))):
-        rows = rows_with_spread(samples)
-        (tmp_path / name).mkdir()
-        for file, content in report_files({"method": name}, rows, samples, markdown_table(rows)).items():
-            (tmp_path / name / file).write_bytes(content)
-    reports = [str(tmp_path / name / "report.json") for name in "ab"]
-    again = read_samples(reports[0])
-    assert [(s.image, s.bucket, s.border) for s in again] == [(s.image, s.bucket, s.border) for s in some_samples(1)]
-    evaluation.main(["--compare", *reports])
-    out = capsys.readouterr().out
-    assert "| (0.1, 0.2] | all | 40 | psnr | +" in out and "| all | all | 40 | psnr | +" in out
-    assert out.strip() == comparison_text(*map(read_samples, reports), tuple(reports))
 
 
 @pytest.mark.parametrize(

@@ -11,8 +11,7 @@ import pytest
 from datasets.images import write_picture
 from datasets.masks import write_mask
 from inpainting.classical import CLASSICAL
-from metrics.evaluator import Evaluation, PairReader, evaluate, useful_workers
-from metrics.image_quality import l1_percent
+from metrics.evaluator import Evaluation, PairReader, evaluate
 from metrics.manifest import Pair
 from utils.errors import InputError
 
@@ -32,10 +31,6 @@ def read(folder):
     return PairReader(folder, folder)
 
 
-def white(picture, hole):
-    return np.full_like(picture, 255)
-
-
 PAIR = Pair("a.png", "m.png")
 
 
@@ -52,13 +47,6 @@ def measured(*arguments, **options):
     return samples
 
 
-def test_composite_measures_the_hole_only_and_raw_the_whole(read):
-    picture, mask = read(PAIR)
-    composite = np.where(mask[..., None] == 0, np.uint8(255), picture)
-    assert measured([PAIR], read, white)[0].l1_percent == l1_percent(picture, composite)
-    assert measured([PAIR], read, white, "raw")[0].l1_percent == l1_percent(picture, white(picture, None))
-
-
 class Tell(PairReader):
     """Refuses every picture with what there is to know of the process that reads."""
 
@@ -69,21 +57,6 @@ class Tell(PairReader):
 
 
 MANY = [Pair("sample:coffee", f"generated:{seed}:0.{1 + seed % 4}-0.{2 + seed % 4}:B") for seed in range(9)]
-
-
-@pytest.mark.parametrize(
-    ("fills_here", "cores", "pairs", "workers"),
-    [
-        (False, 4, 1000, 4),
-        (True, 4, 1000, 3),
-        (True, 1, 1000, 0),
-        (False, 64, 120, 2),
-        (False, 4, 12, 0),
-    ],
-)
-def test_workers_by_cores_and_pairs(fills_here, cores, pairs, workers, monkeypatch):
-    monkeypatch.setattr(os, "sched_getaffinity", lambda pid: range(cores), raising=False)
-    assert useful_workers(pairs, fills_here) == workers
 
 
 def test_workers_give_the_same_samples_and_leave_a_network_to_the_main_process():

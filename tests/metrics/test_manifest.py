@@ -6,14 +6,7 @@ import numpy as np
 import pytest
 
 from datasets.masks import border_kind, bucket_of, hole_ratio
-from metrics.manifest import (
-    Pair,
-    generate,
-    generated_names,
-    pair_up,
-    read_manifest,
-    sample_names,
-)
+from metrics.manifest import Pair, generate, generated_names, pair_up, read_manifest, sample_names
 from utils.errors import InputError
 
 PICTURES = [f"p{i}" for i in range(5)]
@@ -77,7 +70,6 @@ def test_a_manifest_is_read_whatever_its_further_columns(tmp_path, roots):
     ("text", "message"),
     [
         ("\x00\x01\n", "columns image,mask"),
-        ("image,mask\n", "names no pair"),
         ("image,mask\nsub/b.png,m.png\n", "line 2: no picture .*b.png.*--images"),
         ("image,mask\nsub/a.png,m.png\nsub/a.png,n.png\n", "line 3: no mask .*n.png.*--masks"),
         ("image,mask\nsample:nobody,m.png\n", "no sample photo 'sample:nobody'"),

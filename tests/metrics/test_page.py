@@ -2,7 +2,6 @@
 
 import math
 import re
-from html.parser import HTMLParser
 from xml.etree import ElementTree
 
 import numpy as np
@@ -38,36 +37,6 @@ def method(name, gain=0.0, **options):
     return Method(name, {"method": name, "size": 8, "versions": {"numpy": "2"}}, samples(gain), **options)
 
 
-class Tags(HTMLParser):
-    """Checks that what is opened is closed, in order, and keeps attributes and cells."""
-
-    VOID = ("meta", "img")
-
-    def __init__(self, text):
-        super().__init__()
-        self.open, self.attributes, self.cells, self.starts = [], [], [], []
-        self.feed(text)
-        assert self.open == []
-
-    def handle_starttag(self, tag, attrs):
-        self.starts.append(tag)
-        self.attributes += attrs
-        if tag not in self.VOID:
-            self.open.append(tag)
-        if tag == "td":
-            self.cells.append([dict(attrs).get("class"), ""])
-
-    def handle_startendtag(self, tag, attrs):
-        self.attributes += attrs
-
-    def handle_endtag(self, tag):
-        assert self.open.pop() == tag
-
-    def handle_data(self, data):
-        if self.open and self.open[-1] == "td":
-            self.cells[-1][1] += data
-
-
 @pytest.mark.parametrize("count", [1, 3])
 @pytest.mark.parametrize("paper", [None, paper_rows()])
 def test_whole_html_with_no_address_outside(count, paper):
@@ -75,12 +44,11 @@ def test_whole_html_with_no_address_outside(count, paper):
     files = page_files(methods, paper)
     assert files == page_files(methods, paper)
     text = files["report.html"].decode()
-    tags = Tags(text)
     names = {"http://www.w3.org/2000/svg", "http://www.w3.org/1999/xlink"}  # of SVG, never fetched
     assert set(re.findall(r"\w+://[^\"<\s]*", text)) <= names
-    sources = [value for name, value in tags.attributes if name in ("src", "href", "action", "srcset")]
+    sources = re.findall(r'\b(?:src|(?<!:)href|action|srcset)="([^"]*)"', text)
     assert sources and all(source.startswith("data:image/png;base64,") for source in sources)
-    assert all(value.startswith("#") for name, value in tags.attributes if name == "xlink:href")
+    assert all(value.startswith("#") for value in re.findall(r'xlink:href="([^"]*)"', text))
     assert "default-src 'none'" in text and "<script" not in text
     assert text.count("pair by pair</h2>") == count - 1
 
@@ -91,11 +59,11 @@ def test_names_are_only_text():
         [evil, Method(f"2{EVIL}", {}, samples(image=EVIL)), Method("_$\udcff$", {}, samples(image=EVIL))]
     )
     text = files["report.html"].decode()
-    assert "script" not in Tags(text).starts and "&lt;script&gt;" in text
+    assert "<script" not in text and "&lt;script&gt;" in text
     drawn = ["".join(node.itertext()).strip() for node in ElementTree.fromstring(files["curves.svg"]).iter()]
     assert EVIL in drawn and "_$?$" in drawn
 
 
 def test_differences_and_intervals_are_those_of_the_pairs():
-    tags = Tags(page([method("a"), method("b", gain=2.0)], ""))
-    assert ["left", "4 / 0"] in tags.cells and [None, "+2.00"] in tags.cells and [None, "-0.200"] in tags.cells
+    text = page([method("a"), method("b", gain=2.0)], "")
+    assert all(cell in text for cell in ('<td class="left">4 / 0<', "<td>+2.00<", "<td>-0.200<"))

@@ -57,14 +57,6 @@ def test_behind_a_line_that_is_none_nothing_is_taken(tmp_path, line):
     assert list(known(tmp_path)) == PAIRS[:1]
 
 
-@pytest.mark.parametrize("other", [{"method": "mean"}, {"size": 256}, {"versions": {"numpy": "2"}}])
-def test_those_of_another_evaluation_are_not_taken(tmp_path, other):
-    stop(tmp_path)
-    assert not known(tmp_path, EVALUATION | other)
-    stop(tmp_path, SAMPLES[:1], EVALUATION | other)
-    assert list(known(tmp_path, EVALUATION | other)) == PAIRS[:1] and not known(tmp_path)
-
-
 def test_a_pair_whose_files_changed_is_not_taken(tmp_path):
     stop(tmp_path)
     assert list(known(tmp_path, stamp=lambda pair: stamp(pair) if pair.image == "b.png" else None)) == PAIRS[2:]

@@ -1,23 +1,13 @@
 """The files of an evaluation."""
 
-import csv
 import json
 import math
-from dataclasses import replace
 
-import numpy as np
 import pytest
 
 from metrics.buckets import Sample
 from metrics.manifest import Pair, read_manifest
-from metrics.realism import FeatureSums
-from metrics.report import (
-    ROW_COLUMNS,
-    manifest_csv,
-    markdown_table,
-    report_files,
-    rows_with_spread,
-)
+from metrics.report import ROW_COLUMNS, manifest_csv, markdown_table, report_files, rows_with_spread
 from utils.errors import InputError
 
 SAMPLES = [
@@ -37,10 +27,6 @@ def files_of(samples):
 @pytest.fixture
 def files():
     return files_of(SAMPLES)
-
-
-def read_csv(text):
-    return list(csv.DictReader(text.splitlines()))
 
 
 def test_the_json_report_is_strict_json_without_infinity(files):
@@ -77,27 +63,6 @@ def test_a_manifest_comes_back_even_with_odd_names(tmp_path):
         (tmp_path / name).touch()
     (tmp_path / "m.csv").write_bytes(manifest_csv([odd]))
     assert read_manifest(tmp_path / "m.csv", tmp_path, tmp_path) == [Pair(odd.image, odd.mask)]
-
-
-def with_realism(sample, style, sharpness, count):
-    rng = np.random.default_rng(count)
-    features = FeatureSums.of(rng.normal(0, 1, [4, count]), rng.normal(1, 1, [4, count]))
-    return replace(sample, style=style, sharpness=sharpness, features=features)
-
-
-def test_realism_adds_columns_at_the_end():
-    pairs = [with_realism(SAMPLES[0], 0.25, None, 300), with_realism(SAMPLES[1], 0.75, 0.5, 400), SAMPLES[2]]
-    plain, files = files_of(SAMPLES), files_of(pairs)
-    for name, more in (("samples.csv", 2), ("report.csv", 9)):
-        lines = [text[name].splitlines() for text in (plain, files)]
-        assert all(b.startswith(a) and b.count(",") == a.count(",") + more for a, b in zip(*lines, strict=True))
-    ends = [line.rsplit(",", 2)[1:] for line in files["samples.csv"].splitlines()[1:]]
-    assert ends == [["0.25000", ""], ["0.75000", "0.5000"], ["", ""]]
-    whole = json.loads(files["report.json"])["rows"][-1]
-    assert (whole["style"], whole["sharpness"]) == (0.5, 0.5)
-    assert whole["frechet"] == pytest.approx(1, rel=0.2)  # means one standard deviation apart
-    assert {row["frechet"] for row in json.loads(files["report.json"])["rows"][:-1]} == {None}  # too few positions
-    assert "| style | sharpness | Fréchet |" in files["report.md"] and "| 0.250 | – | – |" in files["report.md"]
 
 
 def test_no_pair_in_any_bucket_is_an_error():

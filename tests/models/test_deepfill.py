@@ -138,17 +138,6 @@ def test_a_scratch_is_never_overlooked(model, offset, width):
         assert compared.all(), (i, j)
 
 
-def test_gradients_reach_every_parameter():
-    paddle.seed(0)
-    model = DeepFillV1(base_channels=4)
-    image, mask = inputs()
-    coarse, refined, _ = model(image, mask, stages=True)
-    ((coarse - image).abs().mean() + (refined - image).abs().mean()).backward()
-    for name, parameter in model.named_parameters():
-        gradient = parameter.grad.numpy()
-        assert np.isfinite(gradient).all() and gradient.any(), name
-
-
 def test_the_ports_attention_is_an_option(model, tmp_path):
     port = build_model("deepfill_v1", base_channels=4, attention=PYTORCH_PORT)
     port.set_state_dict(model.state_dict())

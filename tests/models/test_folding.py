@@ -32,10 +32,3 @@ def test_folding_changes_no_picture(name, valid):
     expected = model(image, mask).numpy()
     folded = fold_for_inference(model)
     np.testing.assert_allclose(folded(image, mask).numpy(), expected, atol=1e-4 * np.abs(expected).max())
-
-
-@pytest.mark.parametrize("name", ["pconv_unet", "pconv_residual_unet"])
-def test_no_normalisation_and_no_filter_to_be_made_is_left(name):
-    folded = fold_for_inference(trained_a_little(name))
-    assert not any(isinstance(layer, paddle.nn.BatchNorm2D) for layer in folded.sublayers())
-    assert all(stage.conv.weight is None for stage in folded.decoder)

@@ -26,6 +26,7 @@ def test_boxes_polygons_and_colours_are_read():
         ("--mask_colour", "reddish"),
         ("--mask_colour", "red", "--mask_alpha"),
         ("--format", "gif"),
+        ("--extend", "5,0,3"),
     ],
 )
 def test_wrong_ones_are_told_in_a_line(arguments, capsys):

@@ -63,9 +63,7 @@ def test_the_preset_of_another_run_is_refused(run, tmp_path, resume):
     for name in ("a.yaml", "b.yaml", "b/a.yaml"):
         (tmp_path / name).write_text("image_root: pics\n")
     folder = run("--config a.yaml")
-    with pytest.raises(
-        InputError, match=r"--config: expected a.yaml, the preset of the run in logs/a, got b.yaml; leave"
-    ):
+    with pytest.raises(InputError, match=r"expected a.yaml, the preset of the run in logs/a, got b.yaml; leave"):
         resumed("--config b.yaml", resume)
     assert resumed("", resume)["config"] == resumed("--config b/a.yaml", resume)["config"] == "a.yaml"
     assert resumed("--config b.yaml", "auto", "logs/new")["config"] == "b.yaml"

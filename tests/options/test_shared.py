@@ -47,13 +47,6 @@ def test_numbers_have_bounds(kind, good, bad):
             kind(text)
 
 
-def test_a_number_out_of_bounds_is_one_line(capsys):
-    with pytest.raises(SystemExit, match="2"):
-        export_parser().parse_args(["--threads", "9999"])
-    error = capsys.readouterr().err
-    assert "argument --threads: expected a whole number from 1 to 1024, got '9999'" in error and error.count("\n") == 1
-
-
 def test_an_empty_value_as_of_an_unset_variable_is_refused(capsys):
     with pytest.raises(SystemExit, match="2"):
         export_parser().parse_args(["--weights", ""])

@@ -1,12 +1,10 @@
 """The options of train.py, and their presets."""
 
-import itertools
-import os
 from pathlib import Path
 
 import pytest
 
-from options import hyper_parameters, parse_train, train_parser
+from options import hyper_parameters, parse_train
 from utils.errors import InputError
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -43,16 +41,6 @@ PAPER = {"valid_weight": 1, "hole_weight": 6, "perceptual_weight": 0.05, "style_
 SIDE_256 = PAPER | {"image_size": 256, "depth": 7, "base_channels": 64, "batch_size": 16, "style_warmup_iters": 0}
 SIDE_512 = PAPER | {"image_size": 512, "depth": 8, "base_channels": 64, "batch_size": 6, "style_warmup_iters": 0}
 NVIDIA = {"mask_root": "data/irregular_masks_train", "hole": "black", "mask_dilate": "yes"}
-LATTICE = {"hole_shape": "super_resolution", "super_resolution_factors": "2,4", "mask_root": None, "prior": "smooth"}
-CRITIC = {
-    "critic": "projected",
-    "hole_shape": "wide",
-    "prior": "smooth",
-    "norm": "none",
-    "hole_weight": 6,
-    "valid_weight": 0,
-}
-CRITIC |= {"perceptual_weight": 0, "style_weight": 0, "tv_weight": 0, "critic_weight": 1, "matching_weight": 2}
 INITIAL, FINETUNE = {"lr": 2e-4}, {"lr": 5e-5}
 UNETS = {  # what each preset must say in the initial phase, and in fine-tuning
     "celeba.yaml": (SIDE_256 | INITIAL, SIDE_256 | FINETUNE),
@@ -61,9 +49,6 @@ UNETS = {  # what each preset must say in the initial phase, and in fine-tuning
     "places2.yaml": (SIDE_512 | INITIAL, SIDE_512 | FINETUNE),
     "places2_finetune.yaml": (SIDE_512 | INITIAL, SIDE_512 | FINETUNE),
     "sunnerli_two_stage.yaml": (SIDE_256 | INITIAL | {"style_warmup_iters": 126620}, SIDE_256 | FINETUNE),
-    "samples.yaml": (PAPER | {"style_weight": 1, "lr": 2e-3}, PAPER | {"style_weight": 1, "lr": 5e-4}),
-    "critic.yaml": (CRITIC | INITIAL, CRITIC | FINETUNE),
-    "super_resolution.yaml": (LATTICE | {"lr": 2e-3}, LATTICE | {"lr": 5e-4}),
 }
 DEEPFILL = {"discounted_weight": 1.2, "known_weight": 1.2, "coarse_weight": 1.2, "adversarial_weight": 0.001}
 DEEPFILL |= {"critic_steps": 5, "penalty_weight": 10, "hole_shape": "box", "lr_schedule": "constant"}
@@ -77,17 +62,28 @@ DEEPFILLS = {
 @pytest.mark.parametrize("phase", [0, 1], ids=["initial", "finetune"])
 @pytest.mark.parametrize("preset", UNETS)
 def test_a_preset_says_what_the_paper_says_of_the_phase(preset, phase):
-    options, changed = parse_train(
-        ["--config", str(ROOT / "configs" / preset), "--phase", ("initial", "finetune")[phase]]
-    )
+    phases = ("initial", "finetune")
+    options, changed = parse_train(["--config", str(ROOT / "configs" / preset), "--phase", phases[phase]])
     expected = UNETS[preset][phase]
     assert {key: getattr(options, key) for key in expected} == pytest.approx(expected)
     assert changed.get("lr", options.lr) == options.lr
 
 
-def test_options_of_the_critic_need_one():
-    with pytest.raises(InputError, match="--critic_weight: means nothing without --critic"):
-        parse_train(["--config", str(ROOT / "configs/celeba.yaml"), "--critic_weight", "2"])
+@pytest.mark.parametrize(
+    ("preset", "words", "message"),
+    [
+        ("celeba", "--critic_weight 2", "--critic_weight: means nothing without --critic"),
+        ("deepfill_samples", "--critic patch --critic_steps 5", "--critic_steps: means nothing beside --critic"),
+        ("deepfill_samples", "--style_weight 5", "--style_weight: means nothing to --model deepfill_v1"),
+        ("celeba", "--mask_channel yes", "--mask_channel: means nothing to --model pconv_unet"),
+        ("celeba", "--hole_shape box --super_resolution_factors 2", "means nothing to --hole_shape box"),
+        ("deepfill_celeba", "--hole_shape super_resolution", "expected a U-Net"),
+        ("deepfill_celeba", "--phase finetune", "--phase: means nothing"),
+    ],
+)
+def test_options_that_would_do_nothing_are_refused(preset, words, message):
+    with pytest.raises(InputError, match=message):
+        parse_train(["--config", str(ROOT / f"configs/{preset}.yaml"), *words.split()])
 
 
 def test_the_critic_takes_the_place_of_deepfills_own():
@@ -97,20 +93,12 @@ def test_the_critic_takes_the_place_of_deepfills_own():
     assert {"critic", "critic_weight", "matching_weight", "known_weight", "discount"} <= set(values)
     assert not {"critic_steps", "critic_channels", "adversarial_weight", "style_weight"} & set(values)
     assert "critic_channels" not in changed
-    for option in ("adversarial_weight", "penalty_weight", "critic_steps", "critic_channels", "local_size"):
-        with pytest.raises(InputError, match=f"--{option}: means nothing beside --critic"):
-            parse_train([*given, f"--{option}", "5"])
-    with pytest.raises(InputError, match="--style_weight: means nothing to --model deepfill_v1"):
-        parse_train([*given, "--style_weight", "5"])
 
 
 @pytest.mark.parametrize("preset", DEEPFILLS)
-def test_a_preset_of_deepfill_says_what_the_author_says_and_has_no_phases(preset):
-    arguments = ["--config", str(ROOT / "configs" / preset)]
-    options, _ = parse_train(arguments)
+def test_a_preset_of_deepfill_says_what_the_author_says(preset):
+    options, _ = parse_train(["--config", str(ROOT / "configs" / preset)])
     assert {key: getattr(options, key) for key in DEEPFILLS[preset]} == DEEPFILLS[preset]
-    with pytest.raises(InputError, match="--phase: means nothing"):
-        parse_train([*arguments, "--phase", "finetune"])
 
 
 @pytest.mark.parametrize(
@@ -139,27 +127,10 @@ def test_a_presets_colour_of_the_hole_is_not_taken_for_other_masks():
     assert parse_train(["--config", str(ROOT / "configs/celeba.yaml"), "--mask_root", "mine"])[0].hole == "white"
 
 
-def test_the_mask_channel_is_of_conv_unet():
-    def parse(model, preset="celeba.yaml"):
-        return parse_train(["--config", str(ROOT / "configs" / preset), "--model", model, "--mask_channel", "yes"])
-
-    assert parse("conv_unet")[0].mask_channel == "yes"
-    for others in (["pconv_unet"], ["pconv_residual_unet"], ["deepfill_v1", "deepfill_celeba.yaml"]):
-        with pytest.raises(InputError, match=f"--mask_channel: means nothing to --model {others[0]}"):
-            parse(*others)
-
-
-def test_factors_are_of_super_resolution_and_of_u_nets():
+def test_factors_are_of_super_resolution():
     given = ["--config", str(ROOT / "configs/celeba.yaml"), "--hole_shape", "super_resolution"]
     assert parse_train(given)[0].super_resolution_factors == "2,3,4"
-    assert parse_train([*given, "--super_resolution_factors", "8"])[0].super_resolution_factors == "8"
-    for words, message in (
-        (["--hole_shape", "box", "--super_resolution_factors", "2"], "means nothing to --hole_shape box"),
-        (["--model", "deepfill_v1", "--config", str(ROOT / "configs/deepfill_celeba.yaml")], "expected a U-Net"),
-    ):
-        with pytest.raises(InputError, match=message):
-            parse_train([*given, *words])
-    for factors in ("", "1", "17", "2,2", "2;3", "2,", "x"):
+    for factors in ("1", "17", "2,2", "x"):
         with pytest.raises(SystemExit):
             parse_train([*given, "--super_resolution_factors", factors])
 
@@ -173,30 +144,15 @@ def test_without_the_default_dataset_sample_photos_are_used_and_said(tmp_path, m
     assert capsys.readouterr().out == ""
 
 
-def test_help_shows_the_built_in_defaults_and_that_a_preset_changes_them(capsys):
-    with pytest.raises(SystemExit) as leaving:
-        parse_train(["--help"])
-    told = " ".join(capsys.readouterr().out.split())
-    defaults = [v for v in vars(train_parser().parse_args([])).values() if v is not None and v is not False]
-    assert leaving.value.code == 0 and told.count("(default: ") == len(defaults) > 30
-    assert all(f"(default: {value})" in told for value in defaults)
-    assert "a preset changes them" in told
-
-
-LAUGHS = "a: &a [x, x]\n" + "".join(f"{b}: &{b} [*{a}, *{a}, *{a}]\n" for a, b in itertools.pairwise("abcdefghij"))
-
-
 @pytest.mark.parametrize(
     ("text", "message"),
     [
         ("lr: 1\nbatchsize: 3", "got 'batchsize'; did you mean batch_size"),
         ("- 3", "option: value.* got list"),
-        ("lr: 1\na: [", "line 2"),
+        ("a: [", "line 1"),
         ("batch_size: many", "batch_size: argument --batch_size: expected a whole number from 1 to 4096, got 'many'"),
         ("image_root: [a, b]", "image_root: expected one value, got a list"),
-        (LAUGHS, "a: expected one value"),
         ("lr: !!python/object/apply:os.getcwd []", "could not determine a constructor"),
-        ("lr: " + "[" * 100_000, "expected"),
     ],
 )
 def test_a_wrong_preset_is_reported_by_file_and_key(tmp_path, text, message):
@@ -206,22 +162,12 @@ def test_a_wrong_preset_is_reported_by_file_and_key(tmp_path, text, message):
     assert "a.yaml" in str(caught.value) and "\n" not in str(caught.value) and len(str(caught.value)) < 1500
 
 
-def test_a_preset_that_is_no_file_is_refused_at_once(tmp_path):
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "large").write_bytes(b"#" * 100_000)
-    for path in (tmp_path / "pipe", "/dev/zero", tmp_path, tmp_path / "nothing", tmp_path / "large"):
-        with pytest.raises(InputError, match="expected a preset, a YAML file with lines of 'option: value', got"):
-            parse_train(["--config", str(path)])
-
-
 @pytest.mark.parametrize(
     ("text", "options"),
     [
         ("mask_dilate: no", {"mask_dilate": "no"}),
         ("lr: 1e-3", {"lr": 1e-3}),
         ("base_channels:", {"base_channels": None}),
-        ("log_dir: -logs", {"log_dir": "-logs"}),
-        ("val_every: &n 7\nsave_every: *n", {"val_every": 7, "save_every": 7}),
     ],
 )
 def test_a_presets_values_are_what_was_written(tmp_path, text, options):
@@ -230,15 +176,7 @@ def test_a_presets_values_are_what_was_written(tmp_path, text, options):
     assert {key: found[key] for key in options} == options
 
 
-@pytest.mark.parametrize(
-    ("words", "message"),
-    [
-        ("--batchsize 3", "no such option: --batchsize; did you mean --batch_size?"),
-        ("celeba.yaml", "no such option: celeba.yaml; see"),
-    ],
-)
-def test_a_typing_error_on_the_command_line_gets_a_suggestion(capsys, words, message):
-    with pytest.raises(SystemExit) as leaving:
-        parse_train(words.split())
-    told = capsys.readouterr().err
-    assert leaving.value.code == 2 and message in told and told.count("\n") == 1
+def test_a_typing_error_on_the_command_line_gets_a_suggestion(capsys):
+    with pytest.raises(SystemExit):
+        parse_train(["--batchsize", "3"])
+    assert "no such option: --batchsize; did you mean --batch_size?" in capsys.readouterr().err

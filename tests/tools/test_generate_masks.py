@@ -40,12 +40,7 @@ def test_a_seed_gives_the_same_masks_whatever_the_count(tmp_path):
 
 @pytest.mark.parametrize(
     ("options", "rows"),
-    [
-        ("", ROWS),
-        ("--border", ROWS[1::2]),
-        ("--no_border", ROWS[::2]),
-        ("--bucket 0.2-0.3", ROWS[4:6]),
-    ],
+    [("", ROWS), ("--border", ROWS[1::2]), ("--no_border", ROWS[::2]), ("--bucket 0.2-0.3", ROWS[4:6])],
 )
 def test_so_many_of_each_kind_in_the_order_of_the_published_set(tmp_path, capsys, options, rows):
     paths = run(tmp_path / "masks", "--per_bucket", "2", "--statistics", *options.split())

@@ -71,7 +71,7 @@ COUNTS = {  # what in a weight's name makes it that of the filter that counts
 }
 
 
-def a_port(port, base=4, depth=3, biases=True):
+def a_port(port, base=4, depth=3):
     """Random arrays by a layout's names, and filters that count."""
     layout = LAYOUTS[port]
     shapes = build_model("pconv_unet", base_channels=base, depth=depth).state_dict()
@@ -80,8 +80,7 @@ def a_port(port, base=4, depth=3, biases=True):
         for ours, names in ((f"encoder.{stage - 1}", layout.down), (f"decoder.{depth - stage}", layout.up)):
             shape = shapes[f"{ours}.conv.weight"].shape
             arrays[names.weight.format(stage)] = RNG.standard_normal(shape)
-            if biases:
-                arrays[names.bias.format(stage)] = RNG.standard_normal(shape[0])
+            arrays[names.bias.format(stage)] = RNG.standard_normal(shape[0])
             if counts := COUNTS.get(port):
                 arrays[names.weight.format(stage).replace(*counts)] = np.ones(shape)
             for theirs in ports.NORM if stage > 1 else ():
@@ -191,16 +190,14 @@ def test_other_vggs_are_refused(tmp_path, names, more, message):
 # Refusals.
 
 
-def changed(port="naoto", remove=None, **arrays):
-    kept = {name: a for name, a in a_port(port).items() if name != remove}
-    return kept | {name.replace("__", "."): a for name, a in arrays.items()}
+def changed(port="naoto", **arrays):
+    return a_port(port) | {name.replace("__", "."): a for name, a in arrays.items()}
 
 
 ONE = np.ones(1, "float32")
 REFUSED = {
     "unknown": ({"conv1.weight": ONE, "fc.weight": ONE, "a": ONE, "b": ONE}, "expected weights of PConvUNet of naoto"),
     "no range": (changed("nvidia"), "expected --picture_range with PConvUNet on NVIDIA"),
-    "no decoder": (changed(remove="dec_2.conv.input_conv.weight"), "in dec_2.conv.input_conv.weight, got none"),
     "more": (changed(enc_1__bn__weight=ONE, critic=ONE), "got arrays beside it, enc_1.bn.weight, critic"),
     "other widths": (
         changed(enc_2__conv__input_conv__weight=np.ones([9, 4, 5, 5], "float32")),
@@ -210,11 +207,7 @@ REFUSED = {
         changed(enc_1__conv__mask_conv__weight=np.full([4, 3, 7, 7], 2, "float32")),
         "a mask filter that does not count: enc_1.conv.mask_conv.weight",
     ),
-    "not finite": (changed(enc_1__conv__input_conv__bias=np.full(4, np.nan, "float32")), "NaN or infinity in enc_1"),
-    "half a generator": (
-        {"coarse_generator.conv1.conv.weight": np.ones([1] * 4, "float32")},
-        "in coarse_generator.conv1.conv.bias, got none",
-    ),
+    "half a generator": ({"coarse_generator.conv1.conv.weight": ONE.reshape(1, 1, 1, 1)}, "conv1.conv.bias, got none"),
 }
 
 
@@ -226,20 +219,3 @@ def test_what_is_no_known_layout_is_told_in_one_line(tmp_path, case):
         convert(tmp_path / "a.pth", tmp_path / "out")
     assert "\n" not in str(caught.value) and str(caught.value).startswith(f"--weights: {tmp_path}")
     assert len(str(caught.value)) < 900 and not (tmp_path / "out").exists()
-
-
-@pytest.mark.parametrize("shape", [[], [5], [0, 2, 7, 7]])
-def test_arrays_of_another_shape_are_refused_in_one_line(shape):
-    """Each array of each layout, of DeepFillv1's the first."""
-    files = [a_port(port, depth=2) for port in PORTS[:-1]] + [a_deepfill()[1]]
-    for arrays in files:
-        for name in [name for name in arrays if "num_batches" not in name and not _counts(name)][:14]:
-            wrong = {**arrays, name: np.ones(shape, np.float32)}
-            with pytest.raises(InputError, match="expected") as caught:
-                ports.recognised(Path("a.safetensors"), wrong, "signed")
-            assert "\n" not in str(caught.value)
-
-
-def _counts(name):
-    """Whether an array is a filter that only counts valid pixels, which is passed over."""
-    return any(name.endswith(ending) for layout in ports.LAYOUTS for ending in layout.ones)

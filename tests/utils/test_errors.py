@@ -58,20 +58,6 @@ def test_a_bug_keeps_its_traceback(error):
         run_cleanly(raising(error))
 
 
-def test_signals_end_the_work_in_one_line_and_what_is_being_written_is_cleaned_up(tmp_path, capsys):
-    def main():
-        try:
-            os.kill(os.getpid(), signal.SIGTERM)
-            signal.pause()
-        finally:
-            (tmp_path / "cleaned").touch()
-
-    with pytest.raises(SystemExit, match="143"):
-        run_cleanly(main)
-    assert capsys.readouterr().err == "ended by SIGTERM\n" and (tmp_path / "cleaned").exists()
-    assert signal.getsignal(signal.SIGTERM) is signal.SIG_DFL
-
-
 def test_signals_that_someone_else_has_taken_stay_theirs():
     before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # as nohup does
     try:

@@ -5,7 +5,6 @@ import os
 import pytest
 
 from utils import files
-from utils.errors import InputError
 from utils.files import atomic_path, temporary_beside
 
 
@@ -59,17 +58,3 @@ def test_leftovers_of_killed_writes_are_removed_and_nothing_else(tmp_path):
     assert names(tmp_path) == sorted(["c.txt", *others, at_work.name])
     files.remove_leftovers(tmp_path, older_than=0)  # as a run does in its own folder, which it has locked
     assert names(tmp_path) == sorted(["c.txt", *others])
-
-
-def test_kinds_of_what_stands_at_a_path(tmp_path):
-    (tmp_path / "file").touch()
-    os.mkfifo(tmp_path / "pipe")
-    (tmp_path / "loop").symlink_to("loop")
-    (tmp_path / "gone").symlink_to("nothing")
-    kinds = {"file": "file", ".": "folder", "pipe": "pipe or a device", "loop": None, "gone": None, "a" * 300: None}
-    assert {name: files.kind_of(tmp_path / name) for name in kinds} == kinds
-    assert files.kind_of("/dev/zero") == "pipe or a device" and files.kind_of("a\0b") is None
-    for name in (".", "pipe"):
-        with pytest.raises(InputError, match="expected a file to go on in, or none, got a "):
-            files.refuse_folder_or_pipe(tmp_path / name)
-    files.refuse_folder_or_pipe(tmp_path / "file"), files.refuse_folder_or_pipe(tmp_path / "nothing")

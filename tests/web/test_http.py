@@ -56,12 +56,13 @@ def test_the_api_fills_and_keeps_nothing(client):
     ("fields", "status", "said"),
     [
         ({"model": "/etc"}, 400, "general"),
+        ({"maks": "x"}, 400, "maks"),
         ({"box": []}, 400, "mask"),
         ({"box": "0,0,60,40"}, 400, "known"),
-        ({"maks": "x"}, 400, "maks"),
+        ({"mask_alpha": "true"}, 400, "transparent"),
+        ({"format": "jpeg", "lossless": "true"}, 400, "JPEG"),
         ({"extend": "2000,0,0,0"}, 413, "megapixels"),
         ({"polygon": " ".join(["1,1"] * 10_001)}, 413, "corners"),
-        ({"polygon": "1,1 " * 70_000}, 400, ""),
         ({"box": ["1,1,2,2"] * 300}, 400, "256"),
     ],
 )
@@ -79,16 +80,11 @@ def test_mistakes_of_the_api(client, fields, status, said):
         ("GET", "/nothing", {}, 404),
         ("GET", "/static/%2e%2e/texts.py", {}, 404),
         ("GET", "/api/fill", {}, 405),
-        ("PUT", "/photographs", {}, 405),
-        ("POST", "/api/fill", {}, 400),
         ("POST", "/api/fill", {"data": b"abc", "headers": {"Content-Type": "multipart/form-data"}}, 400),
         ("POST", "/api/fill", {"data": b"abc", "headers": FORM}, 400),
-        ("POST", "/api/fill", {"data": b"abc", "headers": {"Content-Type": "application/json"}}, 400),
         ("POST", "/photographs", {}, 400),
         ("POST", "/photographs?sample=../secret", {}, 400),
-        ("POST", "/photographs", {"data": bytes(200_000)}, 413),
         ("POST", "/photographs", {"data": bytes(3_000_000)}, 413),
-        ("GET", "/photographs/unknown/0/view", {}, 404),
         ("POST", "/photographs/unknown/0/fill", {}, 404),
         ("GET", "/", {"headers": {"Host": "evil.example"}}, 403),
         ("POST", "/photographs?sample=face", {"headers": {"Origin": "http://evil.example"}}, 403),
@@ -201,9 +197,7 @@ def hostile_pictures():
         "text.png": png_of(60, 40, chunk(b"zTXt", b"a\0\0" + zlib.compress(bytes(10_000_000)))),
         "directories.tif": b"II*\0\x08\0\0\0"
         + b"".join(directory + struct.pack("<I", 8 + 18 * (i + 1)) for i in range(5000)),
-        "half.jpg": png(noise(), "jpeg")[:900],
         "script.svg": b"<svg xmlns='http://www.w3.org/2000/svg'><image href='file:///etc/passwd'/></svg>",
-        "address.png": b"http://127.0.0.1/",
         "program.png": b"%!PS\n",
     }
 

@@ -13,7 +13,7 @@ from tests.web.conftest import flat, noise
 from utils.errors import InputError
 from web.limits import Limits
 from web.orders import Order, file_name
-from web.process import Filler, answer, check_file
+from web.process import Filler, answer
 from web.texts import Refusal
 from web.worker import Places, Ticket, Worker
 
@@ -73,47 +73,6 @@ def test_strokes_and_a_mask_of_half_the_size_are_grown_alike(filler, picture, tm
     assert done["share"] == pytest.approx(changed.mean(), abs=0.02)
 
 
-def wrong_orders(picture, tmp_path):
-    text, tall, grey, large, clear = (tmp_path / f"{name}.png" for name in ("text", "tall", "grey", "large", "clear"))
-    text.write_text("no picture")
-    write_picture(tall, np.eye(60, 40, dtype=np.uint8) * 255)
-    write_picture(grey, np.full([40, 60], 128, np.uint8))
-    Image.new("1", [200, 200]).save(large)
-    Image.new("RGBA", [60, 40], (9, 9, 9, 40)).save(clear)
-    box = Marks(boxes=[(1, 1, 5, 5)])
-
-    def order(photograph, marks=box, **values):
-        return Order(photograph, marks, fills=True, result=tmp_path / "result", **values)
-
-    return [
-        ("no_picture", order(None)),
-        ("gone", order(tmp_path / "none.png")),
-        ("gone", order(picture, steps=[tmp_path / "none.npz"])),
-        ("unreadable", order(text)),
-        ("many_pixels", order(large)),
-        ("many_pixels", order(picture, Marks(large))),
-        ("many_pixels", order(picture, extend=(500, 0, 0, 0))),
-        ("no_hole", order(picture, Marks())),
-        ("all_hole", order(picture, Marks(boxes=[(0, 0, 60, 40)]))),
-        ("bad_mask", order(picture, Marks(tall))),
-        ("bad_mask", order(picture, Marks(text))),
-        ("bad_mask", order(picture, Marks(alpha=True))),
-        ("no_model", order(picture, model="../general")),
-        ("bad_result", order(clear, format="jpeg")),
-        ("bad_result", order(picture, format="jpeg", lossless=True)),
-    ]
-
-
-def test_what_is_wrong_is_told_in_both_languages_without_the_servers_folders(filler, picture, tmp_path):
-    for key, order in wrong_orders(picture, tmp_path):
-        with pytest.raises(Refusal) as told:
-            filler.do(order)
-        assert told.value.key == key, (order, told.value)
-        for language in ("en", "zh"):
-            assert str(tmp_path) not in told.value.in_language(language)
-    assert not (tmp_path / "result").exists()
-
-
 @pytest.mark.parametrize(
     ("error", "key"),
     [
@@ -158,12 +117,6 @@ def test_a_files_name_leads_nowhere(tmp_path, name):
     found = file_name(name)
     assert os.path.basename(found) == found and found not in ("", ".", "..") and len(found) < 80
     (tmp_path / found).write_text("")
-
-
-def test_bytes_are_refused_before_anything_is_read(tmp_path):
-    (tmp_path / "file.png").write_bytes(bytes(2**20 + 1))
-    with pytest.raises(Refusal, match="1 MB at most"):
-        check_file(tmp_path / "file.png", Limits(megabytes=1))
 
 
 def test_a_worker_that_cannot_start_says_why(tmp_path):
