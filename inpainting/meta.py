@@ -49,7 +49,7 @@ def read_meta(directory: str | os.PathLike) -> dict:
     for key in ("model", "options", *meta):
         if not _is_right(key, meta.get(key)):
             got = one_line(repr(meta[key]), 60) if key in meta else "none"
-            raise InputError(f"{path}: expected a right entry {one_line(key, 60)}, got {got}; {_REMEDY}")
+            raise InputError(f"{path}: expected {key} as this program writes it, got {got}; {_REMEDY}")
     texts = {key: value for key, value in meta.items() if isinstance(value, str)}
     return meta | {key: one_line(v.encode("utf-8", "replace").decode(), TEXT_LENGTH) for key, v in texts.items()}
 
