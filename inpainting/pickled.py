@@ -76,16 +76,19 @@ class Reader(pickle._Unpickler):
 
     def persistent_load(self, reference: tuple) -> Record:
         """A storage of PyTorch's: ("storage", type, key, device, count, view); one record for each."""
-        _, kind, key, *_ = reference
-        return self.references.setdefault(f"{key} {kind.name}", Record("storage", reference))
+        _, kind, key, _, _, *view = reference
+        if type(key) is not str or view not in ([], [None]):
+            raise InputError("it has storages that are views of others; save it with a newer PyTorch")
+        return self.references.setdefault((kind.name, key), Record("storage", (kind.name, key)))
 
     def _call(self) -> None:
         arguments, name = self.stack.pop(), self.stack[-1].name
         self.stack[-1] = Record(name, arguments)
         if name == "collections.OrderedDict":
-            self.stack[-1] = Dictionary()
-            for key, value in arguments[0] if arguments else ():  # Python 2 gave the items here
+            self.stack[-1], items = Dictionary(), arguments[0] if arguments else []  # Python 2 gave items here
+            for key, value in items:
                 self.stack[-1][key] = value
+            items.clear()  # else a small file could take the same ones again and again
 
     dispatch = pickle._Unpickler.dispatch | {pickle.REDUCE[0]: _call}
     dispatch[pickle.EMPTY_DICT[0]] = lambda self: self.append(Dictionary())
@@ -94,7 +97,7 @@ class Reader(pickle._Unpickler):
         del dispatch[_code[0]]
 
 
-def resolved(content: Any, makers: Mapping[str, Callable], size: int) -> Any:
+def resolved(content: Any, makers: Mapping[str, Callable | None], size: int) -> Any:
     """What a ``Reader`` read, with arrays in the places of their records.
 
     Args:
@@ -162,20 +165,15 @@ def _rebuilt(state: tuple, *_) -> np.ndarray:
     return _array(dtype, shape, data, by_columns)
 
 
-def _named(_, pair: tuple[str, np.ndarray]) -> np.ndarray:
-    """A tensor in a nested dictionary of Paddle's: its name in the program, and the array."""
-    _, array = pair
-    return array
-
-
-MAKERS: dict[str, Callable] = {
-    "numpy.ndarray": _rebuilt,  # only its name occurs
+MAKERS: dict[str, Callable | None] = {
+    # Of None only the name occurs.
+    "numpy.ndarray": None,
     "numpy.dtype": _dtype,
     "numpy.core.multiarray._reconstruct": _rebuilt,
     "numpy.core.multiarray.scalar": lambda _, dtype, data: _array(dtype, (), data),
     "builtins.bytes": lambda _: b"",
-    "builtins.tuple": _named,
+    "builtins.tuple": lambda _, pair: pair[1],  # a tensor in a nested dictionary of Paddle's: its name, and the array
     # Bytes as protocol 2 writes them; an array, since it counts as memory.
     "_codecs.encode": lambda _, text, encoding: np.frombuffer(text.encode("latin-1"), "u1"),
-    "collections.OrderedDict": dict,  # made while reading
+    "collections.OrderedDict": None,
 }

@@ -56,8 +56,6 @@ def _load_zip(file: BinaryIO, size: int) -> Any:
     with open_zip(file, size) as archive:
         [program] = [name for name in archive.namelist() if name.rpartition("/")[2] == "data.pkl"]
         folder = program.removesuffix("data.pkl")
-        if (order := f"{folder}byteorder") in archive.namelist():
-            _refuse_big_endian(archive.read(order) == b"little")
         content = Reader(io.BytesIO(archive.read(program)), _NAMES).load()
         return resolved(content, _makers(lambda key: archive.read(f"{folder}data/{key}")), size)
 
@@ -67,42 +65,33 @@ def _load_pickles(file: BinaryIO, size: int) -> Any:
     magic, version, machine, content, keys = (Reader(stream, _NAMES) for _ in range(5))
     if magic.load() != MAGIC:
         raise InputError("it is no file of torch.save")
-    version.load()
-    _refuse_big_endian(machine.load()["little_endian"])
+    version.load(), machine.load()
     left, sizes, contents = content.load(), {}, {}
-    for reference in content.references.values():
-        _, kind, key, *_ = reference.arguments
-        sizes[str(key)] = _STORAGES[kind.name].itemsize
+    for kind, key in content.references:
+        sizes[key] = _STORAGES[kind].itemsize
     for key in map(str, keys.load()):
         count = int.from_bytes(stream.read(8), "little")
         contents[key] = stream.read(count * sizes[key])
-    return resolved(left, _makers(lambda key: contents[str(key)]), size)
+    return resolved(left, _makers(contents.__getitem__), size)
 
 
-def _refuse_big_endian(little: bool) -> None:
-    if not little:
-        raise InputError("it was written by a machine of another byte order")
-
-
-def _makers(fetch: Callable[[str], bytes]) -> dict[str, Callable]:
+def _makers(fetch: Callable[[str], bytes]) -> dict[str, Callable | None]:
     """What makes arrays of tensors, for ``resolved``.
 
     Args:
         fetch: the bytes of a storage by its key.
     """
 
-    def storage(_, word: str, kind: str, key: str, device: str, count: int, view: tuple | None = None) -> np.ndarray:
-        if view is not None:
-            raise InputError("it has storages that are views of others; save it with a newer PyTorch")
-        flat = np.frombuffer(fetch(key), _STORAGES[str(kind)])
+    def storage(_, kind: str, key: str) -> np.ndarray:
+        flat = np.frombuffer(fetch(key), _STORAGES[kind])
         return (flat.astype("u4") << 16).view("f4") if kind == _BFLOAT16 else flat
 
     return MAKERS | {
+        **dict.fromkeys(_STORAGES),
         "storage": storage,
         "torch._utils._rebuild_tensor": _tensor,
         "torch._utils._rebuild_tensor_v2": _tensor,
         "torch._utils._rebuild_parameter": lambda _, tensor, *hooks: tensor,
-        **dict.fromkeys(_STORAGES, storage),  # only their names occur
     }
 
 

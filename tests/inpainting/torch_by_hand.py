@@ -33,12 +33,11 @@ def a_tensor(kind: str, key: str, offset: int, shape: tuple, strides: tuple, *vi
     return name("torch._utils", "_rebuild_tensor_v2") + arguments + b"R"
 
 
-def torch_zip(program: bytes, storages: Mapping[str, bytes], byteorder: bytes = b"little") -> bytes:
+def torch_zip(program: bytes, storages: Mapping[str, bytes]) -> bytes:
     """The format since PyTorch 1.6."""
     content = io.BytesIO()
     with zipfile.ZipFile(content, "w") as archive:
         archive.writestr("archive/data.pkl", program)
-        archive.writestr("archive/byteorder", byteorder)
         for key, numbers in storages.items():
             archive.writestr(f"archive/data/{key}", numbers)
     return content.getvalue()
