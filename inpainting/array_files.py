@@ -1,7 +1,7 @@
 """Arrays by name in files: ``.pdparams`` (a pickle, as ``paddle.save`` writes it), ``.safetensors``, ``.npz``, and what
 ``torch.save`` writes (``.pth``, ``.pt``, ``.ckpt``, ``.bin``, ``.tar``).
 
-No code in a file is run, and shapes, lengths and types are checked against the file's size before arrays are made.
+No code in a file is run, and a small file cannot fill the memory.
 """
 
 import errno
@@ -32,11 +32,9 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
         InputError: no such file, truncated, damaged, or holding anything else.
     """
     arrays = read_state(path)
-    if other := [name for name in arrays if not isinstance(name, str)]:
-        raise InputError(f"{path}: expected names of arrays, got {one_line(other[0], 80)}; is it a weights file?")
-    if wrong := [name for name, a in arrays.items() if not isinstance(a, np.ndarray)]:
+    if wrong := [name for name, a in arrays.items() if not (isinstance(name, str) and isinstance(a, np.ndarray))]:
         raise InputError(
-            f"{path}: expected arrays of numbers only, got something else under {one_line(wrong[0], 80)!r}; "
+            f"{path}: expected arrays by name, got something else under {one_line(wrong[0], 80)!r}; "
             "is it a weights file?"
         )
     refuse_bad_numbers(path, arrays)
@@ -76,14 +74,11 @@ def read_state(path: str | os.PathLike) -> dict:
 
 def refuse_bad_numbers(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
     """Raise InputError for NaN, infinity, or more than float32 holds, naming the array."""
-    most = np.finfo(np.float32).max
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            problem = "NaN or infinity"
-        elif array.itemsize > 4 and array.dtype.kind == "f" and (np.abs(array) > most).any():
-            problem = f"numbers beyond float32's {most:.2g}"
-        else:
-            continue
+        with np.errstate(over="ignore"):
+            if array.dtype.kind != "f" or np.isfinite(array.astype("float32", copy=False)).all():
+                continue
+        problem = "numbers beyond float32's 3.4e+38" if np.isfinite(array).all() else "NaN or infinity"
         raise InputError(
             f"{path}: expected finite weights, got {problem} in {one_line(name, 80)}; use an earlier checkpoint or "
             "another file"

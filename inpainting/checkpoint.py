@@ -1,10 +1,9 @@
 """Weights on disk.
 
 A weights directory holds the arrays by name, as ``model.safetensors`` (what ``save_weights`` writes) or as
-``model.pdparams`` (what ``paddle.save`` writes), and ``meta.json`` (network, options, training). A
-training checkpoint (``engine.training_state``) is one too, and may hold ``model_ema.pdparams``, the weights averaged
-over the last iterations, which are used for inference. Reading a file never
-runs code from it (``inpainting.array_files``), and a network is built only after the arrays' shapes were checked.
+``model.pdparams`` (what ``paddle.save`` writes), and ``meta.json`` (network, options, training). A training checkpoint
+(``engine.training_state``) is one too, and may hold ``model_ema.pdparams``, the weights averaged over the last
+iterations, which are used for inference. A network is built only after the arrays' shapes were checked.
 """
 
 import json
@@ -72,7 +71,7 @@ def write_meta(model: nn.Layer, directory: Path, **meta) -> None:
 def load_weights(path: str | os.PathLike) -> nn.Layer:
     """Build the network of a weights directory (or of the file in it), in evaluation mode.
 
-    Averaged weights are preferred. Never runs code from the file.
+    Averaged weights are preferred.
 
     Raises:
         InputError: nothing there, a damaged or hostile file, an unknown network, or arrays that are not this network's.

@@ -3,10 +3,10 @@
 import io
 import os
 import pickle
+import resource
 import struct
-import subprocess
-import sys
 from collections import OrderedDict
+from pathlib import Path
 
 import numpy as np
 import paddle
@@ -113,10 +113,10 @@ HOSTILE = {
     "INST": (b"(" + plain("touch witness") + b"ios\nsystem\n", "refers to os.system"),
     "a reference": (plain("witness") + b"Q", DAMAGED),
     "an array as a key": (b"}" + an_array() + plain(2) + b"s", DAMAGED),
-    "a deep tuple as a key": (b"}" + b")" + b"\x85" * 400_000 + plain(2) + b"s", DAMAGED),
-    "a deep tuple in a set": (b"(" + b")" + b"\x85" * 400_000 + b"\x91", DAMAGED),
+    "a deep tuple as a key": (b"}" + b")" + b"\x85" * 200_000 + plain(2) + b"s", DAMAGED),
+    "a deep tuple in a set": (b"(" + b")" + b"\x85" * 200_000 + b"\x91", DAMAGED),
     "a list in itself": (b"]q\x00h\x00a", DAMAGED),
-    "deep lists": (b"]" * 400_000 + b"a" * 399_999, DAMAGED),
+    "deep lists": (b"]" * 200_000 + b"a" * 199_999, DAMAGED),
     "bytes again and again": (
         b"](" + plain("é" * 100_000)[:-2] + b"q\x00X\x06\x00\x00\x00latin1\x86q\x010"
         b"c_codecs\nencode\nq\x020" + b"h\x02h\x01R" * 9_999 + b"e",
@@ -129,8 +129,18 @@ HOSTILE = {
 }
 
 
+@pytest.fixture
+def little_memory():
+    """At most 400 MiB above what the process has; the largest pickle has 1 MB."""
+    before = resource.getrlimit(resource.RLIMIT_AS)
+    pages = int(Path("/proc/self/statm").read_text().split()[0])
+    resource.setrlimit(resource.RLIMIT_AS, (pages * resource.getpagesize() + (400 << 20), before[1]))
+    yield
+    resource.setrlimit(resource.RLIMIT_AS, before)
+
+
 @pytest.mark.parametrize("case", HOSTILE)
-def test_hostile_pickles_are_refused_and_run_nothing(tmp_path, monkeypatch, case):
+def test_hostile_pickles_are_refused_and_run_nothing(tmp_path, monkeypatch, little_memory, case):
     monkeypatch.chdir(tmp_path)
     content, message = HOSTILE[case]
     with pytest.raises(InputError if message else Exception, match=message) as caught:
@@ -145,23 +155,3 @@ def test_hostile_pickles_are_refused_and_run_nothing(tmp_path, monkeypatch, case
 def test_lists_of_the_same_lists_take_no_time():
     lists = b"".join(b"](" + (b"h" + bytes([i])) * 99 + b"eq" + bytes([i + 1]) for i in range(9))
     assert len(load(a_dictionary(b"(]q\x00" + lists + b"t"))["w"]) == 10
-
-
-def test_hostile_pickles_take_no_memory():
-    """All of them in a process that may have 400 MiB above its start, and the largest of which has 1 MB."""
-    code = """if True:
-        import resource
-        from pathlib import Path
-        from tests.inpainting.test_pickled import HOSTILE, a_dictionary, load
-        size = int(Path("/proc/self/statm").read_text().split()[0]) * resource.getpagesize() + (400 << 20)
-        resource.setrlimit(resource.RLIMIT_AS, (size, size))
-        for content, _ in HOSTILE.values():
-            try:
-                load(a_dictionary(content))
-            except MemoryError:
-                raise SystemExit("out of memory")
-            except Exception:
-                pass
-        """
-    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, timeout=400)
-    assert done.returncode == 0, done.stderr
