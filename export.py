@@ -18,13 +18,14 @@ def main(argv: Sequence[str] | None = None) -> None:
     setup_device(options.device, options.threads)
     from inpainting.checkpoint import load_weights, read_meta, weights_directory
     from inpainting.exported import export_model
-    from inpainting.meta import KNOWN
+    from inpainting.meta import ENTRIES
 
     check_folder("--output", Path(options.output))
     with naming("--weights"):
         directory = weights_directory(options.weights)
         model = load_weights(directory)
-    carried = {key: value for key, value in read_meta(directory).items() if key in set(KNOWN) - {"model", "options"}}
+    carried = {key: value for key, value in read_meta(directory).items() if key in ENTRIES}
+    del carried["model"], carried["options"]
     differences = export_model(model, options.output, options.onnx, **carried)
     for name, difference in differences.items():
         print(f"{name}: differs from the network by at most {difference:.1e}")

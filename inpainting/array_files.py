@@ -1,12 +1,11 @@
 """Arrays by name in files: ``.pdparams`` (a pickle, as ``paddle.save`` writes it), ``.safetensors``, ``.npz``, and what
 ``torch.save`` writes (``.pth``, ``.pt``, ``.ckpt``, ``.bin``, ``.tar``).
 
-No code in a file is run, and shapes, lengths and types are checked against the file's size before arrays are made.
+No code in a file is run, and a small file cannot fill the memory.
 """
 
 import errno
 import os
-import zipfile
 from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -14,16 +13,14 @@ from typing import Any, BinaryIO
 import numpy as np
 import paddle
 
-from inpainting.pickled import NUMBERS, load_pickle
-from inpainting.torch_files import TORCH_SUFFIXES, load_torch
+from inpainting.pickled import load_pickle
+from inpainting.torch_files import TORCH_SUFFIXES, load_torch, open_zip
 from utils.errors import InputError, one_line
 from utils.files import atomic_path, open_regular
 
 SAFETENSORS = ".safetensors"
 SUFFIXES = (".pdparams", SAFETENSORS, ".npz", *TORCH_SUFFIXES)
 MAX_BYTES = 8 << 30  # the largest network here, with Adam's two moments, has less than a quarter of it
-MAX_ARRAYS = 100_000
-MAX_COMPRESSION = 20  # weights hardly compress; a zip bomb does so a thousandfold
 
 _PARAMETER_NAMES = "StructuredToParameterName@@"  # Paddle's own entry
 
@@ -35,11 +32,9 @@ def read_arrays(path: str | os.PathLike) -> dict[str, np.ndarray]:
         InputError: no such file, truncated, damaged, or holding anything else.
     """
     arrays = read_state(path)
-    if other := [name for name in arrays if not isinstance(name, str)]:
-        raise InputError(f"{path}: expected names of arrays, got {one_line(other[0], 80)}; is it a weights file?")
-    if wrong := [name for name, a in arrays.items() if not isinstance(a, np.ndarray)]:
+    if wrong := [name for name, a in arrays.items() if not (isinstance(name, str) and isinstance(a, np.ndarray))]:
         raise InputError(
-            f"{path}: expected arrays of numbers only, got something else under {one_line(wrong[0], 80)!r}; "
+            f"{path}: expected arrays by name, got something else under {one_line(wrong[0], 80)!r}; "
             "is it a weights file?"
         )
     refuse_bad_numbers(path, arrays)
@@ -79,14 +74,11 @@ def read_state(path: str | os.PathLike) -> dict:
 
 def refuse_bad_numbers(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> None:
     """Raise InputError for NaN, infinity, or more than float32 holds, naming the array."""
-    most = np.finfo(np.float32).max
     for name, array in arrays.items():
-        if array.dtype.kind == "f" and not np.isfinite(array).all():
-            problem = "NaN or infinity"
-        elif array.dtype == np.float64 and (np.abs(array) > most).any():
-            problem = f"numbers beyond float32's {most:.2g}"
-        else:
-            continue
+        with np.errstate(over="ignore"):
+            if array.dtype.kind != "f" or np.isfinite(array.astype("float32", copy=False)).all():
+                continue
+        problem = "numbers beyond float32's 3.4e+38" if np.isfinite(array).all() else "NaN or infinity"
         raise InputError(
             f"{path}: expected finite weights, got {problem} in {one_line(name, 80)}; use an earlier checkpoint or "
             "another file"
@@ -110,38 +102,18 @@ def _reader(path: str | os.PathLike) -> Callable[[BinaryIO, int], Any]:
     return readers.get(Path(path).suffix, load_pickle)
 
 
-def _read_safetensors(file: BinaryIO, size: int) -> dict:
-    from safetensors import SafetensorError, safe_open
+def _read_safetensors(file: BinaryIO, _: int) -> dict:
+    from safetensors import safe_open
 
-    try:
-        with safe_open(file.name, "numpy") as archive:
-            names = list(archive.keys())
-            for name in names:
-                if (kind := archive.get_slice(name).get_dtype()) not in _SAFETENSORS_TYPES:
-                    raise InputError(f"it holds an array of {kind} ({one_line(name, 80)}): convert it to F32")
-            return {name: archive.get_tensor(name) for name in names}
-    except SafetensorError as error:
-        raise ValueError(str(error)) from None
-
-
-_SAFETENSORS_TYPES = {"BOOL"} | {f"{name[0].upper()}{8 * int(name[1])}" for name in NUMBERS - {"b1"}}
+    with safe_open(file.name, "numpy") as archive:
+        try:
+            return {name: archive.get_tensor(name) for name in archive.keys()}  # noqa: SIM118  it is no dictionary
+        except (TypeError, AttributeError):  # bfloat16
+            raise InputError("it holds numbers of a type that NumPy lacks: convert them to float32") from None
 
 
 def _read_npz(file: BinaryIO, size: int) -> dict:
-    with zipfile.ZipFile(file) as archive:
-        members = archive.infolist()
-        unpacked = sum(member.file_size for member in members)
-    if len(members) > MAX_ARRAYS or unpacked > MAX_COMPRESSION * size + (1 << 20):
-        raise InputError("it unpacks to far more than weights do")
+    open_zip(file, size)
     file.seek(0)
     with np.load(file, allow_pickle=False) as archive:
-        return {name: _plain(archive[name]) for name in archive.files}
-
-
-def _plain(array: Any) -> np.ndarray:
-    """An array in the machine's byte order."""
-    if not isinstance(array, np.ndarray) or array.dtype.str[1:] not in NUMBERS:
-        raise InputError(
-            f"it holds an array of type {getattr(array, 'dtype', 'none')}, which is no plain type of numbers"
-        )
-    return array.astype(array.dtype.newbyteorder("="), copy=False)
+        return {name: archive[name] for name in archive.files}

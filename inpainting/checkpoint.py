@@ -1,10 +1,9 @@
 """Weights on disk.
 
 A weights directory holds the arrays by name, as ``model.safetensors`` (what ``save_weights`` writes) or as
-``model.pdparams`` (what ``paddle.save`` writes), and ``meta.json`` (network, options, training). A
-training checkpoint (``engine.training_state``) is one too, and may hold ``model_ema.pdparams``, the weights averaged
-over the last iterations, which are used for inference. Reading a file never
-runs code from it (``inpainting.array_files``), and a network is built only after the arrays' shapes were checked.
+``model.pdparams`` (what ``paddle.save`` writes), and ``meta.json`` (network, options, training). A training checkpoint
+(``engine.training_state``) is one too, and may hold ``model_ema.pdparams``, the weights averaged over the last
+iterations, which are used for inference. A network is built only after the arrays' shapes were checked.
 """
 
 import json
@@ -72,22 +71,22 @@ def write_meta(model: nn.Layer, directory: Path, **meta) -> None:
 def load_weights(path: str | os.PathLike) -> nn.Layer:
     """Build the network of a weights directory (or of the file in it), in evaluation mode.
 
-    Averaged weights are preferred. Never runs code from the file.
+    Averaged weights are preferred.
 
     Raises:
         InputError: nothing there, a damaged or hostile file, an unknown network, or arrays that are not this network's.
     """
     directory = weights_directory(path)
     meta, file = read_meta(directory), weights_file(directory)
-    shapes, arrays = network_shapes(directory, meta), _read_named(file)
-    _refuse_other_shapes(file, arrays, shapes, f"{meta['model']} {meta['options']}, as {META} says")
+    network = f"{meta['model']} {meta['options']}"
+    arrays = _read_for(file, network_shapes(directory, meta), f"{network}, as {META} says")
     if (written := meta.get("files", {}).get(file.name)) and written != sha256_of(file):
         log.warning(
             f"warning: {directory / META} was written beside another {file.name}: the network may be another than "
-            f"{meta['model']} {meta['options']}; copy the two from one place"
+            f"{network}; copy the two from one place"
         )
     model = build_model(meta["model"], **meta["options"])
-    model.set_state_dict(_as_parameters(file, arrays))
+    model.set_state_dict(arrays)
     model.eval()
     return model
 
@@ -157,20 +156,13 @@ def read_arrays_of(model: nn.Layer, path: str | os.PathLike) -> dict[str, np.nda
     Raises:
         InputError: as ``read_arrays``, or arrays of another network.
     """
-    arrays = _read_named(path)
     shapes = {name: list(t.shape) for name, t in model.state_dict().items()}
-    _refuse_other_shapes(path, arrays, shapes, f"{model.model_name} {model.model_options}")
-    return _as_parameters(path, arrays)
+    return _read_for(path, shapes, f"{model.model_name} {model.model_options}")
 
 
-def _read_named(path: str | os.PathLike) -> dict[str, np.ndarray]:
-    """``read_arrays`` by the names of this version."""
-    return {present_name(name): array for name, array in read_arrays(path).items()}
-
-
-def _refuse_other_shapes(
-    path: str | os.PathLike, arrays: Mapping[str, np.ndarray], shapes: Mapping[str, list[int]], network: str
-) -> None:
+def _read_for(path: str | os.PathLike, shapes: Mapping[str, list[int]], network: str) -> dict[str, np.ndarray]:
+    """The arrays of a weights file, of any version, as float32; InputError if they are not a network's."""
+    arrays = {present_name(name): array for name, array in read_arrays(path).items()}
     got = {name: list(a.shape) for name, a in arrays.items()}
     if differing := [name for name in {**shapes, **got} if shapes.get(name) != got.get(name)]:
         name = differing[0]
@@ -179,18 +171,14 @@ def _refuse_other_shapes(
             f"{one_line(name, 80)}: expected {shapes.get(name, 'none')}, got {one_line(got.get(name, 'none'), 80)}; "
             "these are the weights of another network"
         )
-
-
-def _as_parameters(path: str | os.PathLike, arrays: Mapping[str, np.ndarray]) -> dict[str, np.ndarray]:
-    """The arrays as float32."""
-    if wrong := [name for name, a in arrays.items() if a.dtype.kind != "f"]:
-        raise InputError(
-            f"{path}: expected floating-point weights, got {arrays[wrong[0]].dtype} in {wrong[0]}; "
-            "convert them to float32"
-        )
-    if wrong := [name for name, a in arrays.items() if name.endswith("._variance") and (a < 0).any()]:
-        raise InputError(f"{path}: expected variances of 0 or more, got negative ones in {wrong[0]}; copy it again")
-    return {name: a.astype("float32", copy=False) for name, a in arrays.items()}
+    for name, array in arrays.items():
+        if array.dtype.kind != "f":
+            raise InputError(
+                f"{path}: expected floating-point weights, got {array.dtype} in {name}; convert them to float32"
+            )
+        if name.endswith("._variance") and (array < 0).any():
+            raise InputError(f"{path}: expected variances of 0 or more, got negative ones in {name}; copy it again")
+    return {name: array.astype("float32", copy=False) for name, array in arrays.items()}
 
 
 def library_versions() -> dict[str, str]:

@@ -9,7 +9,6 @@ from options.shared import (
     add_device_options,
     add_filling_options,
     adder,
-    check_file,
     check_folder,
     count_int,
     integer,
@@ -17,6 +16,7 @@ from options.shared import (
     refuse_beside,
 )
 from utils.errors import InputError
+from utils.files import kind_of
 
 METHOD_NAMES = ("telea", "navier_stokes", "biharmonic", "smooth", "patchmatch", "mean")
 INTERPOLATIONS = ("nearest", "bicubic", "lanczos")  # of super-resolution
@@ -138,4 +138,6 @@ def _check(options: argparse.Namespace) -> None:
     if options.output:
         check_folder("--output", Path(options.output))
     if options.manifest:
-        check_file("--manifest", options.manifest)
+        if (kind := kind_of(options.manifest)) not in (None, "file"):
+            raise InputError(f"--manifest: expected a file's name, got the {kind} {options.manifest}: add a name")
+        check_folder("--manifest", Path(options.manifest).parent)

@@ -128,7 +128,7 @@ def test_an_optimizer_of_another_network_is_refused(folder):
 def test_a_damaged_state_of_the_optimizer_is_told_by_its_part(folder, model, change, message):
     path, name = folder.newest() / OPTIMIZER, f"{model.encoder[0].conv.weight.name}_moment1_0"
     state = read_state(path)
-    path.write_bytes(pickle.dumps(state | {name: change(state[name])}))
+    path.write_bytes(pickle.dumps(state | {name: change(state[name])}, 4))
     optimizer = paddle.optimizer.Adam(parameters=model.parameters())
     with pytest.raises(InputError, match=message) as caught:
         load_optimizer(optimizer, path.parent, model.state_dict())

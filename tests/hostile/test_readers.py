@@ -150,7 +150,7 @@ READERS = {
     "picture": ("a.png", read_picture, pictures, with_checksums),
     "photograph": ("a.png", read_and_write, pictures, with_checksums),
     "mask": ("a.png", read_as_mask, masks, with_checksums),
-    "pickle": ("a.pdparams", read_arrays, lambda: [pickle.dumps(ARRAYS, n) for n in (0, 2, 4)], bytes),
+    "pickle": ("a.pdparams", read_arrays, lambda: [pickle.dumps(ARRAYS, n) for n in (2, 3, 4)], bytes),
     "safetensors": ("a.safetensors", read_arrays, lambda: [safetensors_of(ARRAYS)], bytes),
     "npz": ("a.npz", read_arrays, lambda: [NPY.getvalue()], an_npz),
     "torch": ("a.pth", read_state, lambda: [b"\x80\x02" + a_state(TORCH)[0] + b"."], lambda d: torch_zip(d, STORAGES)),

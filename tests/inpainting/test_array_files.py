@@ -5,12 +5,10 @@ import json
 import os
 import pickle
 import struct
-import zipfile
 from pathlib import Path
 
 import numpy as np
 import pytest
-from numpy.lib import format as npy
 
 from inpainting.array_files import read_arrays, write_arrays
 from utils.errors import InputError
@@ -67,7 +65,7 @@ def test_the_files_of_the_repository_are_read_bit_for_bit(file):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-@pytest.mark.parametrize("share", [0, 0.01, 0.3, 0.7, 0.99])
+@pytest.mark.parametrize("share", [0, 0.01, 0.5, 0.99])
 def test_every_truncation_is_told(tmp_path, suffix, share):
     path = write(tmp_path / f"a{suffix}")
     whole = path.read_bytes()
@@ -76,14 +74,10 @@ def test_every_truncation_is_told(tmp_path, suffix, share):
 
 
 @pytest.mark.parametrize("suffix", SUFFIXES)
-def test_what_is_no_file_is_refused_at_once(tmp_path, suffix):
+def test_no_file_and_too_large_a_file_are_refused_unread(tmp_path, suffix):
     os.mkfifo(tmp_path / f"pipe{suffix}")
     refused(tmp_path / f"pipe{suffix}", "a pipe or a device")
     refused(tmp_path / f"nothing{suffix}", "no such file")
-
-
-@pytest.mark.parametrize("suffix", SUFFIXES)
-def test_more_bytes_than_weights_have_are_refused_unread(tmp_path, suffix):
     with open(tmp_path / f"a{suffix}", "wb") as file:
         file.truncate(1 << 40)  # which takes no room on the disk
     refused(tmp_path / f"a{suffix}", "at most 8 GiB, got 1024.0 GiB")
@@ -102,53 +96,27 @@ def test_numbers_that_no_network_can_have_are_refused(tmp_path, suffix, array, m
     refused(write(tmp_path / f"a{suffix}", {"a": np.ones(2), "b": array}), f"expected finite weights, got {message}")
 
 
-def a_zip(method=zipfile.ZIP_STORED, **members):
+def an_npz(array, compressed=False):
     content = io.BytesIO()
-    with zipfile.ZipFile(content, "w", method) as archive:
-        for name, member in members.items():
-            archive.writestr(f"{name}.npy", member)
+    (np.savez_compressed if compressed else np.savez)(content, w=array)
     return content.getvalue()
 
 
-def a_npy(header, content=bytes(8)):
-    return b"\x93NUMPY\x01\x00" + struct.pack("<H", len(header)) + header.encode() + content
-
-
-def npy_header(descr="'<f4'", order="False", shape="(2,)"):
-    return f"{{'descr': {descr}, 'fortran_order': {order}, 'shape': {shape}, }}          \n"
-
-
-def a_saved(array):
-    content = io.BytesIO()
-    npy.write_array(content, array)
-    return content.getvalue()
-
-
-def safetensors(header, content=b""):
-    header = json.dumps(header).encode()
-    return struct.pack("<Q", len(header)) + header + content
-
-
-def an_entry(dtype="F32", shape=(2,), offsets=(0, 8)):
-    return {"w": {"dtype": dtype, "shape": shape, "data_offsets": offsets}}
+def a_bfloat16():
+    header = json.dumps({"w": {"dtype": "BF16", "shape": (4,), "data_offsets": (0, 8)}}).encode()
+    return struct.pack("<Q", len(header)) + header + bytes(8)
 
 
 HOSTILE = {
-    "objects.npz": (a_zip(w=a_npy(npy_header("'|O'"))), "truncated or damaged"),
-    "complex.npz": (a_zip(w=a_npy(npy_header("'<c8'", shape="(1,)"))), "no plain type of numbers"),
-    "code.npz": (
-        a_zip(w=a_npy(npy_header(shape="(__import__('os').system('touch witness'),)"))),
-        "truncated or damaged",
+    "objects.npz": (an_npz(np.array([{}], dtype=object)), "truncated or damaged"),
+    **dict.fromkeys(
+        ("bomb.npz", "bomb.pth"), (an_npz(np.zeros(10_000_000, "float32"), compressed=True), "unpacks to far more")
     ),
-    "much.npz": (a_zip(w=a_npy(npy_header(shape="(1000000000000,)"))), "truncated or damaged"),
-    "bomb.npz": (a_zip(zipfile.ZIP_DEFLATED, w=a_saved(np.zeros(10_000_000, "float32"))), "unpacks to far more"),
-    "much.safetensors": (safetensors(an_entry(shape=(1 << 40,), offsets=(0, 1 << 42)), bytes(8)), "truncated"),
-    "overlap.safetensors": (safetensors(an_entry() | {"v": an_entry()["w"]}, bytes(8)), "truncated or damaged"),
-    "bf16.safetensors": (safetensors(an_entry("BF16", offsets=(0, 4)), bytes(4)), "array of BF16 .* convert it to F32"),
-    "objects.pdparams": (pickle.dumps({"w": np.array([{}], dtype=object)}), "not loaded"),
-    "list.pdparams": (pickle.dumps([1, 2]), "a dictionary of arrays, got list"),
-    "nested.pdparams": (pickle.dumps({"w": {"v": np.ones(2)}}), "something else under 'w'"),
-    "control.pdparams": (pickle.dumps({"\x1b[31m\n" + "w" * 5000: 1}), r"something else under '\[31m www"),
+    "bf16.safetensors": (a_bfloat16(), "a type that NumPy lacks: convert them to float32"),
+    "objects.pdparams": (pickle.dumps({"w": np.array([{}], dtype=object)}, 4), "not loaded"),
+    "list.pdparams": (pickle.dumps([1, 2], 4), "a dictionary of arrays, got list"),
+    "nested.pdparams": (pickle.dumps({"w": {"v": np.ones(2)}}, 4), "something else under 'w'"),
+    "control.pdparams": (pickle.dumps({"\x1b[31m\n" + "w" * 5000: 1}, 4), r"something else under '\[31m www"),
 }
 
 

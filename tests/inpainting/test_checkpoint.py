@@ -90,7 +90,7 @@ def test_two_files_of_weights_in_one_folder_are_one_too_many(model, saved):
     ("options", "message"),
     [
         ({"base_channels": 60_000, "depth": 7}, r"encoder\.0\.conv\.weight: expected \[60000, 3, 7, 7\], got \[4, 3"),
-        ({"base_channels": 1 << 53, "depth": 7}, "expected options to be"),
+        ({"base_channels": 1 << 53, "depth": 7}, "expected options as this program writes it"),
         ({"base_channels": 4, "depth": 1 << 19}, "depth: expected 1 to 10"),
         ({"base_channels": 4.0, "depth": 2}, "base_channels: expected int, as 64 is, got 4.0"),
     ],
