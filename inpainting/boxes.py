@@ -26,6 +26,9 @@ class Box:
     def pixels(self) -> int:
         return (self.bottom - self.top) * (self.right - self.left)
 
+    def moved(self, down: int, right: int) -> "Box":
+        return Box(self.top + down, self.left + right, self.bottom + down, self.right + right)
+
     def grown(self, by: int, height: int, width: int) -> "Box":
         """Larger by so many pixels on each side, within a picture of that size."""
         return Box(

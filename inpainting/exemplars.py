@@ -1,7 +1,7 @@
 """Holes painted with texture and structure of the known picture; the network's fill says what goes where.
 
 Networks trained on L1 give smooth fills. Here each patch of the hole is matched with a known patch and copied
-(Wexler et al. 2007; Barnes et al. 2009; Newson et al. 2014 and 2017), from coarse to fine:
+(Wexler et al. 2007; Barnes et al. 2009; Newson et al. 2014 and 2017), from coarse to fine (needs numba):
 
     filled picture ─ halve until the hole is shallow ─ match, paint ─ field ×2, search, paint ─ ... ─ copy, join
 
@@ -14,15 +14,11 @@ Networks trained on L1 give smooth fills. Here each patch of the hole is matched
 Holes that are a few pixels wide stay as the network fills them.
 """
 
-import functools
-import importlib.util
-import sys
-from dataclasses import dataclass
-
 import cv2
 import numpy as np
 
-from inpainting.boxes import Box, box_around, hole_boxes, tiles
+from inpainting.boxes import box_around, hole_boxes, tiles
+from inpainting.patch_search import PATCH, RADIUS, UNKNOWN, best_offsets, measure, search, search_all, vote
 from inpainting.surface import relax, smooth_surface
 
 THIN = 2.0  # pixels of depth: scratches of 1 to 3 pixels
@@ -31,55 +27,21 @@ AROUND_AT_LEAST = 128  # pixels
 MOST_PIXELS = 100_000  # of a hole, at the finest level that is searched
 MOST_PAIRS = 2_000_000  # of a target and a source, in the search of all
 LEAST_SOURCES = 32  # a coarser level must have so many
-SEARCH_AROUND = 8  # pixels from the best source
 JOIN_TILE = 512  # pixels
 FLAT, FLAT_SIGMA = 0.5, 1.5  # grey levels of mean gradient, and pixels: on flat ground a shift of colour would be seen
 
-
-@dataclass(frozen=True)
-class Settings:
-    """Chosen by measure on training pictures.
-
-    Args:
-        depth: pixels that a hole may be deep at the coarsest level.
-        guide_sigma: pixels, of the guide's blur at the finest level that is searched.
-        guide_weight: of the guide beside one pixel of a patch, at the coarsest and at the finest level.
-        texture_sigma: pixels, over which gradients are averaged.
-        texture_weight: of a grey level of texture beside one of colour.
-        passes: of searching and painting, from the coarsest level on; the last is for all finer ones.
-        sweeps, tries: see ``patch_search.search``.
-        spread: of the votes, as a share of the third quartile of costs.
-        shift_sigma: pixels, of the low frequencies that come from the network.
-    """
-
-    depth: float = 8
-    guide_sigma: float = 4
-    guide_weight: tuple[float, float] = (20, 4)
-    texture_sigma: float = 4
-    texture_weight: float = 12
-    passes: tuple[int, ...] = (14, 8, 5, 3, 2)
-    sweeps: int = 2
-    tries: int = 2
-    spread: float = 0.05
-    shift_sigma: float = 8
-    join_steps: int = 16
+# Chosen by measure on training pictures.
+DEPTH = 8  # pixels that a hole may be deep at the coarsest level
+GUIDE_SIGMA = 4  # pixels, of the guide's blur at the finest level that is searched
+GUIDE_COARSEST, GUIDE_FINEST = 20, 4  # weight of the guide beside one pixel of a patch
+TEXTURE_SIGMA, TEXTURE_WEIGHT = 4, 12  # pixels; of a grey level of texture beside one of colour
+PASSES = (14, 8, 5, 3, 2)  # of searching and painting, from the coarsest level on; the last is for all finer ones
+SWEEPS, TRIES, SEARCH_AROUND = 2, 2, 8  # see ``patch_search.search``
+SPREAD = 0.05  # of the votes, as a share of the third quartile of costs
+SHIFT_SIGMA, JOIN_STEPS = 8, 16  # pixels, of the low frequencies that come from the network; of their join at the edge
 
 
-SETTINGS = Settings()
-
-
-@functools.cache
-def can_add_exemplars() -> bool:
-    """Whether numba is there, which compiles the search; prints a note where it is not."""
-    if importlib.util.find_spec("numba"):
-        return True
-    print("note: numba is not installed, holes keep the network's smooth fill; pip install numba", file=sys.stderr)
-    return False
-
-
-def add_exemplars(
-    filled: np.ndarray, hole: np.ndarray, settings: Settings = SETTINGS, beside: np.ndarray | None = None
-) -> np.ndarray:
+def add_exemplars(filled: np.ndarray, hole: np.ndarray, beside: np.ndarray | None = None) -> np.ndarray:
     """The filled picture with its hole painted anew from known patches; nothing else is changed.
 
     Where no known patch is at hand the fill stays.
@@ -92,18 +54,13 @@ def add_exemplars(
     result = filled.copy()
     wide, unknown = without_thin(hole), hole if beside is None else hole | beside
     for box, _ in hole_boxes(wide):
-        tight = _shifted(box_around(wide[box.slices]), box)
+        tight = box_around(wide[box.slices]).moved(box.top, box.left)
         side = max(tight.bottom - tight.top, tight.right - tight.left)
-        at = tight.grown(max(int(AROUND * side), AROUND_AT_LEAST), *hole.shape).slices
-        mine = np.zeros_like(wide[at])
-        inner = _shifted(tight, Box(-at[0].start, -at[1].start, 0, 0)).slices
-        mine[inner] = wide[tight.slices]
-        _paint(result[at], filled[at], mine, unknown[at], settings)
+        outer = tight.grown(max(int(AROUND * side), AROUND_AT_LEAST), *hole.shape)
+        at, mine = outer.slices, np.zeros_like(wide[outer.slices])
+        mine[tight.moved(-outer.top, -outer.left).slices] = wide[tight.slices]
+        _paint(result[at], filled[at], mine, unknown[at])
     return result
-
-
-def _shifted(box: Box, by: Box) -> Box:
-    return Box(box.top + by.top, box.left + by.left, box.bottom + by.top, box.right + by.left)
 
 
 def without_thin(hole: np.ndarray) -> np.ndarray:
@@ -120,20 +77,20 @@ def without_thin(hole: np.ndarray) -> np.ndarray:
     return wide
 
 
-def _paint(result: np.ndarray, filled: np.ndarray, hole: np.ndarray, unknown: np.ndarray, settings: Settings) -> None:
+def _paint(result: np.ndarray, filled: np.ndarray, hole: np.ndarray, unknown: np.ndarray) -> None:
     """``add_exemplars`` of one group of holes, in place; ``unknown`` has other holes too, which are no sources."""
     level = max(0, int(np.ceil(np.log2(max(np.count_nonzero(hole) / MOST_PIXELS, 1)) / 2)))
     small, small_hole, small_unknown = filled.astype(np.float32), hole, unknown
     for _ in range(level):
         small, small_hole, small_unknown = (_halved(a) for a in (small, small_hole, small_unknown))
-    offsets = find_offsets(small, small_hole, small_unknown, settings)
+    offsets = find_offsets(small, small_hole, small_unknown)
     if offsets is None:
         return
     rim = _grown(hole) & ~(unknown & ~hole)
     rows, columns = np.nonzero(rim)
     copied = filled.astype(np.float32)
     copied[rows, columns] = _copied(filled, rows, columns, offsets, 2**level)
-    painted = copied[hole] + _shift(filled, copied, hole, settings)[hole]
+    painted = copied[hole] + _shift(filled, copied, hole)[hole]
     result[hole] = np.rint(np.clip(painted, 0, 255))
 
 
@@ -142,7 +99,7 @@ def _grown(hole: np.ndarray) -> np.ndarray:
     return cv2.dilate(hole.astype(np.uint8), np.ones([3, 3], np.uint8)) > 0
 
 
-def _shift(filled: np.ndarray, copied: np.ndarray, hole: np.ndarray, settings: Settings) -> np.ndarray:
+def _shift(filled: np.ndarray, copied: np.ndarray, hole: np.ndarray) -> np.ndarray:
     """What is added to copied pixels: the low frequencies of the fill, joined at the edge to what is known there.
 
     The join is a membrane through the differences beside the hole (Pérez et al. 2003, Poisson image editing), which
@@ -153,16 +110,16 @@ def _shift(filled: np.ndarray, copied: np.ndarray, hole: np.ndarray, settings: S
         Returns float32 [H, W, 3].
     """
     difference = filled - copied
-    shift = cv2.GaussianBlur(difference * hole[..., None], (0, 0), settings.shift_sigma)
+    shift = cv2.GaussianBlur(difference * hole[..., None], (0, 0), SHIFT_SIGMA)
     texture = sum(_mean_gradient(copied, None, axis, FLAT_SIGMA) for axis in (0, 1))
     shift *= np.clip(texture / FLAT, 0, 1)[..., None]
     known = (~hole).astype(np.float32)
     shift = np.where(hole[..., None], shift, difference)
     joined = np.zeros_like(shift)
     for tile in tiles(known, JOIN_TILE):
-        outer = tile.grown(settings.join_steps + 2, *hole.shape)
-        part = relax(shift[outer.slices].copy(), known[outer.slices], order=1, steps=settings.join_steps)
-        joined[tile.slices] = part[_shifted(tile, Box(-outer.top, -outer.left, -outer.top, -outer.left)).slices]
+        outer = tile.grown(JOIN_STEPS + 2, *hole.shape)
+        part = relax(shift[outer.slices].copy(), known[outer.slices], order=1, steps=JOIN_STEPS)
+        joined[tile.slices] = part[tile.moved(-outer.top, -outer.left).slices]
     return joined
 
 
@@ -190,8 +147,6 @@ class Level:
     """One level of the pyramid; see ``inpainting.patch_search`` for the arrays."""
 
     def __init__(self, features: np.ndarray, guide: np.ndarray, hole: np.ndarray, unknown: np.ndarray):
-        from inpainting.patch_search import PATCH, RADIUS, UNKNOWN
-
         self.image, self.guide, self.hole, self.unknown = features, guide, hole, unknown
         (h, w), square = hole.shape, np.ones([PATCH, PATCH], np.uint8)
         near, touched = (cv2.dilate(a.astype(np.uint8), square) > 0 for a in (hole, unknown))
@@ -215,46 +170,38 @@ class Level:
         return Level(*(_halved(a) for a in (self.image, self.guide, self.hole, self.unknown)))
 
 
-def find_offsets(
-    filled: np.ndarray, hole: np.ndarray, unknown: np.ndarray, settings: Settings = SETTINGS
-) -> np.ndarray | None:
+def find_offsets(filled: np.ndarray, hole: np.ndarray, unknown: np.ndarray) -> np.ndarray | None:
     """Where each pixel of the hole is copied from: int32 [H, W, 2], rows and columns to its source; None if nowhere.
 
     Shape:
         filled: float32 [H, W, 3] in [0, 255].   hole, unknown: bool [H, W]; what is unknown is no source.
     """
-    from inpainting.patch_search import PATCH, best_offsets
-
     if min(hole.shape) <= PATCH:
         return None
-    levels = _pyramid(filled, hole, unknown, settings)
+    levels = _pyramid(filled, hole, unknown)
     if not len(levels[0].sources):
         return None
     for i, level in reversed(list(enumerate(levels))):
-        guide = level.guide * np.float32(PATCH * np.sqrt(_guide_weight(i, len(levels), settings)))
+        weight = GUIDE_FINEST * (GUIDE_COARSEST / GUIDE_FINEST) ** (i / max(len(levels) - 1, 1))
+        guide = level.guide * np.float32(PATCH * np.sqrt(weight))
         if i == len(levels) - 1:
-            _start(level, guide, settings)
+            _start(level, guide)
         else:
             _carry_up(levels[i + 1], level)
-        _refine(level, guide, settings, turn=len(levels) - 1 - i)
+        _refine(level, guide, turn=len(levels) - 1 - i)
     offsets = np.zeros([*hole.shape, 2], np.int32)
     rim = np.argwhere(_grown(hole)).astype(np.int32)
     best_offsets(rim, levels[0].field, levels[0].cost, offsets)
     return offsets
 
 
-def _guide_weight(i: int, count: int, settings: Settings) -> float:
-    coarsest, finest = settings.guide_weight
-    return finest * (coarsest / finest) ** (i / max(count - 1, 1))
-
-
-def _pyramid(filled: np.ndarray, hole: np.ndarray, unknown: np.ndarray, settings: Settings) -> list[Level]:
+def _pyramid(filled: np.ndarray, hole: np.ndarray, unknown: np.ndarray) -> list[Level]:
     """Levels, the finest first, down to where the hole is shallow."""
-    texture = texture_of(filled, unknown, settings.texture_sigma) * np.float32(settings.texture_weight)
-    guide = cv2.GaussianBlur(filled, (0, 0), settings.guide_sigma)
+    texture = texture_of(filled, unknown, TEXTURE_SIGMA) * np.float32(TEXTURE_WEIGHT)
+    guide = cv2.GaussianBlur(filled, (0, 0), GUIDE_SIGMA)
     levels = [Level(np.concatenate([filled, texture], axis=2), guide, hole, unknown)]
     depth = cv2.distanceTransform(hole.astype(np.uint8), cv2.DIST_L2, 5).max()
-    while depth > settings.depth:
+    while depth > DEPTH:
         depth /= 2
         level = levels[-1].coarser()
         if len(level.sources) < LEAST_SOURCES or min(level.hole.shape) < 16:
@@ -285,30 +232,17 @@ def _mean_gradient(picture: np.ndarray, known: np.ndarray | None, axis: int, sig
     return total / np.maximum(share, 1e-3)
 
 
-def _start(level: Level, guide: np.ndarray, settings: Settings) -> None:
+def _start(level: Level, guide: np.ndarray) -> None:
     """A first field, by what is known of each patch and by the guide."""
-    from inpainting.patch_search import search_all
-
-    most = max(MOST_PAIRS // max(len(level.targets), 1), LEAST_SOURCES)
+    most, known = max(MOST_PAIRS // max(len(level.targets), 1), LEAST_SOURCES), ~level.hole
     search_all(
-        level.features,
-        ~level.hole,
-        2,
-        guide,
-        level.channels,
-        level.targets,
-        level.sources,
-        most,
-        level.field,
-        level.cost,
+        level.features, known, 2, guide, level.channels, level.targets, level.sources, most, level.field, level.cost
     )
-    _vote(level, settings.spread)
+    _vote(level, SPREAD)
 
 
 def _vote(level: Level, spread: float) -> None:
     """Paint the hole by the field; spread 0 takes the patch of least cost alone."""
-    from inpainting.patch_search import vote
-
     costs = level.cost[level.targeted]
     spread = max(spread * float(np.percentile(costs, 75)), 1e-6 * float(costs.max()), 1e-6)
     vote(level.features, level.channels, level.pixels, level.field, level.cost, np.float32(spread))
@@ -337,17 +271,15 @@ def _nearest(marked: np.ndarray) -> np.ndarray:
     return positions[labels].transpose(2, 0, 1)
 
 
-def _refine(level: Level, guide: np.ndarray, settings: Settings, turn: int) -> None:
+def _refine(level: Level, guide: np.ndarray, turn: int) -> None:
     """Passes of searching and painting; ``turn`` counts levels from the coarsest."""
-    from inpainting.patch_search import measure, search
-
-    for n in range(settings.passes[min(turn, len(settings.passes) - 1)]):
+    for n in range(PASSES[min(turn, len(PASSES) - 1)]):
         measure(level.features, guide, level.channels, level.targets, level.field, level.cost)
         search(
             level.features, guide, level.channels, level.targets, level.sources, level.usable, level.field, level.cost,
-            settings.sweeps, settings.tries, SEARCH_AROUND, 1 + 100 * turn + n,
+            SWEEPS, TRIES, SEARCH_AROUND, 1 + 100 * turn + n,
         )  # fmt: skip
-        _vote(level, settings.spread)
+        _vote(level, SPREAD)
 
 
 def _halved(array: np.ndarray) -> np.ndarray:

@@ -154,12 +154,12 @@ def _painted(groups: list[Group], most: float) -> list[Group]:
     many pixels in all; a scale only when all coarser ones are."""
     left = most - sum(map(_pixels_seen, groups))
     finest = {i: group.level for i, group in enumerate(groups)}
-    costs = {i: _pixels_near(groups[i].masks[scale - 1]) for i, scale in finest.items() if scale > 0}
-    while costs and (cheapest := min(costs, key=costs.get)) is not None and costs[cheapest] <= left:
+    costs = {i: _pixels(_tiles_near(groups[i].masks[scale - 1])) for i, scale in finest.items() if scale > 0}
+    while costs and costs[cheapest := min(costs, key=costs.get)] <= left:
         left -= costs.pop(cheapest)
         finest[cheapest] -= 1
         if finest[cheapest] > 0:
-            costs[cheapest] = _pixels_near(groups[cheapest].masks[finest[cheapest] - 1])
+            costs[cheapest] = _pixels(_tiles_near(groups[cheapest].masks[finest[cheapest] - 1]))
     return [replace(group, painted=frozenset(range(finest[i], group.level))) for i, group in enumerate(groups)]
 
 
@@ -168,8 +168,11 @@ def _coarser(group: Group) -> Group:
 
 
 def _pixels_seen(group: Group) -> int:
-    mask = group.masks[group.level]
-    return sum(box.pixels for _, box in _network_tiles(mask))
+    return _pixels(_network_tiles(group.masks[group.level]))
+
+
+def _pixels(parts: list[tuple[Box, Box]]) -> int:
+    return sum(outer.pixels for _, outer in parts)
 
 
 def _fill_group(network: Network, picture: np.ndarray, group: Group, result: np.ndarray) -> None:
@@ -214,51 +217,47 @@ def _first_fill(network: Network, image: np.ndarray, mask: np.ndarray) -> np.nda
 
 def _paint(network: Network, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
     """The network's output, in tiles where it is large: [H, W, 3] float32, 0 in tiles without a hole."""
-    parts = _network_tiles(mask)
-    if len(parts) == 1:
-        [(_, outer)] = parts
-        return _placed(network.run(image[outer.slices], mask[outer.slices], None), outer, image.shape)
-    total, weights = np.zeros_like(image), np.zeros(mask.shape, np.float32)
-    for tile, outer in parts:
-        weight = _fade(tile, outer)
-        total[outer.slices] += network.run(image[outer.slices], mask[outer.slices], None) * weight[..., None]
-        weights[outer.slices] += weight
+    total, weights = _painted_tiles(network, image, mask, None, _network_tiles(mask))
     return total / np.maximum(weights, 1e-6)[..., None]
 
 
 def _paint_over(network: Network, image: np.ndarray, mask: np.ndarray, coarse: np.ndarray) -> np.ndarray:
     """The network's fill over a coarser one, near the edges of the hole; deep inside the coarser one stays."""
     coarse = enlarge(coarse, *mask.shape)
-    total, weights = np.zeros_like(image), np.zeros(mask.shape, np.float32)
-    for tile, outer in _tiles_near(mask):
-        at, weight = outer.slices, _fade(tile, outer)
-        total[at] += network.run(image[at], mask[at], coarse[at]) * weight[..., None]
-        weights[at] += weight
+    total, weights = _painted_tiles(network, image, mask, coarse, _tiles_near(mask))
     painted = np.minimum(weights, 1) / np.maximum(weights, 1e-6)
     fill = coarse * (1 - np.minimum(weights, 1))[..., None] + total * painted[..., None]
     return np.where(mask[..., None] > 0, image, fill.clip(0, 1))
 
 
-def _tiles_near(mask: np.ndarray) -> list[tuple[Box, Box]]:
-    """``_network_tiles`` for a hole whose inside is filled already: those that hold its edge, or all at once."""
-    h, w = mask.shape
-    if h * w <= AT_ONCE**2:
-        return _network_tiles(mask)
-    edge = np.where(_depth(mask) > NEAR, np.uint8(1), mask)
-    return [(tile, tile.grown(MARGIN, h, w)) for tile in tiles(edge, TILE)]
+def _painted_tiles(
+    network: Network, image: np.ndarray, mask: np.ndarray, coarse: np.ndarray | None, parts: list[tuple[Box, Box]]
+) -> tuple[np.ndarray, np.ndarray]:
+    """The sum of the network's outputs, each faded towards its tile's neighbours, and the sum of the weights."""
+    total, weights = np.zeros_like(image), np.zeros(mask.shape, np.float32)
+    for tile, outer in parts:
+        at, weight = outer.slices, _fade(tile, outer)
+        total[at] += network.run(image[at], mask[at], None if coarse is None else coarse[at]) * weight[..., None]
+        weights[at] += weight
+    return total, weights
 
 
-def _pixels_near(mask: np.ndarray) -> int:
-    return sum(box.pixels for _, box in _tiles_near(mask))
+def _network_tiles(mask: np.ndarray, edge: np.ndarray | None = None) -> list[tuple[Box, Box]]:
+    """Tiles that hold a hole, each with the box that the network is shown for it; one of all where that is small.
 
-
-def _network_tiles(mask: np.ndarray) -> list[tuple[Box, Box]]:
-    """Tiles that hold a hole, each with the box that the network is shown for it; one of all where that is small."""
+    Args:
+        edge: where it is not small, tiles are chosen by this mask.
+    """
     h, w = mask.shape
     if h * w <= AT_ONCE**2:
         whole = Box(0, 0, h, w)
         return [] if (mask > 0).all() else [(whole, whole)]
-    return [(tile, tile.grown(MARGIN, h, w)) for tile in tiles(mask, TILE)]
+    return [(tile, tile.grown(MARGIN, h, w)) for tile in tiles(mask if edge is None else edge, TILE)]
+
+
+def _tiles_near(mask: np.ndarray) -> list[tuple[Box, Box]]:
+    """``_network_tiles`` for a hole whose inside is filled already: those that hold its edge, or all at once."""
+    return _network_tiles(mask, np.where(_depth(mask) > NEAR, np.uint8(1), mask))
 
 
 def _fade(tile: Box, outer: Box) -> np.ndarray:
@@ -271,14 +270,6 @@ def _fade(tile: Box, outer: Box) -> np.ndarray:
         )
     )
     return np.outer(rows, columns).astype(np.float32)
-
-
-def _placed(part: np.ndarray, box: Box, shape: tuple[int, ...]) -> np.ndarray:
-    if part.shape == shape:
-        return part
-    whole = np.zeros(shape, np.float32)
-    whole[box.slices] = part
-    return whole
 
 
 def _joined_tiles(coarse: np.ndarray, image_at: Callable, mask: np.ndarray) -> Iterator[tuple[tuple, np.ndarray]]:
@@ -296,11 +287,7 @@ def _joined_tiles(coarse: np.ndarray, image_at: Callable, mask: np.ndarray) -> I
         enlarged, known = _enlarged_part(coarse, outer), mask[at].astype(np.float32)
         error = (image_at(at) - enlarged) * known[..., None]
         joined = np.clip(enlarged + relax(error, known, order=1, steps=JOIN_STEPS), 0, 1)
-        inner = (
-            slice(tile.top - outer.top, tile.bottom - outer.top),
-            slice(tile.left - outer.left, tile.right - outer.left),
-        )
-        yield tile.slices, joined[inner]
+        yield tile.slices, joined[tile.moved(-outer.top, -outer.left).slices]
 
 
 def _enlarged_part(coarse: np.ndarray, box: Box) -> np.ndarray:

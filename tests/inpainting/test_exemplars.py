@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 import inpainting.exemplars as exemplars
-from inpainting import patch_search
+from inpainting import inpainter, patch_search
 from inpainting.exemplars import add_exemplars, find_offsets, without_thin
 
 HEIGHT, WIDTH = 96, 128
@@ -147,8 +147,8 @@ def test_where_nothing_can_be_kept_on_disk_it_is_compiled_all_the_same(monkeypat
 
 
 def test_without_numba_a_note_is_printed_once(monkeypatch, capsys):
-    monkeypatch.setattr(exemplars.importlib.util, "find_spec", lambda name: None)
-    exemplars.can_add_exemplars.cache_clear()
-    assert not exemplars.can_add_exemplars() and not exemplars.can_add_exemplars()
+    monkeypatch.setattr(inpainter.importlib.util, "find_spec", lambda name: None)
+    inpainter.can_add_exemplars.cache_clear()
+    assert not inpainter.can_add_exemplars() and not inpainter.can_add_exemplars()
     assert capsys.readouterr().err.count("numba is not installed") == 1
-    exemplars.can_add_exemplars.cache_clear()
+    inpainter.can_add_exemplars.cache_clear()
