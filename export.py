@@ -14,7 +14,6 @@ from utils.errors import naming, run_cleanly
 def main(argv: Sequence[str] | None = None) -> None:
     options = export_parser().parse_args(argv)
     os.environ.setdefault("GLOG_minloglevel", "2")  # Paddle's remarks on its own tracing
-    os.environ.setdefault("NVIDIA_TF32_OVERRIDE", "0")  # the check compares to 1e-4; TF32 keeps three digits
     setup_device(options.device, options.threads)
     from inpainting.checkpoint import load_weights, read_meta, weights_directory
     from inpainting.exported import export_model

@@ -149,15 +149,12 @@ def fill(job: Job, inpainter, results: Results, options: argparse.Namespace) -> 
 
 def enlarge(job: Job, inpainter, results: Results, factor: int, grid: bool) -> None:
     """``fill`` for super-resolution: the pixels are placed on a larger grid, and those between are filled."""
-    from inpainting.enlarging import BYTES_A_PIXEL, compared, spread_photograph
-    from inpainting.memory import refuse_beyond_memory
+    from inpainting.enlarging import compared, spread_photograph
     from inpainting.photographs import fill_photograph
 
     photograph = job.read()
     large, hole = spread_photograph(photograph, factor)
     refuse_what_does_not_fit(job.source, large, job.encoding)
-    size = f"a result of {hole.shape[1]}x{hole.shape[0]} pixels"
-    refuse_beyond_memory(BYTES_A_PIXEL * hole.size, size, "take a smaller factor, or cut the picture")
     tell(job, "note", *photograph.notes)
     result = fill_photograph(inpainter.in_one_pass, large, hole)
     if grid:
@@ -179,14 +176,13 @@ def refuse_nothing_known(job: Job, photograph, hole) -> None:
 
 def warnings(job: Job, inpainter, photograph, hole) -> list[str]:
     """Warnings about a hole that may not be meant so."""
-    from inpainting.reach import reach_warning
-
     found = [polarity_warning(float(hole.mean())) if job.marks.is_mask_file else None]
     if not hole.any():
         found.append("the mask has no hole, the picture comes back as it is")
     elif photograph.alpha is not None and not photograph.alpha[hole].any():
         found.append("the hole is where the picture is fully transparent: nothing visible changes; see --mask_alpha")
-    found.append(reach_warning(inpainter.unreached(hole)) if inpainter.scales == 1 else None)
+    if inpainter.scales == 1 and not inpainter.reaches(hole):
+        found.append("the hole is too wide for the network, its middle comes back black: take --scales auto")
     return [line for line in found if line]
 
 

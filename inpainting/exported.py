@@ -6,7 +6,6 @@ between versions of Paddle), ``meta.json``, and on request ``model.onnx``. Batch
 Paddle's own reader may crash on a file that is damaged or too new.
 """
 
-import contextlib
 import copy
 import importlib.util
 import json
@@ -25,7 +24,7 @@ from paddle.static import InputSpec
 
 from inpainting.checkpoint import EXPORTED_PARAMS, META, library_versions, network_shapes, read_meta
 from models.folding import fold_for_inference
-from utils.errors import InputError, one_line
+from utils.errors import InputError
 from utils.files import is_file, replace_folder, sha256_of, temporary_beside
 
 FORMAT = "paddle_inference"
@@ -34,7 +33,7 @@ GRAPH_SUFFIXES = (".json", ".pdmodel")  # of Paddle 3 and 2
 GUIDE = {"guide": [None, 3, None, None]}  # a third input of a network with a prior
 ONNX, ONNX_OPSET = "model.onnx", 17
 CHECKED_SHAPES = ((1, 64, 64), (2, 51, 83))  # batch, height, width
-TOLERANCE, TF32_TOLERANCE = 1e-4, 1e-2  # of an output in [0, 1]; TF32 keeps 10 bits of a product's factors
+TOLERANCE = 1e-4  # of an output in [0, 1], on a CPU; a hundredfold on a GPU, whose TF32 keeps three digits
 
 
 def export_model(model: nn.Layer, directory: str | os.PathLike, onnx: bool = False, **meta) -> dict[str, float]:
@@ -42,17 +41,18 @@ def export_model(model: nn.Layer, directory: str | os.PathLike, onnx: bool = Fal
 
     Args:
         model: is left in evaluation mode, its filters as they are.
-        directory: new, empty, or an earlier export, which is replaced.
+        directory: new or empty.
         onnx: also write ``model.onnx``.
         meta: further entries of meta.json (iter, about, ...).
     Returns the largest difference from ``model``'s own output, by what ran the export; of outputs beyond 1, relative.
     Raises:
-        InputError: the directory holds something else, or ONNX is asked for and its packages are absent.
+        InputError: the directory holds files, or ONNX is asked for and its packages are absent.
         RuntimeError: an export that does not agree with the network, of which nothing is kept.
     """
     model.eval()
     directory = Path(directory).resolve()
-    _refuse_to_replace(directory)
+    if directory.exists() and (not directory.is_dir() or any(directory.iterdir())):
+        raise InputError(f"--output: expected a new or an empty folder, got {directory}; choose another, or remove it")
     if onnx:
         require_onnx()
     temporary = temporary_beside(directory)
@@ -95,11 +95,8 @@ class StaticModel:
         try:
             _configure(config)
             self._predictor = inference.create_predictor(config)
-        except Exception as error:  # the files are whole, so whatever Paddle raises, it cannot read them
-            raise InputError(
-                f"{directory}: expected a model that Paddle {paddle.__version__} can read, got one exported with "
-                f"{_paddle_version(meta)} ({type(error).__name__}); export the weights again with this Paddle"
-            ) from None
+        except Exception:  # the files are whole, so whatever Paddle raises, it cannot read them
+            raise _unreadable(directory, meta) from None
 
     def __call__(self, image: np.ndarray, mask: np.ndarray, guide: np.ndarray | None = None) -> np.ndarray:
         for name, array in named_inputs(self.model_options, image, mask, guide).items():
@@ -185,22 +182,6 @@ def _write_onnx(directory: Path) -> None:
         raise InputError(
             f"--onnx: paddle2onnx could not convert the model: {lines[-1]}; with Paddle 3.3 use paddle2onnx 2.1"
         )
-    _name_ends(directory / ONNX)
-
-
-def _name_ends(path: Path) -> None:
-    """Give the free dimensions and the output the names that a reader expects."""
-    import onnx
-
-    model = onnx.load(path)
-    [output] = model.graph.output
-    for node in model.graph.node:
-        node.output[:] = ["output" if name == output.name else name for name in node.output]
-    output.name = "output"
-    for value in (*model.graph.input, output):
-        for axis, name in ((0, "batch"), (2, "height"), (3, "width")):
-            value.type.tensor_type.shape.dim[axis].dim_param = name
-    onnx.save(model, path)
 
 
 def _write_meta(directory: Path, meta: dict) -> None:
@@ -222,16 +203,11 @@ def _compare(model: nn.Layer, directory: Path) -> dict[str, float]:
         scale = max(1.0, float(np.abs(expected).max()))  # an untrained network's output can be far from [0, 1]
         for name, run in runs.items():
             differences[name] = max(differences[name], float(np.abs(run(*inputs) - expected).max()) / scale)
+    allowed = TOLERANCE if paddle.get_device() == "cpu" else 100 * TOLERANCE
     for name, difference in differences.items():
-        if not difference <= tolerance():
+        if not difference <= allowed:
             raise RuntimeError(f"{name} differs from the network by {difference:.2g}, which is a bug; nothing written")
     return differences
-
-
-def tolerance() -> float:
-    """How far an export may be from the network: on a GPU Paddle convolves in TF32 unless export.py turns it off."""
-    exact = paddle.get_device() == "cpu" or os.environ.get("NVIDIA_TF32_OVERRIDE") == "0"
-    return TOLERANCE if exact else TF32_TOLERANCE
 
 
 def _checked_inputs(guided: bool) -> Iterator[tuple[np.ndarray, ...]]:
@@ -274,40 +250,21 @@ def _read_export(directory: Path) -> dict:
             raise InputError(f"{path}: expected a file of the exported model, got none; copy the whole directory")
         if sha256_of(path) != digest:
             raise InputError(f"{path}: expected the exported file, got a damaged or changed one; copy it again")
-    if _major(_paddle_version(meta)) > _major(paddle.__version__):
-        raise InputError(
-            f"{directory}: expected a model that Paddle {paddle.__version__} can read, got one exported with "
-            f"{_paddle_version(meta)}; export the weights again with this Paddle"
-        )
+    if _major(meta.get("versions", {}).get("paddle", "")) > _major(paddle.__version__):
+        raise _unreadable(directory, meta)
     return meta
+
+
+def _unreadable(directory: Path, meta: dict) -> InputError:
+    return InputError(
+        f"{directory}: expected a model that Paddle {paddle.__version__} can read, got one exported with "
+        f"{meta.get('versions', {}).get('paddle', 'another')}; export the weights again with this Paddle"
+    )
 
 
 def _graphs(meta: dict) -> list[str]:
     """Names of the files with a graph, of which an export has one."""
     return [name for name in meta["files"] if name.endswith(GRAPH_SUFFIXES)]
-
-
-def _refuse_to_replace(directory: Path) -> None:
-    if not directory.exists():
-        return
-    if not directory.is_dir():
-        raise InputError(f"--output: expected a folder, got the file {directory}; choose another name")
-    own = {}
-    with contextlib.suppress(InputError):  # no meta.json
-        meta = read_meta(directory)
-        own = {META: None, **meta.get("files", {})} if meta.get("format") == FORMAT else {}
-    paths = sorted(directory.iterdir())
-    found = [p for p in paths if p.name not in own or own[p.name] not in (None, sha256_of(p))]
-    if found:
-        raise InputError(
-            f"--output: expected a new folder or an earlier export, got {directory} with "
-            f"{one_line(found[0].name, 80)} in it, which is not as an export left it; choose another name, or remove "
-            "the folder yourself"
-        )
-
-
-def _paddle_version(meta: dict) -> str:
-    return meta.get("versions", {}).get("paddle", "unknown")
 
 
 def _major(version: str) -> int:

@@ -1,7 +1,11 @@
 """Filling the holes of one picture with a trained network: what test.py, eval.py and the web page share."""
 
+import contextlib
 import functools
+import importlib.util
 import os
+import sys
+from collections.abc import Iterator
 
 import numpy as np
 import paddle
@@ -9,18 +13,16 @@ from paddle import nn
 
 from datasets.images import to_float, to_uint8
 from inpainting.checkpoint import is_exported, load_weights, weights_directory
-from inpainting.exemplars import add_exemplars, can_add_exemplars
 from inpainting.exported import StaticModel
 from inpainting.flat import fill_flat
-from inpainting.memory import pass_bytes, refuse_beyond_memory, telling_of_memory
 from inpainting.meta import read_meta
-from inpainting.reach import mask_network, reached, unreached_share
+from inpainting.reach import mask_network, reached
 from inpainting.scales import Network, fill_by_scales, fill_in_one_pass
 from inpainting.surface import surfaces_over
 from models.contextual_attention import offsets_to_picture
 from models.deepfill import OFFSETS_STEP, DeepFillV1
 from models.unet import UNet
-from utils.errors import InputError
+from utils.errors import LITTLE_MEMORY, InputError, is_out_of_memory
 
 AUTO = "auto"
 LEAST_SIDE = 256  # pixels: smaller pictures, the size of training, hold too few patches to copy from
@@ -98,22 +100,24 @@ class Inpainter:
 
     def _with_detail(self, filled: np.ndarray, hole: np.ndarray) -> np.ndarray:
         flat = fill_flat(filled, hole)
-        if min(hole.shape) < LEAST_SIDE:
+        if min(hole.shape) < LEAST_SIDE or not can_add_exemplars():
             return filled
-        return add_exemplars(filled, hole & ~flat, beside=flat) if can_add_exemplars() else filled
+        from inpainting.exemplars import add_exemplars
+
+        return add_exemplars(filled, hole & ~flat, beside=flat)
 
     def _filled(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         if self.scales == 1:
             return np.where(hole.astype(bool)[..., None], self._output(picture, hole, self.flip), picture)
         _check(picture, hole)
         scales = None if self.scales == AUTO else int(self.scales)
-        with telling_of_memory(*_in_words(picture)):
+        with _telling_of_memory(picture):
             return fill_by_scales(self._network(self.flip), picture, hole.astype(bool), scales)
 
     def in_one_pass(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
         """As calling it, but by a single pass at the picture's own size, in tiles where it is large; without detail."""
         _check(picture, hole)
-        with telling_of_memory(*_in_words(picture)):
+        with _telling_of_memory(picture):
             return fill_in_one_pass(self._network(self.flip), picture, hole.astype(bool))
 
     def raw(self, picture: np.ndarray, hole: np.ndarray) -> np.ndarray:
@@ -122,8 +126,7 @@ class Inpainter:
 
     def _output(self, picture: np.ndarray, hole: np.ndarray, flip: bool) -> np.ndarray:
         image, mask = _arrays(picture, hole)
-        self._refuse_beyond_memory(picture)
-        with telling_of_memory(*_in_words(picture)):
+        with _telling_of_memory(picture):
             # Over a prior sizes that do not fit are mirrored further: no training has seen a border of hole.
             multiple = self._multiple if self._has_prior else 1
             output = self._network(flip, multiple).run(image[0].transpose(1, 2, 0), mask[0, 0], None)
@@ -138,23 +141,15 @@ class Inpainter:
         if not isinstance(self.model, DeepFillV1):
             return {"output": self.raw(picture, hole)}
         image, mask = _arrays(picture, hole)
-        self._refuse_beyond_memory(picture)
-        with paddle.no_grad(), telling_of_memory(*_in_words(picture)):
+        with paddle.no_grad(), _telling_of_memory(picture):
             stages = self.model(paddle.to_tensor(image), paddle.to_tensor(mask), stages=True)
         coarse, output = (to_uint8(t.numpy()[0]) for t in (stages.coarse, stages.refined))
         shown = attention_picture(picture, hole, stages.offsets.numpy()[0])
         return {"coarse": coarse, "output": output, "attention": shown}
 
-    def _refuse_beyond_memory(self, picture: np.ndarray) -> None:
-        name, options = (
-            getattr(self.model, key, default) for key, default in (("model_name", ""), ("model_options", {}))
-        )
-        needed = pass_bytes(name, options, picture.shape[0] * picture.shape[1], isinstance(self.model, StaticModel))
-        refuse_beyond_memory(needed, *_in_words(picture))
-
-    def unreached(self, hole: np.ndarray) -> float:
-        """The share of the hole's pixels that the network cannot paint in a single pass; see ``inpainting.reach``."""
-        return unreached_share(self._mask_network, hole)
+    def reaches(self, hole: np.ndarray) -> bool:
+        """Whether the network can paint all of the hole in a single pass; see ``inpainting.reach``."""
+        return bool((reached(self._mask_network, ~hole) | ~hole).all())
 
     @functools.cached_property
     def _mask_network(self):
@@ -205,6 +200,15 @@ class Inpainter:
         )
 
 
+@functools.cache
+def can_add_exemplars() -> bool:
+    """Whether numba is there, which compiles the search; prints a note where it is not."""
+    if importlib.util.find_spec("numba"):
+        return True
+    print("note: numba is not installed, holes keep the network's smooth fill; pip install numba", file=sys.stderr)
+    return False
+
+
 def attention_picture(picture: np.ndarray, hole: np.ndarray, offsets: np.ndarray) -> np.ndarray:
     """Where the hole was filled from, as ``offsets_to_picture`` colours it, on the picture in pale grey.
 
@@ -227,10 +231,18 @@ def _mirrored(array: np.ndarray | None, multiple: int) -> np.ndarray | None:
     return np.pad(array, [(0, below), (0, right)] + [(0, 0)] * (array.ndim - 2), mode="symmetric")
 
 
-def _in_words(picture: np.ndarray) -> tuple[str, str]:
-    """What takes memory, and what to do about it."""
-    height, width = picture.shape[:2]
-    return f"a picture of {width}x{height} pixels", "shrink it, or cut it; filling by --scales auto takes least"
+@contextlib.contextmanager
+def _telling_of_memory(picture: np.ndarray) -> Iterator[None]:
+    """Where memory runs out inside the block, an InputError names the picture's size."""
+    try:
+        yield
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
+        height, width = picture.shape[:2]
+        raise InputError(
+            f"a picture of {width}x{height} pixels: {LITTLE_MEMORY}; filling by --scales auto takes least"
+        ) from None
 
 
 def _arrays(picture: np.ndarray, hole: np.ndarray) -> tuple[np.ndarray, np.ndarray]:

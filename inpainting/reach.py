@@ -33,26 +33,3 @@ def reached(network: UNet | None, mask: np.ndarray) -> np.ndarray:
         return np.ones(mask.shape, bool)
     with paddle.no_grad():
         return network.reached(paddle.to_tensor(mask.astype("float32")[None, None])).numpy()[0, 0] > 0
-
-
-def unreached_share(network: UNet | None, hole: np.ndarray) -> float:
-    """The share of a hole's pixels that the network cannot paint, 0 to 1.
-
-    Args:
-        network: from ``mask_network``.
-        hole: [H, W], bool or {0, 1}; True = to be filled.
-    """
-    if network is None or not hole.any():
-        return 0.0
-    hole = hole.astype(bool)
-    return float(np.mean(~reached(network, ~hole)[hole]))
-
-
-def reach_warning(share: float) -> str | None:
-    """One line where some of a hole is out of reach in a single pass; else None."""
-    if not share:
-        return None
-    return (
-        f"{100 * share:.2g} % of the hole's pixels are out of the network's reach and come back black: take "
-        "--scales auto, make the picture smaller, or take weights trained with a larger --depth"
-    )

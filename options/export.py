@@ -14,7 +14,7 @@ def export_parser() -> Parser:
     )
     add = adder(parser)
     add("--weights", "FILE|DIR", "weights directory or training checkpoint", os.path.relpath(DEFAULT_WEIGHTS))
-    add("--output", "DIR", "new folder, or an earlier export", "logs/export")
+    add("--output", "DIR", "new or empty folder", "logs/export")
     add("--onnx", bool, "also write model.onnx and check it with ONNX Runtime")
     add_device_options(parser)
     return parser

@@ -39,7 +39,7 @@ def test_a_runs_newest_checkpoint_is_exported(small_weights, tmp_path, capsys):
 def test_mistakes_are_told(exported, small_weights, tmp_path):
     with pytest.raises(InputError, match="an exported model, which runs and nothing else"):
         export.main(["--weights", str(exported), "--output", str(tmp_path / "again")])
-    with pytest.raises(InputError, match="expected a new folder or an earlier export"):
+    with pytest.raises(InputError, match="expected a new or an empty folder"):
         export.main(["--weights", str(small_weights), "--output", str(small_weights)])
     with pytest.raises(InputError, match="no such path"):
         export.main(["--weights", str(tmp_path / "none"), "--output", str(tmp_path / "again")])

@@ -201,18 +201,11 @@ def test_pictures_of_one_name_in_a_list_are_all_filled(fill, pictures, mask_file
     refuse(fill, tmp_path, "a/x.png and .*b/../a/x.png would both be written to x.png", source=listed)
 
 
-def test_a_hole_beyond_the_networks_reach_of_a_single_pass_is_warned_of(fill, pictures, mask_file, tmp_path, capsys):
-    fill("--mask", mask_file, "--scales", 1)
-    assert "reach" not in capsys.readouterr().err
-    large, hole = np.zeros([160, 160, 3], np.uint8), np.full([160, 160], 255, np.uint8)
-    hole[0] = 0
-    cv2.imwrite(str(tmp_path / "large.png"), large)
-    cv2.imwrite(str(tmp_path / "hole.png"), hole)
-    fill("--mask", tmp_path / "hole.png", source=tmp_path / "large.png")
-    assert "reach" not in capsys.readouterr().err
-    fill("--mask", tmp_path / "hole.png", "--scales", 1, source=tmp_path / "large.png")
-    [line] = [line for line in capsys.readouterr().err.splitlines() if "reach" in line]
-    assert line.startswith("warning: large: ") and "% of the hole's pixels" in line and "--depth" in line
+def test_a_hole_beyond_the_networks_reach_of_a_single_pass_is_warned_of(fill, tmp_path, capsys):
+    cv2.imwrite(str(tmp_path / "large.png"), np.zeros([160, 160, 3], np.uint8))
+    for box, scales, told in (("5,5,20,20", 1, False), ("0,1,160,159", "auto", False), ("0,1,160,159", 1, True)):
+        fill("--box", box, "--scales", scales, source=tmp_path / "large.png")
+        assert ("too wide for the network" in capsys.readouterr().err) == told
 
 
 @pytest.mark.parametrize(

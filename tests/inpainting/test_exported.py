@@ -104,12 +104,7 @@ def test_onnx_runtime_agrees_with_the_network(pair):
 
     model, directory = pair
     session = onnxruntime.InferenceSession(directory / "model.onnx")
-    assert {i.name: i.shape for i in session.get_inputs()} == {
-        "image": ["batch", 3, "height", "width"],
-        "mask": ["batch", 1, "height", "width"],
-    }
-    assert [(o.name, o.shape) for o in session.get_outputs()] == [("output", ["batch", 3, "height", "width"])]
-    assert_same_everywhere(model, lambda image, mask: session.run(["output"], {"image": image, "mask": mask})[0])
+    assert_same_everywhere(model, lambda image, mask: session.run(None, {"image": image, "mask": mask})[0])
 
 
 @pytest.mark.parametrize(
@@ -142,33 +137,22 @@ def test_an_inpainter_takes_an_export_for_weights(pair, tmp_path):
     np.testing.assert_array_equal(by_file, ours)
 
 
-def test_an_export_is_replaced_and_nothing_else(export, tmp_path):
-    model = build_model("conv_unet", base_channels=4, depth=2)
-    export_model(model, export)
-    assert StaticModel(export).model_name == "conv_unet"
-    (export / "notes.txt").write_text("mine")
-    save_weights(model, tmp_path / "w")
+def test_nothing_is_replaced(export, tmp_path):
+    model, before = build_model("conv_unet", base_channels=4, depth=2), (export / "model.pdiparams").read_bytes()
     (tmp_path / "file").write_text("")
-    for directory in (export, tmp_path / "w", tmp_path / "file"):
-        with pytest.raises(InputError, match="--output: expected"):
+    for directory in (export, tmp_path / "file"):
+        with pytest.raises(InputError, match="--output: expected a new or an empty folder"):
             export_model(model, directory)
-    assert (export / "notes.txt").read_text() == "mine"
-    (export / "notes.txt").unlink()
-    (export / "model.pdiparams").write_bytes(b"quantised by hand")
-    with pytest.raises(InputError, match=r"with model.pdiparams in it, which is not as an export left it"):
-        export_model(model, export)
-    assert (export / "model.pdiparams").read_bytes() == b"quantised by hand"
+    assert (export / "model.pdiparams").read_bytes() == before
     (tmp_path / "empty").mkdir()
     export_model(model, tmp_path / "empty")
 
 
-def test_an_export_that_differs_is_not_written(export, monkeypatch):
-    before = (export / "model.pdiparams").read_bytes()
+def test_an_export_that_differs_is_not_written(tmp_path, monkeypatch):
     monkeypatch.setattr(exported, "TOLERANCE", -1.0)
     with pytest.raises(RuntimeError, match="differs from the network"):
-        export_model(build_model("conv_unet", base_channels=4, depth=2), export)
-    assert (export / "model.pdiparams").read_bytes() == before
-    assert [path.name for path in export.parent.iterdir()] == ["export"]
+        export_model(build_model("conv_unet", base_channels=4, depth=2), tmp_path / "new")
+    assert not list(tmp_path.iterdir())
 
 
 def spoil_half(path):

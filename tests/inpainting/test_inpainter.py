@@ -151,3 +151,17 @@ def test_detail_paints_the_hole_alone_and_flat_ground_exactly():
     result = inpainter(picture, hole)
     np.testing.assert_array_equal(result[~hole], picture[~hole])
     assert (result[70:80, 70:100] == (255, 0, 0)).all()
+
+
+@pytest.mark.parametrize("error", [MemoryError(), RuntimeError("ResourceExhaustedError: Out of memory error on CPU")])
+def test_memory_that_ends_in_the_midst_is_told_of_the_picture(error, monkeypatch):
+    inpainter = Inpainter(build_model("pconv_unet", base_channels=4, depth=2))
+    picture, hole = np.zeros([64, 48, 3], np.uint8), np.zeros([64, 48], bool)
+    hole[20:30, 20:30] = True
+
+    def fail(*_):
+        raise error
+
+    monkeypatch.setattr(type(inpainter.model), "forward", fail)
+    with pytest.raises(InputError, match="a picture of 48x64 pixels: expected more memory than the system could give"):
+        inpainter(picture, hole)
