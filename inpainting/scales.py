@@ -18,7 +18,7 @@ Beside the hole nothing is touched, and far from it nothing is computed.
 """
 
 from collections.abc import Callable, Iterator
-from dataclasses import dataclass, replace
+from dataclasses import dataclass
 
 import cv2
 import numpy as np
@@ -54,21 +54,24 @@ class Network:
     start_depth: float | None = None
 
 
-@dataclass(frozen=True)
+@dataclass
 class Group:
     """Holes that are filled together: their box with context, and the scales at which a network runs.
 
     Args:
         masks: uint8 [h, w] of the box at each scale, 1 = known, full size first.
         level: of the coarsest scale, at which filling starts.
-        painted: the finer scales at which a network that takes a coarse prediction paints again; at others fills are
-            joined.
+        finest: a network that takes a coarse prediction paints down to this scale; at finer ones fills are joined.
     """
 
     box: Box
     masks: list[np.ndarray]
     level: int
-    painted: frozenset[int] = frozenset()
+    finest: int = 0
+
+    @property
+    def is_coarsest(self) -> bool:
+        return self.level == len(self.masks) - 1
 
 
 def fill_by_scales(network: Network, picture: np.ndarray, hole: np.ndarray, scales: int | None = None) -> np.ndarray:
@@ -107,8 +110,14 @@ def plan(network: Network, hole: np.ndarray, scales: int | None = None) -> list[
         level = int(np.ceil(np.log2(max(depth / deepest, 1)))) if scales is None else scales - 1
         groups.append(Group(box, masks, min(level, len(masks) - 1)))
     if scales is None:
-        groups = [_reachable(network, group) for group in _affordable(groups, _most_pixels(hole))]
-    return _painted(groups, _most_pixels(hole)) if network.takes_coarse else groups
+        _start_where_affordable(groups, _most_pixels(hole))
+        for group in groups:
+            _start_where_reached(network, group)
+    for group in groups:
+        group.finest = group.level
+    if network.takes_coarse:
+        _paint_finer(groups, _most_pixels(hole))
+    return groups
 
 
 def _halved_masks(mask: np.ndarray) -> list[np.ndarray]:
@@ -126,45 +135,37 @@ def _most_pixels(hole: np.ndarray) -> float:
     return max(PIXELS_AT_LEAST, PIXELS_PER_HOLE_PIXEL * np.count_nonzero(hole))
 
 
-def _affordable(groups: list[Group], most: float) -> list[Group]:
+def _start_where_affordable(groups: list[Group], most: float) -> None:
     """Groups start coarser, the dearest first, until the network sees no more than so many pixels."""
-    groups = list(groups)
     costs = [_pixels_seen(group) for group in groups]
     while sum(costs) > most:
-        i = max((i for i, g in enumerate(groups) if g.level < len(g.masks) - 1), key=costs.__getitem__, default=None)
+        i = max((i for i, group in enumerate(groups) if not group.is_coarsest), key=costs.__getitem__, default=None)
         if i is None:
             break
-        groups[i] = _coarser(groups[i])
+        groups[i].level += 1
         costs[i] = _pixels_seen(groups[i])
-    return groups
 
 
-def _reachable(network: Network, group: Group) -> Group:
-    """The group from the first scale on at which the network paints all of its hole, if there is one."""
-    while group.level < len(group.masks) - 1:
+def _start_where_reached(network: Network, group: Group) -> None:
+    """The group starts at the first scale at which the network paints all of its hole, if there is one."""
+    while not group.is_coarsest:
         mask = group.masks[group.level]
         if (network.reached(mask) | (mask > 0)).all():
             break
-        group = _coarser(group)
-    return group
+        group.level += 1
 
 
-def _painted(groups: list[Group], most: float) -> list[Group]:
+def _paint_finer(groups: list[Group], most: float) -> None:
     """Groups are painted again at finer scales, the cheapest next one first, while the network sees no more than so
     many pixels in all; a scale only when all coarser ones are."""
     left = most - sum(map(_pixels_seen, groups))
-    finest = {i: group.level for i, group in enumerate(groups)}
-    costs = {i: _pixels(_tiles_near(groups[i].masks[scale - 1])) for i, scale in finest.items() if scale > 0}
+    costs = {i: _pixels(_tiles_near(g.masks[g.finest - 1])) for i, g in enumerate(groups) if g.finest > 0}
     while costs and costs[cheapest := min(costs, key=costs.get)] <= left:
         left -= costs.pop(cheapest)
-        finest[cheapest] -= 1
-        if finest[cheapest] > 0:
-            costs[cheapest] = _pixels(_tiles_near(groups[cheapest].masks[finest[cheapest] - 1]))
-    return [replace(group, painted=frozenset(range(finest[i], group.level))) for i, group in enumerate(groups)]
-
-
-def _coarser(group: Group) -> Group:
-    return replace(group, level=group.level + 1)
+        group = groups[cheapest]
+        group.finest -= 1
+        if group.finest > 0:
+            costs[cheapest] = _pixels(_tiles_near(group.masks[group.finest - 1]))
 
 
 def _pixels_seen(group: Group) -> int:
@@ -177,25 +178,22 @@ def _pixels(parts: list[tuple[Box, Box]]) -> int:
 
 def _fill_group(network: Network, picture: np.ndarray, group: Group, result: np.ndarray) -> None:
     """Fill a group's holes in ``result``, which is its box of the whole picture's, as ``picture`` is."""
-    start = group.level
+    start, mask = group.level, group.masks[0]
     coarser = _halved_images(picture, group.masks[: start + 1])
-    fill = _first_fill(network, coarser[-1] if coarser else _masked(picture, group.masks[0]), group.masks[start])
+    fill = _first_fill(network, coarser[-1] if coarser else _masked(picture, mask), group.masks[start])
     for scale in range(start - 1, 0, -1):
         image = coarser[scale - 1]
-        if scale in group.painted:
+        if scale >= group.finest:
             fill = _paint_over(network, image, group.masks[scale], fill)
             continue
         for tile, joined in _joined_tiles(fill, lambda at, image=image: image[at], group.masks[scale]):
             image[tile] = joined
         fill = image
-    mask = group.masks[0]
-    if 0 in group.painted:
-        fill = _paint_over(network, _masked(picture, mask), mask, fill)
-    if start == 0 or 0 in group.painted:
-        _write(result, mask, fill)
+    if group.finest > 0:
+        for tile, joined in _joined_tiles(fill, lambda at: _masked(picture[at], mask[at]), mask):
+            _write(result[tile], mask[tile], joined)
         return
-    for tile, joined in _joined_tiles(fill, lambda at: _masked(picture[at], mask[at]), mask):
-        _write(result[tile], mask[tile], joined)
+    _write(result, mask, _paint_over(network, _masked(picture, mask), mask, fill) if start > 0 else fill)
 
 
 def _first_fill(network: Network, image: np.ndarray, mask: np.ndarray) -> np.ndarray:
