@@ -10,12 +10,13 @@ import os
 import sys
 from collections.abc import Sequence
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 
 from datasets.masks import emptiness_warning, polarity_warning
 from datasets.super_resolution import MASK, mask_name
 from inpainting.classical import CLASSICAL, patchmatch_library
-from inpainting.enlarging import INTERPOLATIONS, filling
+from inpainting.enlarging import INTERPOLATIONS, fill_between
 from inpainting.results import Results
 from metrics.buckets import Sample
 from metrics.comparison import Method, check_alike, comparison_text, names_of, read_methods
@@ -69,10 +70,10 @@ def main(argv: Sequence[str] | None = None) -> None:
     pairs = build_pairs(options, read)
     earlier = earlier_method(options, pairs)
     evaluation, about = build_evaluation(options, read, pairs)
-    with PartialSamples(results.folder, identify(options, about, pairs, evaluation)) as partial:
-        if known := len(partial.known):
-            tell(f"going on: {known} of {len(pairs)} pairs were measured before ({partial.path})")
-        samples, refused = evaluate(pairs, evaluation, options.num_workers, partial.known, partial.add)
+    with PartialSamples(results.folder, identify(options, about, pairs, evaluation)) as before:
+        if known := len(before.known):
+            tell(f"going on: {known} of {len(pairs)} pairs were measured before ({before.path})")
+        samples, refused = evaluate(pairs, evaluation, options.num_workers, before.known, before.add)
         write(options, results, about, samples, len(refused), evaluation, earlier)
     if refused:
         tell(f"{len(refused)} of {len(pairs)} pairs could not be read or filled, named above: the report lacks them")
@@ -154,7 +155,7 @@ def build_evaluation(options: argparse.Namespace, read: PairReader, pairs: Seque
         inpaint = finished_pictures(options.results, pairs)
         about["method"] = Path(options.results).resolve().name
     elif options.method in INTERPOLATIONS:
-        inpaint = filling(options.method, options.super_resolution)
+        inpaint = partial(fill_between, name=options.method, factor=options.super_resolution)
     elif options.method:
         if options.method == "patchmatch":
             with naming("--method"):

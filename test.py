@@ -131,7 +131,6 @@ def fill(job: Job, inpainter, results: Results, options: argparse.Namespace) -> 
         photograph = photograph.opaque()
     if options.extend:
         photograph, hole = extend_photograph(photograph, hole, options.extend)
-    refuse_nothing_known(job, photograph, hole)
     refuse_what_does_not_fit(job.source, photograph, job.encoding)
     tell(job, "note", *photograph.notes, *notes)
     tell(job, "warning", *warnings(job, inpainter, photograph, hole))
@@ -162,16 +161,6 @@ def enlarge(job: Job, inpainter, results: Results, factor: int, grid: bool) -> N
             write_picture(path, compared(photograph.pixels, factor, result.pixels))
     with results.new(job.file) as path:
         tell(job, "note", *write_photograph(path, result, job.encoding))
-
-
-def refuse_nothing_known(job: Job, photograph, hole) -> None:
-    """Refuse a hole without visible pixels outside it."""
-    expected = f"{job.source}: expected some known pixels outside the hole, got"
-    if hole.all():
-        polarity = "; if the mask was meant the other way round, change --hole" if job.marks.is_mask_file else ""
-        raise InputError(f"{expected} a hole over the whole picture{polarity}")
-    if photograph.alpha is not None and not photograph.alpha[~hole].any():
-        raise InputError(f"{expected} fully transparent ones only; mark a smaller hole")
 
 
 def warnings(job: Job, inpainter, photograph, hole) -> list[str]:

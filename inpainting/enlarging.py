@@ -5,23 +5,18 @@ every method gets the same input and keeps the known pixels: Pillow resizes a bo
 factors, which it would put elsewhere.
 """
 
-import functools
 from dataclasses import replace
 
 import numpy as np
 from PIL import Image
 
-from datasets.images import MAX_PIXELS
 from datasets.photographs import Photograph
 from datasets.super_resolution import lattice, shrink, spread
-from inpainting.classical import Fill
+from inpainting.photographs import refuse_too_large
 from inpainting.views import LONGEST
-from utils.errors import InputError
 
-KERNELS = {
-    "bicubic": Image.Resampling.BICUBIC,
-    "lanczos": Image.Resampling.LANCZOS,
-}  # Keys 1981, a = -1/2; three pixels
+# Keys 1981, a = -1/2; three pixels.
+KERNELS = {"bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}
 INTERPOLATIONS = ("nearest", *KERNELS)
 BORDER = 3  # pixels that a kernel reaches
 
@@ -42,13 +37,9 @@ def interpolate(small: np.ndarray, factor: int, name: str) -> np.ndarray:
     return np.rint(np.stack(large, axis=2).clip(0, 255)).astype(np.uint8).reshape(*size[::-1], *small.shape[2:])
 
 
-def _interpolated(picture: np.ndarray, hole: np.ndarray, name: str, factor: int) -> np.ndarray:
-    return np.where(hole[..., None], interpolate(shrink(picture, factor), factor, name), picture)
-
-
-def filling(name: str, factor: int) -> Fill:
+def fill_between(picture: np.ndarray, hole: np.ndarray, name: str, factor: int) -> np.ndarray:
     """An interpolation as a method that fills holes; only those of ``lattice``."""
-    return functools.partial(_interpolated, name=name, factor=factor)
+    return np.where(hole[..., None], interpolate(shrink(picture, factor), factor, name), picture)
 
 
 def spread_photograph(photograph: Photograph, factor: int) -> tuple[Photograph, np.ndarray]:
@@ -58,15 +49,10 @@ def spread_photograph(photograph: Photograph, factor: int) -> tuple[Photograph, 
         Returns the photograph, pixels [K·h, K·w, 3] with 0 in the hole, and the hole, bool [K·h, K·w].
     """
     height, width = (factor * side for side in photograph.size)
-    if height * width > MAX_PIXELS:
-        raise InputError(
-            f"expected a result of {MAX_PIXELS // 10**6} million pixels at most, got {width}x{height} by "
-            f"--super_resolution {factor}: take a smaller factor"
-        )
+    refuse_too_large(height, width)
     alpha = None if photograph.alpha is None else interpolate(photograph.alpha, factor, "bicubic")
-    return replace(photograph.with_pixels(spread(photograph.pixels, factor)), alpha=alpha), lattice(
-        height, width, factor
-    ) == 0
+    large = replace(photograph, pixels=spread(photograph.pixels, factor), alpha=alpha)
+    return large, lattice(height, width, factor) == 0
 
 
 def compared(small: np.ndarray, factor: int, result: np.ndarray) -> np.ndarray:

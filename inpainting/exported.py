@@ -28,9 +28,8 @@ from utils.errors import InputError
 from utils.files import is_file, replace_folder, sha256_of, temporary_beside
 
 FORMAT = "paddle_inference"
-INPUTS = {"image": [None, 3, None, None], "mask": [None, 1, None, None]}
+INPUTS = {"image": [None, 3, None, None], "mask": [None, 1, None, None], "guide": [None, 3, None, None]}
 GRAPH_SUFFIXES = (".json", ".pdmodel")  # of Paddle 3 and 2
-GUIDE = {"guide": [None, 3, None, None]}  # a third input of a network with a prior
 ONNX, ONNX_OPSET = "model.onnx", 17
 CHECKED_SHAPES = ((1, 64, 64), (2, 51, 83))  # batch, height, width
 TOLERANCE = 1e-4  # of an output in [0, 1], on a CPU; a hundredfold on a GPU, whose TF32 keeps three digits
@@ -108,31 +107,30 @@ class StaticModel:
 
 def require_onnx() -> None:
     """Raise InputError where ``model.onnx`` cannot be written."""
-    if _major(paddle.__version__) < 3:
+    installed = all(importlib.util.find_spec(name) for name in ("paddle2onnx", "onnxruntime"))
+    if _major(paddle.__version__) < 3 or not installed:
         raise InputError(
-            f"--onnx: expected Paddle 3, whose models paddle2onnx reads, got {paddle.__version__}; "
-            "export in an environment with paddlepaddle>=3 (weights are the same for both)"
+            f"--onnx: expected Paddle 3, paddle2onnx and onnxruntime, got Paddle {paddle.__version__}"
+            f"{'' if installed else ' and not both of the others'}; "
+            'in an environment with Paddle 3: pip install "paddle2onnx>=2.1" onnxruntime'
         )
-    missing = [name for name in ("paddle2onnx", "onnxruntime") if importlib.util.find_spec(name) is None]
-    if missing:
-        raise InputError(
-            f"--onnx: expected the packages paddle2onnx and onnxruntime, got no {' and no '.join(missing)}; "
-            'pip install "paddle2onnx>=2.1" onnxruntime'
-        )
+
+
+def input_names(model_options: dict) -> list[str]:
+    """What a graph of a network of these options is fed with; one with a prior takes a guide."""
+    return [name for name in INPUTS if name != "guide" or has_prior(model_options)]
 
 
 def has_prior(model_options: dict) -> bool:
-    """Whether a network of these options takes a guide as a third input."""
     return model_options.get("prior", "none") != "none"
 
 
 def named_inputs(
     model_options: dict, image: np.ndarray, mask: np.ndarray, guide: np.ndarray | None = None
 ) -> dict[str, np.ndarray]:
-    """What a graph exported from a network of these options is fed with."""
-    if not has_prior(model_options):
-        return {"image": image, "mask": mask}
-    return {"image": image, "mask": mask, "guide": np.zeros_like(image) if guide is None else guide}
+    """The arrays by their inputs' names; the guide is 0 when not given."""
+    arrays = {"image": image, "mask": mask, "guide": np.zeros_like(image) if guide is None else guide}
+    return {name: arrays[name] for name in input_names(model_options)}
 
 
 class _Graph(nn.Layer):
@@ -159,10 +157,9 @@ def _as_written(network, *inputs):
 
 
 def _write_graph(model: nn.Layer, directory: Path) -> None:
-    guided = getattr(model, "has_prior", False)
-    graph = (_GuidedGraph if guided else _Graph)(model)
-    shapes = {**INPUTS, **(GUIDE if guided else {})}
-    inputs = [InputSpec(shape, "float32", name) for name, shape in shapes.items()]
+    names = input_names(model.model_options)
+    graph = (_GuidedGraph if "guide" in names else _Graph)(model)
+    inputs = [InputSpec(INPUTS[name], "float32", name) for name in names]
     with warnings.catch_warnings():  # Paddle's remarks on its own tracing
         warnings.simplefilter("ignore")
         paddle.jit.save(paddle.jit.to_static(graph, input_spec=inputs, full_graph=True), str(directory / "model"))
@@ -186,7 +183,7 @@ def _write_onnx(directory: Path) -> None:
 
 def _write_meta(directory: Path, meta: dict) -> None:
     files = {path.name: sha256_of(path) for path in sorted(directory.iterdir())}
-    inputs = [*INPUTS, *(GUIDE if has_prior(meta["options"]) else ())]
+    inputs = input_names(meta["options"])
     meta |= {"format": FORMAT, "inputs": inputs, "files": files, "versions": library_versions()}
     (directory / META).write_text(json.dumps(meta, indent=2) + "\n")
 
@@ -197,7 +194,7 @@ def _compare(model: nn.Layer, directory: Path) -> dict[str, float]:
     if (directory / ONNX).is_file():
         runs["ONNX Runtime"] = _onnx_model(directory / ONNX, model.model_options)
     differences = dict.fromkeys(runs, 0.0)
-    for inputs in _checked_inputs(has_prior(model.model_options)):
+    for inputs in _checked_inputs(len(input_names(model.model_options))):
         with paddle.no_grad():
             expected = model(*map(paddle.to_tensor, inputs)).numpy()
         scale = max(1.0, float(np.abs(expected).max()))  # an untrained network's output can be far from [0, 1]
@@ -210,13 +207,13 @@ def _compare(model: nn.Layer, directory: Path) -> dict[str, float]:
     return differences
 
 
-def _checked_inputs(guided: bool) -> Iterator[tuple[np.ndarray, ...]]:
+def _checked_inputs(count: int) -> Iterator[tuple[np.ndarray, ...]]:
     rng = np.random.default_rng(0)
     for n, h, w in CHECKED_SHAPES:
         mask = np.ones([n, 1, h, w], "float32")
         mask[..., h // 4 : h // 2, w // 4 :] = 0
         image, guide = rng.random([2, n, 3, h, w]).astype("float32")
-        yield (image, mask, guide) if guided else (image, mask)
+        yield (image, mask, guide)[:count]
 
 
 def _onnx_model(path: Path, model_options: dict) -> Callable[..., np.ndarray]:

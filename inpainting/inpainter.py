@@ -282,6 +282,4 @@ def _check(picture: np.ndarray, hole: np.ndarray) -> None:
     if hole.dtype != bool and not np.isin(hole, (0, 1)).all():
         raise InputError("hole: expected a boolean array (True = to be filled), got other values; threshold it first")
     if hole.all():
-        raise InputError(
-            "hole: expected some known pixels, got a hole over the whole picture; check the mask's polarity (--hole)"
-        )
+        raise InputError("expected some known pixels, got a hole over all that is visible; mark a smaller hole")

@@ -45,10 +45,7 @@ def extend_photograph(photograph: Photograph, hole: np.ndarray, margins: Margins
     """
     left, top, right, bottom = margins
     height, width = photograph.size[0] + top + bottom, photograph.size[1] + left + right
-    if height * width > MAX_PIXELS:
-        raise InputError(
-            f"expected a result of {MAX_PIXELS // 10**6} million pixels at most, got {width}x{height}; extend by less"
-        )
+    refuse_too_large(height, width)
 
     def bordered(array: np.ndarray, value: int) -> np.ndarray:
         border = [(top, bottom), (left, right)] + [(0, 0)] * (array.ndim - 2)
@@ -56,3 +53,9 @@ def extend_photograph(photograph: Photograph, hole: np.ndarray, margins: Margins
 
     alpha = None if photograph.alpha is None else bordered(photograph.alpha, 255)
     return replace(photograph, pixels=bordered(photograph.pixels, 0), alpha=alpha), bordered(hole, True)
+
+
+def refuse_too_large(height: int, width: int) -> None:
+    """Refuse a result that would not be read again."""
+    if height * width > MAX_PIXELS:
+        raise InputError(f"expected a result of {MAX_PIXELS // 10**6} million pixels at most, got {width}x{height}")

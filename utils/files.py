@@ -9,7 +9,6 @@ import re
 import secrets
 import shutil
 import stat
-import time
 from collections.abc import Collection, Iterator
 from pathlib import Path
 from typing import BinaryIO
@@ -21,8 +20,6 @@ MAX_TEXT = 64 << 20  # bytes; lists, tables and presets are far smaller
 
 # Of a write that is not done. Its number is drawn: processes of two containers on one volume may share theirs.
 _TEMPORARY = re.compile(r"\..{0,40}\.[0-9a-f]{16}\.pconv_tmp(\..*)?", re.DOTALL)
-_DAY = 86_400  # seconds: no write takes as long
-_cleaned: set[Path] = set()
 
 
 @contextlib.contextmanager
@@ -30,7 +27,6 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
     """A temporary path beside ``path``, renamed to it at the end of the block, or removed if the block raises.
 
     The suffix is kept, since writers choose their format by it. Missing folders are made.
-
     """
     temporary = temporary_beside(path)
     try:
@@ -41,24 +37,17 @@ def atomic_path(path: str | os.PathLike) -> Iterator[Path]:
 
 
 def temporary_beside(path: str | os.PathLike) -> Path:
-    """A free name beside ``path``, with its suffix; the folder is made if missing.
-
-    The first call for a folder removes temporary files of killed runs from it.
-    """
+    """A free name beside ``path``, with its suffix; the folder is made if missing."""
     path = Path(path)
     path.parent.mkdir(parents=True, exist_ok=True)
-    if (folder := path.parent.resolve()) not in _cleaned:
-        _cleaned.add(folder)
-        remove_leftovers(folder)
     return path.with_name(f".{path.stem[:40]}.{secrets.token_hex(8)}.pconv_tmp{path.suffix[:16]}")
 
 
-def remove_leftovers(folder: Path, older_than: float = _DAY) -> None:
-    """Remove temporary files and folders of killed runs; those younger than so many seconds may be at work."""
+def remove_leftovers(folder: Path) -> None:
+    """Remove temporary files and folders of killed runs from a folder in which nobody else writes."""
     for path in folder.glob(".*.pconv_tmp*"):
-        with contextlib.suppress(OSError):  # it is done, and gone
-            if _TEMPORARY.fullmatch(path.name) and time.time() - path.lstat().st_mtime >= older_than:
-                remove(path)
+        if _TEMPORARY.fullmatch(path.name):
+            remove(path)
 
 
 def replace_folder(temporary: Path, final: Path) -> None:

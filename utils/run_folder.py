@@ -60,7 +60,7 @@ class RunFolder:
         if is_new and is_run(self.directory):
             self._move_aside()
         for folder in (self.directory, self.directory / CHECKPOINTS, self.directory / SAMPLES):
-            remove_leftovers(folder, older_than=0)
+            remove_leftovers(folder)
 
     def _move_aside(self) -> None:
         folder = self.directory.resolve()  # of a link, what it leads to

@@ -1,31 +1,17 @@
-"""Interpolation through the places of super-resolution's known pixels: beside Pillow's, and what it must keep."""
+"""Interpolation through the places of super-resolution's known pixels: what it must keep."""
 
 import numpy as np
 import pytest
 from hypothesis import given
 from hypothesis import strategies as st
-from PIL import Image
 
 from datasets.photographs import Photograph
 from datasets.super_resolution import shrink, spread
 from inpainting.enlarging import INTERPOLATIONS, interpolate, spread_photograph
 
-PILLOW = {"nearest": Image.Resampling.NEAREST, "bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}
-
 
 def noise(height, width, seed=0):
     return np.random.default_rng(seed).integers(0, 256, [height, width, 3], dtype=np.uint8)
-
-
-@pytest.mark.parametrize("name", INTERPOLATIONS)
-@pytest.mark.parametrize("factor", [3, 5])
-def test_odd_factors_are_as_pillow_resizes_inside_the_border(name, factor):
-    """Its pixels' centres are the same for them; at the border it leaves taps out where ours go on."""
-    small = noise(12, 15)[..., 0]
-    larger = Image.fromarray(small.astype(np.float32)).resize((15 * factor, 12 * factor), PILLOW[name])
-    theirs = np.asarray(larger).clip(0, 255)
-    inside = (slice(3 * factor, -3 * factor),) * 2
-    assert np.abs(interpolate(small, factor, name)[inside] - theirs[inside]).max() < 0.51
 
 
 @given(st.integers(1, 9), st.integers(1, 9), st.integers(2, 6), st.sampled_from(INTERPOLATIONS))

@@ -1,12 +1,11 @@
 """Holes painted from known patches: texture only where it is known, nothing else changes, always the same bytes."""
 
 import cv2
-import numba
 import numpy as np
 import pytest
 
 import inpainting.exemplars as exemplars
-from inpainting import inpainter, patch_search
+from inpainting import inpainter
 from inpainting.exemplars import add_exemplars, find_offsets, without_thin
 
 HEIGHT, WIDTH = 96, 128
@@ -130,20 +129,6 @@ def test_scratches_stay_as_they_were_filled():
     hole[40:52, 20:40] = True
     wide = without_thin(hole)
     assert wide[40:52, 20:40].all() and not wide[:40].any()
-
-
-def test_where_nothing_can_be_kept_on_disk_it_is_compiled_all_the_same(monkeypatch):
-    real = numba.njit
-
-    def without_cache(**options):
-        if options.get("cache"):
-            raise RuntimeError("cannot cache function: no locator available")
-        return real(**options)
-
-    with monkeypatch.context() as patch:  # not while it compiles, which may import more of numba
-        patch.setattr(numba, "njit", without_cache)
-        add_one = patch_search.compiled(lambda x: x + 1)
-    assert add_one(1) == 2
 
 
 def test_without_numba_a_note_is_printed_once(monkeypatch, capsys):

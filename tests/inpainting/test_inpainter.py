@@ -109,7 +109,7 @@ def test_what_is_painted_in_both_directions_knows_neither_left_nor_right():
         (lambda p, h: (p.astype("float32"), h), "expected uint8"),
         (lambda p, h: (p, h[:-1]), "expected 37x53 as the picture, got 36x53"),
         (lambda p, h: (p, h * 255), "boolean array"),
-        (lambda p, h: (p, np.ones_like(h)), "hole over the whole picture"),
+        (lambda p, h: (p, np.ones_like(h)), "hole over all that is visible"),
     ],
 )
 def test_mistakes_are_named(change, message):

@@ -44,20 +44,3 @@ def test_holes_are_marked_or_generated(folder):
     assert grown[first].all() and grown.sum() > first.sum()
     marked = with_marks(jobs, Marks(boxes=[(1, 2, 3, 4)]))
     assert not any(job.is_generated for job in marked) and marked[4].hole(photograph)[0].sum() == 12
-
-
-def test_masks_are_found_by_name_at_every_depth(folder, tmp_path):
-    files = {
-        "a.png": "a.png.png",
-        "a.jpg": "a.jpg.png",
-        "B": "B.webp",
-        "d": "d.bmp",
-        "e": "e.png",
-        "sub/c": "sub/c.jpg",
-    }
-    masks = tmp_path / "masks"
-    for name in files.values():
-        (masks / name).parent.mkdir(parents=True, exist_ok=True)
-        Image.new("L", (8, 6)).save(masks / name)
-    jobs = with_marks(photograph_jobs(folder), Marks(file=masks))
-    assert {job.name: job.marks.file.relative_to(masks).as_posix() for job in jobs} == files

@@ -159,25 +159,6 @@ def test_there_is_no_seam_at_the_edge_of_a_hole():
         assert steps[across].max() <= 8
 
 
-def test_tiles_join_without_an_edge(monkeypatch):
-    """Tiles that disagree by a third fade into one another."""
-    monkeypatch.setattr(scales, "AT_ONCE", 64)
-    monkeypatch.setattr(scales, "TILE", 64)
-    monkeypatch.setattr(scales, "MARGIN", 32)
-    counter = iter(range(1000))
-
-    def run(image, mask, guide):
-        return np.full([*mask.shape, 3], 0.3 + 0.3 * (next(counter) % 2), np.float32)
-
-    mask = 1 - disc(300, 300, 120).astype(np.uint8)
-    output = scales._paint(Network(run, False, None), np.zeros([300, 300, 3], np.float32), mask)
-    hole = mask == 0
-    assert np.ptp(output[hole]) > 0.25
-    for axis in (0, 1):
-        both = np.logical_and(hole, np.roll(hole, 1, axis=axis))
-        assert np.abs(output - np.roll(output, 1, axis=axis))[both].max() < 0.06
-
-
 def test_halves_are_means_of_the_known_pixels():
     picture = np.random.default_rng(0).integers(0, 256, [37, 50, 3], dtype=np.uint8)
     mask = (np.random.default_rng(1).random([37, 50]) < 0.3).astype(np.uint8)
