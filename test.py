@@ -25,7 +25,9 @@ from utils.errors import InputError, describe_os_error, naming, one_line, run_cl
 def main(argv: Sequence[str] | None = None) -> None:
     options = parse_fill(argv)
     output = Path(options.output)
-    check_results_folder(output)
+    if output.suffix.lower() in SUFFIXES and not output.is_dir():
+        raise InputError(f"--output: expected a folder, got a picture's name, {output}")
+    check_folder("--output", output)
     everything = list_jobs(options)
     jobs = [job for job in everything if not (options.skip_existing and (output / job.file).is_file())]
     results = Results(output, options.overwrite)
@@ -52,23 +54,9 @@ def list_jobs(options: argparse.Namespace) -> list[Job]:
         if options.input is None:
             jobs = sample_jobs(*how)
         else:
-            jobs = photograph_jobs(options.input, *how, not_photographs(options), options.list_root)
+            jobs = photograph_jobs(options.input, *how, [options.mask, options.output], options.list_root)
     with naming("--mask"):
         return with_marks(jobs, marks, None if options.extend else options.seed)
-
-
-def not_photographs(options: argparse.Namespace) -> list[str | None]:
-    """Paths that may lie inside ``--input`` and are not to be filled."""
-    return [options.mask, options.output]
-
-
-def check_results_folder(output: Path) -> None:
-    """Refuse a folder that cannot be written, or a picture's name."""
-    if output.suffix.lower() in SUFFIXES and not output.is_dir():
-        raise InputError(
-            f"--output: expected a folder, got a picture's name, {output}; results take the pictures' names"
-        )
-    check_folder("--output", output)
 
 
 def load(options: argparse.Namespace):
@@ -110,7 +98,7 @@ def attempt(job: Job, inpainter, results: Results, options: argparse.Namespace) 
     """Fill one picture and write the results; returns an error message, or None."""
     try:
         if options.super_resolution:
-            enlarge(job, inpainter, results, options.super_resolution, options.grid)
+            enlarge(job, inpainter, results, options.super_resolution)
         else:
             fill(job, inpainter, results, options)
     except InputError as error:
@@ -146,9 +134,9 @@ def fill(job: Job, inpainter, results: Results, options: argparse.Namespace) -> 
         tell(job, "note", *write_photograph(path, result, job.encoding))
 
 
-def enlarge(job: Job, inpainter, results: Results, factor: int, grid: bool) -> None:
+def enlarge(job: Job, inpainter, results: Results, factor: int) -> None:
     """``fill`` for super-resolution: the pixels are placed on a larger grid, and those between are filled."""
-    from inpainting.enlarging import compared, spread_photograph
+    from inpainting.enlarging import spread_photograph
     from inpainting.photographs import fill_photograph
 
     photograph = job.read()
@@ -156,9 +144,6 @@ def enlarge(job: Job, inpainter, results: Results, factor: int, grid: bool) -> N
     refuse_what_does_not_fit(job.source, large, job.encoding)
     tell(job, "note", *photograph.notes)
     result = fill_photograph(inpainter.in_one_pass, large, hole)
-    if grid:
-        with results.new(f"{job.name}_grid.png") as path:
-            write_picture(path, compared(photograph.pixels, factor, result.pixels))
     with results.new(job.file) as path:
         tell(job, "note", *write_photograph(path, result, job.encoding))
 
@@ -189,8 +174,8 @@ def result_files(job: Job, options: argparse.Namespace) -> list[str]:
 
 def files_read(options: argparse.Namespace) -> list[Path]:
     """All pictures and masks that are given, which no result may replace."""
-    others = not_photographs(options)
-    pictures = list_pictures(options.input, others, options.list_root) if options.input is not None else []
+    others, source = [options.mask, options.output], options.input
+    pictures = list_pictures(source, others, options.list_root) if source is not None else []
     return pictures + (list_pictures(options.mask) if options.mask is not None else [])
 
 

@@ -13,7 +13,6 @@ from PIL import Image
 from datasets.photographs import Photograph
 from datasets.super_resolution import lattice, shrink, spread
 from inpainting.photographs import refuse_too_large
-from inpainting.views import LONGEST
 
 # Keys 1981, a = -1/2; three pixels.
 KERNELS = {"bicubic": Image.Resampling.BICUBIC, "lanczos": Image.Resampling.LANCZOS}
@@ -53,16 +52,3 @@ def spread_photograph(photograph: Photograph, factor: int) -> tuple[Photograph, 
     alpha = None if photograph.alpha is None else interpolate(photograph.alpha, factor, "bicubic")
     large = replace(photograph, pixels=spread(photograph.pixels, factor), alpha=alpha)
     return large, lattice(height, width, factor) == 0
-
-
-def compared(small: np.ndarray, factor: int, result: np.ndarray) -> np.ndarray:
-    """Nearest, bicubic and the result side by side, for viewing.
-
-    Of large pictures only the middle, ``LONGEST`` pixels a side: shrunk they would look alike.
-
-    Shape:
-        small: uint8 [h, w, 3].   result: uint8 [K·h, K·w, 3]. Returns uint8 [H, 3·W, 3].
-    """
-    rows, columns = (slice(max(side - LONGEST, 0) // 2, (side + LONGEST) // 2) for side in result.shape[:2])
-    shown = (*(interpolate(small, factor, name) for name in ("nearest", "bicubic")), result)
-    return np.concatenate([picture[rows, columns] for picture in shown], axis=1)

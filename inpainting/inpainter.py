@@ -16,9 +16,9 @@ from inpainting.checkpoint import is_exported, load_weights, weights_directory
 from inpainting.exported import StaticModel
 from inpainting.flat import fill_flat
 from inpainting.meta import read_meta
-from inpainting.reach import mask_network, reached
 from inpainting.scales import Network, fill_by_scales, fill_in_one_pass
 from inpainting.surface import surfaces_over
+from models import MODELS, build_model
 from models.contextual_attention import offsets_to_picture
 from models.deepfill import OFFSETS_STEP, DeepFillV1
 from models.unet import UNet
@@ -148,12 +148,30 @@ class Inpainter:
         return {"coarse": coarse, "output": output, "attention": shown}
 
     def reaches(self, hole: np.ndarray) -> bool:
-        """Whether the network can paint all of the hole in a single pass; see ``inpainting.reach``."""
-        return bool((reached(self._mask_network, ~hole) | ~hole).all())
+        """Whether the network can paint all of the hole in a single pass: bool [H, W], True = to be filled.
+
+        Each partial convolution closes a hole by the width of its filter. The middle of a far wider one stays hole to
+        the last, and there the network puts out nothing, which is black.
+        """
+        return bool((self._reached(~hole) | ~hole).all())
+
+    def _reached(self, mask: np.ndarray) -> np.ndarray:
+        """Where the network paints: bool [H, W] for a mask [H, W], 1 = valid."""
+        if self._mask_network is None:
+            return np.ones(mask.shape, bool)
+        with paddle.no_grad():
+            return self._mask_network.reached(paddle.to_tensor(mask.astype("float32")[None, None])).numpy()[0, 0] > 0
 
     @functools.cached_property
-    def _mask_network(self):
-        return mask_network(self.model)
+    def _mask_network(self) -> UNet | None:
+        """A network whose masks are updated as the model's: itself, or of an exported one a twin of one channel; None
+        where no mask is carried, as in ``conv_unet`` and ``deepfill_v1``."""
+        kind = MODELS.get(getattr(self.model, "model_name", None), nn.Layer)
+        if not (issubclass(kind, UNet) and kind.carries_mask):
+            return None
+        if isinstance(self.model, StaticModel):
+            return build_model(self.model.model_name, **{**self.model.model_options, "base_channels": 1})
+        return self.model
 
     def _paint(self, image: np.ndarray, mask: np.ndarray, coarse: np.ndarray | None) -> np.ndarray:
         planes = [image.transpose(2, 0, 1)[None], mask[None, None]]
@@ -195,7 +213,7 @@ class Inpainter:
         return Network(
             paint_twice if flip else paint,
             self._has_prior,
-            lambda mask: reached(self._mask_network, mask),
+            self._reached,
             self.start_depth,
         )
 

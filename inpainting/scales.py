@@ -1,7 +1,7 @@
 """Filling from coarse to fine: a network sees each hole at the scale it was trained for.
 
 Networks are trained on pictures of some hundred pixels; in a photograph of thousands a hole is deeper than they have
-ever seen, or than they reach (see ``inpainting.reach``). Near its edge, though, a hole is filled best by what stands
+ever seen, or than they reach. Near its edge, though, a hole is filled best by what stands
 beside it at full size. So, for each group of holes:
 
     crop with context ─ halve until the hole is as deep as in training ─ network ─ enlarge, join ─ enlarge, join ─ ...

@@ -41,8 +41,7 @@ def fill_parser() -> Parser:
         "--grid",
         bool,
         "also write input, mask, the network's output in a single pass, result and truth side by side, shrunk to 1024 "
-        "pixels a side, and of deepfill_v1 a map of where it copied from (hue: direction, saturation: distance); with "
-        "--super_resolution: nearest neighbour, bicubic and result",
+        "pixels a side, and of deepfill_v1 a map of where it copied from (hue: direction, saturation: distance)",
     )
     add("--seed", count_int, "seed of the generated holes", 0)
     add_device_options(parser)
@@ -57,7 +56,7 @@ def parse_fill(argv: Sequence[str] | None = None) -> argparse.Namespace:
     """
     options = fill_parser().parse_args(argv)
     if options.super_resolution:
-        holes = ("mask", "mask_alpha", "mask_colour", "box", "polygon", "dilate", "extend")
+        holes = ("mask", "mask_alpha", "mask_colour", "box", "polygon", "dilate", "extend", "grid")
         single = {"scales": ("auto", 1), "detail": (None, "off"), "flip": (None, "off")}
         refuse_beside(options, "--super_resolution", **dict.fromkeys(holes, (None, 0)), hole=("white",), **single)
         options.scales = 1

@@ -165,3 +165,15 @@ def test_memory_that_ends_in_the_midst_is_told_of_the_picture(error, monkeypatch
     monkeypatch.setattr(type(inpainter.model), "forward", fail)
     with pytest.raises(InputError, match="a picture of 48x64 pixels: expected more memory than the system could give"):
         inpainter(picture, hole)
+
+
+@pytest.mark.parametrize("name", MODELS)
+def test_what_is_out_of_reach_comes_back_without_a_pixel_painted(name):
+    inpainter = Inpainter(build_model(name, **small_options(name, depth=2)))
+    hole, painted = np.zeros([80, 80], bool), np.zeros([80, 80], bool)
+    hole[4:76, 4:76] = True
+    for seed in range(3):  # a painted pixel may be black by chance, not in every picture
+        picture = np.random.default_rng(seed).integers(1, 256, [80, 80, 3], dtype=np.uint8)
+        painted |= inpainter.raw(picture, hole).any(axis=2)
+    assert inpainter.reaches(hole) == (name not in ("pconv_unet", "pconv_residual_unet"))
+    assert not (painted & hole & ~inpainter._reached(~hole)).any()
