@@ -174,22 +174,23 @@ class Inpainter:
         return self.model
 
     def _paint(self, image: np.ndarray, mask: np.ndarray, coarse: np.ndarray | None) -> np.ndarray:
-        planes = [image.transpose(2, 0, 1)[None], mask[None, None]]
-        if not self._paints_on_surfaces:
-            planes += [] if coarse is None else [coarse.transpose(2, 0, 1)[None]]
-            return _refuse_absurd(run(self.model, *planes)[0].transpose(1, 2, 0))
-        # Made by OpenCV in a fifth of the model's own time.
-        planes.append(surfaces_over(image, mask, coarse).transpose(2, 0, 1)[None])
-        with paddle.no_grad():
-            return _refuse_absurd(self.model.paint(*map(paddle.to_tensor, planes)).numpy()[0].transpose(1, 2, 0))
+        planes, network = [image, mask[..., None]], self.model
+        if isinstance(network, UNet) and network.has_prior:  # OpenCV makes its surfaces in a fifth of its own time
+            planes.append(surfaces_over(image, mask, coarse))
+            network = network.paint
+        elif coarse is not None:
+            planes.append(coarse)
+        planes = [plane.transpose(2, 0, 1)[None] for plane in planes]
+        if isinstance(network, StaticModel):
+            output = network(*planes)
+        else:
+            with paddle.no_grad():
+                output = network(*map(paddle.to_tensor, planes)).numpy()
+        return _refuse_absurd(output[0].transpose(1, 2, 0))
 
     @property
     def _has_prior(self) -> bool:
         return getattr(self.model, "has_prior", False)
-
-    @property
-    def _paints_on_surfaces(self) -> bool:
-        return isinstance(self.model, UNet) and self.model.has_prior
 
     @property
     def _multiple(self) -> int:
@@ -210,12 +211,7 @@ class Inpainter:
             flipped = paint(*(None if a is None else a[:, ::-1] for a in arrays))
             return (straight + flipped[:, ::-1]) / 2
 
-        return Network(
-            paint_twice if flip else paint,
-            self._has_prior,
-            self._reached,
-            self.start_depth,
-        )
+        return Network(paint_twice if flip else paint, self._has_prior, self._reached, self.start_depth)
 
 
 @functools.cache
@@ -278,14 +274,6 @@ def _refuse_absurd(output: np.ndarray) -> np.ndarray:
             "damaged, or its training failed; take other weights"
         )
     return output
-
-
-def run(model: nn.Layer | StaticModel, *inputs: np.ndarray) -> np.ndarray:
-    """A network's output for image, mask and perhaps a coarse prediction; shapes as for the network."""
-    if isinstance(model, StaticModel):
-        return model(*inputs)
-    with paddle.no_grad():
-        return model(*map(paddle.to_tensor, inputs)).numpy()
 
 
 def _check(picture: np.ndarray, hole: np.ndarray) -> None:
