@@ -38,7 +38,7 @@ class PartialSamples:
         """Keep one that was measured now."""
         if self._file is None:
             self.path.parent.mkdir(parents=True, exist_ok=True)
-            self._file = open(self.path, "a" if self.known else "w", encoding="utf-8", errors="surrogateescape")
+            self._file = open(self.path, "a" if self.known else "w", encoding="utf-8", errors="surrogateescape")  # noqa: SIM115  __exit__ closes it
             self._file.write("\n" if self.known else self._header)  # ends a line that was cut off
         features = sample.features and sample.features.text()
         self._file.write(json.dumps({**vars(sample), "features": features}) + "\n")
