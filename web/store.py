@@ -153,20 +153,13 @@ def own_folder() -> Iterator[Path]:
     """A temporary folder of the server, which is removed at the end; those of killed servers are removed before."""
     parent = Path(tempfile.gettempdir())
     for folder in parent.glob(f"{PREFIX}*"):
-        with contextlib.suppress(OSError):
-            if not folder.is_symlink() and folder.stat().st_mtime < time.time() - 60 and not _is_locked(folder):
+        with contextlib.suppress(OSError, Timeout):
+            if folder.stat().st_mtime < time.time() - 60:
+                with FileLock(folder / LOCK, timeout=0):  # its server does not run
+                    pass
                 remove(folder)
     with (
         tempfile.TemporaryDirectory(prefix=PREFIX, ignore_cleanup_errors=True) as name,
         FileLock(os.path.join(name, LOCK)),
     ):
         yield Path(name).resolve()
-
-
-def _is_locked(folder: Path) -> bool:
-    """Whether the server of a folder runs."""
-    try:
-        with FileLock(folder / LOCK, timeout=0):
-            return False
-    except Timeout:
-        return True

@@ -60,6 +60,12 @@ def test_the_api_fills_and_keeps_nothing(client):
         ({"extend": "2000,0,0,0"}, 413, "megapixels"),
         ({"polygon": " ".join(["1,1"] * 10_001)}, 413, "corners"),
         ({"box": ["1,1,2,2"] * 300}, 400, "256"),
+        ({"box": []}, 400, "painted"),
+        ({"box": "0,0,60,40"}, 400, "known pixels"),
+        ({"mask_alpha": "true"}, 400, "mask cannot be used"),
+        ({"pixels": np.zeros([200, 300], np.uint8)}, 413, "megapixels"),
+        ({"pixels": np.full([40, 60, 4], 40, np.uint8), "format": "jpeg"}, 400, "transparency"),
+        ({"format": "jpeg", "lossless": "true"}, 400, "lossless"),
     ],
 )
 def test_mistakes_of_the_api(client, fields, status, said):

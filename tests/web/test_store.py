@@ -48,12 +48,11 @@ def test_what_is_written_for_a_removed_photograph_goes_too(tmp_path):
 
 def test_folders_of_killed_servers_are_removed_and_those_of_others_stay(tmp_path, monkeypatch):
     monkeypatch.setattr(tempfile, "tempdir", str(tmp_path))
-    killed, other, link = tmp_path / f"{PREFIX}killed", tmp_path / "other", tmp_path / f"{PREFIX}link"
+    killed, other = tmp_path / f"{PREFIX}killed", tmp_path / "other"
     for folder in (killed, other):
         folder.mkdir()
         (folder / "photo.png").write_bytes(b"")
     (killed / LOCK).write_bytes(b"")
-    link.symlink_to(other)
     with own_folder() as running:
         for folder in (killed, running):
             os.utime(folder, (1, 1))
