@@ -12,6 +12,7 @@ import os
 from collections.abc import Callable, Iterator
 from pathlib import Path
 
+from PIL import Image
 from starlette.requests import ClientDisconnect, Request
 from starlette.responses import FileResponse, JSONResponse, Response
 from starlette.routing import Mount, Route
@@ -19,7 +20,6 @@ from starlette.staticfiles import StaticFiles
 from starlette.types import Receive, Scope, Send
 
 from datasets.holes import Marks
-from datasets.images import write_picture
 from datasets.photographs import SUFFIXES
 from inpainting.jobs import SAMPLES
 from utils.errors import one_line
@@ -91,7 +91,7 @@ class Routes:
         sample, name = request.query_params.get("sample"), request.query_params.get("name", "")
         with self.store.new(client_of(request), f"{sample}.png" if sample else name) as document:
             if sample in SAMPLES:
-                await asyncio.to_thread(lambda: write_picture(document.picture, SAMPLES[sample]()))
+                await asyncio.to_thread(lambda: Image.fromarray(SAMPLES[sample]()).save(document.picture, "png"))
             elif not await self._save_body(request, document.picture):
                 raise Refusal("no_picture")
             view = document.new_file()

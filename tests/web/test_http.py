@@ -109,6 +109,7 @@ def test_own_names_are_let_in_and_policies_are_strict(client):
         assert client("GET", "/", headers={"Host": host}).status_code == 200
     origin = {"Origin": client.address, "Sec-Fetch-Site": "same-origin"}
     assert client("POST", "/photographs?name=a.png", data=png(flat(1)), headers=origin).status_code == 200
+    assert client("POST", "/photographs?sample=face").json()["name"] == "face.png"
     policy = client("GET", "/").headers["content-security-policy"]
     assert policy.startswith("default-src 'none'") and "unsafe" not in policy and "*" not in policy
 
