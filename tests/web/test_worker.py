@@ -6,6 +6,8 @@ import pickle
 import pytest
 from PIL import Image
 
+pytest.importorskip("starlette")
+
 from datasets.holes import Marks
 from datasets.images import write_picture
 from tests.web.conftest import flat
