@@ -17,7 +17,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     if missing := [name for name in PACKAGES if importlib.util.find_spec(name) is None]:
         raise InputError(f"expected {missing[0]}, which is not installed: pip install -r requirements-app.txt")
     from web.limits import Limits
-    from web.server import Server, listen
+    from web.server import Server, end_on_hangup, listen
     from web.store import own_folder
     from web.worker import Worker
 
@@ -25,6 +25,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     with listen(options.host, options.port) as listening, own_folder() as folder:
         worker = Worker(options.weights, limits, options.device, options.threads)
         server = Server(worker, folder, {options.host, *options.allow_host})
+        end_on_hangup()
         port = listening.getsockname()[1]
         asyncio.run(server.run_on(listening, lambda: print_address(options.host, port, worker.models)))
 

@@ -5,7 +5,6 @@ import contextlib
 import ipaddress
 import logging
 import time
-from collections import Counter
 from collections.abc import Collection
 from urllib.parse import urlsplit
 
@@ -15,7 +14,7 @@ from starlette.responses import JSONResponse
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 from uvicorn.protocols.http.h11_impl import H11Protocol
 
-from web.limits import BODY, CONNECTIONS, CONNECTIONS_OF_ONE, IDLE, LINGER, UNREAD, Limits
+from web.limits import BODY, CONNECTIONS, FILES_A_REQUEST, IDLE, LINGER, UNREAD, Limits
 from web.store import Store
 from web.texts import Refusal, language_of, refusal_of
 
@@ -29,6 +28,7 @@ HEADERS = [
     (b"x-content-type-options", b"nosniff"),
     (b"cross-origin-opener-policy", b"same-origin"),
     (b"cross-origin-resource-policy", b"same-origin"),
+    (b"connection", b"close"),
 ]
 
 
@@ -95,38 +95,49 @@ class Guard:
         self.allowed = [name.lower() for name in allowed]
 
     async def __call__(self, scope: Scope, receive: Receive, send: Send) -> None:
-        if scope["type"] != "http":
-            return
         scope["app"] = self  # Starlette's router then raises what it cannot find
         request, has_begun = Request(scope), False
-        body = _Body(receive, self, client_of(request))
-        body.is_whole = not {"content-length", "transfer-encoding"} & set(request.headers)
+        count, end = 0, time.monotonic() + BODY
+        is_whole = not {"content-length", "transfer-encoding"} & set(request.headers)
+
+        async def receive_body() -> Message:
+            nonlocal count, is_whole
+            if is_whole:  # all that can still come is that the client goes away
+                return await receive()
+            try:
+                message = await asyncio.wait_for(receive(), end - time.monotonic())
+            except asyncio.TimeoutError:
+                raise Refusal("slow_body") from None
+            is_whole, got = not message.get("more_body", False), len(message.get("body", b""))
+            count += got
+            self.store.make_room(got)
+            self.limits.check_bytes(count, FILES_A_REQUEST)
+            return message
 
         async def send_on(message: Message) -> None:
             nonlocal has_begun
             if message["type"] == "http.response.start":
                 has_begun = True
-                extra = HEADERS if body.is_whole else [*HEADERS, (b"connection", b"close")]
-                message = {**message, "headers": [*message.get("headers", []), *extra]}
+                message = {**message, "headers": [*message.get("headers", []), *HEADERS]}
             await asyncio.wait_for(send(message), UNREAD)
 
         try:
             self._check(request)
-            await self.app(scope, body.receive, send_on)
+            await self.app(scope, receive_body, send_on)
         except Exception as error:
             if not has_begun and (refusal := _refusal(error, request)):
-                await body.discard()
+                if not is_whole:
+                    await _discard(receive)
                 with contextlib.suppress(asyncio.TimeoutError):
                     await answer_to(request, refusal)(scope, receive, send_on)
         finally:
-            self.store.receive(client_of(request), -body.count)
+            self.store.incoming -= count
 
     def _check(self, request: Request) -> None:
         check_host(request.headers.get("host", ""), self.allowed)
         check_origin(request)
         length = request.headers.get("content-length", "0")
-        if length.isdigit() and int(length) > self.limits.request_bytes:
-            raise Refusal("many_bytes", most=f"{self.limits.megabytes:g}")
+        self.limits.check_bytes(int(length) if length.isdigit() else 0, FILES_A_REQUEST)
 
 
 def _refusal(error: Exception, request: Request) -> Refusal | None:
@@ -139,71 +150,25 @@ def _refusal(error: Exception, request: Request) -> Refusal | None:
     return refusal_of(error)
 
 
-class _Body:
-    """A request's body as it comes in."""
+async def _discard(receive: Receive) -> None:
+    """Read on for a moment: a client that is still sending would not see the answer."""
 
-    def __init__(self, receive: Receive, guard: Guard, client: str):
-        self._receive, self._guard, self._client = receive, guard, client
-        self.count, self.is_whole, self._start = 0, False, time.monotonic()
+    async def read() -> None:
+        while (await receive()).get("more_body", False):
+            pass
 
-    async def receive(self) -> Message:
-        """Raises Refusal when the body is too large, comes too slowly, or finds no room."""
-        if self.is_whole:  # all that can still come is that the client goes away
-            return await self._receive()
-        left = min(IDLE, self._start + BODY - time.monotonic())
-        try:
-            message = await asyncio.wait_for(self._receive(), left)
-        except asyncio.TimeoutError:
-            raise Refusal("slow_body") from None
-        got = len(message.get("body", b""))
-        self.count, self.is_whole = self.count + got, not message.get("more_body", False)
-        self._guard.store.receive(self._client, got)
-        if self.count > self._guard.limits.request_bytes:
-            raise Refusal("many_bytes", most=f"{self._guard.limits.megabytes:g}")
-        return message
-
-    async def discard(self) -> None:
-        """Read on for a moment: a client that is still sending would not see the answer."""
-
-        async def read() -> None:
-            while not self.is_whole:
-                self.is_whole = not (await self._receive()).get("more_body", False)
-
-        with contextlib.suppress(asyncio.TimeoutError):
-            await asyncio.wait_for(read(), LINGER)
+    with contextlib.suppress(asyncio.TimeoutError):
+        await asyncio.wait_for(read(), LINGER)
 
 
 logging.getLogger("python_multipart").setLevel(logging.CRITICAL)  # a bad form is answered, not logged
-_connections: Counter[str] = Counter()  # of each address
 
 
 class Connection(H11Protocol):
-    """A connection that is closed when it stays without a request, or when there are too many."""
-
-    _address = ""
+    """A connection for one request, closed when that does not begin soon, or when there are too many."""
 
     def connection_made(self, transport) -> None:
         super().connection_made(transport)
-        self._address = (transport.get_extra_info("peername") or ("",))[0]
-        _connections[self._address] += 1
-        self._waiting_since = time.monotonic()
-        if _connections[self._address] > CONNECTIONS_OF_ONE or _connections.total() > CONNECTIONS:
+        if len(self.connections) > CONNECTIONS:
             transport.close()
-        else:
-            self.loop.call_later(IDLE, self._close_if_idle)
-
-    def connection_lost(self, exc) -> None:
-        _connections.subtract([self._address])
-        if not _connections[self._address]:
-            del _connections[self._address]
-        super().connection_lost(exc)
-
-    def _close_if_idle(self) -> None:
-        """Uvicorn itself waits for ever for the rest of a request that has begun."""
-        now = time.monotonic()
-        if self.cycle is not None and not self.cycle.response_complete:
-            self._waiting_since = now
-        if now - self._waiting_since >= IDLE:
-            self.transport.close()
-        if not self.transport.is_closing():
-            self.loop.call_later(IDLE / 3, self._close_if_idle)
+        self.loop.call_later(IDLE, lambda: self.cycle or transport.close())  # uvicorn itself would wait for ever

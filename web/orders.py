@@ -1,19 +1,19 @@
 """What the worker is asked to do, and how a form of the HTTP API asks for it: its fields are test.py's options."""
 
 import argparse
-import re
 import shutil
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import BinaryIO, NamedTuple
+
+from starlette.datastructures import FormData
 
 from datasets.holes import Marks
 from datasets.photographs import SUFFIXES
 from options.fill import box, colour, margins, point
 from options.shared import integer
 from utils.errors import one_line
-from web.limits import MOST_CORNERS, MOST_TEXT
+from web.limits import MOST_CORNERS
 from web.texts import Refusal
 
 
@@ -22,7 +22,7 @@ class Order:
     """Something to be done with a photograph.
 
     Args:
-        picture: file of the photograph.
+        picture: file of the photograph, in the client's folder.
         steps: files of what was filled in it before, in this order.
         marks: where to fill.
         extend: pixels to add, left, top, right, bottom.
@@ -31,12 +31,11 @@ class Order:
         detail: as in ``Inpainter.from_checkpoint``.
         format, lossless: as in ``result_encoding``.
         step: file for what is filled, to be one of ``steps`` later.
-        view: file for the browser to show, without suffix.
-        result: folder for the finished file.
-        name: of the photograph, as its owner calls it.
+        view: file for the browser to show.
+        result: the finished file.
     """
 
-    picture: Path | None
+    picture: Path
     marks: Marks = field(default_factory=Marks)
     steps: Sequence[Path] = ()
     extend: tuple[int, int, int, int] = (0, 0, 0, 0)
@@ -48,17 +47,9 @@ class Order:
     step: Path | None = None
     view: Path | None = None
     result: Path | None = None
-    name: str = "photograph"
 
 
-class Upload(NamedTuple):
-    """A file in a form: its name as the client has it, and its bytes."""
-
-    name: str
-    file: BinaryIO
-
-
-def read_form(form: Mapping[str, Sequence[str | Upload]], folder: Path) -> Order:
+def read_form(form: FormData, folder: Path) -> Order:
     """What a form asks for; its files are written into ``folder``.
 
     Raises:
@@ -67,17 +58,17 @@ def read_form(form: Mapping[str, Sequence[str | Upload]], folder: Path) -> Order
     if unknown := [name for name in form if name not in (*FILES, *FIELDS)]:
         names = ", ".join((*FILES, *FIELDS))
         raise Refusal("bad_value", reason=f"no such field: {one_line(unknown[0], 40)}; there are {names}")
-    if sum(len(text) for texts in form.values() for text in texts if isinstance(text, str)) > MOST_TEXT:
-        raise Refusal("many_fields", most=MOST_TEXT >> 10, what="KiB")
-    values = {name: [read_field(name, text) for text in form[name]] for name in FIELDS if name in form}
-    for name in values:
-        if len(values[name]) > 1 and name not in ("box", "polygon"):
-            raise Refusal("bad_value", reason=f"{name}: expected it once, got it {len(values[name])} times")
-    once = {name: found[0] for name, found in values.items() if found}
+    values = {name: [read_field(name, text) for text in form.getlist(name)] for name in FIELDS if name in form}
+    for name, found in values.items():
+        if len(found) > 1 and name not in ("box", "polygon"):
+            raise Refusal("bad_value", reason=f"{name}: expected it once, got it {len(found)} times")
+    once = {name: found[0] for name, found in values.items()}
     polygons = values.get("polygon", [])
     if sum(map(len, polygons)) > MOST_CORNERS:
         raise Refusal("many_fields", most=MOST_CORNERS, what="corners")
     mask, picture = (_saved(form, name, folder) for name in ("mask", "picture"))
+    if picture is None:
+        raise Refusal("no_picture")
     marks = Marks(
         file=mask,
         white=once.get("hole") != "black",
@@ -88,8 +79,7 @@ def read_form(form: Mapping[str, Sequence[str | Upload]], folder: Path) -> Order
         dilate=once.get("dilate", 0),
     )
     options = {name: once[name] for name in ("extend", "model", "detail", "format", "lossless") if name in once}
-    name = picture.name if picture else "photograph"
-    return Order(picture, marks, fills=True, result=folder / "result", name=name, **options)
+    return Order(picture, marks, fills=True, result=folder / "result", **options)
 
 
 def read_field(name: str, text: object) -> object:
@@ -106,30 +96,16 @@ def read_field(name: str, text: object) -> object:
         raise Refusal("bad_value", reason=f"{name}: {error}") from None
 
 
-def file_name(given: str) -> str:
-    """A client's file name as every system can write it; it leads nowhere.
-
-    Example:
-        >>> file_name("up/holiday.2024:1.JPG"), file_name("...")
-        ('holiday.2024_1.JPG', 'photograph')
-    """
-    path = Path(one_line(re.split(r"[/\\\\]", given)[-1]))
-    stem = re.sub(r'[<>:"/\\\\|?*]', "_", path.stem)[:60].strip(". ").encode(errors="ignore").decode()
-    return (stem or "photograph") + re.sub("[^.A-Za-z0-9]", "", path.suffix)[:8].rstrip(".")
-
-
-def _saved(form: Mapping[str, Sequence[str | Upload]], name: str, folder: Path) -> Path | None:
-    """A file of the form under its owner's name, in a folder of its own."""
-    files = form.get(name, [])
+def _saved(form: FormData, name: str, folder: Path) -> Path | None:
+    """A file of the form, under the field's name."""
+    files = form.getlist(name)
     if not files or files == [""]:
         return None
-    if len(files) > 1 or not isinstance(files[0], Upload):
+    if len(files) > 1 or isinstance(files[0], str):
         raise Refusal("bad_value", reason=f"{name}: expected one file, got something else; with curl: -F {name}=@FILE")
-    path = folder / name / file_name(files[0].name or name)
-    path.parent.mkdir(parents=True)
-    with open(path, "wb") as file:
+    with open(folder / name, "wb") as file:
         shutil.copyfileobj(files[0].file, file)
-    return path
+    return folder / name
 
 
 def _one_of(*words: str) -> Callable[[str], str]:

@@ -1,22 +1,19 @@
 """The worker process: photographs are decoded, filled and written here, and nowhere else in the server.
 
-Orders come pickled on standard input and are answered by lines of JSON on standard output: ``{"expected": seconds}``
-when the photograph is read, then ``{"done": ...}`` or ``{"refused": [key, values]}``. The server ends the process when
-it takes too long, and starts another. When the server ends, so does the process.
+Orders come through a pipe, and each is answered by a dict or a ``Refusal``. The server ends the process when it takes
+too long, and starts another. When the server ends, so does the process.
 """
 
 import contextlib
-import json
 import math
+import multiprocessing
 import os
-import pickle
-import queue
 import signal
-import sys
 import threading
 import time
 from collections.abc import Callable, Iterator
 from functools import lru_cache
+from multiprocessing.connection import Connection
 from pathlib import Path
 
 import cv2
@@ -26,8 +23,6 @@ from PIL import Image
 from datasets.holes import find_hole
 from datasets.images import FORMATS
 from datasets.photographs import (
-    SUFFIXES,
-    Encoding,
     Photograph,
     read_photograph,
     refuse_what_does_not_fit,
@@ -37,7 +32,7 @@ from datasets.photographs import (
 from inpainting.photographs import extend_photograph, fill_photograph
 from utils.errors import InputError
 from utils.files import atomic_path, open_regular
-from web.limits import EXACT_VIEW, VIEW_PIXELS, VIEW_SIDE, Limits
+from web.limits import VIEW_PIXELS, VIEW_SIDE, Limits
 from web.orders import Order
 from web.texts import Refusal, refusal_of
 
@@ -58,25 +53,24 @@ class Filler:
     def __init__(self, models: dict[str, Path], limits: Limits, load: Load):
         self.models, self.limits = models, limits
         self._load = lru_cache(MODELS_IN_MEMORY)(load)
-        self._pace = 2e-5  # seconds a pixel of the hole, from the fills before
 
     def model(self, name: str) -> dict[bool | None, Fill]:
         """A model from memory, where the latest ``MODELS_IN_MEMORY`` are, or from its files."""
+        if name not in self.models:
+            raise Refusal("no_model", names=", ".join(self.models), name=name[:40])
         with _refused_as("bad_model", self.models[name], name=name):
             return self._load(self.models[name])
 
-    def do(self, order: Order, tell: Callable[[dict], None] = lambda line: None) -> dict:
+    def do(self, order: Order) -> dict:
         """Do an order: read, fill, write.
 
-        Args:
-            tell: called with ``{"expected": seconds}``, of filling, when the photograph is read.
         Raises:
             Refusal: whatever is wrong with it.
         """
         start = time.monotonic()
-        name = self._name_of(order.model)
-        original = open_photograph(order.picture, self.limits)
-        photograph, share, notes = original, 0.0, []
+        name = order.model or next(iter(self.models))
+        original = photograph = open_photograph(order.picture, self.limits)
+        share, notes = 0.0, []
         for step in order.steps:
             photograph = with_step(photograph, step)
         with _refused_as("bad_result", order.picture):
@@ -86,47 +80,42 @@ class Filler:
             if order.result:
                 with _refused_as("bad_result", order.picture):
                     refuse_what_does_not_fit(order.picture, photograph, encoding)
-            share = float(hole.mean())
-            tell({"expected": 0.5 + self._pace * int(hole.sum())})
-            photograph = self._filled(self.model(name)[order.detail], photograph, hole)
-            if order.step:
-                notes = []  # of the page's own mask
-                write_step(order.step, photograph, hole, order.extend)
-        written, more = write_wanted(order, photograph, encoding)
-        notes = [*(original.notes if order.result or not order.fills else ()), *notes, *more]
-        return written | {
+            photograph, share = fill_photograph(self.model(name)[order.detail], photograph, hole), float(hole.mean())
+        if order.step:
+            notes = []  # of the page's own mask
+            write_step(order.step, photograph, hole, order.extend)
+        else:
+            notes = [*original.notes, *notes]
+        if order.view:
+            write_view(order.view, photograph)
+        if order.result:
+            with _refused_as("bad_result", order.result):
+                notes += write_photograph(order.result, photograph, encoding)
+        return {
             "height": photograph.size[0],
             "width": photograph.size[1],
             "share": share,
             "model": name,
-            "notes": [_without_folders(note, order.marks.file, order.picture) for note in notes],
+            "notes": [_without_folder(note, order.picture) for note in notes],
             "format": encoding.format,
             "lossless": original.encoding.lossless,
             "seconds": time.monotonic() - start,
         }
 
-    def _name_of(self, wanted: str | None) -> str:
-        name = next(iter(self.models)) if wanted is None else wanted
-        if name not in self.models:
-            raise Refusal("no_model", names=", ".join(self.models), name=name[:40])
-        return name
-
-    def _filled(self, fill: Fill, photograph: Photograph, hole: np.ndarray) -> Photograph:
-        start = time.monotonic()
-        filled = fill_photograph(fill, photograph, hole)
-        pace = (time.monotonic() - start) / max(int(hole.sum()), 1000)
-        self._pace = (self._pace + pace) / 2
-        return filled
+    def answer(self, order: Order) -> dict | Refusal:
+        """Do an order; whatever happens, there is an answer."""
+        try:
+            return self.do(order)
+        except Exception as error:
+            return refusal_of(error)
 
 
-def open_photograph(path: Path | None, limits: Limits) -> Photograph:
+def open_photograph(path: Path, limits: Limits) -> Photograph:
     """A client's photograph.
 
     Raises:
-        Refusal: none, no longer there, too large, or not one that can be read.
+        Refusal: no longer there, too large, or not one that can be read.
     """
-    if path is None:
-        raise Refusal("no_picture")
     if not path.is_file():
         raise Refusal("gone")
     check_file(path, limits)
@@ -156,7 +145,7 @@ def marked(order: Order, photograph: Photograph, limits: Limits) -> tuple[Photog
     if marks.file is not None:
         check_file(marks.file, limits)
     if not marks.is_empty:
-        with _refused_as("bad_mask", marks.file, order.picture):
+        with _refused_as("bad_mask", order.picture):
             hole, notes = find_hole(photograph, marks)
     if marks.opens_transparency:
         photograph = photograph.opaque()
@@ -169,19 +158,6 @@ def marked(order: Order, photograph: Photograph, limits: Limits) -> tuple[Photog
     if hole.all() or (photograph.alpha is not None and (hole | (photograph.alpha == 0)).all()):
         raise Refusal("all_hole")
     return photograph, hole, notes
-
-
-def write_wanted(order: Order, photograph: Photograph, encoding: Encoding) -> tuple[dict[str, str], list[str]]:
-    """Write the view and the finished file, where the order wants them: their names, and notes."""
-    written, notes = {}, []
-    if order.view:
-        written["view"] = write_view(order.view, photograph)
-    if order.result:
-        path = order.result / result_name(order.name, encoding.format)
-        with _refused_as("bad_result", path):
-            notes = write_photograph(path, photograph, encoding)
-        written["result"] = str(path)
-    return written, notes
 
 
 def write_step(path: Path, photograph: Photograph, hole: np.ndarray, extend: tuple[int, ...]) -> None:
@@ -209,63 +185,37 @@ def with_step(photograph: Photograph, path: Path) -> Photograph:
     return photograph
 
 
-def write_view(path: Path, photograph: Photograph) -> str:
-    """Write what the browser shows, of at most ``VIEW_PIXELS``, and return its name."""
+def write_view(path: Path, photograph: Photograph) -> None:
+    """Write what the browser shows, of at most ``VIEW_PIXELS``: JPEG, or PNG where there is transparency."""
     height, width = photograph.size
     scale = min(1, math.sqrt(VIEW_PIXELS / (height * width)), VIEW_SIDE / max(height, width))
-    planes = [photograph.pixels] + ([] if photograph.alpha is None else [photograph.alpha])
+    size = max(int(width * scale), 1), max(int(height * scale), 1)
+    planes = [plane for plane in (photograph.pixels, photograph.alpha) if plane is not None]
     if scale < 1:
-        size = max(int(width * scale), 1), max(int(height * scale), 1)
         planes = [cv2.resize(plane, size, interpolation=cv2.INTER_AREA) for plane in planes]
-    image = Image.fromarray(planes[0])
+    image, settings = Image.fromarray(planes[0]), {"format": "jpeg", "quality": 95, "subsampling": 0}
     if len(planes) > 1:
         image.putalpha(Image.fromarray(planes[1]))
-    is_exact = len(planes) > 1 or image.width * image.height <= EXACT_VIEW
-    path = path.with_suffix(".png" if is_exact else ".jpg")
-    settings = {"compress_level": 1} if is_exact else {"quality": 92, "subsampling": 0}
+        settings = {"format": "png", "compress_level": 1}
     if photograph.icc and photograph.icc[16:20] == b"RGB ":
         settings["icc_profile"] = photograph.icc
     with atomic_path(path) as temporary:
         image.save(temporary, **settings)
-    return path.name
-
-
-def result_name(name: str, format: str) -> str:
-    """The photograph's own name; with another suffix only where it is written in another format.
-
-    Example:
-        >>> result_name("a.JPEG", "jpeg"), result_name("a.JPEG", "png")
-        ('a.JPEG', 'a.png')
-    """
-    path = Path(name)
-    return name if path.suffix.lower() in SUFFIXES[format] else path.stem + SUFFIXES[format][0]
 
 
 @contextlib.contextmanager
-def _refused_as(key: str, *paths: str | os.PathLike | None, **values: object) -> Iterator[None]:
-    """A mistake is answered in the client's language, without the server's folders."""
+def _refused_as(key: str, path: Path, **values: object) -> Iterator[None]:
+    """A mistake is answered in the client's language, without the folder of ``path``."""
     try:
         yield
     except Refusal:
         raise
     except InputError as error:
-        raise Refusal(key, reason=_without_folders(str(error), *paths), **values) from None
+        raise Refusal(key, reason=_without_folder(str(error), path), **values) from None
 
 
-def _without_folders(line: str, *paths: str | os.PathLike | None) -> str:
-    for path in paths:
-        if path is not None:
-            line = line.replace(str(path), Path(path).name)
-    return line
-
-
-def answer(filler: Filler, order: Order, tell: Callable[[dict], None]) -> dict:
-    """Do an order; whatever happens, there is an answer."""
-    try:
-        return {"done": filler.do(order, tell)}
-    except Exception as error:
-        refusal = refusal_of(error)
-        return {"refused": [refusal.key, refusal.values]}
+def _without_folder(line: str, path: Path) -> str:
+    return line.replace(f"{path.parent}{os.sep}", "")
 
 
 def load_model(directory: Path) -> dict[bool | None, Fill]:
@@ -276,53 +226,39 @@ def load_model(directory: Path) -> dict[bool | None, Fill]:
     return {None: own, **{detail: Inpainter(own.model, detail=detail) for detail in (True, False)}}
 
 
-def prepare(settings: dict) -> tuple[dict[str, Path], Load]:
+def prepare(weights: str | None, device: str, threads: int | None) -> tuple[dict[str, Path], Load]:
     """The models to choose from, by name, and what loads them."""
     from options import setup_device
 
-    setup_device(settings["device"], settings["threads"])
+    setup_device(device, threads)
     from web.choices import find_models
 
-    return find_models(ROOT, settings["weights"]), load_model
+    return find_models(ROOT, weights), load_model
 
 
-def serve(prepare: Callable[[dict], tuple[dict[str, Path], Load]] = prepare) -> None:
-    """Answer orders until standard input ends; before them come the settings."""
+def serve(pipe: Connection, limits: Limits, prepare: Callable[[], tuple[dict[str, Path], Load]]) -> None:
+    """Tell the models' names, or the InputError that prevents it, then answer orders until the server ends."""
     for name in ("SIGINT", "SIGHUP"):  # a terminal sends them to the server, too, which ends this process
         if hasattr(signal, name):
             signal.signal(getattr(signal, name), signal.SIG_IGN)
-    replies = os.fdopen(os.dup(1), "w", encoding="utf-8")
-    os.dup2(2, 1)  # what libraries print is no reply
-    received: queue.SimpleQueue = queue.SimpleQueue()
-    threading.Thread(target=_receive, args=[received], daemon=True).start()
-
-    def tell(reply: dict) -> None:
-        print(json.dumps(reply), file=replies, flush=True)
-
-    settings = received.get()
-    try:
-        models, load = prepare(settings)
-        filler = Filler(models, settings["limits"], load)
-        fill = filler.model(next(iter(models)))[None]
-        if settings["warm_up"]:  # what is compiled at the first fill, is compiled now, and found by later processes
+    threading.Thread(target=_end_with_server, daemon=True).start()
+    with contextlib.suppress(EOFError, OSError):
+        try:
+            models, load = prepare()
+            filler = Filler(models, limits, load)
             hole = np.zeros([96, 96], bool)
-            hole[30:60, 30:60] = True
-            fill(np.random.default_rng(0).integers(0, 256, [96, 96, 3], np.uint8), hole)
-    except InputError as error:
-        return tell({"failed": str(error)})
-    tell({"models": list(models)})
-    while True:
-        tell(answer(filler, received.get(), tell))
-
-
-def _receive(received: queue.SimpleQueue) -> None:
-    """Read orders, also while one is worked on, to end with the server at once."""
-    try:
+            hole[30:60, 30:60] = True  # what is compiled at the first fill, is compiled now
+            filler.model(next(iter(models)))[None](
+                np.random.default_rng(0).integers(0, 256, [96, 96, 3], np.uint8), hole
+            )
+        except InputError as error:
+            return pipe.send(error)
+        pipe.send(list(models))
         while True:
-            received.put(pickle.load(sys.stdin.buffer))
-    finally:
-        os._exit(0)
+            pipe.send(filler.answer(pipe.recv()))
 
 
-if __name__ == "__main__":
-    serve()
+def _end_with_server() -> None:
+    """Also during a fill."""
+    multiprocessing.parent_process().join()
+    os._exit(0)

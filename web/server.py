@@ -1,11 +1,9 @@
 """The application put together, and served until the process is ended."""
 
 import asyncio
-import contextlib
 import signal
 import socket
-import threading
-from collections.abc import Callable, Collection, Iterator
+from collections.abc import Callable, Collection
 from pathlib import Path
 
 import uvicorn
@@ -37,22 +35,8 @@ class Server(uvicorn.Server):
         )
         super().__init__(config)
 
-    @contextlib.contextmanager
-    def capture_signals(self) -> Iterator[None]:
-        """As uvicorn does; SIGHUP ends it, too, unless someone has taken it (nohup)."""
-        hangup = getattr(signal, "SIGHUP", None)
-        is_ours = hangup and threading.current_thread() is threading.main_thread()
-        if not is_ours or signal.getsignal(hangup) is signal.SIG_IGN:
-            with super().capture_signals():
-                yield
-            return
-        before = signal.signal(hangup, self.handle_exit)
-        with super().capture_signals():
-            yield
-            signal.signal(hangup, before)
-
     async def shutdown(self, sockets: list[socket.socket] | None = None) -> None:
-        await self.worker.close()
+        self.worker.close()
         await super().shutdown(sockets)
 
     async def run_on(self, listening: socket.socket, when_ready: Callable[[], None] = lambda: None) -> None:
@@ -68,12 +52,19 @@ class Server(uvicorn.Server):
             await self.serve([listening])
             sweeping.cancel()
         finally:
-            await self.worker.close()
+            self.worker.close()
 
     async def _sweep(self) -> None:
         while True:
             await asyncio.sleep(SWEEP)
             self.store.sweep()
+
+
+def end_on_hangup() -> None:
+    """SIGHUP ends the process as SIGTERM does, which uvicorn handles, unless someone ignores it (nohup)."""
+    hangup = getattr(signal, "SIGHUP", None)
+    if hangup and signal.getsignal(hangup) is not signal.SIG_IGN:
+        signal.signal(hangup, lambda *_: signal.raise_signal(signal.SIGTERM))
 
 
 def listen(host: str, port: int) -> socket.socket:

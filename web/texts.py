@@ -3,6 +3,7 @@
 import errno
 import json
 import traceback
+from functools import partial
 from pathlib import Path
 
 from utils.errors import InputError, is_out_of_memory, one_line
@@ -24,6 +25,9 @@ class Refusal(InputError):
     def __init__(self, key: str, **values: object):
         self.key, self.values = key, {name: str(value) for name, value in values.items()}
         super().__init__(self.in_language("en"))
+
+    def __reduce__(self) -> tuple:
+        return partial(Refusal, self.key, **self.values), ()  # for the pipe from the worker
 
     @property
     def status(self) -> int:

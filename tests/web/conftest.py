@@ -4,17 +4,15 @@ import asyncio
 import io
 import os
 import socket
-import sys
 import threading
 import time
-from pathlib import Path
 
 import numpy as np
 import pytest
 import requests
 from PIL import Image
 
-STAND_IN = (sys.executable, str(Path(__file__).with_name("stand_in.py")))
+from tests.web.stand_in import prepare
 
 
 class Client:
@@ -34,10 +32,7 @@ class Client:
 
     def open(self, content, name="photo.png", **options):
         """A photograph uploaded and read: the answer."""
-        answer = self("POST", f"/photographs?name={name}", data=content, **options)
-        if answer.status_code != 200:
-            return answer
-        return self("POST", f"/photographs/{answer.json()['id']}/open", **options)
+        return self("POST", f"/photographs?name={name}", data=content, **options)
 
     def keeps_nothing(self):
         """Whether no file is left, at the latest a while after the answer."""
@@ -54,7 +49,6 @@ def until(condition):
 
 @pytest.fixture(scope="session")
 def shared_client(tmp_path_factory):
-    """Deadlines are long, as this machine may be busy; tests of them shorten them."""
     pytest.importorskip("uvicorn")
     from web.limits import Limits
     from web.server import Server, listen
@@ -63,7 +57,7 @@ def shared_client(tmp_path_factory):
     ready, servers, folder = threading.Event(), [], tmp_path_factory.mktemp("clients")
 
     async def run():
-        worker = Worker(None, Limits(0.05, 0.1, 100), command=STAND_IN, reading=60)
+        worker = Worker(None, Limits(0.05, 0.1, 100), prepare=prepare)
         servers.append(Server(worker, folder, ["fill.example"]))
         await servers[0].run_on(listening, ready.set)
 
@@ -138,8 +132,3 @@ def form(pixels):
     parts = b'--x\r\nContent-Disposition: form-data; name="box"\r\n\r\n1,1,5,5\r\n'
     parts += b'--x\r\nContent-Disposition: form-data; name="picture"; filename="a.png"\r\n\r\n'
     return parts + png(pixels) + b"\r\n--x--\r\n"
-
-
-@pytest.fixture(autouse=True)
-def no_process_outlives_its_test():
-    """Overrides the fixture for all tests: the server that tests share starts its worker anew during them."""

@@ -4,7 +4,6 @@ import shutil
 
 import pytest
 
-from utils.errors import InputError
 from web.choices import find_models
 
 
@@ -31,10 +30,3 @@ def test_own_weights_come_first_and_stand_there_once(root):
     assert list(find_models(root, root / "elsewhere/mine")) == ["mine", "general", "apple", "logs/Run"]
     assert list(find_models(root, root / "weights/apple")) == ["apple", "general", "logs/Run"]
     assert list(find_models(root, root / "logs/Run")) == ["logs/Run", "general", "apple"]
-
-
-def test_no_model_is_a_mistake_of_the_user(tmp_path, root):
-    with pytest.raises(InputError, match="--weights"):
-        find_models(tmp_path / "empty")
-    with pytest.raises(InputError, match="no such path"):
-        find_models(root, root / "nowhere")

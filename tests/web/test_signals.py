@@ -1,6 +1,7 @@
 """The server ends when it is asked to, also during a fill, and leaves nothing."""
 
 import os
+import re
 import signal
 import subprocess
 import sys
@@ -17,19 +18,12 @@ pytestmark = pytest.mark.skipif(not hasattr(signal, "SIGHUP"), reason="sends sig
 
 ROOT = Path(__file__).resolve().parents[2]
 PROGRAM = """
-import asyncio, sys
-from tests.web.conftest import STAND_IN
+import app, functools, web.worker
+from tests.web.stand_in import prepare
 from utils.errors import run_cleanly
-from web.server import Server, listen
-from web.store import own_folder
-from web.worker import Worker
 
-def main():
-    with listen("127.0.0.1", 0) as listening, own_folder() as folder:
-        server = Server(Worker(command=STAND_IN), folder)
-        asyncio.run(server.run_on(listening, lambda: print(listening.getsockname()[1], flush=True)))
-
-run_cleanly(main)
+web.worker.Worker = functools.partial(web.worker.Worker, prepare=prepare)
+run_cleanly(lambda: app.main(["--port", "0"]))
 """
 
 
@@ -50,10 +44,11 @@ def test_signals_end_it_and_nothing_is_left(tmp_path, name):
         preexec_fn=default_signals,
     )
     try:
-        client = Client(f"http://127.0.0.1:{int(server.stdout.readline())}", tmp_path, None)
+        port = re.search(r":(\d+) ", server.stdout.readline())[1]
+        client = Client(f"http://127.0.0.1:{port}", tmp_path, None)
         photo = client.open(png(first_pixel(SLOW))).json()
         asking = raw_request(client.address, f"/photographs/{photo['id']}/0/fill", mask_of(40, 60, (1, 5, 1, 5)))
-        assert until(lambda: client("GET", f"/photographs/{photo['id']}").json()["progress"])
+        assert until(lambda: client("GET", f"/photographs/{photo['id']}").json()["place"] == 0)
         workers = psutil.Process(server.pid).children()
         server.send_signal(getattr(signal, name))
         _, told = server.communicate(timeout=30)  # the fill takes 60 s

@@ -4,10 +4,8 @@ import json
 import re
 from pathlib import Path
 
-import pytest
-
 from utils.errors import InputError
-from web.texts import MISTAKES, Refusal, language_of
+from web.texts import MISTAKES, Refusal
 
 STATIC = Path(__file__).resolve().parents[2] / "web" / "static"
 PAGE = json.loads((STATIC / "texts.json").read_text(encoding="utf-8"))
@@ -20,7 +18,7 @@ def names(text):
 def test_both_languages_say_the_same_things():
     pairs = [(english, chinese) for _, english, chinese in MISTAKES.values()]
     assert PAGE["en"].keys() == PAGE["zh"].keys()
-    pairs += [(PAGE["en"][key], PAGE["zh"][key]) for key in PAGE["en"] if key not in ("language", "theme")]
+    pairs += [(PAGE["en"][key], PAGE["zh"][key]) for key in PAGE["en"] if key != "language"]
     for english, chinese in pairs:
         assert names(english) == names(chinese), english
         assert english == "{reason}" or any("\u4e00" <= letter <= "\u9fff" for letter in chinese), english
@@ -31,14 +29,6 @@ def test_the_page_uses_each_text_and_no_other():
     page = "".join((STATIC / name).read_text(encoding="utf-8") for name in ("index.html", "main.js", "server.js"))
     used = set(re.findall(r'data-(?:text|label)="(\w+)"', page)) | set(re.findall(r'say\("(\w+)"', page))
     assert used | {"title"} == set(PAGE["en"])
-
-
-@pytest.mark.parametrize(
-    ("header", "language"),
-    [("zh-TW", "zh"), ("en-GB,zh;q=0.9", "en"), ("de, ZH;q=0.8,en;q=0.7", "zh"), ("de", "en"), (";;,q=1,", "en")],
-)
-def test_the_first_language_that_there_are_texts_in_is_taken(header, language):
-    assert language_of(header) == language
 
 
 def test_a_mistake_is_told_in_each_language_on_one_line():

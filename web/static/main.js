@@ -13,7 +13,7 @@ let history = []; // {photo, marks}, the latest last; photo as in server.js, mar
 let now = -1; // of history
 let last = null; // {photo, marks} of the latest fill
 let job = null; // AbortController of what is being done
-let poll = null; // timer that asks how far it is
+let poll = null; // timer that asks for the place in the queue
 let first = null; // {photo, bitmap}: as it was opened
 const board = new Board($("board"), addMark);
 
@@ -52,7 +52,7 @@ async function addMark(mark) {
 
 // Work
 
-/** Do something that takes time: with progress, cancel, and its mistake told. */
+/** Do something that takes time: with cancel, and its mistake told. */
 async function during(work) {
   if (job) return;
   job = new AbortController();
@@ -65,32 +65,19 @@ async function during(work) {
   } finally {
     clearInterval(poll);
     job = null;
-    $("bar").value = 0;
     update();
   }
 }
 
-/** Show how far the work on a photograph is until it is done. */
-function watch(id) {
-  poll = setInterval(() => showProgress(id), POLL);
-}
-
-async function showProgress(id) {
-  const { place, progress } = await server.progress(id).catch(() => ({}));
-  if (!job || place === undefined) return;
-  if (place) tell(say("waiting", { place }));
-  else {
-    tell(say("working"));
-    $("bar").value = Math.max(progress, 0.02);
-  }
+async function showPlace(photo) {
+  const place = await server.place(photo).catch(() => 0);
+  if (job) tell(place ? say("waiting", { place }) : say("working"));
 }
 
 function open(source) {
   return during(async (signal) => {
     tell(say("reading"));
-    const sent = await server.upload(source, signal);
-    watch(sent.id);
-    const photo = await server.read(sent, signal);
+    const photo = await server.open(source, signal);
     if (first) server.forget(first.photo);
     first = { photo, bitmap: await createImageBitmap(photo.blob) };
     [history, now, last, board.view] = [[], -1, null, null];
@@ -114,7 +101,7 @@ function fill(extend) {
     tell(say("working"));
     const mask = await maskFile(board.mask);
     if (!mask && !extend) throw new Error(say("nothing_painted"));
-    watch(photo.id);
+    poll = setInterval(() => showPlace(photo), POLL);
     const filled = await server.fill(photo, mask, options, signal);
     if (mask && !extend) last = { photo, marks };
     await commit({ photo: filled, marks: [] });
@@ -236,6 +223,7 @@ function update() {
   $("compare").disabled = !has || current().photo === first.photo;
   if ($("compare").disabled) compare(Number(($("compare").value = 0)));
   $("fill").hidden = Boolean(job);
+  $("bar").hidden = !job;
   $("cancel").hidden = !job;
 }
 
@@ -263,7 +251,6 @@ const CLICKS = {
     switchLanguage();
     showLimits();
   },
-  theme: switchTheme,
   options: () => showOptions($("panel").hidden),
   close_options: () => showOptions(false),
 };
@@ -271,13 +258,6 @@ const CLICKS = {
 function showOptions(isShown) {
   $("panel").hidden = !isShown;
   $("options").setAttribute("aria-expanded", isShown);
-}
-
-function switchTheme() {
-  const root = document.documentElement;
-  const isDark = (root.dataset.theme ?? (matchMedia("(prefers-color-scheme: dark)").matches ? "dark" : "light")) === "dark";
-  root.dataset.theme = isDark ? "light" : "dark";
-  localStorage.setItem("theme", root.dataset.theme);
 }
 
 function listenToFiles() {
@@ -361,7 +341,6 @@ function showLimits() {
 }
 
 async function start() {
-  if (localStorage.getItem("theme")) document.documentElement.dataset.theme = localStorage.getItem("theme");
   translate();
   for (const [id, click] of Object.entries(CLICKS)) $(id).addEventListener("click", () => click());
   for (const button of document.querySelectorAll("[data-tool]")) {

@@ -16,17 +16,11 @@ async function ask(path, options = {}) {
 
 export const about = async () => (await ask("/api")).json();
 
-/** Send a photograph (File), or have the server take a sample (name): {id, name}. */
-export async function upload(source, signal) {
+/** Send a photograph (File), or have the server take a sample (name): a photo, {id, name, state, width, height, offset, blob, …}. */
+export async function open(source, signal) {
   const isSample = typeof source === "string";
   const query = new URLSearchParams(isSample ? { sample: source } : { name: source.name });
-  const body = isSample ? undefined : source;
-  return (await ask(`/photographs?${query}`, { method: "POST", body, signal })).json();
-}
-
-/** Read what was sent: a photo, {id, name, state, width, height, offset, blob, …}. */
-export async function read({ id }, signal) {
-  const answer = await ask(`/photographs/${id}/open`, { method: "POST", signal });
+  const answer = await ask(`/photographs?${query}`, { method: "POST", body: isSample ? undefined : source, signal });
   return withView({ ...(await answer.json()), offset: [0, 0] });
 }
 
@@ -43,8 +37,8 @@ async function withView(photo) {
   return { ...photo, blob: await (await ask(`/photographs/${photo.id}/${photo.state}/view`)).blob() };
 }
 
-/** {place, progress} of what a photo waits for. */
-export const progress = async (id) => (await ask(`/photographs/${id}`)).json();
+/** The place in the queue of what a photo waits for; 0 at work. */
+export const place = async ({ id }) => (await (await ask(`/photographs/${id}`)).json()).place;
 
 /** The finished file: {blob, name}. */
 export async function result(photo, options) {
