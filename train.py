@@ -15,7 +15,7 @@ from pathlib import Path
 import numpy as np
 import yaml
 
-from options import check_folder, factors_of, is_deepfill, parse_train, setup_device, typed_as
+from options import check_folder, factors_of, is_deepfill, parse_train, setup_device
 from options.train import NETWORK_OPTIONS, tell
 from utils.errors import InputError, Steady, naming, run_cleanly
 from utils.files import atomic_path
@@ -119,8 +119,11 @@ def build_data(options: argparse.Namespace):
     from datasets.inpainting import InpaintingDataset
     from engine.validation import ValidationSet
 
-    if options.dry_run:
-        replace_absent_data(options)
+    if options.dry_run:  # a plan may be made before the data is there
+        for key in ("image_root", "val_image_root", "mask_root"):
+            if (path := getattr(options, key)) and not Path(path).exists():
+                tell(f"nothing at {path} yet: the plan is made without --{key}, on samples or generated holes")
+                setattr(options, key, None)
     pictures, held_out = build_pictures(options)
     masks = build_masks(options)
     factors = factors_of(options.super_resolution_factors)
@@ -131,15 +134,6 @@ def build_data(options: argparse.Namespace):
     with naming("--val_image_root" if options.val_image_root else "--image_root"):
         validation = ValidationSet(held_out, options.image_size, options.val_count, options.hole_shape, factors)
     return dataset, validation
-
-
-def replace_absent_data(options: argparse.Namespace) -> None:
-    """For a plan that is made before the data is there."""
-    for key in ("image_root", "val_image_root", "mask_root"):
-        path = getattr(options, key)
-        if path and not Path(path).exists():
-            tell(f"nothing at {path} yet: the plan is made without --{key}, on samples or generated holes")
-            setattr(options, key, None)
 
 
 def build_pictures(options: argparse.Namespace):
@@ -184,6 +178,7 @@ def build_network(options: argparse.Namespace, checkpoint: Path | None, weights:
     """The network, with ``weights`` if there are any; a checkpoint's come later, with its whole state."""
     import paddle
 
+    from inpainting.checkpoint import load_arrays_into, weights_file
     from models import build_model
 
     network = network_options(options, checkpoint or weights)
@@ -194,7 +189,7 @@ def build_network(options: argparse.Namespace, checkpoint: Path | None, weights:
         raise InputError(str(error)) from None
     if weights:
         with naming("--weights"):
-            load_starting_weights(model, weights)
+            load_arrays_into(model, weights_file(weights))
     return model
 
 
@@ -217,63 +212,43 @@ def network_options(options: argparse.Namespace, origin: Path | None) -> dict:
     return given
 
 
-def load_starting_weights(model, directory: Path) -> None:
-    """Set the network's weights; weights of another network are refused, or noted if they fit all the same."""
-    from inpainting.checkpoint import load_arrays_into, meta_of_another, weights_file
-
-    other = meta_of_another(model, directory)
-    difference = other and (
-        f"{directory} holds weights of {typed_as(other['model'], other['options'])}, and this network is "
-        f"{typed_as(model.model_name, model.model_options)}"
-    )
-    try:
-        load_arrays_into(model, weights_file(directory))
-    except InputError:
-        if difference:
-            raise InputError(f"{difference}; leave these options out to take the weights' network") from None
-        raise
-    if difference:
-        tell(f"warning: --weights: {difference}", file=sys.stderr)
-
-
 # Loss: what is optimised, and how; see ``engine.task``
 
 
 def build_settings(options: argparse.Namespace):
     from engine.settings import Settings
 
-    own_critics = is_deepfill(options.model) and options.critic == "none"
     values = vars(options) | {  # each setting is the option of its name, but for these
         "amp": options.amp == "O1",
         "sync_norm": options.sync_norm == "yes",
-        "critic_steps": options.critic_steps if own_critics else 0,
+        "critic_steps": options.critic_steps if is_deepfill(options.model) else 0,
     }
     return Settings(**{field.name: values[field.name] for field in fields(Settings)})
 
 
 def build_task(options: argparse.Namespace, model, settings):
     """What the trainer steps: the network, its loss and optimiser, and critics if any."""
-    if options.critic != "none":
-        return task_with_critic(options, model, settings)
     if is_deepfill(options.model):
         return deepfill_task(options, model, settings)
+    criterion = build_loss(options)
+    if options.critic != "none":
+        return task_with_critic(options, model, criterion, settings)
     from engine.reconstruction import ReconstructionTask
 
-    return ReconstructionTask(model, build_loss(options), settings)
+    return ReconstructionTask(model, criterion, settings)
 
 
-def task_with_critic(options: argparse.Namespace, model, settings):
-    """The network under its loss and the critic of --critic; ``features`` serve matching and a projected critic."""
-    from engine.critic import CriticTask, DeepFillCriticTask
-    from models.cell_critics import PatchCritic, ProjectedCritic
+def task_with_critic(options: argparse.Namespace, model, criterion, settings):
+    """The network under its loss and the critic of --critic; ``features`` serve matching and the critic."""
+    from engine.critic import CriticTask
+    from models.cell_critics import ProjectedCritic
 
     features = read_features("--critic_features", options.critic_features, efficientnet_too=True)
-    deepfill = is_deepfill(options.model)
-    return (DeepFillCriticTask if deepfill else CriticTask)(
+    return CriticTask(
         model,
-        build_deepfill_loss(options) if deepfill else build_loss(options),  # of DeepFillv1's the L1 terms are used
+        criterion,
         settings,
-        critic=PatchCritic() if options.critic == "patch" else ProjectedCritic(features.channels),
+        critic=ProjectedCritic(features.channels),
         features=features,
         weights={"adversarial": options.critic_weight, "matching": options.matching_weight},
         critic_lr=options.critic_lr,
@@ -283,15 +258,23 @@ def task_with_critic(options: argparse.Namespace, model, settings):
 
 
 def deepfill_task(options: argparse.Namespace, model, settings):
-    """DeepFillv1 against its own two critics, as in its paper."""
+    """DeepFillv1 against its two critics."""
     from engine.adversarial import AdversarialTask
+    from losses.wgan import GeneratorLoss
     from models.critics import Critics
 
     try:
         critics = Critics(options.image_size, options.local_size, options.critic_channels)
     except ValueError as error:
         raise InputError(str(error)) from None
-    return AdversarialTask(model, critics, build_deepfill_loss(options), settings, options.penalty_weight)
+    term_weights = {
+        "adversarial_local": options.adversarial_weight,
+        "adversarial_global": options.adversarial_weight,
+        "discounted": options.discounted_weight,
+        "known": options.known_weight,
+    }
+    criterion = GeneratorLoss(term_weights, options.coarse_weight, options.discount)
+    return AdversarialTask(model, critics, criterion, settings, options.penalty_weight)
 
 
 def build_loss(options: argparse.Namespace):
@@ -300,19 +283,6 @@ def build_loss(options: argparse.Namespace):
 
     term_weights = {term: getattr(options, f"{term}_weight") for term in ("valid", "hole", "perceptual", "style", "tv")}
     return InpaintingLoss(read_features("--vgg_weights", options.vgg_weights), term_weights)
-
-
-def build_deepfill_loss(options: argparse.Namespace):
-    """The loss of DeepFillv1's generator."""
-    from losses.wgan import GeneratorLoss
-
-    term_weights = {
-        "adversarial_local": options.adversarial_weight,
-        "adversarial_global": options.adversarial_weight,
-        "discounted": options.discounted_weight,
-        "known": options.known_weight,
-    }
-    return GeneratorLoss(term_weights, options.coarse_weight, options.discount)
 
 
 def read_features(option: str, path: str | None, efficientnet_too: bool = False):

@@ -16,8 +16,6 @@ from engine.task import Batch, frozen, make_adam, mean_terms, update
 from losses import InpaintingLoss
 from losses.hinge import critic_loss, feature_matching, generator_score
 from losses.reconstruction import composite
-from losses.wgan import RECONSTRUCTION, GeneratorLoss, discount_map
-from models.deepfill import DeepFillV1
 
 BETAS = {"beta1": 0.0, "beta2": 0.99}
 LR_FACTOR = 3.0  # of the critic, times the network's
@@ -89,7 +87,7 @@ class CriticTask(ReconstructionTask):
             comp = composite(self.model(gt * mask.expand_as(gt), mask).astype("float32"), gt, mask)
             real, fake = self.features(gt), self.features(comp)
         with self.mixed_precision():
-            logits = self.critic(gt, real, 1 - mask), self.critic(comp, fake, 1 - mask)
+            logits = self.critic(real, 1 - mask), self.critic(fake, 1 - mask)
         loss = critic_loss(*logits, 1 - mask)
         return loss, {"critic": loss}
 
@@ -102,29 +100,6 @@ class CriticTask(ReconstructionTask):
         with paddle.no_grad():
             real = self.features(gt)
         return {
-            "adversarial": generator_score(self.critic(comp, fake, hole), hole),
+            "adversarial": generator_score(self.critic(fake, hole), hole),
             "matching": feature_matching(*([t.astype("float32") for t in taps] for taps in (real, fake)), hole),
         }
-
-
-class DeepFillCriticTask(CriticTask):
-    """``deepfill_v1`` against ``critic`` in place of its two Wasserstein critics; of ``criterion`` the L1 terms.
-
-    The L1 terms are of both stages, the critic's of the refined picture.
-    """
-
-    model: DeepFillV1
-    criterion: GeneratorLoss
-
-    @property
-    def weights(self) -> dict[str, float]:
-        terms = (*RECONSTRUCTION, "adversarial", "matching")
-        return {name: weight for name, weight in super().weights.items() if name in terms}
-
-    def _loss(self, gt: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, dict[str, paddle.Tensor]]:
-        discount = discount_map(mask, self.criterion.gamma)
-        stages = self.model(gt * mask.expand_as(gt), mask, stages=True)
-        terms = self.criterion.reconstruction(stages.coarse, stages.refined, gt, mask, discount)
-        terms |= self._critic_terms(stages.refined, gt, mask)
-        weights = self.weights
-        return sum(weights[name] * term for name, term in terms.items()), terms

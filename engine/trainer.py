@@ -14,7 +14,7 @@ import paddle
 
 from datasets.inpainting import GeneratedMasks, InpaintingDataset, StreamBatchSampler
 from datasets.masks import emptiness_warning, polarity_warning
-from engine import distributed, sanity_checks
+from engine import distributed
 from engine.ema import WeightAverage
 from engine.logger import RunLogger
 from engine.readers import read_batches
@@ -113,14 +113,14 @@ class Trainer:
         first = distributed.is_first()
         logger = RunLogger(self.log_dir, self.last_iteration, self.task.terms, self.iteration) if first else None
         try:
-            with _StopRequest() as stop, contextlib.closing(self.batches()) as stream:
-                self._loop(stream, logger, stop)
+            with stop_signals() as came, contextlib.closing(self.batches()) as stream:
+                self._loop(stream, logger, came)
             self._save()
         finally:
             if logger:
                 logger.close()
 
-    def _loop(self, stream: Iterator[list], logger: RunLogger | None, stop: "_StopRequest") -> None:
+    def _loop(self, stream: Iterator[list], logger: RunLogger | None, came: list[int]) -> None:
         s, start = self.settings, self.iteration
         meter = Meter(MAX_SKIPPED if s.amp and s.amp_dtype == "float16" else 0)
         self.task.train()
@@ -129,11 +129,9 @@ class Trainer:
                 self._look_at_data(batches)
             meter.data_arrived()
             meter.step_done(self.step(batches), self.iteration)
-            if self.iteration == 1:
-                _warn(*(message for terms in meter.fetch() for message in sanity_checks.loss_at_start(terms)))
             if logger:
                 logger.bar.update()
-            is_stopped = self._is_stopped(stop)
+            is_stopped = self._is_stopped(came)
             if is_stopped or self._is_due(s.log_every, s.val_every, s.save_every):
                 meter.fetch()  # raises for a NaN before its weights are validated or saved
             if self._is_due(s.log_every):
@@ -143,14 +141,14 @@ class Trainer:
             if self._is_due(s.save_every):
                 self._save()
             if is_stopped:
-                raise Stopped(stop.signum or signal.SIGTERM, self._save())
+                raise Stopped(came[0] if came else signal.SIGTERM, self._save())
             meter.loop_again()
 
-    def _is_stopped(self, stop: "_StopRequest") -> bool:
+    def _is_stopped(self, came: list[int]) -> bool:
         """Several processes agree only when they log, because to agree they must wait for the device."""
         if distributed.world_size() > 1 and not self._is_due(self.settings.log_every):
             return False
-        return distributed.any_of(stop.signum is not None)
+        return distributed.any_of(bool(came))
 
     def batches(self) -> Iterator[list]:
         """The batches of each iteration still to do."""
@@ -206,15 +204,11 @@ class Trainer:
             if logger:
                 logger.validation(self.iteration, rows)
                 logger.samples(self.iteration, self.validation.samples(inpainter))
-                _warn(sanity_checks.worse_than_mean_fill(self.iteration, psnr, self.validation.mean_fill_psnr))
         self.task.train()
-        self._save_if_best(math.inf if psnr is None else psnr)
-
-    def _save_if_best(self, psnr: float) -> None:
-        pictures = self.validation.fingerprint
-        self._validated = {"validation": {"psnr": psnr, "pictures": pictures}}
+        psnr = math.inf if psnr is None else psnr
+        self._validated = {"validation": {"psnr": psnr}}
         # Only the first process knows what was saved.
-        if distributed.any_of(distributed.is_first() and psnr > self.checkpoints.best_psnr(pictures)):
+        if distributed.any_of(distributed.is_first() and psnr > self.checkpoints.best_psnr()):
             self._save()
 
     def _save(self) -> Path:
@@ -254,7 +248,12 @@ class Trainer:
         ratio = 1 - float(mask.mean())
         is_drawn = isinstance(self.dataset.masks, GeneratedMasks)  # then polarity cannot be wrong
         _warn(None if is_drawn else polarity_warning(ratio), emptiness_warning(ratio))
-        _warn(sanity_checks.holes_left(self.task.model.mask_coverage(mask)))
+        coverage = self.task.model.mask_coverage(mask)
+        if coverage and coverage[-1] < 1:
+            _warn(
+                f"{1 - coverage[-1]:.2%} of the deepest mask is still hole: the network cannot see across such holes; "
+                "a larger --depth can"
+            )
 
 
 def _warn(*messages: str | None) -> None:
@@ -263,30 +262,26 @@ def _warn(*messages: str | None) -> None:
             log.warning(message)
 
 
-class _StopRequest:
-    """Inside the block SIGTERM, Ctrl-C and SIGHUP set ``signum`` and do not end the process; a second one does.
+@contextlib.contextmanager
+def stop_signals() -> Iterator[list[int]]:
+    """Inside the block SIGTERM, Ctrl-C and SIGHUP come into the list and do not end the process; a second one does.
 
     Except SIGHUP, which a closed terminal may send twice. What is ignored, as by nohup, stays ignored.
     """
+    came: list[int] = []
 
-    SIGNALS = tuple(getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name))
-
-    def __init__(self):
-        self.signum = None
-
-    def __enter__(self) -> "_StopRequest":
-        taken = [signum for signum in self.SIGNALS if signal.getsignal(signum) != signal.SIG_IGN]
-        self._before = {signum: signal.signal(signum, self._note) for signum in taken}
-        return self
-
-    def __exit__(self, *_) -> None:
-        for signum, handler in self._before.items():
-            signal.signal(signum, handler)
-
-    def _note(self, signum: int, _frame) -> None:
+    def note(signum: int, _frame) -> None:
         if signal.Signals(signum).name != "SIGHUP":
             signal.signal(signum, signal.SIG_DFL)
-        self.signum = signum
+        came.append(signum)
+
+    known = [getattr(signal, name) for name in ("SIGTERM", "SIGINT", "SIGHUP") if hasattr(signal, name)]
+    before = {signum: signal.signal(signum, note) for signum in known if signal.getsignal(signum) != signal.SIG_IGN}
+    try:
+        yield came
+    finally:
+        for signum, handler in before.items():
+            signal.signal(signum, handler)
 
 
 class Meter:
@@ -315,10 +310,9 @@ class Meter:
         self.on_device.append((iteration, terms))
         self.batch += time.perf_counter() - self.mark
 
-    def fetch(self) -> list[dict[str, float]]:
+    def fetch(self) -> None:
         """Bring the terms of the steps since the last time to the host; all processes must ask.
 
-        Returns the finite ones since the last ``clear``.
         Raises:
             NonFiniteLossError: more than ``tolerated`` iterations in a row had a term that is not finite.
         """
@@ -329,7 +323,6 @@ class Meter:
             for iteration, row in zip(iterations, fetched(steps), strict=True):
                 self._take(iteration, row)
         self.batch += time.perf_counter() - before
-        return self.terms
 
     def _take(self, iteration: int, row: dict[str, float]) -> None:
         problem = non_finite(row)

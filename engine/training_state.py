@@ -5,6 +5,7 @@ weights, whatever the task names) and the SHA-256 of each in ``meta.json``. The 
 random numbers of an iteration are functions of seed and iteration, and need no state.
 """
 
+import contextlib
 import itertools
 import logging
 import math
@@ -51,8 +52,7 @@ class CheckpointFolder:
 
         Args:
             states: file name to arrays or tensors by name.
-            meta: further entries of meta.json; ``validation``, where the state was measured: ``psnr`` in dB, and
-                ``pictures``, by which one validation set is told from another.
+            meta: further entries of meta.json; ``validation``, where the state was measured: ``psnr`` in dB.
         """
         final = self.directory / f"iter_{iteration}"
         temporary = temporary_beside(final)
@@ -73,9 +73,9 @@ class CheckpointFolder:
                 shutil.rmtree(old, ignore_errors=True)
         return final
 
-    def best_psnr(self, pictures: str) -> float:
-        """The highest validation PSNR on these pictures so far, in dB; below all others where there is none."""
-        return max((v["psnr"] for v, _ in self._measured() if v["pictures"] == pictures), default=-math.inf)
+    def best_psnr(self) -> float:
+        """The highest validation PSNR so far, in dB; below all others where there is none."""
+        return max((_psnr(directory) for directory in self._by_age()), default=-math.inf)
 
     def newest(self) -> Path | None:
         """The newest checkpoint that is whole; damaged ones are reported to the logger. None where there is none."""
@@ -90,16 +90,10 @@ class CheckpointFolder:
         found = {int(path.name[5:]): path for path in self.directory.glob("iter_*") if _ITERATION.fullmatch(path.name)}
         return [found[iteration] for iteration in sorted(found, reverse=True)]
 
-    def _measured(self) -> list[tuple[dict, str]]:
-        """Validation and name of each checkpoint that has one, oldest first."""
-        found = [(_validation(directory), directory.name) for directory in reversed(self._by_age())]
-        return [(validation, name) for validation, name in found if validation]
-
     def _best(self) -> str | None:
-        """Of those that were measured on the same pictures as the last one; of equals the oldest."""
-        measured = self._measured()
-        rivals = [(v["psnr"], name) for v, name in measured if v["pictures"] == measured[-1][0]["pictures"]]
-        return max(rivals, key=lambda entry: entry[0])[1] if rivals else None
+        """Of equals the oldest."""
+        best = max(reversed(self._by_age()), key=_psnr)
+        return best.name if _psnr(best) > -math.inf else None
 
     def _point(self, name: str, target: str | None) -> None:
         if target is None:
@@ -110,12 +104,11 @@ class CheckpointFolder:
         os.replace(link, self.directory / name)
 
 
-def _validation(directory: Path) -> dict:
-    """What a checkpoint says of its validation; nothing where it was not measured."""
-    try:
-        return read_meta(directory).get("validation", {})
-    except InputError:
-        return {}
+def _psnr(directory: Path) -> float:
+    """Of a checkpoint's validation, in dB; below all others where it was not measured."""
+    with contextlib.suppress(InputError):
+        return read_meta(directory).get("validation", {}).get("psnr", -math.inf)
+    return -math.inf
 
 
 def damage(directory: Path) -> str | None:

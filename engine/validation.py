@@ -1,10 +1,7 @@
 """A fixed set of pictures and holes on which a run measures itself."""
 
-import functools
-import hashlib
 import itertools
 import logging
-import math
 from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
@@ -15,7 +12,6 @@ from datasets.masks import BUCKETS, SPARSE, border_kind, bucket_of, hole_ratio
 from datasets.super_resolution import lattice
 from datasets.transforms import center_resize, center_window
 from engine import distributed
-from inpainting.classical import mean
 from inpainting.views import sample_row
 from metrics.buckets import Sample, bucket_rows
 from metrics.image_quality import l1_percent, psnr, ssim
@@ -27,7 +23,7 @@ log = logging.getLogger("paddle_pconv")
 class ValidationSet:
     """``count`` pictures, evenly spaced over the source and centred, each with a generated hole.
 
-    A picture that cannot be read is replaced by the next one that can; of fewer than ``count`` pictures some are used
+    A picture that cannot be read is replaced by another one; of fewer than ``count`` pictures some are used
     again under other holes. Irregular holes go through the buckets in turn. The holes are the same in every run,
     whatever its seed, so that runs over the same pictures can be compared.
 
@@ -44,7 +40,7 @@ class ValidationSet:
         shape: str = "irregular",
         factors: Sequence[int] = (),
     ):
-        readable = list(_spread(pictures, count))
+        readable = list(itertools.islice(_readable(pictures, count), count))
         if not readable:
             raise InputError(
                 f"expected validation pictures, none of the {len(pictures)} can be read: check the dataset"
@@ -68,24 +64,6 @@ class ValidationSet:
         items = list(zip(self.names, self.gts, self.masks, strict=True))
         share = items[distributed.rank() :: distributed.world_size()]
         return bucket_rows(distributed.gathered([_measure(*item, inpaint) for item in share]))
-
-    @functools.cached_property
-    def mean_fill_psnr(self) -> float | None:
-        """PSNR of filling each hole with the picture's mean colour, in dB: a baseline that training must pass.
-
-        Pairs that it fills perfectly are left out, as of every mean; None if all are.
-        """
-        found = [psnr(gt, mean(gt, mask == 0)) for gt, mask in zip(self.gts, self.masks, strict=True)]
-        finite = [value for value in found if math.isfinite(value)]
-        return float(np.mean(finite)) if finite else None
-
-    @functools.cached_property
-    def fingerprint(self) -> str:
-        """SHA-256 of pictures and holes, shortened."""
-        digest = hashlib.sha256()
-        for array in (*self.gts, *self.masks):
-            digest.update(np.ascontiguousarray(array))
-        return digest.hexdigest()[:16]
 
     def samples(self, inpainter) -> dict[str, np.ndarray]:
         """One ``sample_row`` for each bucket, irregular and box, by its name."""
@@ -126,19 +104,14 @@ def _mean(values: Sequence[tuple[float | None, int]]) -> float | None:
     return sum(value * weight for value, weight in values if weight) / total if total else None
 
 
-def _spread(pictures: Pictures, count: int) -> Iterator[tuple[str, np.ndarray]]:
-    """Names and pictures, ``count`` where there are as many; one that cannot be read is reported and passed over."""
-    total, tried = len(pictures), set()
-    for wanted in (i * total // min(count, total) for i in range(min(count, total))):
-        for index in ((wanted + step) % total for step in range(total)):
-            if index in tried:
-                continue
-            tried.add(index)
-            try:
-                yield pictures.name(index), pictures[index]
-                break
-            except InputError as error:
-                log.warning("skipping %s: %s", pictures.name(index), error)
+def _readable(pictures: Pictures, count: int) -> Iterator[tuple[str, np.ndarray]]:
+    """Names and pictures: ``count`` evenly spaced ones, then the others; what cannot be read is reported."""
+    spaced = (i * len(pictures) // count for i in range(count))
+    for index in dict.fromkeys((*spaced, *range(len(pictures)))):
+        try:
+            yield pictures.name(index), pictures[index]
+        except InputError as error:
+            log.warning("skipping %s: %s", pictures.name(index), error)
 
 
 def _in_second_half(number: int) -> bool:

@@ -141,15 +141,6 @@ def load_arrays_into(model: nn.Layer, path: str | os.PathLike) -> None:
     model.set_state_dict(read_arrays_of(model, path))
 
 
-def meta_of_another(model: nn.Layer, directory: Path) -> dict | None:
-    """meta.json where it names another network than ``model``, though its arrays may fit; else None."""
-    if not is_file(directory / META):
-        return None
-    meta = read_meta(directory)
-    differ = any(model.model_options.get(key, value) != value for key, value in meta["options"].items())
-    return meta if differ or meta["model"] != model.model_name else None
-
-
 def read_arrays_of(model: nn.Layer, path: str | os.PathLike) -> dict[str, np.ndarray]:
     """The arrays of a weights file as float32, with names and shapes of the network.
 

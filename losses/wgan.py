@@ -22,7 +22,6 @@ import numpy as np
 import paddle
 
 AUTHOR_WEIGHTS = {"adversarial_local": 0.001, "adversarial_global": 0.001, "discounted": 1.2, "known": 1.2}
-RECONSTRUCTION = ("discounted", "known")  # of these, the terms that need no critic
 AUTHOR_COARSE_WEIGHT = 1.2
 PENALTY_WEIGHT = 10.0  # paper and author alike
 PAPER_GAMMA, AUTHOR_GAMMA = 0.99, 0.9
@@ -68,24 +67,11 @@ class GeneratorLoss:
         global_score: paddle.Tensor,
         discount: paddle.Tensor | None = None,
     ) -> dict[str, paddle.Tensor]:
-        return {
-            "adversarial_local": generator_score(local_score),
-            "adversarial_global": generator_score(global_score),
-            **self.reconstruction(coarse, refined, gt, mask, discount),
-        }
-
-    def reconstruction(
-        self,
-        coarse: paddle.Tensor,
-        refined: paddle.Tensor,
-        gt: paddle.Tensor,
-        mask: paddle.Tensor,
-        discount: paddle.Tensor | None = None,
-    ) -> dict[str, paddle.Tensor]:
-        """The terms that need no critic: ``RECONSTRUCTION``."""
         coarse, refined, gt, mask = (t.astype("float32") for t in (coarse, refined, gt, mask))
         discount = discount_map(mask, self.gamma) if discount is None else discount
         return {
+            "adversarial_local": generator_score(local_score),
+            "adversarial_global": generator_score(global_score),
             "discounted": self._of_both(coarse, refined, gt, discount),
             "known": self._of_both(coarse, refined, gt, mask),
         }

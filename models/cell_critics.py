@@ -1,8 +1,8 @@
-"""Critics of ``--critic``: they judge each cell of a grid over the picture, and see which share of it is hole.
+"""The critic of ``--critic projected``: it judges each cell of a grid, and sees which share of it is hole.
 
-``patch`` sees the picture (Isola et al. 2017, arXiv:1611.07004), ``projected`` features of a frozen network at several
-sizes, a head for each (Sauer et al. 2021, arXiv:2111.01007, without the random projections). Filters are divided by
-their spectral norm (Miyato et al. 2018, arXiv:1802.05957). Neither is part of the networks' papers.
+It judges features of a frozen network at several sizes, a head for each (Sauer et al. 2021, arXiv:2111.01007, without
+the random projections). Filters are divided by their spectral norm (Miyato et al. 2018, arXiv:1802.05957). It is not
+part of the networks' papers.
 """
 
 from collections.abc import Sequence
@@ -15,7 +15,6 @@ from paddle.utils import unique_name
 from losses.hinge import share_of_hole
 
 HEAD_CHANNELS = 40
-PATCH_CHANNELS = (64, 128, 256, 256)
 FIRST_ITERATIONS = 15  # of the power method, when a layer is made
 
 
@@ -25,7 +24,7 @@ class ProjectedCritic(nn.Layer):
     Args:
         channels: of each feature.
     Shape:
-        picture: not looked at.   features: [N, C_i, h_i, w_i] each.   hole: [N, 1, H, W], 1 = hole.
+        features: [N, C_i, h_i, w_i] each.   hole: [N, 1, H, W], 1 = hole.
         Returns logits [N, 1, h_i/2, w_i/2] of each head.
     """
 
@@ -35,29 +34,9 @@ class ProjectedCritic(nn.Layer):
             self.heads = nn.LayerList([_head(count) for count in channels])
         self.model_name, self.model_options = "projected critic", {"channels": list(channels)}
 
-    def forward(self, picture: paddle.Tensor, features: Sequence[paddle.Tensor], hole: paddle.Tensor):
-        return [head(_with_hole(x, hole)) for head, x in zip(self.heads, features, strict=True)]
-
-
-class PatchCritic(nn.Layer):
-    """Four 4×4 convolutions of stride 2 and a 3×3 one over the picture.
-
-    Shape:
-        picture: [N, 3, H, W] in [0, 1].   features: not looked at.   hole: [N, 1, H, W], 1 = hole.
-        Returns logits [N, 1, H/16, W/16], in a list.
-    """
-
-    def __init__(self):
-        super().__init__()
-        layers = []
-        with unique_name.guard():
-            for c_in, c_out in zip((4, *PATCH_CHANNELS), PATCH_CHANNELS, strict=False):
-                layers += [SpectralConv2D(c_in, c_out, 4, stride=2, padding=1), nn.LeakyReLU(0.2)]
-            self.layers = nn.Sequential(*layers, SpectralConv2D(PATCH_CHANNELS[-1], 1, 3, padding=1))
-        self.model_name, self.model_options = "patch critic", {}
-
-    def forward(self, picture: paddle.Tensor, features: Sequence[paddle.Tensor], hole: paddle.Tensor):
-        return [self.layers(_with_hole(2 * picture - 1, hole))]
+    def forward(self, features: Sequence[paddle.Tensor], hole: paddle.Tensor):
+        inputs = [paddle.concat([x, share_of_hole(hole, x).astype(x.dtype)], axis=1) for x in features]
+        return [head(x) for head, x in zip(self.heads, inputs, strict=True)]
 
 
 class SpectralConv2D(nn.Conv2D):
@@ -98,7 +77,3 @@ def _head(channels: int) -> nn.Layer:
         nn.LeakyReLU(0.2),
         SpectralConv2D(HEAD_CHANNELS, 1, 3, padding=1),
     )
-
-
-def _with_hole(x: paddle.Tensor, hole: paddle.Tensor) -> paddle.Tensor:
-    return paddle.concat([x, share_of_hole(hole, x).astype(x.dtype)], axis=1)

@@ -10,6 +10,7 @@ The local critic's patch is a crop box with the hole in its middle (``crop_boxes
 the critic's fixed size, as in the paper. An irregular hole may be larger: the crop is then resized to that size.
 """
 
+import numpy as np
 import paddle
 import paddle.nn.functional as F
 from paddle import nn
@@ -92,8 +93,7 @@ class Critics(nn.Layer):
 def crop_boxes(mask: paddle.Tensor, size: int) -> paddle.Tensor:
     """For each mask the smallest window that is ``size`` or more a side and has the hole's bounding box in its middle.
 
-    Near the border it moves inward. Of a mask without a hole, the window in the middle. Nothing is fetched from the
-    device.
+    Near the border it moves inward. Of a mask without a hole, the window in the middle.
 
     Shape:
         mask: [N, 1, H, W], {0, 1}, 1 = valid; H and W at least ``size``.
@@ -104,10 +104,11 @@ def crop_boxes(mask: paddle.Tensor, size: int) -> paddle.Tensor:
         >>> crop_boxes(mask, 8).tolist()
         [[0, 5, 8, 10]]
     """
-    hole = (mask[:, 0] < 0.5).astype("int32")
-    top, height = _span(hole.max(axis=2), size)
-    left, width = _span(hole.max(axis=1), size)
-    return paddle.stack([top, left, height, width], axis=1)
+    boxes = []
+    for hole in mask[:, 0].numpy() < 0.5:
+        (top, height), (left, width) = _span(hole.any(axis=1), size), _span(hole.any(axis=0), size)
+        boxes.append([top, left, height, width])
+    return paddle.to_tensor(boxes, "int32")
 
 
 def crop_and_resize(picture: paddle.Tensor, boxes: paddle.Tensor, size: int, mode: str = "bilinear") -> paddle.Tensor:
@@ -127,17 +128,12 @@ def crop_and_resize(picture: paddle.Tensor, boxes: paddle.Tensor, size: int, mod
     return paddle.matmul(paddle.matmul(rows, picture), columns, transpose_y=True)
 
 
-def _span(occupied: paddle.Tensor, size: int) -> tuple[paddle.Tensor, paddle.Tensor]:
-    """First row and number of rows of each window, [N] int32, from which rows have hole, [N, H] of {0, 1}."""
-    count = occupied.shape[1]
-    rows = paddle.arange(count, dtype="int32").unsqueeze(0)
-    first = (rows + (1 - occupied) * count).min(axis=1)
-    end = ((rows + 1) * occupied).max(axis=1)
-    found = occupied.max(axis=1)
-    first, end = first * found, end + (1 - found) * count
-    length = ((end - first) * found).clip(min=size)
-    start = (first + end - length + 2 * count) // 2 - count  # what is halved is never below 0
-    return paddle.minimum(start.clip(min=0), count - length), length
+def _span(occupied: np.ndarray, size: int) -> tuple[int, int]:
+    """First row and number of rows of a window, from which rows have hole, [H] of bool."""
+    rows = np.flatnonzero(occupied)
+    first, end = (rows[0], rows[-1] + 1) if rows.size else (0, len(occupied))
+    length = max(size, end - first) if rows.size else size
+    return int(np.clip((first + end - length) // 2, 0, len(occupied) - length)), int(length)
 
 
 def _resampling(start: paddle.Tensor, length: paddle.Tensor, side: int, size: int, mode: str) -> paddle.Tensor:

@@ -116,7 +116,7 @@ class PartialUpConv2D(nn.Layer):
         skip: [N, C_skip, 2H, 2W], skip_mask: [N, 1 or C_skip, 2H, 2W].
         Returns out [N, C_out, 2H, 2W], mask' [N, 1, 2H, 2W] float32.
     Raises:
-        ValueError: a mask does not fit its feature, or skip is not twice the size of x.
+        ValueError: a mask does not fit its feature.
     Source:
         Liu et al. 2018, arXiv:1804.07723, section 3.2 (the decoder). The rewrite is this project's.
     Example:
@@ -143,7 +143,6 @@ class PartialUpConv2D(nn.Layer):
     ) -> tuple[paddle.Tensor, paddle.Tensor]:
         _check_mask(x, mask)
         _check_mask(skip, skip_mask, "skip_mask")
-        _check_double(x, skip)
         return self.forward_premasked(apply_mask(x, mask), mask, apply_mask(skip, skip_mask), skip_mask)
 
     def forward_premasked(
@@ -176,26 +175,13 @@ def _pair(value: int | tuple[int, int]) -> list[int]:
     return [value, value] if isinstance(value, int) else list(value)
 
 
-def _agree(a: int, b: int) -> bool:
-    """Whether two dimensions can be equal; -1 is one that a static graph leaves free."""
-    return a == b or -1 in (a, b)
-
-
 def _check_mask(x: paddle.Tensor, mask: paddle.Tensor, name: str = "mask") -> None:
     n, c, h, w = x.shape
-    fits = len(mask.shape) == 4 and mask.shape[1] in (1, c) and _agree(mask.shape[0], n)
-    if not (fits and all(map(_agree, mask.shape[2:], [h, w]))):
+    if list(mask.shape) not in ([n, 1, h, w], [n, c, h, w]):
         raise ValueError(
             f"{name}: expected [{n}, 1, {h}, {w}] or [{n}, {c}, {h}, {w}] to go with its feature,"
             f" got {list(mask.shape)}"
         )
-
-
-def _check_double(x: paddle.Tensor, skip: paddle.Tensor) -> None:
-    n, _, h, w = x.shape
-    expected = [n, 2 * h if h > 0 else -1, 2 * w if w > 0 else -1]
-    if not all(map(_agree, expected, [skip.shape[0], *skip.shape[2:]])):
-        raise ValueError(f"skip: expected N, H, W of {expected}, twice the size of x, got {list(skip.shape)}")
 
 
 def apply_mask(x: paddle.Tensor, mask: paddle.Tensor) -> paddle.Tensor:

@@ -23,7 +23,6 @@ from options.train import (
     is_deepfill,
     parse_train,
     train_parser,
-    typed_as,
 )
 
 __all__ = [
@@ -48,5 +47,4 @@ __all__ = [
     "setup_device",
     "share_float",
     "train_parser",
-    "typed_as",
 ]

@@ -35,10 +35,9 @@ PHASE_LR = {"initial": 2e-4, "finetune": 5e-5}  # the paper's
 ADVERSARIAL_LR = 1e-4  # of DeepFillv1's author
 FACTORS = "2,3,4"  # of super-resolution
 
-CRITICS = ("none", "patch", "projected")
 # Option groups
-OF_UNETS, OF_DEEPFILL = "loss of the U-Nets", "loss of deepfill_v1"
-OF_CRITIC, OF_WASSERSTEIN = "critic of any network", "Wasserstein critics of deepfill_v1"
+OF_UNETS, OF_DEEPFILL = "loss of the U-Nets", "loss and critics of deepfill_v1"
+OF_CRITIC = "critic of the U-Nets"
 NETWORK_OPTIONS = {  # options of the network, by its own name for each
     "base_channels": "base_channels",
     "depth": "depth",
@@ -63,7 +62,6 @@ def train_parser() -> Parser:
     _add_schedule_options(parser.add_argument_group("schedule"))
     _add_composite_options(parser.add_argument_group(OF_UNETS))
     _add_deepfill_options(parser.add_argument_group(OF_DEEPFILL))
-    _add_wasserstein_options(parser.add_argument_group(OF_WASSERSTEIN))
     _add_critic_options(parser.add_argument_group(OF_CRITIC))
     _add_run_options(parser.add_argument_group("run"))
     add_device_options(parser)
@@ -169,9 +167,8 @@ def _add_critic_options(group) -> None:
     add = adder(group)
     add(
         "--critic",
-        CRITICS,
-        "add a critic (not in the papers): patch sees pictures, projected a frozen network's features; for deepfill_v1 "
-        "it replaces the Wasserstein critics",
+        ("none", "projected"),
+        "add a critic of a frozen network's features (not in the papers)",
         "none",
     )
     add(
@@ -197,10 +194,6 @@ def _add_deepfill_options(group) -> None:
         "each pixel deeper in the hole counts X times as much: 0.99 in the paper, 0.9 by the author",
         0.9,
     )
-
-
-def _add_wasserstein_options(group) -> None:
-    add = adder(group)
     add("--adversarial_weight", weight_float, "weight of the critics' scores (paper and author)", 0.001)
     add("--penalty_weight", weight_float, "weight of the critics' gradient penalty (paper and author)", 10.0)
     add("--critic_steps", integer(1, 1000), "updates of the critics in each iteration", 5)
@@ -310,20 +303,6 @@ def _take_network_of_weights(options: argparse.Namespace, typed: dict) -> None:
             setattr(options, key, ("no", "yes")[value] if isinstance(value, bool) else value)
 
 
-def typed_as(model: str, network: dict) -> str:
-    """The words on the command line for a network.
-
-    Example:
-        >>> typed_as("pconv_unet", {"base_channels": 32, "prior": "smooth", "picture_range": "unit"})
-        '--model pconv_unet --base_channels 32 --prior smooth'
-    """
-    words = [f"--model {model}"]
-    for name, value in network.items():
-        if name in NETWORK_OPTIONS and value is not None:
-            words.append(f"--{NETWORK_OPTIONS[name]} {('no', 'yes')[value] if isinstance(value, bool) else value}")
-    return " ".join(words)
-
-
 def _typed(argv: Sequence[str] | None, names: Iterable[str]) -> dict:
     """The options on the command line, and no others."""
     absent = object()
@@ -353,17 +332,12 @@ _DEFAULT_PRESETS = {False: ("celeba.yaml", "samples.yaml"), True: ("deepfill_cel
 
 def _refuse_without_effect(options: argparse.Namespace, typed: dict) -> None:
     """Refuse typed options that would have no effect; those of a preset are ignored."""
-    deepfill, with_critic = is_deepfill(options.model), options.critic != "none"
-    idle = {
-        OF_UNETS: deepfill,
-        OF_DEEPFILL: not deepfill,
-        OF_WASSERSTEIN: not deepfill or with_critic,
-        OF_CRITIC: not with_critic,
-    }
+    deepfill = is_deepfill(options.model)
+    idle = {OF_UNETS: deepfill, OF_DEEPFILL: not deepfill, OF_CRITIC: options.critic == "none"}
     groups = [group for group in train_parser()._action_groups if idle.get(group.title)]
     keys = {action.dest for group in groups for action in group._group_actions} - {"critic"}
     if deepfill:
-        keys |= {"depth", "output_activation", "prior", "norm", "phase", "amp", "sync_norm"}
+        keys |= {"critic", "depth", "output_activation", "prior", "norm", "phase", "amp", "sync_norm"}
     if deepfill or options.phase == "finetune":
         keys |= {"style_warmup_iters"}
     if options.model != "conv_unet":
@@ -381,7 +355,7 @@ def _refuse_without_effect(options: argparse.Namespace, typed: dict) -> None:
 
 def _refuse_conflicts(options: argparse.Namespace, typed: dict, preset_masks: str | None) -> None:
     """Refuse options that do not go together."""
-    with_critic = options.critic != "none"
+    with_critic = options.critic != "none" and not is_deepfill(options.model)
     if with_critic and options.amp == "O1" and options.amp_dtype == "float16":
         raise InputError("--amp O1 with --critic: expected --amp_dtype bfloat16, got float16; use it, or --amp O0")
     if with_critic and options.image_size % 16:

@@ -25,7 +25,7 @@ from engine.trainer import Trainer
 from losses import InpaintingLoss, VGG16Features
 from losses.wgan import GeneratorLoss, gradient_penalty
 from models import build_model
-from models.cell_critics import PatchCritic
+from models.cell_critics import ProjectedCritic
 from models.critics import Critics
 
 JOINT_BATCH = 8
@@ -59,7 +59,7 @@ def critic_gradients(accumulate: int) -> dict[str, np.ndarray]:
     settings = Settings(max_iters=1, batch_size=2, lr=1e-9, num_workers=0, accumulate=accumulate)
     model = small_model("pconv_unet", depth=3)
     model.eval()
-    critic, criterion = PatchCritic(), InpaintingLoss(weights={"perceptual": 0, "style": 0})
+    critic, criterion = ProjectedCritic(VGG16Features.channels), InpaintingLoss(weights={"perceptual": 0, "style": 0})
     critic.eval()  # the power method of the spectral norm goes on with each batch
     weights = {"adversarial": 1.0, "matching": 1.0}
     return step_once(

@@ -17,7 +17,7 @@ from engine.readers import read_batches
 from engine.reconstruction import ReconstructionTask
 from engine.settings import Settings, decay
 from engine.task import NonFiniteLossError
-from engine.trainer import Stopped, Trainer, _StopRequest
+from engine.trainer import Stopped, Trainer, stop_signals
 from engine.validation import ValidationSet
 from inpainting.checkpoint import load_weights, read_meta
 from losses import InpaintingLoss, inpainting
@@ -154,36 +154,22 @@ def test_the_best_is_saved_whenever_it_is_found_and_never_pruned(tmp_path):
     trainer = measure(make_trainer(tmp_path, val_every=1, save_every=4, keep=1), 5.0, 20.0, 7.0, 6.0)
     trainer.run()
     assert checkpoints_of(tmp_path) == {"iter_2", "iter_4", "latest iter_4", "best iter_2"}
-    validation = read_meta(tmp_path / "checkpoints" / "best")["validation"]
-    assert validation == {"psnr": 20.0, "pictures": trainer.validation.fingerprint}
+    assert read_meta(tmp_path / "checkpoints" / "best")["validation"] == {"psnr": 20.0}
 
 
 def test_a_closed_terminal_is_told_twice_and_with_nohup_in_vain():
     before = signal.signal(signal.SIGHUP, signal.SIG_DFL)
     try:
-        with _StopRequest() as stop:
+        with stop_signals() as came:
             for _ in range(2):
                 os.kill(os.getpid(), signal.SIGHUP)  # would end this process
-        assert stop.signum == signal.SIGHUP and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
+        assert came == [signal.SIGHUP] * 2 and signal.getsignal(signal.SIGHUP) == signal.SIG_DFL
         signal.signal(signal.SIGHUP, signal.SIG_IGN)
-        with _StopRequest() as stop:
+        with stop_signals() as came:
             os.kill(os.getpid(), signal.SIGHUP)
-        assert stop.signum is None and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
+        assert not came and signal.getsignal(signal.SIGHUP) == signal.SIG_IGN
     finally:
         signal.signal(signal.SIGHUP, before)
-
-
-def test_sanity_checks_reach_the_log(tmp_path):
-    trainer = make_trainer(tmp_path, max_iters=1)
-    item = trainer.dataset.__class__.__getitem__
-    trainer.dataset.__class__ = type("Wrong", (trainer.dataset.__class__,), {})
-    trainer.dataset.__class__.__getitem__ = lambda self, i: (
-        255 * item(self, i)[0].astype(np.float32),
-        0 * item(self, i)[1] + (i % 2),
-    )
-    trainer.run()
-    text = (tmp_path / "train.log").read_text()
-    assert "L_valid starts at" in text
 
 
 def test_in_float16_some_iterations_may_overflow(tmp_path, caplog):
@@ -236,7 +222,7 @@ def test_many_processes_exchange_nothing_beside_gradients_but_to_log_and_save(tm
     )
     monkeypatch.setattr(distributed, "average_gradients", lambda parameters: None)
     trainer.run()  # as one of two that do the same
-    assert set(seen) == {1, 3, 6, 7} and seen.count(6) == 2  # the terms, and whether to stop
+    assert set(seen) == {3, 6, 7} and seen.count(6) == 2  # the terms, and whether to stop
 
 
 def test_a_signal_to_one_of_many_processes_stops_all_when_they_log(tmp_path, monkeypatch):

@@ -1,7 +1,6 @@
 """Checkpoints: whole or not there, checked, pruned, and passed over when damaged."""
 
 import logging
-import math
 import pickle
 import resource
 import shutil
@@ -71,8 +70,8 @@ def test_a_full_disk_leaves_the_checkpoints_before_and_nothing_else(folder, mode
     assert folder.newest().name == "iter_20" and not list(folder.directory.glob(".*"))
 
 
-def save(folder, model, iteration, psnr=None, pictures="a"):
-    meta = {} if psnr is None else {"validation": {"psnr": psnr, "pictures": pictures}}
+def save(folder, model, iteration, psnr=None):
+    meta = {} if psnr is None else {"validation": {"psnr": psnr}}
     return folder.save(model, iteration, {}, **meta)
 
 
@@ -85,15 +84,8 @@ def test_the_best_is_kept_beside_the_newest(model, tmp_path):
     for iteration, psnr in ((1, 20.0), (2, 30.0), (3, None), (4, 25.0), (5, 30.0), (6, None)):
         save(folder, model, iteration, psnr)
     assert names(folder) == {"iter_2", "iter_5", "iter_6", "latest iter_6", "best iter_2"}  # of equals the first
-    assert (folder.best_psnr("a"), folder.best_psnr("b")) == (30.0, -math.inf)
+    assert folder.best_psnr() == 30.0
     assert load_weights(tmp_path / "best").model_name == "pconv_unet"
-
-
-def test_a_figure_of_other_pictures_is_no_rival(model, tmp_path):
-    folder = CheckpointFolder(tmp_path, keep=1)
-    save(folder, model, 1, 40.0)
-    save(folder, model, 2, 20.0, pictures="b")
-    assert names(folder) == {"iter_2", "latest iter_2", "best iter_2"}
 
 
 def test_a_best_that_is_written_over_or_damaged_is_best_no_more(model, tmp_path):

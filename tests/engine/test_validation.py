@@ -6,8 +6,7 @@ import numpy as np
 import pytest
 
 from datasets.images import write_picture
-from datasets.inpainting import PictureFolder, SamplePhotos
-from engine import sanity_checks
+from datasets.inpainting import PictureFolder
 from engine.validation import ValidationSet, overall
 from inpainting.classical import mean
 from metrics.buckets import Sample, bucket_rows
@@ -36,11 +35,11 @@ def test_the_pictures_are_spread_over_a_sorted_folder(folder):
     assert [round(gt.mean()) // 100 for gt in validation.gts] == [0, 0, 1, 1, 2, 2]
 
 
-def test_in_place_of_a_damaged_picture_comes_the_next_one(folder, caplog):
+def test_in_place_of_a_damaged_picture_comes_another_one(folder, caplog):
     for i in (4, 5, 11):
         (folder / f"{i:02}.png").write_bytes(b"no picture")
     with caplog.at_level(logging.WARNING, "paddle_pconv"):
-        assert numbers(ValidationSet(PictureFolder(folder), SIZE, 6)) == [0, 2, 6, 7, 8, 10]
+        assert numbers(ValidationSet(PictureFolder(folder), SIZE, 6)) == [0, 2, 6, 8, 10, 1]
         assert len(caplog.records) == 2  # each told once
         assert sorted(set(numbers(ValidationSet(PictureFolder(folder), SIZE, 12)))) == [0, 1, 2, 3, 6, 7, 8, 9, 10]
     for path in folder.iterdir():
@@ -55,24 +54,6 @@ def test_holes_of_super_resolution_come_in_turn_and_have_a_row(folder):
     rows = validation.measure(mean)
     assert [(row["bucket"], row["border"], row["count"]) for row in rows] == [("0.6-1", "all", 4), ("0.6-1", "B", 4)]
     assert overall(rows)["count"] == 4
-
-
-def test_sets_of_other_pictures_or_holes_are_told_apart(folder):
-    def fingerprint(pictures, count=6, shape="irregular"):
-        return ValidationSet(pictures, SIZE, count, shape).fingerprint
-
-    photos = SamplePhotos("val")
-    assert fingerprint(photos) == fingerprint(photos)
-    others = [(photos, 5), (photos, 6, "box"), (PictureFolder(folder), 6)]
-    assert len({fingerprint(photos), *(fingerprint(*other) for other in others)}) == 4
-
-
-def test_pictures_of_one_colour_do_not_keep_the_warning_on(tmp_path):
-    """Mean fill paints them perfectly, at an infinite PSNR that no network is above."""
-    for i in range(2):
-        write_picture(tmp_path / f"{i}.png", np.full([40, 40, 3], 50 * i, np.uint8))
-    assert ValidationSet(PictureFolder(tmp_path), SIZE, 6).mean_fill_psnr is None
-    assert sanity_checks.worse_than_mean_fill(5000, 30.0, None) is None
 
 
 def test_means_over_all_buckets_are_those_over_all_pairs():

@@ -63,12 +63,12 @@ def test_losses_and_gradients_are_the_twins(tmp_path):
     critic.train()
     hole = paddle.to_tensor(hole)
     real, fake = ([paddle.to_tensor(given[f"{kind}_{i}"]) for i in range(4)] for kind in ("real", "fake"))
-    loss = critic_loss(critic(None, real, hole), critic(None, fake, hole), hole)
+    loss = critic_loss(critic(real, hole), critic(fake, hole), hole)
     loss.backward()
     gradients = {f"critic/{name}": p.grad.numpy() for name, p in critic.named_parameters()}
     for tap in fake:
         tap.stop_gradient = False
-    score, matching = generator_score(critic(None, fake, hole), hole), feature_matching(real, fake, hole)
+    score, matching = generator_score(critic(fake, hole), hole), feature_matching(real, fake, hole)
     (score + 2 * matching).backward()
     gradients |= {f"fake_{i}": tap.grad.numpy() for i, tap in enumerate(fake)}
     for name, value in (("critic", loss), ("adversarial", score), ("features", matching)):

@@ -110,11 +110,9 @@ def test_terms_without_weight_leave_the_network_out(batch):
     assert set(criterion(*map(paddle.to_tensor, batch))) == {"valid", "hole", "tv"}
 
 
-def test_unknown_term_and_shapes_that_do_not_fit_are_refused(criterion):
+def test_an_unknown_term_is_refused():
     with pytest.raises(ValueError, match="expected terms among"):
         InpaintingLoss(features=lambda x: [], weights={"stile": 1})
-    with pytest.raises(ValueError, match="expected output"):
-        criterion(paddle.ones([1, 3, 16, 16]), paddle.ones([1, 3, 16, 16]), paddle.ones([1, 1, 8, 8]))
 
 
 def test_gram_stays_inside_float16_range():

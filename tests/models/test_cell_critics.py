@@ -2,9 +2,8 @@
 
 import numpy as np
 import paddle
-import pytest
 
-from models.cell_critics import PatchCritic, ProjectedCritic, SpectralConv2D
+from models.cell_critics import ProjectedCritic, SpectralConv2D
 
 
 def test_filters_are_divided_by_their_largest_singular_value():
@@ -32,13 +31,10 @@ def test_only_training_moves_the_vectors_and_they_are_saved():
     assert np.array_equal(other(x).numpy(), layer(x).numpy())
 
 
-@pytest.mark.parametrize(
-    ("critic", "sides"), [(PatchCritic(), [4]), (ProjectedCritic([8, 4]), [16, 8])], ids=["patch", "projected"]
-)
-def test_each_judges_cells_and_sees_where_the_hole_is(critic, sides):
+def test_each_head_judges_cells_and_sees_where_the_hole_is():
+    critic = ProjectedCritic([8, 4])
     critic.eval()
-    picture, features = paddle.rand([2, 3, 64, 64]), [paddle.rand([2, 8, 32, 32]), paddle.rand([2, 4, 16, 16])]
-    holes = paddle.zeros([2, 1, 64, 64]), paddle.ones([2, 1, 64, 64])
-    first, second = (critic(picture, features, hole) for hole in holes)
-    assert [list(t.shape) for t in first] == [[2, 1, side, side] for side in sides]
+    features = [paddle.rand([2, 8, 32, 32]), paddle.rand([2, 4, 16, 16])]
+    first, second = (critic(features, hole) for hole in (paddle.zeros([2, 1, 64, 64]), paddle.ones([2, 1, 64, 64])))
+    assert [list(t.shape) for t in first] == [[2, 1, side, side] for side in (16, 8)]
     assert all(float((a - b).abs().max()) > 0 for a, b in zip(first, second, strict=True))

@@ -62,7 +62,7 @@ def test_a_preset_says_what_the_paper_says_of_the_phase(preset, phase):
     ("preset", "words", "message"),
     [
         ("celeba", "--critic_weight 2", "--critic_weight: has no effect"),
-        ("deepfill_samples", "--critic patch --critic_steps 5", "--critic_steps: has no effect"),
+        ("deepfill_samples", "--critic projected", "--critic: has no effect"),
         ("deepfill_samples", "--style_weight 5", "--style_weight: has no effect with --model deepfill_v1"),
         ("celeba", "--mask_channel yes", "--mask_channel: has no effect with --model pconv_unet"),
         ("celeba", "--hole_shape box --super_resolution_factors 2", "--super_resolution_factors: has no effect"),

@@ -38,4 +38,4 @@ def test_a_difference_fails(monkeypatch):
 def test_a_step_and_a_training_run():
     options = check_gpu.build_parser().parse_args(["--device", "cpu"])
     assert check_gpu.step_time("float32", options).startswith("ok, ")
-    assert check_gpu.train("--critic patch", options).startswith("ok, loss: ")
+    assert check_gpu.train("--critic projected", options).startswith("ok, loss: ")
