@@ -13,9 +13,8 @@ from paddle import nn
 from engine.reconstruction import ReconstructionTask
 from engine.settings import Settings
 from engine.task import Batch, frozen, make_adam, mean_terms, update
-from losses import InpaintingLoss
 from losses.hinge import critic_loss, feature_matching, generator_score
-from losses.reconstruction import composite
+from losses.inpainting import InpaintingLoss, composite
 
 BETAS = {"beta1": 0.0, "beta2": 0.99}
 LR_FACTOR = 3.0  # of the critic, times the network's

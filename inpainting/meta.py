@@ -63,5 +63,5 @@ def _is_right(key: str, value: object) -> bool:
     if key == "files":  # all in the same folder
         return all(re.fullmatch(r"(?!\.+$)[\w.-]+", name) for name in value)
     if key == "validation":
-        return isinstance(value.get("psnr"), int | float) and isinstance(value.get("pictures"), str)
+        return isinstance(value.get("psnr"), int | float)
     return key != "start_depth" or value > 0

@@ -38,8 +38,6 @@ class GeneratorLoss:
     Shape:
         coarse, refined, gt: [N, 3, H, W] in [0, 1] scale.   mask: [N, 1, H, W], {0, 1}, 1 = valid.
         local_score, global_score: [N, 1], of the completed pictures.
-        discount: [N or 1, 1, H, W], the weight of each pixel and 0 for those of no interest; ``discount_map`` of the
-        mask by default.
         Each term: a float32 scalar.
     Example:
         >>> picture, mask, score = paddle.rand([2, 3, 16, 16]), paddle.ones([2, 1, 16, 16]), paddle.ones([2, 1])
@@ -65,14 +63,12 @@ class GeneratorLoss:
         mask: paddle.Tensor,
         local_score: paddle.Tensor,
         global_score: paddle.Tensor,
-        discount: paddle.Tensor | None = None,
     ) -> dict[str, paddle.Tensor]:
         coarse, refined, gt, mask = (t.astype("float32") for t in (coarse, refined, gt, mask))
-        discount = discount_map(mask, self.gamma) if discount is None else discount
         return {
             "adversarial_local": generator_score(local_score),
             "adversarial_global": generator_score(global_score),
-            "discounted": self._of_both(coarse, refined, gt, discount),
+            "discounted": self._of_both(coarse, refined, gt, discount_map(mask, self.gamma)),
             "known": self._of_both(coarse, refined, gt, mask),
         }
 

@@ -1,5 +1,7 @@
 """Command-line options: a file for each command, and what they share. Nothing here imports Paddle."""
 
+# ruff: noqa: F401  what the commands import
+
 from options.app import app_parser
 from options.evaluate import parse_evaluate
 from options.export import export_parser
@@ -24,27 +26,3 @@ from options.train import (
     parse_train,
     train_parser,
 )
-
-__all__ = [
-    "DEFAULT_WEIGHTS",
-    "MODEL_NAMES",
-    "Parser",
-    "add_device_options",
-    "app_parser",
-    "check_folder",
-    "count_int",
-    "detail_of",
-    "export_parser",
-    "factors_of",
-    "fill_parser",
-    "flip_of",
-    "is_deepfill",
-    "parse_evaluate",
-    "parse_fill",
-    "parse_train",
-    "positive_float",
-    "positive_int",
-    "setup_device",
-    "share_float",
-    "train_parser",
-]

@@ -107,16 +107,6 @@ def test_a_resumed_log_drops_rows_behind_its_checkpoint(tmp_path):
     assert [point.id for point in reader.get_data("scalar", "loss_weighted/total")] == [1, 2, 3, 4]
 
 
-def test_a_line_that_a_kill_cut_short_is_dropped(tmp_path):
-    make_trainer(tmp_path).run()
-    with open(tmp_path / "metrics.csv", "a") as file:
-        file.write("4,1,2")
-    resumed = make_trainer(tmp_path)
-    resumed.resume(tmp_path / "checkpoints" / "iter_2")
-    resumed.run()
-    assert [r["iter"] for r in rows_of(tmp_path)] == ["1", "2", "3", "4", "4"]
-
-
 def test_another_batch_size_goes_on_in_the_stream_where_the_first_left_it(tmp_path):
     make_trainer(tmp_path).run()
     resumed = make_trainer(tmp_path, batch_size=3, max_iters=6)
@@ -210,19 +200,6 @@ def test_it_is_noticed_before_the_next_line_of_the_log_and_before_anything_is_sa
     with pytest.raises(NonFiniteLossError, match=r"^iteration 4: expected finite loss terms, got valid = inf"):
         trainer.run()
     assert trainer.iteration == noticed and not (tmp_path / "checkpoints").exists()
-
-
-def test_many_processes_exchange_nothing_beside_gradients_but_to_log_and_save(tmp_path, monkeypatch):
-    trainer = measure(make_trainer(tmp_path, max_iters=7, log_every=3, val_every=7, save_every=7), 9.0)
-    seen = []
-    monkeypatch.setattr(distributed, "world_size", lambda: 2)
-    monkeypatch.setattr(distributed, "gathered", list)
-    monkeypatch.setattr(
-        paddle.distributed, "all_reduce", lambda t: seen.append(trainer.iteration) or t.set_value(t + t)
-    )
-    monkeypatch.setattr(distributed, "average_gradients", lambda parameters: None)
-    trainer.run()  # as one of two that do the same
-    assert set(seen) == {3, 6, 7} and seen.count(6) == 2  # the terms, and whether to stop
 
 
 def test_a_signal_to_one_of_many_processes_stops_all_when_they_log(tmp_path, monkeypatch):

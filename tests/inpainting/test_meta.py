@@ -38,7 +38,7 @@ def test_what_is_right_is_returned_as_it_is(tmp_path):
         ({"model": "pconv_unet"}, "expected options as .*, got none"),
         *((MODEL | OF_A_RUN | {key: None}, f"expected {key} as .*, got None") for key in ENTRIES),
         (MODEL | {"files": {"../model.pdparams": "0a"}}, "expected files as"),
-        (MODEL | {"validation": {"psnr": 1.0}}, "expected validation as"),
+        (MODEL | {"validation": {"pictures": "a"}}, "expected validation as"),
         (MODEL | {"options": {"a": (1 << 20) + 1}}, "expected options as"),
     ],
 )

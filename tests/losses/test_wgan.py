@@ -5,8 +5,6 @@ import paddle
 import pytest
 
 from losses.wgan import (
-    AUTHOR_WEIGHTS,
-    PAPER_GAMMA,
     GeneratorLoss,
     critic_loss,
     discount_map,
@@ -39,18 +37,6 @@ def test_penalty_draws_a_point_between_for_each_picture():
     [points] = seen
     assert (points == points[:, :1, :1, :1]).all() and 0 <= points.min() < 0.2 and 0.8 < points.max() <= 1
     assert len(np.unique(points)) > 25
-
-
-def test_penalty_without_a_hole_is_one_and_moves_nothing():
-    real, fake, a = pictures("real", "fake", "a")
-    parameter = paddle.to_tensor(a, stop_gradient=False)
-    fake = paddle.to_tensor(fake, stop_gradient=False)
-    got = gradient_penalty(
-        lambda x: (parameter * x * x).sum(axis=[1, 2, 3]), paddle.to_tensor(real), fake, paddle.ones([2, 1, 8, 10])
-    )
-    got.backward()
-    assert float(got) == pytest.approx(1, abs=1e-5) and not parameter.grad.numpy().any()
-    assert fake.grad is None
 
 
 def test_scores_become_losses():
@@ -119,14 +105,3 @@ def test_generator_loss_is_the_authors_sum():
     assert {name: float(value) for name, value in terms.items()} == pytest.approx(expected, rel=1e-5)
     total = 0.001 * -0.5 + 1.2 * expected["discounted"] + 1.2 * expected["known"]
     assert float(criterion.total(terms)) == pytest.approx(total, rel=1e-5)
-
-
-def test_weights_and_gamma_are_arguments():
-    coarse, refined, gt = map(paddle.to_tensor, pictures("coarse", "refined", "gt"))
-    mask, score = paddle.to_tensor(masks()), paddle.ones([2, 1])
-    criterion = GeneratorLoss(weights={"known": 0, "adversarial_local": 5}, coarse_weight=0, gamma=PAPER_GAMMA)
-    terms = criterion(coarse, refined, gt, mask, score, score)
-    discounted = weighted_l1(refined, gt, discount_map(mask, 0.99))
-    assert float(terms["discounted"]) == pytest.approx(float(discounted), rel=1e-6)
-    assert float(criterion.total(terms)) == pytest.approx(-5 - 0.001 + 1.2 * float(discounted), rel=1e-5)
-    assert GeneratorLoss().weights == AUTHOR_WEIGHTS

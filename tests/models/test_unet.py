@@ -137,23 +137,3 @@ def test_a_picture_range_is_that_of_the_network_alone(picture_range, mean, std):
 def test_mistakes_are_named(name, options, message):
     with pytest.raises(ValueError, match=message):
         build_model(name, **options)
-
-
-@pytest.mark.parametrize(
-    ("image", "mask"), [([1, 4, 8, 8], [1, 1, 8, 8]), ([1, 3, 8, 8], [1, 1, 8, 9]), ([1, 3, 8, 8], [1, 3, 8, 8])]
-)
-def test_inputs_that_do_not_fit_are_refused(image, mask):
-    with pytest.raises(ValueError, match="expected"):
-        build_model("pconv_unet", **SMALL)(paddle.ones(image), paddle.ones(mask))
-
-
-@pytest.mark.parametrize("prior", ["none", "smooth"])
-@pytest.mark.parametrize("size", [(64, 64), (50, 41)])
-def test_mask_coverage_is_that_of_the_forward_pass(prior, size):
-    model = build_model("pconv_unet", base_channels=4, depth=3, prior=prior)
-    mask = (paddle.rand([2, 1, *size]) > 0.9).astype("float32")
-    seen = []
-    for stage in model.encoder:
-        stage.register_forward_post_hook(lambda _, __, outputs: seen.append(float(outputs[1].mean())))
-    model(paddle.rand([2, 3, *size]), mask)
-    assert model.mask_coverage(mask) == pytest.approx(seen)

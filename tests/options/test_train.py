@@ -154,9 +154,3 @@ def test_a_presets_values_are_what_was_written(tmp_path, text, options):
     (tmp_path / "a.yaml").write_text(text)
     found = vars(parse_train(["--config", str(tmp_path / "a.yaml"), "--image_root", "x", "--max_iters", "9"])[0])
     assert {key: found[key] for key in options} == options
-
-
-def test_a_typing_error_on_the_command_line_gets_a_suggestion(capsys):
-    with pytest.raises(SystemExit):
-        parse_train(["--batchsize", "3"])
-    assert "no such option: --batchsize; did you mean --batch_size?" in capsys.readouterr().err
