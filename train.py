@@ -296,7 +296,7 @@ def read_features(option: str, path: str | None, efficientnet_too: bool = False)
         is_efficientnet = efficientnet_too and STEM in (arrays or ())
         try:
             return EfficientNetLite0Features(arrays) if is_efficientnet else VGG16Features(arrays)
-        except ValueError as error:
+        except (ValueError, KeyError) as error:
             raise InputError(f"{path}: {error}") from None
 
 

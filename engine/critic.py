@@ -91,14 +91,12 @@ class CriticTask(ReconstructionTask):
         return loss, {"critic": loss}
 
     def _terms(self, output: paddle.Tensor, gt: paddle.Tensor, mask: paddle.Tensor) -> dict[str, paddle.Tensor]:
-        return super()._terms(output, gt, mask) | self._critic_terms(output, gt, mask)
-
-    def _critic_terms(self, output: paddle.Tensor, gt: paddle.Tensor, mask: paddle.Tensor) -> dict[str, paddle.Tensor]:
+        terms = super()._terms(output, gt, mask)
         comp, hole = composite(output.astype("float32"), gt, mask), 1 - mask
         fake = self.features(comp)
         with paddle.no_grad():
             real = self.features(gt)
-        return {
+        return terms | {
             "adversarial": generator_score(self.critic(fake, hole), hole),
             "matching": feature_matching(*([t.astype("float32") for t in taps] for taps in (real, fake)), hole),
         }

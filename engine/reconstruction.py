@@ -25,7 +25,7 @@ class ReconstructionTask(Task):
         self.model, self.criterion, self.settings = model, criterion, settings
         self.optimizer, self.networks = make_adam(model, settings), {"model": model}
         self.scaler = paddle.amp.GradScaler(enable=settings.amp and settings.amp_dtype == "float16")
-        self.style_weight = criterion.weights.get("style")  # None: a loss without this term
+        self.style_weight = criterion.weights["style"]
 
     @property
     def weights(self) -> dict[str, float]:
@@ -38,9 +38,8 @@ class ReconstructionTask(Task):
 
     def schedule(self, done: int) -> None:
         super().schedule(done)
-        if self.style_weight is not None:
-            warm_up = done < self.settings.style_warmup_iters
-            self.criterion.weights["style"] = min(1.0, self.style_weight) if warm_up else self.style_weight
+        warm_up = done < self.settings.style_warmup_iters
+        self.criterion.weights["style"] = min(1.0, self.style_weight) if warm_up else self.style_weight
 
     def step(self, batches: Sequence[Batch]) -> dict[str, paddle.Tensor]:
         """One update from the gradients' mean over the batches. Returns the unweighted terms, averaged likewise."""

@@ -92,6 +92,8 @@ class Trainer:
                 f"the checkpoint is of phase {meta['phase']}, this is phase {s.phase}: Adam, warm-up and decay start "
                 f"anew, and --max_iters {s.max_iters} counts from iteration {self.iteration} on"
             )
+        is_ours = directory.resolve().parent == self.checkpoints.directory.resolve()
+        self._saved = self.iteration if is_ours else None
         self.position = int(meta.get("position", self.iteration * int(meta.get("batch_size", s.batch_size))))
         if same_phase:
             self.task.restore(directory, meta)
@@ -102,7 +104,7 @@ class Trainer:
     def run(self) -> None:
         """Train to ``last_iteration``; validates, draws samples and saves at the end too.
 
-        If nothing is left to do, only the state is saved.
+        If nothing is left to do, only the state is saved, unless the folder has it.
 
         Raises:
             NonFiniteLossError: naming iteration and term; the checkpoints before it are whole.

@@ -48,13 +48,7 @@ class ValidationSet:
         self.names, originals = zip(*itertools.islice(itertools.cycle(readable), count), strict=True)
         middle = center_window if shape == "super_resolution" else center_resize
         self.gts = [middle(picture, image_size) for picture in originals]
-        self.boxes = [shape == "box" or (shape == "both" and _in_second_half(i)) for i in range(count)]
-        if shape == "super_resolution":
-            self.masks = [lattice(image_size, image_size, factors[i % len(factors)]) for i in range(count)]
-        elif shape == "wide":
-            self.masks = [generate_wide(np.random.default_rng([2, i]), image_size, image_size) for i in range(count)]
-        else:
-            self.masks = [_box(i, image_size) if b else _irregular(i, image_size) for i, b in enumerate(self.boxes)]
+        self.masks = [_hole(shape, i, image_size, factors) for i in range(count)]
 
     def measure(self, inpaint: Callable[[np.ndarray, np.ndarray], np.ndarray]) -> list[dict]:
         """Rows of ``metrics.buckets.bucket_rows`` for ``inpaint(picture, hole)`` over the set, composite protocol.
@@ -66,11 +60,10 @@ class ValidationSet:
         return bucket_rows(distributed.gathered([_measure(*item, inpaint) for item in share]))
 
     def samples(self, inpainter) -> dict[str, np.ndarray]:
-        """One ``sample_row`` for each bucket, irregular and box, by its name."""
+        """One ``sample_row`` for each bucket, by its name."""
         rows = {}
-        for gt, mask, box in zip(self.gts, self.masks, self.boxes, strict=True):
-            name = _row_of(mask) + ("-box" if box else "")
-            if name not in rows:
+        for gt, mask in zip(self.gts, self.masks, strict=True):
+            if (name := _row_of(mask)) not in rows:
                 rows[name] = sample_row(gt, mask, inpainter.views(gt, mask == 0))
         return rows
 
@@ -114,15 +107,13 @@ def _readable(pictures: Pictures, count: int) -> Iterator[tuple[str, np.ndarray]
             log.warning("skipping %s: %s", pictures.name(index), error)
 
 
-def _in_second_half(number: int) -> bool:
+def _hole(shape: str, number: int, size: int, factors: Sequence[int]) -> np.ndarray:
     """Of each twelve masks the last six touch the border, or are boxes if both shapes are wanted."""
-    return (number // len(BUCKETS)) % 2 == 1
-
-
-def _irregular(number: int, size: int) -> np.ndarray:
-    bucket = BUCKETS[number % len(BUCKETS)]
-    return generate_mask(np.random.default_rng([2, number]), size, size, bucket, border=_in_second_half(number))
-
-
-def _box(number: int, size: int) -> np.ndarray:
-    return generate_box(np.random.default_rng([2, number]), size, size)
+    rng, in_second_half = np.random.default_rng([2, number]), (number // len(BUCKETS)) % 2 == 1
+    if shape == "super_resolution":
+        return lattice(size, size, factors[number % len(factors)])
+    if shape == "wide":
+        return generate_wide(rng, size, size)
+    if shape == "box" or (shape == "both" and in_second_half):
+        return generate_box(rng, size, size)
+    return generate_mask(rng, size, size, BUCKETS[number % len(BUCKETS)], border=in_second_half)

@@ -27,7 +27,7 @@ class EfficientNetLite0Features(nn.Layer):
         picture: [N, 3, H, W] RGB in [0, 1], H and W multiples of 16.
         Returns [N, 16, H/2, W/2], [N, 24, H/4, W/4], [N, 40, H/8, W/8], [N, 112, H/16, W/16].
     Raises:
-        ValueError: an array is missing or has another shape.
+        KeyError: an array is missing.
     """
 
     channels = tuple(TAPS.values())
@@ -72,7 +72,7 @@ class _Convolution(nn.Layer):
     ):
         super().__init__()
         gain, bias, mean, variance, weight = (
-            np.asarray(_array(arrays, key), "float64")
+            np.asarray(arrays[key], "float64")
             for key in (*(f"{norm}.{part}" for part in ("weight", "bias", "running_mean", "running_var")), name)
         )
         scale = gain / np.sqrt(variance + EPSILON)
@@ -85,9 +85,3 @@ class _Convolution(nn.Layer):
 
     def forward(self, x: paddle.Tensor) -> paddle.Tensor:
         return F.conv2d(x, self.weight, self.bias, self.stride, self.padding, groups=self.groups)
-
-
-def _array(arrays: Mapping[str, np.ndarray], name: str) -> np.ndarray:
-    if name not in arrays:
-        raise ValueError(f"EfficientNet-lite0 weights: expected {name}, got none; give the whole file")
-    return arrays[name]

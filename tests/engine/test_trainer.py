@@ -96,8 +96,10 @@ def test_resume_ends_where_the_unbroken_run_ends(tmp_path, options):
             np.testing.assert_array_equal(value.numpy(), resumed.ema.average[name].numpy(), err_msg=name)
 
 
-def test_a_resumed_log_drops_rows_behind_its_checkpoint(tmp_path):
+def test_a_resumed_log_drops_rows_behind_its_checkpoint_and_a_line_that_a_kill_cut_short(tmp_path):
     make_trainer(tmp_path).run()
+    with open(tmp_path / "metrics.csv", "a") as file:
+        file.write("4,1,2")
     resumed = make_trainer(tmp_path)
     resumed.resume(tmp_path / "checkpoints" / "iter_2")
     resumed.run()
