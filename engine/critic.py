@@ -15,7 +15,7 @@ from engine.settings import Settings
 from engine.task import Batch, frozen, make_adam, mean_terms, update
 from losses import InpaintingLoss
 from losses.hinge import critic_loss, feature_matching, generator_score
-from losses.reconstruction import composite
+from losses.inpainting import composite
 from losses.wgan import RECONSTRUCTION, GeneratorLoss, discount_map
 from models.deepfill import DeepFillV1
 

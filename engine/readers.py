@@ -8,7 +8,7 @@ import paddle
 
 from datasets.inpainting import InpaintingDataset, StreamBatchSampler, begin_worker, read_in_worker
 from engine.task import Batch
-from metrics.workers import started_ahead, worker_processes
+from utils.workers import started_ahead, worker_processes
 
 log = logging.getLogger("paddle_pconv")
 

@@ -33,8 +33,8 @@ from metrics.buckets import Sample
 from metrics.manifest import GENERATED, SAMPLE, Pair, generate
 from metrics.protocols import PROTOCOLS
 from metrics.realism import PairRealism, Realism
-from metrics.workers import call_here, started_ahead, worker_processes
 from utils.errors import InputError, naming
+from utils.workers import call_here, started_ahead, worker_processes
 
 AHEAD = 3  # pairs for each worker: one at work, one waiting for it, one done
 PAIRS_WORTH_A_WORKER = 50  # a worker takes a second to start

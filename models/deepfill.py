@@ -19,7 +19,7 @@ import paddle
 import paddle.nn.functional as F
 from paddle import nn
 
-from .contextual_attention import ContextualAttention, bring_mask_down
+from .contextual_attention import PYTORCH_PORT, ContextualAttention
 from .partial_conv import _spatial_size, upsampling_filter, upsampling_taps
 from .unet import _check_inputs, _pad_to_multiple
 
@@ -51,8 +51,7 @@ class DeepFillV1(nn.Layer):
 
     Args:
         base_channels: width c of the first layer; the widest have 4c.
-        attention: options of ``ContextualAttention`` by name; ``contextual_attention.PYTORCH_PORT`` for weights of that
-            port.
+        attention: ``contextual_attention.PYTORCH_PORT`` for weights of that port, else None.
     Shape:
         image: [N, 3, H, W] in [0, 1], RGB; its values in holes do not matter.   mask: [N, 1, H, W], {0, 1}, 1 = valid.
         Any H and W: the picture is padded with hole to a multiple of 8, the output cropped back.
@@ -73,11 +72,13 @@ class DeepFillV1(nn.Layer):
         super().__init__()
         if base_channels < 2:
             raise ValueError(f"base_channels: expected 2 or more, got {base_channels}")
+        if attention not in (None, PYTORCH_PORT):
+            raise ValueError(f"attention: expected None or {PYTORCH_PORT}, got {attention}")
         c = base_channels
         self.coarse = nn.Sequential(*_down((c, 2 * c, 2 * c, 4 * c, 4 * c, 4 * c)), *_dilated(4 * c), *_up(4 * c, c))
         self.conv_encoder = nn.Sequential(*_down((c, c, 2 * c, 2 * c, 4 * c, 4 * c)), *_dilated(4 * c))
         self.attention_encoder = nn.Sequential(*_down((c, c, 2 * c, 4 * c, 4 * c, 4 * c), last=F.relu))
-        self.attention = _attention(**(attention or {}))
+        self.attention = ContextualAttention(ATTENTION_RATE, as_port=attention is not None)
         self.attention_decoder = nn.Sequential(Conv(4 * c, 4 * c), Conv(4 * c, 4 * c))
         self.fusion = nn.Sequential(*_up(8 * c, c))
 
@@ -108,7 +109,7 @@ class DeepFillV1(nn.Layer):
         """The second network over the picture with its holes painted, all in [−1, 1]; and the attention's offsets."""
         x = paddle.concat([painted, marks], axis=1)
         features = self.attention_encoder(x)
-        small_mask = bring_mask_down(mask, SMALLEST, self.attention.sampling)
+        small_mask = self.attention.bring_mask_down(mask, SMALLEST)
         attended, offsets = self.attention(features, features, small_mask)
         x = paddle.concat([self.conv_encoder(x), self.attention_decoder(attended)], axis=1)
         return _clip(self.fusion(x)), offsets
@@ -155,15 +156,6 @@ class UpConv(Conv):
     def filter(self) -> paddle.Tensor:
         """What the transposed convolution is done with."""
         return upsampling_filter(self.weight, self.taps)
-
-
-def _attention(**options) -> ContextualAttention:
-    if "rate" in options:
-        raise ValueError("attention: expected options of ContextualAttention but rate, which is fixed")
-    try:
-        return ContextualAttention(rate=ATTENTION_RATE, **options)
-    except TypeError as error:
-        raise ValueError(f"attention: expected options of ContextualAttention, got {error}") from None
 
 
 def _down(widths: tuple[int, ...], last=F.elu) -> list[Conv]:

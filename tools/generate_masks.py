@@ -11,12 +11,12 @@ from tqdm import tqdm
 
 from datasets.mask_generator import MIN_SIDE, generate_box, generate_mask, generate_silhouette, generate_wide
 from datasets.masks import BUCKET_NAMES, BUCKETS, mask_png
-from metrics.workers import started_ahead, worker_processes
 from options import Parser, count_int, positive_int
 from options.shared import adder
 from tools.mask_options import add_mask_options, check_output
 from utils.errors import InputError, run_cleanly
 from utils.files import atomic_path
+from utils.workers import started_ahead, worker_processes
 
 SHAPES = {"box": generate_box, "silhouette": generate_silhouette, "wide": generate_wide}  # beside irregular ones
 BORDERS = {"any": None, "N": False, "B": True}

@@ -82,7 +82,7 @@ def gram(feature: torch.Tensor) -> torch.Tensor:
 
 
 def variation(output: torch.Tensor, mask: torch.Tensor) -> torch.Tensor:
-    """As ``losses.reconstruction.total_variation``, of each picture: [N]."""
+    """As ``losses.inpainting.total_variation``, of each picture: [N]."""
     region = F.max_pool2d(1 - mask, 3, stride=1, padding=1)
     across = output.diff(dim=3).abs() * region[:, :, :, 1:] * region[:, :, :, :-1]
     down = output.diff(dim=2).abs() * region[:, :, 1:] * region[:, :, :-1]

@@ -11,7 +11,7 @@ from engine.trainer import Trainer
 from engine.validation import ValidationSet
 from losses import InpaintingLoss
 from losses.hinge import feature_matching, generator_score
-from losses.reconstruction import composite
+from losses.inpainting import composite
 from losses.wgan import GeneratorLoss, discount_map, weighted_l1
 from models import build_model
 from models.cell_critics import PatchCritic, ProjectedCritic

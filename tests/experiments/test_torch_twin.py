@@ -108,7 +108,7 @@ np.save(folder + "/loss.npy", FullLoss(torch.float32)(inputs["output"], batch).i
 def test_its_full_loss_is_ours_by_the_area_of_the_hole(tmp_path):
     pytest.importorskip("torch")
     from losses import InpaintingLoss
-    from losses.reconstruction import composite
+    from losses.inpainting import composite
 
     rng = np.random.default_rng(3)
     truth, output = rng.random([2, 2, 3, 32, 40]).astype("float32")

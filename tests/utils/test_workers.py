@@ -6,7 +6,7 @@ import time
 
 import pytest
 
-from metrics import workers
+from utils import workers
 
 
 def test_ctrl_c_waits_until_a_process_is_started_whichever_thread_it_comes_to():
