@@ -4,9 +4,8 @@ import numpy as np
 import pytest
 
 from datasets.mask_generator import generate_mask
-from datasets.mask_statistics import mask_statistics
+from datasets.mask_statistics import PUBLISHED, mask_statistics
 from datasets.masks import BUCKET_NAMES, BUCKETS
-from datasets.published_masks import STATISTICS
 
 
 def brute_force(mask):
@@ -35,11 +34,11 @@ def test_statistics_agree_with_counting(seed):
     assert mask_statistics(mask) == pytest.approx(brute_force(mask), rel=1e-5)
 
 
-@pytest.mark.parametrize(("bucket", "border"), STATISTICS)
+@pytest.mark.parametrize(("bucket", "border"), PUBLISHED)
 def test_drawn_masks_are_like_the_published_ones(bucket, border):
     number = BUCKET_NAMES.index(bucket)
     seeds = ([number, border == "B", i] for i in range(100))
     masks = (generate_mask(np.random.default_rng(seed), 256, 256, BUCKETS[number], border == "B") for seed in seeds)
-    ratios = np.mean([mask_statistics(mask) for mask in masks], axis=0) / STATISTICS[bucket, border]
+    ratios = np.mean([mask_statistics(mask) for mask in masks], axis=0) / PUBLISHED[bucket, border]
     # The mean of 100 masks is off by chance by some 3 % in depth and perimeter and by 12 % in islands.
     assert np.all(np.abs(ratios - 1) <= [0.15, 0.3, 0.15]), ratios

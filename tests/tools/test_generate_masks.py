@@ -3,9 +3,8 @@
 import numpy as np
 import pytest
 
-from datasets.mask_survey import row_of_mask
+from datasets.mask_statistics import ROWS, row_of_mask
 from datasets.masks import BUCKET_NAMES, border_kind, bucket_of, hole_ratio, read_mask
-from datasets.published_masks import ROWS
 from tools.generate_masks import main
 from utils.errors import InputError
 
