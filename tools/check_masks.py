@@ -8,7 +8,6 @@ import hashlib
 import re
 import sys
 from collections import defaultdict
-from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
@@ -61,7 +60,7 @@ def main(argv: list[str] | None = None) -> None:
         numbers.add(number)
         for difference in differences(mask, row, number):
             wrong[difference].append(path.name)
-    ratios = sum(survey.ratios.values(), [])
+    ratios = [ratio for row in survey.ratios.values() for ratio in row]
     numbered = len(numbers) > len(others)
     if numbered and others:
         wrong["have no number from 00000 to 11999, or another one's"] = others

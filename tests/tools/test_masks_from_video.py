@@ -31,7 +31,8 @@ def test_masks_lie_where_bucket_and_border_say(frames, tmp_path, capsys):
     assert 10 < len(found) <= 24
     for name in found:
         mask = read_mask(tmp_path / "out" / name)
-        assert name.startswith(f"{bucket_of(hole_ratio(mask))}/{border_kind(mask)}/000000_") and mask.shape == (128, 128)
+        assert name.startswith(f"{bucket_of(hole_ratio(mask))}/{border_kind(mask)}/000000_")
+        assert mask.shape == (128, 128)
     assert {name.split("/")[1] for name in found} == {"N", "B"}
 
 
