@@ -10,7 +10,7 @@ from datasets.mask_generator import MIN_SIDE, generate_box, generate_mask, gener
 from datasets.masks import BUCKET_NAMES, BUCKETS, write_mask
 from options import Parser, positive_int
 from options.shared import adder
-from tools.mask_options import add_mask_options, check_output
+from tools.outputs import add_mask_options, check_output
 from utils.errors import InputError, run_cleanly
 
 SHAPES = {"box": generate_box, "silhouette": generate_silhouette, "wide": generate_wide}  # beside irregular ones

@@ -18,7 +18,7 @@ from datasets.occlusion import LEAST_SIDE, occlusion_mask
 from datasets.transforms import augment_mask, center_resize
 from options import Parser, count_int, positive_int
 from options.shared import adder
-from tools.mask_options import add_mask_options, check_output
+from tools.outputs import add_mask_options, check_output
 from utils.errors import InputError, naming, run_cleanly
 
 LEAST_RAW = 0.0005  # of the picture: what is smaller may be noise
