@@ -1,16 +1,20 @@
 """Timings beside their peers in one run: ``python -m tools.benchmark network``.
 
-Timings depend on the machine and the hour; ratios of medians, taken in turn, are more stable. The usual implementation
-of partial convolutions that ours is compared with is in ``tests/reference.py``.
+Timings depend on the machine and the hour; ratios of medians, taken in turn, are more stable. Each network runs in a
+process of its own: in one process the thread pools of Paddle and Paddle Inference would compete. The usual
+implementation of partial convolutions that ours is compared with is in ``tests/reference.py``.
 """
 
 import argparse
+import contextlib
 import functools
 import itertools
+import multiprocessing
 import statistics
 import tempfile
 import time
 from collections.abc import Callable, Sequence
+from concurrent.futures import ProcessPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -35,6 +39,7 @@ CONTENDERS = {  # what is done and with which network; the first is what the oth
 }
 WARM_UP = 2  # turns that do not count
 UNTIMED, TIMED = 2, 3  # calls in a turn: caches are cold after the others' turns
+PAUSE = 0.25  # seconds before a turn: the threads of the one before go on spinning for a while
 
 
 def main(argv: Sequence[str] | None = None) -> None:
@@ -67,36 +72,56 @@ def sizes(text: str) -> tuple[int, ...]:
     return tuple(positive_int(word) for word in text.split(","))
 
 
-def race(contenders: dict[str, Callable[[], object]], repeats: int) -> dict[str, float]:
-    """Median of each one's seconds, measured in turn A B C A B C ..., as the machine's speed changes."""
+def race(contenders: dict[str, Callable[[], float]], repeats: int) -> dict[str, float]:
+    """Medians of the seconds that each returns, asked in turn A B C A B C ..., as the machine's speed changes."""
     times = {name: [] for name in contenders}
     for turn in tqdm(range(WARM_UP + repeats), desc="turns", leave=False):
-        for name, call in contenders.items():
-            seconds = [_seconds(call) for _ in range(UNTIMED + TIMED)][UNTIMED:]
+        for name, run in contenders.items():
+            time.sleep(PAUSE)
+            seconds = run()
             if turn >= WARM_UP:
-                times[name].append(statistics.median(seconds))
+                times[name].append(seconds)
     return {name: statistics.median(values) for name, values in times.items()}
 
 
-def _seconds(call: Callable[[], object]) -> float:
-    start = time.perf_counter()
-    call()
-    return time.perf_counter() - start
+def seconds_of(call: Callable[[], object]) -> float:
+    """The median of a few calls."""
+    seconds = []
+    for _ in range(UNTIMED + TIMED):
+        start = time.perf_counter()
+        call()
+        seconds.append(time.perf_counter() - start)
+    return statistics.median(seconds[UNTIMED:])
 
 
 def network_benchmark(options: argparse.Namespace) -> list[dict]:
     """A row for each size and contender: median of milliseconds, ratio to the first contender."""
-    rows = []
+    rows, spawn = [], multiprocessing.get_context("spawn")
     for size in options.sizes:
-        inputs = inputs_of(options.batch_size or (4 if options.what == "train" else 1), size)
-        calls = {}
-        for name in CONTENDERS[options.what]:
-            kind, model = name.split()
-            calls[name] = WORKS[kind](network(model, options), inputs)
-        times = race(calls, options.repeats)
+        with contextlib.ExitStack() as stack:
+            turns = {}
+            for name in CONTENDERS[options.what]:
+                process = stack.enter_context(ProcessPoolExecutor(1, spawn))
+                process.submit(_start, name, size, options).result()
+                turns[name] = lambda process=process: process.submit(_turn).result()
+            times = race(turns, options.repeats)
         first = next(iter(times.values()))
         rows += [{"contender": name, "size": size, "ms": 1e3 * t, "ratio": t / first} for name, t in times.items()]
     return rows
+
+
+_call: list[Callable[[], object]] = []  # of a contender's process
+
+
+def _start(name: str, size: int, options: argparse.Namespace) -> None:
+    setup_device(options.device, options.threads)
+    kind, model = name.split()
+    inputs = inputs_of(options.batch_size or (4 if options.what == "train" else 1), size)
+    _call.append(WORKS[kind](network(model, options), inputs))
+
+
+def _turn() -> float:
+    return seconds_of(_call[0])
 
 
 def network(name: str, options: argparse.Namespace):
@@ -175,7 +200,10 @@ def layer_benchmark(options: argparse.Namespace) -> list[dict]:
             "partial": lambda x=x, m=mask, f=layer: f(x, m)[0],
             "usual": lambda x=x, m=mask, w=layer.weight, g=geometry: reference_partial_conv(x, m, w, **g)[0],
         }
-        times = race({name: functools.partial(_back, f) for name, f in contenders.items()}, options.repeats)
+        times = race(
+            {name: functools.partial(seconds_of, functools.partial(_back, f)) for name, f in contenders.items()},
+            options.repeats,
+        )
         row = {"shape": f"{n}×{c_in}×{side}², {kernel}×{kernel}/{stride} → {c_out}"}
         row |= {f"{name} ms": 1e3 * seconds for name, seconds in times.items()}
         rows.append(row | {f"{name} / conv": times[name] / times["conv"] for name in ("partial", "usual")})
