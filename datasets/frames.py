@@ -1,6 +1,5 @@
 """Frames of a video file or of a folder, in order: uint8 [H, W, 3] RGB, all of one size."""
 
-import contextlib
 import os
 import re
 from collections.abc import Iterator
@@ -9,7 +8,7 @@ from pathlib import Path
 import cv2
 import numpy as np
 
-from datasets.images import MAX_PIXELS, list_pictures, read_picture
+from datasets.images import list_pictures, read_picture
 from utils.errors import InputError
 from utils.files import kind_of, open_regular
 
@@ -21,73 +20,37 @@ os.environ.setdefault("OPENCV_FFMPEG_CAPTURE_OPTIONS", "protocol_whitelist;file"
 cv2.utils.logging.setLogLevel(cv2.utils.logging.LOG_LEVEL_SILENT)  # its lines about a file that is no video
 
 
-class Frames:
-    """The frames of ``source``, in order, read on demand.
+def read_frames(source: str | os.PathLike) -> Iterator[np.ndarray]:
+    """The frames of a video; of a folder, by the numbers in their names; or of a ``.txt`` file with one path a line.
 
-    Args:
-        source: a video; a folder whose pictures, sorted by name, are the frames; or a ``.txt`` file with one path a
-            line.
-    Attributes:
-        name: file or folder name of the source.
-        count: number of frames as stated by the file; 0 if it does not say.
     Raises:
-        InputError: no such file, or one that cannot be decoded; while reading, a frame that is unreadable or of
-            another size.
+        InputError: no such file, one that cannot be decoded, or a frame of another size than the first.
     """
-
-    def __init__(self, source: str | os.PathLike):
-        self.source = Path(source)
-        self._is_video = kind_of(source) != "folder" and self.source.suffix.lower() != ".txt"
-        if self._is_video:
-            with _opened(self.source) as video:
-                self.count = max(0, int(video.get(cv2.CAP_PROP_FRAME_COUNT)))
-        else:
-            self._paths = _in_order(list_pictures(source))
-            self.count = len(self._paths)
-        self.name = self.source.resolve().name
-
-    def __iter__(self) -> Iterator[np.ndarray]:
-        size = None
-        for number, frame in enumerate(self._of_video() if self._is_video else map(read_picture, self._paths)):
-            size = size or frame.shape
-            if frame.shape != size:
-                which = f"frame {number} of {self.source}" if self._is_video else self._paths[number]
-                raise InputError(
-                    f"{which}: expected {size[1]}x{size[0]} pixels as in the first frame, got "
-                    f"{frame.shape[1]}x{frame.shape[0]}; give the frames of one video only"
-                )
-            yield frame
-
-    def _of_video(self) -> Iterator[np.ndarray]:
-        with _opened(self.source) as video:
-            while True:
-                found, frame = video.read()
-                if not found:
-                    return
-                yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-
-
-def _in_order(paths: list[Path]) -> list[Path]:
-    """Sorted by the numbers in their names: 9.png before 10.png."""
-    return sorted(paths, key=lambda path: [int(n) if n.isdigit() else n for n in re.split("([0-9]+)", path.as_posix())])
-
-
-@contextlib.contextmanager
-def _opened(path: Path) -> Iterator[cv2.VideoCapture]:
-    open_regular(path, _VIDEO).close()
-    try:  # an absolute path is not taken for an address or for the pattern of a series of pictures
-        video = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
-    except (UnicodeError, cv2.error):
-        raise InputError(f"{path}: expected {_VIDEO}, got a name that OpenCV cannot open; rename it") from None
-    try:
-        width, height = (int(video.get(side)) for side in (cv2.CAP_PROP_FRAME_WIDTH, cv2.CAP_PROP_FRAME_HEIGHT))
-        if not video.isOpened() or min(width, height) < 1:
-            raise InputError(f"{path}: expected {_VIDEO}, got a file that is none; convert it, or give its frames")
-        if width * height > MAX_PIXELS:
+    is_video = kind_of(source) != "folder" and Path(source).suffix.lower() != ".txt"
+    size = None
+    for number, frame in enumerate(_of_video(Path(source)) if is_video else map(read_picture, _in_order(source))):
+        size = size or frame.shape
+        if frame.shape != size:
             raise InputError(
-                f"{path}: expected frames of at most {MAX_PIXELS // 10**6} million pixels, got {width}x{height}; "
-                "shrink the video"
+                f"{source}: expected frames of one size, {size[1]}x{size[0]}, got {frame.shape[1]}x{frame.shape[0]} in "
+                f"frame {number}; give the frames of one video only"
             )
-        yield video
-    finally:
-        video.release()
+        yield frame
+
+
+def _in_order(source: str | os.PathLike) -> list[Path]:
+    """Sorted by the numbers in their names: 9.png before 10.png."""
+    return sorted(list_pictures(source), key=lambda path: [int(n) for n in re.findall("[0-9]+", path.as_posix())])
+
+
+def _of_video(path: Path) -> Iterator[np.ndarray]:
+    open_regular(path, _VIDEO).close()
+    # An absolute path is not taken for an address or for the pattern of a series of pictures.
+    video = cv2.VideoCapture(os.path.abspath(path), cv2.CAP_FFMPEG)
+    if not video.isOpened():
+        raise InputError(f"{path}: expected {_VIDEO}, got a file that is none; convert it, or give its frames")
+    while True:
+        found, frame = video.read()
+        if not found:
+            return
+        yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)

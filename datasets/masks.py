@@ -4,7 +4,6 @@ Test sets are reported by hole ratio in six buckets, each once for masks whose h
 once for masks that may touch it (Liu et al. 2018, arXiv:1804.07723, section 4.1).
 """
 
-import io
 import os
 
 import cv2
@@ -193,20 +192,9 @@ def outline(hole: np.ndarray) -> np.ndarray:
 
 def write_mask(path: str | os.PathLike, mask: np.ndarray, hole: str = "white") -> None:
     """Write a mask [H, W] as an 8-bit black-and-white picture with the hole in the given colour."""
-    write_picture(path, _levels(mask, hole))
-
-
-def mask_png(mask: np.ndarray, hole: str = "white") -> bytes:
-    """A PNG file's bytes, as ``write_mask`` writes them."""
-    file = io.BytesIO()
-    Image.fromarray(_levels(mask, hole)).save(file, "PNG")
-    return file.getvalue()
-
-
-def _levels(mask: np.ndarray, hole: str) -> np.ndarray:
     _check_hole_colour(hole)
     white = mask == 0 if hole == "white" else mask != 0
-    return white.astype(np.uint8) * np.uint8(255)
+    write_picture(path, white.astype(np.uint8) * np.uint8(255))
 
 
 def resize_mask(mask: np.ndarray, height: int, width: int) -> np.ndarray:

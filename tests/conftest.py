@@ -14,7 +14,7 @@ from hypothesis import HealthCheck, settings
 
 from models import MODELS
 
-collect_ignore = ["tools/port_networks.py", "reference_torch.py"]  # they need PyTorch and run in processes of their own
+collect_ignore = ["tools/port_networks.py"]  # it needs PyTorch and runs in a process of its own
 
 # The same examples at every run, so that a change that breaks something is told from luck. Others are searched with
 # python -m pytest --hypothesis-profile default. On a busy machine nothing is too slow.

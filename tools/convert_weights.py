@@ -17,8 +17,9 @@ from pathlib import Path
 import numpy as np
 
 from inpainting.meta import FILLING
-from options import Parser, check_folder, setup_device, share_float
+from options import Parser, setup_device, share_float
 from options.shared import adder
+from tools.outputs import check_output
 from utils.errors import InputError, naming, run_cleanly
 from utils.files import atomic_path, is_file
 
@@ -29,9 +30,7 @@ KEPT = ("iter", "phase", "seed", "batch_size", "about", *FILLING)  # of the chec
 def main(argv: Sequence[str] | None = None) -> None:
     options = build_parser().parse_args(argv)
     output = Path(options.output)
-    check_folder("--output", output)
-    if output.exists() and any(output.iterdir()):
-        raise InputError(f"--output: expected a new or empty folder, got {output}; choose another or remove it")
+    check_output(output)
     setup_device("cpu")
     if _is_foreign(Path(options.weights)):
         with naming("--weights"):

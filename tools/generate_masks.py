@@ -1,27 +1,20 @@
 """Write a folder of random masks: ``python -m tools.generate_masks --output data/masks --count 1000``."""
 
 import argparse
-import contextlib
-import os
-from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
 from tqdm import tqdm
 
 from datasets.mask_generator import MIN_SIDE, generate_box, generate_mask, generate_silhouette, generate_wide
-from datasets.masks import BUCKET_NAMES, BUCKETS, mask_png
-from options import Parser, count_int, positive_int
+from datasets.masks import BUCKET_NAMES, BUCKETS, write_mask
+from options import Parser, positive_int
 from options.shared import adder
-from tools.mask_options import add_mask_options, check_output
+from tools.outputs import add_mask_options, check_output
 from utils.errors import InputError, run_cleanly
-from utils.files import atomic_path
-from utils.workers import started_ahead, worker_processes
 
 SHAPES = {"box": generate_box, "silhouette": generate_silhouette, "wide": generate_wide}  # beside irregular ones
 BORDERS = {"any": None, "N": False, "B": True}
-MASKS_WORTH_A_WORKER = 300  # a worker takes a second to start
-AHEAD = 16  # masks for each worker
 
 
 def build_parser() -> argparse.ArgumentParser:
@@ -38,7 +31,7 @@ def build_parser() -> argparse.ArgumentParser:
         "--per_bucket",
         positive_int,
         "N masks of each bucket off the border, then N at it, numbered in the order of the published set (which "
-        "has 1000); with --border or --no_border only these",
+        "has 1000); with --border N or B only these",
     )
     add = adder(parser)
     add(
@@ -49,23 +42,15 @@ def build_parser() -> argparse.ArgumentParser:
         "irregular",
     )
     add("--bucket", ("all", *BUCKET_NAMES), "the hole's share of the picture; all takes the six in turn", "all")
-    _add_border(parser.add_mutually_exclusive_group())
-    add("--num_workers", count_int, "processes that draw; by cores when not given, 0: none")
+    add(
+        "--border",
+        tuple(BORDERS),
+        "N: every hole keeps 50/512 of the side away from the border; B: at least one hole comes closer; any: a coin "
+        "decides for each mask, or with --per_bucket both",
+        "any",
+    )
     add_mask_options(parser)
     return parser
-
-
-def _add_border(group) -> None:
-    group.add_argument(
-        "--border",
-        nargs="?",
-        const="B",
-        default="any",
-        choices=tuple(BORDERS),
-        help="N: every hole keeps 50/512 of the side away from the border; B, or no word: at least one hole comes "
-        "closer; any: a coin decides for each mask, or with --per_bucket both",
-    )
-    group.add_argument("--no_border", dest="border", action="store_const", const="N", help="the same as --border N")
 
 
 def draw_numbered(index: int, options: argparse.Namespace) -> np.ndarray:
@@ -97,25 +82,9 @@ def main(arguments: list[str] | None = None) -> None:
     options = build_parser().parse_args(arguments)
     _check(options)
     count = options.count or options.per_bucket * len(_rows(options))
-    with contextlib.closing(_drawn(count, options)) as pictures:
-        for index, picture in enumerate(tqdm(pictures, total=count, unit="mask")):
-            with atomic_path(Path(options.output) / f"{index:05d}.png") as temporary:
-                temporary.write_bytes(picture)
+    for index in tqdm(range(count), unit="mask"):
+        write_mask(Path(options.output) / f"{index:05d}.png", draw_numbered(index, options), options.hole)
     print(f"{count} masks in {options.output}, hole {options.hole}")
-
-
-def _drawn(count: int, options: argparse.Namespace) -> Iterator[bytes]:
-    """The masks in order, as PNG files."""
-    workers = options.num_workers
-    if workers is None:
-        workers = min(os.cpu_count() or 1, count // MASKS_WORTH_A_WORKER)
-    with worker_processes(workers) as submit:
-        futures = (submit(draw_png, index, options) for index in range(count))
-        yield from (future.result() for future in started_ahead(futures, AHEAD * workers))
-
-
-def draw_png(index: int, options: argparse.Namespace) -> bytes:
-    return mask_png(draw_numbered(index, options), options.hole)
 
 
 def _check(options: argparse.Namespace) -> None:

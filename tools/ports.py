@@ -24,29 +24,24 @@ from utils.errors import InputError, one_line
 Arrays = Mapping[str, np.ndarray]
 
 WRAPPERS = ("state_dict", "model", "generator", "netG", "net", "params")  # keys of checkpoints, under which weights are
-FILTERS = (None,) * 4  # sides of a convolution's filters, of any length
-NORM = {"weight": "weight", "bias": "bias", "running_mean": "_mean", "running_var": "_variance"}  # theirs, ours
-
-
-class Names(NamedTuple):
-    """Names of a stage's arrays; {} is the stage's number, from 1 at full resolution."""
-
-    weight: str
-    bias: str
-    norm: str
+NORM = {"weight": "weight", "bias": "bias", "_mean": "running_mean", "_variance": "running_var"}  # ours, theirs
 
 
 class Layout(NamedTuple):
-    """A port's names and conventions.
+    """A U-Net's names and conventions.
 
+    encoder, decoder: of a stage; {} is its number, from 1 at full resolution.   weight, bias, norm: within a stage.
     ones: endings of filters that only count valid pixels.   by_sum: divides by sum(M) alone.
     picture_range: of ``pconv_unet``; None if the names do not show it.   bgr: pictures in blue, green, red.
     """
 
     title: str
-    down: Names
-    up: Names
-    ones: tuple[str, ...] = ()
+    encoder: str = "enc_{}"
+    decoder: str = "dec_{}"
+    weight: str = "conv.weight"
+    bias: str = "conv.bias"
+    norm: str = "bn"
+    ones: str = "none"
     by_sum: bool = False
     picture_range: str | None = None
     bgr: bool = False
@@ -61,44 +56,41 @@ class Port(NamedTuple):
     title: str
 
 
-def _u_net(conv: str) -> dict[str, Names]:
-    return {
-        side: Names(f"{short}_{{}}.{conv}.weight", f"{short}_{{}}.{conv}.bias", f"{short}_{{}}.bn")
-        for side, short in (("down", "enc"), ("up", "dec"))
-    }
-
-
 LAYOUTS = (
     Layout(
         "PConvUNet of naoto0804's port (enc_1.conv.input_conv.weight)",
-        **_u_net("conv.input_conv"),
-        ones=("mask_conv.weight",),
+        weight="conv.input_conv.weight",
+        bias="conv.input_conv.bias",
+        ones="mask_conv.weight",
         by_sum=True,
         picture_range="imagenet",
     ),
     Layout(
         "PConvUNet of naoto0804's port, an earlier one (enc_1.conv.conv2d.weight)",
-        **_u_net("conv.conv2d"),
-        ones=("mask2d.weight",),
+        weight="conv.conv2d.weight",
+        bias="conv.conv2d.bias",
+        ones="mask2d.weight",
         by_sum=True,
         picture_range="imagenet",
     ),
     Layout(
         "Generator of xyfJASON's port (encoder1.conv.weight)",
-        Names("encoder{}.conv.weight", "encoder{}.bias", "encoder{}.norm"),
-        Names("decoder{}.partial_conv.conv.weight", "decoder{}.partial_conv.bias", "decoder{}.partial_conv.norm"),
-        ones=("mask_conv_weight",),
+        encoder="encoder{}",
+        decoder="decoder{}.partial_conv",
+        bias="bias",
+        norm="norm",
+        ones="mask_conv_weight",
         picture_range="signed",
     ),
     Layout(
         "PConvInpaintor of mmagic and mmediting (generator.encoder.enc1.conv.weight)",
-        Names("encoder.enc{}.conv.weight", "encoder.enc{}.conv.bias", "encoder.enc{}.bn"),
-        Names("decoder.dec{}.conv.weight", "decoder.dec{}.conv.bias", "decoder.dec{}.bn"),
-        ones=("weight_mask_updater",),
+        encoder="encoder.enc{}",
+        decoder="decoder.dec{}",
+        ones="weight_mask_updater",
         picture_range="signed",
         bgr=True,
     ),
-    Layout("PConvUNet on NVIDIA's PartialConv2d (enc_1.conv.weight)", **_u_net("conv")),
+    Layout("PConvUNet on NVIDIA's PartialConv2d (enc_1.conv.weight)"),
 )
 
 DEEPFILL = "Generator of daa233's DeepFillv1 (coarse_generator.conv1.conv.weight)"
@@ -145,56 +137,62 @@ def recognised(path: Path, arrays: Arrays, picture_range: str | None = None) -> 
     Raises:
         InputError: an unknown layout, or one that needs ``picture_range``.
     """
+    arrays = {name: array for name, array in arrays.items() if not name.endswith("num_batches_tracked")}
     if "coarse_generator.conv1.conv.weight" in arrays:
-        port = _deepfill(path, arrays, picture_range)
-    else:
-        found = [layout for layout in LAYOUTS if layout.down.weight.format(1) in arrays]
-        if not found:
-            raise InputError(f"{path}: {_expected()}, got {_some(arrays)}; docs/ports.md tells of each")
-        port = _pconv(path, arrays, found[0], picture_range)
-    got = {name: list(array.shape) for name, array in port.arrays.items()}
-    shapes = model_shapes(port.model, **port.options)
-    if wrong := [name for name in {**shapes, **got} if shapes.get(name) != got.get(name)]:
+        return _deepfill(path, arrays, picture_range)
+    layout = next((one for one in LAYOUTS if f"{one.encoder.format(1)}.{one.weight}" in arrays), None)
+    if layout is None:
+        titles = "; ".join([*(layout.title for layout in LAYOUTS), DEEPFILL])
+        got = one_line(", ".join(list(arrays)[:3]), 120)
+        raise InputError(f"{path}: expected weights of {titles}; or of a VGG16, got {got} ...; see docs/ports.md")
+    return _pconv(path, arrays, layout, picture_range)
+
+
+def _renamed(
+    path: Path, arrays: Arrays, names: Mapping[str, str], shapes: Mapping, title: str
+) -> dict[str, np.ndarray]:
+    """The arrays by the names here.
+
+    Args:
+        names: theirs by ours.   shapes: by our names.
+    Raises:
+        InputError: an array is missing, of another shape, or unknown.
+    """
+    expected = {names[ours]: shape for ours, shape in shapes.items()}
+    got = {name: list(array.shape) for name, array in arrays.items()}
+    wrong = [
+        f"{name} of shape {expected.get(name, 'none')}, got {got.get(name, 'none')}"
+        for name in {**expected, **got}
+        if expected.get(name) != got.get(name)
+    ]
+    if wrong:
         raise InputError(
-            f"{path}: expected {port.title} of base width {port.options['base_channels']}, got {len(wrong)} arrays "
-            f"of another shape, first what is {wrong[0]} here: expected {shapes.get(wrong[0], 'none')}, "
-            f"got {got.get(wrong[0], 'none')}"
+            f"{path}: expected {title} with {one_line(wrong[0], 200)} ({len(wrong)} such arrays); is it damaged, or "
+            "another version's?"
         )
-    return port
+    return {ours: arrays[theirs] for ours, theirs in names.items()}
 
 
-def _expected() -> str:
-    return f"expected weights of {'; '.join([*(layout.title for layout in LAYOUTS), DEEPFILL])}; or of a VGG16"
+def _shapes(path: Path, model: str, **options) -> dict[str, list[int]]:
+    try:
+        return model_shapes(model, **options)
+    except ValueError as error:
+        raise InputError(f"{path}: expected a network that {model} can be, got {error}") from None
 
 
-def _some(names) -> str:
-    names = list(names)
-    shown = one_line(", ".join(names[:3]), 120) or "nothing"
-    return shown + (f" and {len(names) - 3} others" if len(names) > 3 else "")
-
-
-class _Taker:
-    """Arrays of a port, each taken once; any that are left at the end are unknown."""
-
-    def __init__(self, path: Path, arrays: Arrays, title: str):
-        self.path, self.title, self.left = path, title, dict(arrays)
-
-    def take(self, name: str, *shape: int | None) -> np.ndarray:
-        """An array of a shape, of which None leaves a side open."""
-        array = self.left.pop(name, None)
-        sides = [] if array is None else list(array.shape)
-        if len(sides) != len(shape) or 0 in sides or any(w not in (n, None) for n, w in zip(sides, shape, strict=True)):
-            expected, got = "×".join(str(n or "any") for n in shape), sides if array is not None else "none"
-            raise InputError(
-                f"{self.path}: expected {self.title} with {expected} numbers in {name}, got {got}; is it damaged, or "
-                "another version's?"
-            )
-        return array.astype("float64")
-
-    def finish(self) -> None:
-        left = [name for name in self.left if not name.endswith("num_batches_tracked")]
-        if left:
-            raise InputError(f"{self.path}: expected {self.title}, got arrays beside it, {_some(left)}")
+def u_net_names(layout: Layout, depth: int) -> dict[str, str]:
+    """The layout's names by those here, with a bias in each stage."""
+    names = {}
+    for stage in range(1, depth + 1):
+        for ours, theirs in ((f"encoder.{stage - 1}", layout.encoder), (f"decoder.{depth - stage}", layout.decoder)):
+            theirs = theirs.format(stage)
+            names |= {
+                f"{ours}.conv.weight": f"{theirs}.{layout.weight}",
+                f"{ours}.conv.bias": f"{theirs}.{layout.bias}",
+            }
+            if stage > 1:
+                names |= {f"{ours}.norm.{key}": f"{theirs}.{layout.norm}.{name}" for key, name in NORM.items()}
+    return names
 
 
 def _pconv(path: Path, arrays: Arrays, layout: Layout, picture_range: str | None) -> Port:
@@ -204,39 +202,25 @@ def _pconv(path: Path, arrays: Arrays, layout: Layout, picture_range: str | None
             f"{path}: expected --picture_range with {layout.title}, got none, and the names do not tell; give what its "
             "pictures are normalised to: unit, signed or imagenet"
         )
-    taker, depth = _Taker(path, arrays, layout.title), _depth(arrays, layout.down.weight)
-    made = {}
-    for stage in range(1, depth + 1):
-        for ours, names in ((f"encoder.{stage - 1}", layout.down), (f"decoder.{depth - stage}", layout.up)):
-            made |= {f"{ours}.{name}": a for name, a in _stage(taker, names, stage, layout.by_sum).items()}
+    depth = 1
+    while f"{layout.encoder.format(depth + 1)}.{layout.weight}" in arrays:
+        depth += 1
+    names = u_net_names(layout, depth)
+    base = len(np.atleast_1d(arrays[names["encoder.0.conv.weight"]]))
+    options = {"base_channels": base, "depth": depth, "picture_range": picture_range}
+    shapes = _shapes(path, "pconv_unet", **options)
+    shapes |= {ours: shapes[ours.replace(".bias", ".weight")][:1] for ours in names if ours.endswith("conv.bias")}
+    zeros = {names[ours]: np.zeros(shapes[ours]) for ours in names if ours.endswith("conv.bias")}
+    made = _renamed(path, zeros | _without_counts(path, arrays, layout), names, shapes, layout.title)
+    made = {ours: array.astype("float64") for ours, array in made.items()}
+    for stage in {ours.rpartition(".conv.")[0] for ours in made if ".conv." in ours}:
+        if layout.by_sum:
+            made[f"{stage}.conv.weight"] /= np.prod(shapes[f"{stage}.conv.weight"][1:])
+        if f"{stage}.norm._mean" in made:
+            made[f"{stage}.norm._mean"] -= made.pop(f"{stage}.conv.bias")
     if layout.bgr:
         _reverse_colours(made, depth)
-    _refuse_other_counts(taker, layout)
-    taker.finish()
-    base = int(made["encoder.0.conv.weight"].shape[0])
-    options = {"base_channels": base, "depth": depth, "picture_range": picture_range}
     return Port("pconv_unet", options, {name: a.astype("float32") for name, a in made.items()}, layout.title)
-
-
-def _depth(arrays: Arrays, pattern: str) -> int:
-    depth = 1
-    while pattern.format(depth + 1) in arrays:
-        depth += 1
-    return depth
-
-
-def _stage(taker: _Taker, names: Names, stage: int, by_sum: bool) -> dict[str, np.ndarray]:
-    """A stage's arrays by the names they have within it here: the first has no normalisation, and a bias."""
-    weight = taker.take(names.weight.format(stage), *FILTERS)
-    bias_name = names.bias.format(stage)
-    bias = taker.take(bias_name, len(weight)) if bias_name in taker.left else np.zeros(len(weight))
-    if by_sum:
-        weight = weight / np.prod(weight.shape[1:])
-    if stage == 1:
-        return {"conv.weight": weight, "conv.bias": bias}
-    norm = {ours: taker.take(f"{names.norm.format(stage)}.{theirs}", len(weight)) for theirs, ours in NORM.items()}
-    norm["_mean"] = norm["_mean"] - bias
-    return {"conv.weight": weight} | {f"norm.{name}": array for name, array in norm.items()}
 
 
 def _reverse_colours(made: dict[str, np.ndarray], depth: int) -> None:
@@ -248,29 +232,29 @@ def _reverse_colours(made: dict[str, np.ndarray], depth: int) -> None:
     made[f"{last}.weight"], made[f"{last}.bias"] = weight, made[f"{last}.bias"][::-1]
 
 
-def _refuse_other_counts(taker: _Taker, layout: Layout) -> None:
-    """Filters that count valid pixels must be ones; they are left out."""
-    for name in list(taker.left):
-        ending = re.sub(r"bias$", "weight", name)
-        if layout.ones and ending.endswith(layout.ones):
-            array = taker.left.pop(name)
-            if (array != (1.0 if ending == name else 0.0)).any():
-                raise InputError(
-                    f"{taker.path}: expected {layout.title}, got a mask filter that does not count: {name}"
-                )
+def _without_counts(path: Path, arrays: Arrays, layout: Layout) -> dict[str, np.ndarray]:
+    """The arrays without the filters that count valid pixels; these must be ones, with biases of zero."""
+    kept = dict(arrays)
+    for ending, expected in ((layout.ones, 1), (re.sub("weight$", "bias", layout.ones), 0)):
+        for name in [name for name in kept if name.endswith(ending)]:
+            if (kept.pop(name) != expected).any():
+                raise InputError(f"{path}: expected {layout.title}, got a mask filter that does not count: {name}")
+    return kept
 
 
 def _deepfill(path: Path, arrays: Arrays, picture_range: str | None) -> Port:
     if picture_range not in (None, "signed"):
         raise InputError(f"--picture_range: expected signed with {DEEPFILL}, got {picture_range}")
-    taker, made = _Taker(path, arrays, DEEPFILL), {}
-    for ours, (net, names) in DEEPFILL_PARTS.items():
-        for i, name in enumerate(names):
-            for kind, shape in (("weight", FILTERS), ("bias", FILTERS[:1])):
-                made[f"{ours}.{i}.{kind}"] = taker.take(f"{net}.{name}.conv.{kind}", *shape).astype("float32")
-    taker.finish()
-    options = {"base_channels": int(made["coarse.0.weight"].shape[0]), "attention": PYTORCH_PORT}
-    return Port("deepfill_v1", options, made, DEEPFILL)
+    names = {
+        f"{ours}.{i}.{kind}": f"{net}.{name}.conv.{kind}"
+        for ours, (net, layers) in DEEPFILL_PARTS.items()
+        for i, name in enumerate(layers)
+        for kind in ("weight", "bias")
+    }
+    base = len(np.atleast_1d(arrays[names["coarse.0.weight"]]))
+    options = {"base_channels": base, "attention": PYTORCH_PORT}
+    made = _renamed(path, arrays, names, _shapes(path, "deepfill_v1", **options), DEEPFILL)
+    return Port("deepfill_v1", options, {name: a.astype("float32") for name, a in made.items()}, DEEPFILL)
 
 
 VGG = ("features.0.weight", "conv1_1.weight")

@@ -7,6 +7,7 @@ inputs in FOLDER. Layers are functions over arrays by name, so that nothing is s
 
 import sys
 from collections import OrderedDict
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -22,6 +23,7 @@ def widths_of(base, depth):
     return [3, *(base * min(2**i, 8) for i in range(depth))]
 
 
+@dataclass
 class Ports:
     """A U-Net of partial convolutions by a port's names.
 
@@ -29,9 +31,14 @@ class Ports:
     biases: in which stages a convolution has one.   ones: ending of a filter that counts valid pixels.
     """
 
-    def __init__(self, down, up, norm, weight, bias, ones, by_sum, biases):
-        self.down, self.up, self.norm, self.weight, self.bias = down, up, norm, weight, bias
-        self.ones, self.by_sum, self.biases = ones, by_sum, biases
+    down: str = "enc_{}"
+    up: str = "dec_{}"
+    norm: str = "bn"
+    weight: str = "conv.weight"
+    bias: str = "conv.bias"
+    ones: str = ""
+    by_sum: bool = False
+    biases: str = "all"
 
     def stages(self, base, depth):
         """Name, input and output channels, kernel, number of each stage; the decoder's in the order they run."""
@@ -48,8 +55,8 @@ class Ports:
             arrays[f"{name}.{self.weight}"] = weight * (n if self.by_sum else 1)
             if self.biases == "all" or (self.biases == "ends" and i == 1) or (self.biases == "last" and c_out == 3):
                 arrays[f"{name}.{self.bias}"] = 0.3 * torch.randn(c_out)
-            for ones in self.ones:
-                arrays[f"{name}.{ones}"] = torch.ones(c_out, c_in, k, k) if "bias" not in ones else torch.zeros(c_out)
+            if self.ones:
+                arrays[f"{name}.{self.ones}"] = torch.ones(c_out, c_in, k, k)
             if i > 1:
                 prefix = f"{name}.{self.norm}"
                 arrays[f"{prefix}.weight"] = 0.8 * torch.rand(c_out) + 0.4
@@ -91,29 +98,17 @@ class Ports:
 
 U_NETS = {
     "naoto": Ports(
-        "enc_{}",
-        "dec_{}",
-        "bn",
-        "conv.input_conv.weight",
-        "conv.input_conv.bias",
-        ["conv.mask_conv.weight"],
-        True,
-        "last",
+        weight="conv.input_conv.weight",
+        bias="conv.input_conv.bias",
+        ones="conv.mask_conv.weight",
+        by_sum=True,
+        biases="last",
     ),
-    "generator": Ports(
-        "encoder{}", "decoder{}.partial_conv", "norm", "conv.weight", "bias", ["mask_conv_weight"], False, "all"
-    ),
+    "generator": Ports("encoder{}", "decoder{}.partial_conv", "norm", bias="bias", ones="mask_conv_weight"),
     "mmagic": Ports(
-        "generator.encoder.enc{}",
-        "generator.decoder.dec{}",
-        "bn",
-        "conv.weight",
-        "conv.bias",
-        ["conv.weight_mask_updater"],
-        False,
-        "ends",
+        "generator.encoder.enc{}", "generator.decoder.dec{}", ones="conv.weight_mask_updater", biases="ends"
     ),
-    "nvidia": Ports("enc_{}", "dec_{}", "bn", "conv.weight", "conv.bias", [], False, "all"),
+    "nvidia": Ports(),
 }
 RANGES = {"naoto": IMAGENET, "generator": SIGNED, "mmagic": SIGNED, "nvidia": IMAGENET}
 SIZES = {"naoto": (4, 7), "generator": (4, 5), "mmagic": (4, 7), "nvidia": (4, 4)}

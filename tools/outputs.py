@@ -1,4 +1,4 @@
-"""Shared by the tools that write masks: options, and a check of the folder."""
+"""Shared by the tools that write a folder: a check of it, and the options of masks."""
 
 import argparse
 from pathlib import Path
