@@ -1,8 +1,9 @@
 """Train an inpainting network: ``python train.py --help``.
 
-``main`` and ``train`` come first, then what they call, in that order: checks and start, data, network, loss, run.
+``main`` and ``train`` come first, then what they call, in that order: checks and start, data, network, task, run.
 Imports that need Paddle stand inside the functions, because the options are parsed first (see ``utils.device``).
-``python -m paddle.distributed.launch`` starts several processes; the first alone writes files, and prints by ``tell``.
+``python -m paddle.distributed.launch`` starts several processes: only the first writes files, and ``tell`` prints in
+the first only. ``naming(option)`` puts an option's name before an error about its files.
 """
 
 import argparse
@@ -23,7 +24,7 @@ from utils.run_folder import CHECKPOINTS, OPTIONS_FILE, RunFolder
 
 
 def main(argv: Sequence[str] | None = None) -> None:
-    # A closed terminal must not end a training.
+    # Steady output goes on when the terminal is closed, so that the training does too.
     with contextlib.redirect_stdout(Steady(sys.stdout)), contextlib.redirect_stderr(Steady(sys.stderr)):
         options, not_default = parse_train(argv)
         setup_device(options.device, options.threads)
@@ -78,7 +79,7 @@ def check(options: argparse.Namespace) -> None:
 
 
 def open_run_folder(options: argparse.Namespace) -> contextlib.AbstractContextManager[RunFolder | None]:
-    """The run's folder, opened before the processes meet, to notice another run there; None if nothing is written."""
+    """The run's folder, opened first of all, to notice another run there early; None if nothing is written."""
     from engine import distributed
 
     if options.dry_run or not distributed.is_first():
@@ -221,7 +222,7 @@ def load_starting_weights(model, directory: Path) -> None:
     """Set the network's weights; weights of another network are refused, or noted if they fit all the same."""
     from inpainting.checkpoint import load_arrays_into, meta_of_another, weights_file
 
-    other = meta_of_another(model, directory)
+    other = meta_of_another(model, directory)  # None for weights of this network
     difference = other and (
         f"{directory} holds weights of {typed_as(other['model'], other['options'])}, and this network is "
         f"{typed_as(model.model_name, model.model_options)}"
@@ -236,13 +237,13 @@ def load_starting_weights(model, directory: Path) -> None:
         tell(f"warning: --weights: {difference}", file=sys.stderr)
 
 
-# Loss: what is optimised, and how; see ``engine.task``
+# Task: loss, optimiser, critics; see ``engine.task``
 
 
 def build_settings(options: argparse.Namespace):
     from engine.settings import Settings
 
-    own_critics = is_deepfill(options.model) and options.critic == "none"
+    own_critics = is_deepfill(options.model) and options.critic == "none"  # which --critic replaces
     values = vars(options) | {  # each setting is the option of its name, but for these
         "amp": options.amp == "O1",
         "sync_norm": options.sync_norm == "yes",
@@ -263,7 +264,7 @@ def build_task(options: argparse.Namespace, model, settings):
 
 
 def task_with_critic(options: argparse.Namespace, model, settings):
-    """The network under its loss and the critic of --critic; ``features`` serve matching and a projected critic."""
+    """The network under its loss and the critic of --critic; ``features`` serve matching too (L1 of features)."""
     from engine.critic import CriticTask, DeepFillCriticTask
     from models.cell_critics import PatchCritic, ProjectedCritic
 
@@ -271,7 +272,9 @@ def task_with_critic(options: argparse.Namespace, model, settings):
     deepfill = is_deepfill(options.model)
     return (DeepFillCriticTask if deepfill else CriticTask)(
         model,
-        build_deepfill_loss(options) if deepfill else build_loss(options),  # of DeepFillv1's the L1 terms are used
+        build_deepfill_loss(options)
+        if deepfill
+        else build_loss(options),  # of DeepFillv1's loss only the L1 terms are used
         settings,
         critic=PatchCritic() if options.critic == "patch" else ProjectedCritic(features.channels),
         features=features,
@@ -350,7 +353,7 @@ def print_summary(options: argparse.Namespace, not_default: dict, trainer) -> No
         for name, network in trainer.task.networks.items()
     )
     processes = f"; {distributed.world_size()} processes" if distributed.world_size() > 1 else ""
-    tell(f"preset: {options.config or 'not saved'}")
+    tell(f"preset: {options.config or 'not saved'}")  # by runs of version 0.1.0
     tell("options not as built in: " + ", ".join(f"{key}={value}" for key, value in not_default.items()))
     tell(
         f"{options.model}: {parameters}; {len(trainer.dataset.pictures)} pictures; {options.phase} "

@@ -215,7 +215,7 @@ def _add_run_options(group) -> None:
         "--resume",
         "auto|DIR",
         "continue from the newest checkpoint of --log_dir (auto) or from that checkpoint, with the options of its "
-        "run unless typed here",
+        "run, except --log_dir, unless typed here",
     )
     add("--log_every", positive_int, "iterations between log lines", 20)
     add("--val_every", positive_int, "iterations between validations", 2000)

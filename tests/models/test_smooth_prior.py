@@ -1,6 +1,7 @@
 """The smooth prior against a naive loop of the same steps, and against scikit-image's exact biharmonic surface."""
 
 import importlib.util
+from typing import ClassVar
 
 import numpy as np
 import paddle
@@ -128,6 +129,8 @@ def test_it_fills_photographs_as_well_as_the_biharmonic_surface(name, steps, bel
 
 class BothOrders(nn.Layer):
     """Both priors as channels; with a parameter, without which Paddle does not write a model."""
+
+    model_options: ClassVar = {}  # no guide as a third input
 
     def __init__(self):
         super().__init__()

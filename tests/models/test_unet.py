@@ -131,8 +131,7 @@ def test_a_picture_range_is_that_of_the_network_alone(picture_range, mean, std):
         ("pconv_unet", {"picture_range": "signed", "prior": "smooth"}, "picture_range: expected unit with prior"),
         ("pconv_unet", {"prior": "smooth", "output": "tanh"}, "output: expected linear with prior"),
         ("conv_unet", {"prior": "smooth", "mask_channel": True}, "mask_channel: expected off with prior"),
-        ("deepfill_v1", {"attention": {"softmax": 3}}, "expected options of ContextualAttention, got .*softmax"),
-        ("deepfill_v1", {"attention": {"norm": "x"}}, "norm: expected one of "),
+        ("deepfill_v1", {"attention": {"norm": "x"}}, "attention: expected None or "),
     ],
 )
 def test_mistakes_are_named(name, options, message):
