@@ -47,13 +47,11 @@ def worker_processes(count: int, *begin) -> Iterator[Callable[..., Future]]:
     context = multiprocessing.get_context("spawn")
     held, lifeline = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(count, context, _begin, (held, *begin))
-    before = {name: os.environ[name] for name in _ENVIRONMENT if name in os.environ}
 
     def submit(function: Callable[..., Result], *arguments) -> "Future[Result]":
-        with _ctrl_c_later():  # workers are started here, when there are not yet enough
+        with _ctrl_c_later(), _worker_environment():  # workers are started here, when there are not yet enough
             return pool.submit(function, *arguments)
 
-    os.environ.update(_ENVIRONMENT)  # a worker's libraries read it as they are loaded
     try:
         yield submit
         pool.shutdown()
@@ -66,9 +64,6 @@ def worker_processes(count: int, *begin) -> Iterator[Callable[..., Future]]:
         lifeline.close()
         pool.shutdown(cancel_futures=True)
         held.close()
-        for name in _ENVIRONMENT:
-            del os.environ[name]
-        os.environ.update(before)
 
 
 def call_here(function: Callable[..., Result], *arguments) -> "Future[Result]":
@@ -105,6 +100,21 @@ def _end_with_the_main_process(held: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):
         held.recv()  # nothing is ever sent: this returns when the other end is closed
     os._exit(1)
+
+
+@contextlib.contextmanager
+def _worker_environment() -> Iterator[None]:
+    """For the start of a worker alone: libraries of the main process may read it later, and would take one thread."""
+    before = {name: os.environ.get(name) for name in _ENVIRONMENT}
+    os.environ.update(_ENVIRONMENT)
+    try:
+        yield
+    finally:
+        for name, value in before.items():
+            if value is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = value
 
 
 @contextlib.contextmanager

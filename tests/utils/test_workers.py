@@ -1,5 +1,6 @@
 """What processes beside the main one promise to whoever starts them."""
 
+import os
 import signal
 import threading
 import time
@@ -25,3 +26,11 @@ def test_ctrl_c_waits_until_a_process_is_started_whichever_thread_it_comes_to():
     assert signal.SIGINT not in signal.pthread_sigmask(signal.SIG_BLOCK, ())
     is_over.set()
     other.join()
+
+
+def test_the_environment_of_the_main_process_stays():
+    """Its libraries read the number of threads late, and would take the workers' one."""
+    before = dict(os.environ)
+    with workers.worker_processes(1) as submit:
+        assert submit(os.getenv, "OMP_NUM_THREADS").result() == "1"
+        assert dict(os.environ) == before
