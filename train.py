@@ -203,7 +203,8 @@ def network_options(options: argparse.Namespace, origin: Path | None) -> dict:
     """The options for ``build_model``.
 
     Those that train.py has are in ``options`` (``parse_train`` took them from the meta.json of --weights unless typed).
-    Others, such as picture_range, are added from the meta.json of ``origin``, a checkpoint or weights.
+    Others, such as picture_range (how the network scales pixels), come from the meta.json of ``origin``, a checkpoint
+    or weights.
     """
     from inpainting.checkpoint import META, read_meta
 

@@ -14,6 +14,7 @@ from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future, ProcessPoolExecutor
 from concurrent.futures.process import BrokenProcessPool
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection
 from typing import TypeVar
 
@@ -44,6 +45,7 @@ def worker_processes(count: int, *begin) -> Iterator[Callable[..., Future]]:
     if count == 0:
         yield call_here
         return
+    _start_resource_tracker()
     context = multiprocessing.get_context("spawn")
     held, lifeline = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(count, context, _begin, (held, *begin))
@@ -100,6 +102,15 @@ def _end_with_the_main_process(held: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):
         held.recv()  # nothing is ever sent: this returns when the other end is closed
     os._exit(1)
+
+
+def _start_resource_tracker() -> None:
+    """Python's own helper process: it would die of a closed terminal's SIGHUP and complain at length."""
+    if not hasattr(signal, "SIGHUP"):
+        return
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a new process inherits that it is ignored
+    resource_tracker.ensure_running()
+    signal.signal(signal.SIGHUP, before or signal.SIG_DFL)  # None: a handler that is not Python's
 
 
 @contextlib.contextmanager
