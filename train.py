@@ -265,7 +265,7 @@ def build_task(options: argparse.Namespace, model, settings):
 
 
 def task_with_critic(options: argparse.Namespace, model, settings):
-    """The network under its loss and the critic of --critic; ``features`` serve matching too (L1 of features)."""
+    """The network under its loss and the critic of --critic; of DeepFillv1's loss the L1 terms alone are used."""
     from engine.critic import CriticTask, DeepFillCriticTask
     from models.cell_critics import PatchCritic, ProjectedCritic
 
@@ -275,7 +275,7 @@ def task_with_critic(options: argparse.Namespace, model, settings):
         model,
         build_deepfill_loss(options)
         if deepfill
-        else build_loss(options),  # of DeepFillv1's loss only the L1 terms are used
+        else build_loss(options),
         settings,
         critic=PatchCritic() if options.critic == "patch" else ProjectedCritic(features.channels),
         features=features,
@@ -354,7 +354,7 @@ def print_summary(options: argparse.Namespace, not_default: dict, trainer) -> No
         for name, network in trainer.task.networks.items()
     )
     processes = f"; {distributed.world_size()} processes" if distributed.world_size() > 1 else ""
-    tell(f"preset: {options.config or 'not saved'}")  # by runs of version 0.1.0
+    tell(f"preset: {options.config or 'not saved'}")  # runs of version 0.1.0 did not save it
     tell("options not as built in: " + ", ".join(f"{key}={value}" for key, value in not_default.items()))
     tell(
         f"{options.model}: {parameters}; {len(trainer.dataset.pictures)} pictures; {options.phase} "
