@@ -273,9 +273,7 @@ def task_with_critic(options: argparse.Namespace, model, settings):
     deepfill = is_deepfill(options.model)
     return (DeepFillCriticTask if deepfill else CriticTask)(
         model,
-        build_deepfill_loss(options)
-        if deepfill
-        else build_loss(options),
+        build_deepfill_loss(options) if deepfill else build_loss(options),
         settings,
         critic=PatchCritic() if options.critic == "patch" else ProjectedCritic(features.channels),
         features=features,
