@@ -137,6 +137,29 @@ def feature_matching(judged: Judged) -> torch.Tensor:
     return sum(distances) / len(distances)
 
 
+def style(judged: Judged) -> torch.Tensor:
+    """How far mean and deviation of each channel over a hole's cells are from the truth's, over its variance.
+
+    Each picture by itself, mean of the taps. Source: Huang and Belongie 2017 (arXiv:1703.06868), on this critic's
+    features.
+    """
+    distances = []
+    for real, fake in zip(judged.real, judged.fake, strict=True):
+        weight = share_of(judged.hole, real)
+        weight = weight / weight.sum((2, 3), keepdim=True).clamp(min=1)
+        (mean, std), (fake_mean, fake_std) = _moments(real, weight), _moments(fake, weight)
+        distance = ((fake_mean - mean) ** 2 + (fake_std - std) ** 2).sum(1)
+        distances.append((distance / (std**2).sum(1).clamp(min=1e-3)).mean())
+    return sum(distances) / len(distances)
+
+
+def _moments(tap: torch.Tensor, weight: torch.Tensor) -> tuple[torch.Tensor, torch.Tensor]:
+    """Mean and standard deviation [N, C] of a tap [N, C, h, w] by weights [N, 1, h, w] that add up to 1."""
+    tap = tap.float()
+    mean = (tap * weight).sum((2, 3), keepdim=True)
+    return mean[:, :, 0, 0], (((tap - mean) ** 2 * weight).sum((2, 3)) + 1e-4).sqrt()
+
+
 def edge_l1(output: torch.Tensor, truth: torch.Tensor, hole: torch.Tensor) -> torch.Tensor:
     """L1 weighted from 1 at the hole's edge to 0 at ``EDGE`` pixels from it; each picture's over its hole's area."""
     return _weighted_l1(output, truth, hole, 1 - (depth_of(hole, EDGE + 1) - 1) / EDGE)

@@ -26,6 +26,7 @@ from experiments.torch_twin.adversarial import (
     feature_matching,
     generator_terms,
     low_l1,
+    style,
     teacher_terms,
     thinness,
 )
@@ -61,6 +62,7 @@ def build_parser() -> Parser:
     parser.add_argument("--guided", type=share_float, default=0.35, metavar="X", help="samples over a coarser fill")
     parser.add_argument("--adversarial", type=weight_float, default=1.0, metavar="X", help="weight of the critic")
     parser.add_argument("--features", type=weight_float, default=FEATURE_WEIGHT, metavar="X", help="their weight")
+    parser.add_argument("--style", type=weight_float, default=0.0, metavar="X", help="of their means and deviations")
     parser.add_argument("--l1", type=weight_float, default=L1_WEIGHT, metavar="X", help="weight of L1 in the hole")
     parser.add_argument("--edge_l1", type=weight_float, default=0.0, metavar="X", help="of L1 near the hole's edge")
     parser.add_argument("--low_l1", type=weight_float, default=0.0, metavar="X", help="of L1 in means of 4x4 pixels")
@@ -178,7 +180,8 @@ class Training:
                     terms = generator_terms(critic, judged)
                 else:
                     terms = {"features": feature_matching(judged)}
-                names = ("features", "l1", "edge_l1", "low_l1")
+                terms["style"] = style(judged)
+                names = ("features", "style", "l1", "edge_l1", "low_l1")
                 weights = {"adversarial": ramp * options.adversarial}
                 weights |= {name: getattr(options, name) for name in names}
                 terms["l1"] = hole_l1(output.float(), batch)
@@ -193,7 +196,7 @@ class Training:
         self.done += 1
         self.pictures += len(hole)
         self.average.update(self.network, options.ema_decay, self.done)
-        names = ("critic", "adversarial", "features", "l1", *(("thin", "low") if self.teacher else ()))
+        names = ("critic", "adversarial", "features", "style", "l1", *(("thin", "low") if self.teacher else ()))
         return {name: logged.get(name, 0.0) for name in names}
 
     @torch.no_grad()

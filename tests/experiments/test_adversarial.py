@@ -7,7 +7,7 @@ import pytest
 torch = pytest.importorskip("torch")
 pytest.importorskip("numba")
 
-from experiments.torch_twin.adversarial import depth_of, edge_l1, low_l1, teacher_terms  # noqa: E402
+from experiments.torch_twin.adversarial import Judged, depth_of, edge_l1, low_l1, style, teacher_terms  # noqa: E402
 from experiments.torch_twin.surface import surfaces  # noqa: E402
 from experiments.torch_twin.surface_tensors import surfaces_of  # noqa: E402
 
@@ -51,3 +51,19 @@ def test_the_teacher_gives_layout_and_leaves_texture_to_the_critic():
     assert teacher_terms(checkers, grey + 0.25, hole)["low"].item() == pytest.approx(0.25)
     hole[:, :, :8] = hole[:, :, 24:] = 0
     assert teacher_terms(checkers, grey, hole)["thin"].item() == pytest.approx(0.5)
+
+
+def test_style_compares_means_and_deviations_over_the_hole():
+    """Against positions picked one by one; where they stand does not matter, and nor does what is known."""
+    real, fake = torch.rand(2, 2, 5, 8, 8, generator=torch.manual_seed(0)).unbind()
+    hole = torch.zeros(2, 1, 16, 16)
+    hole[0, :, :8, 4:] = hole[1, :, 6:, 2:8] = 1
+    expected = []
+    for r, f, h in zip(real.numpy(), fake.numpy(), hole.numpy()[:, 0, ::2, ::2] > 0, strict=True):
+        r, f = r[:, h], f[:, h]
+        expected.append(((f.mean(1) - r.mean(1)) ** 2 + (f.std(1) - r.std(1)) ** 2).sum() / r.var(1).sum())
+    assert style(Judged([real], [fake], hole)).item() == pytest.approx(np.mean(expected), rel=5e-3)
+    fake = torch.where(hole[:, :, ::2, ::2] > 0, real, fake)
+    assert style(Judged([real], [fake], hole)).item() == 0
+    fake[0, :, :4, 2:] = fake[0, :, :4, 2:].flip(1)
+    assert style(Judged([real], [fake], hole)).item() == pytest.approx(0, abs=1e-6)
