@@ -186,7 +186,7 @@ def build_network(options: argparse.Namespace, versions: dict):
     about = {
         "method": inpainter.model.model_name,
         "weights_sha256": sha256_of(weights_file(directory)),
-        "flip": inpainter.flip and options.protocol != "raw",
+        "flip": options.protocol != "raw" and inpainter.flip,
         "device": paddle.get_device(),
         "versions": {"paddle": paddle.__version__, **versions},
     }

@@ -25,6 +25,7 @@ from models.unet import UNet
 from utils.errors import LITTLE_MEMORY, InputError, is_out_of_memory
 
 AUTO = "auto"
+FLIPS = {"on": True, "first": "first", "off": False}  # values of --flip and of meta.json
 LEAST_SIDE = 256  # pixels: smaller pictures, the size of training, hold too few patches to copy from
 LARGEST_OUTPUT = 1e4  # where [0, 1] is expected; untrained networks stay far below
 
@@ -41,6 +42,7 @@ class Inpainter:
             ``inpainting.exemplars``), and holes in flat colour with that colour.
         flip: paint each hole twice, once mirrored from left to right, and take the mean (the self-ensemble of Timofte
             et al. 2016), at twice the network's cost; when None, for a network on a smooth prior filling by scales.
+            "first" does so only in the first pass of each hole: passes over a coarser fill sharpen it again.
         start_depth: with scales "auto", deeper holes (pixels) are filled from coarse to fine; None is as in
             ``inpainting.scales``.
     Shape:
@@ -62,7 +64,7 @@ class Inpainter:
         model: nn.Layer | StaticModel,
         scales: str | int = AUTO,
         detail: bool = False,
-        flip: bool | None = None,
+        flip: bool | str | None = None,
         start_depth: float | None = None,
     ):
         if scales != AUTO and not (isinstance(scales, int) and scales > 0):
@@ -78,7 +80,7 @@ class Inpainter:
         path: str | os.PathLike,
         scales: str | int = AUTO,
         detail: bool | None = False,
-        flip: bool | None = None,
+        flip: bool | str | None = None,
     ) -> "Inpainter":
         """From a weights directory or file (see ``inpainting.checkpoint``), or from a directory that export.py wrote.
 
@@ -88,7 +90,8 @@ class Inpainter:
         directory = weights_directory(path, exported=True)
         meta = read_meta(directory)
         detail = meta.get("detail") != "off" if detail is None else detail
-        flip = meta["flip"] == "on" if flip is None and "flip" in meta else flip
+        if flip is None and "flip" in meta:
+            flip = scales != 1 and FLIPS.get(meta["flip"], False)
         filling = scales, detail, flip, meta.get("start_depth")
         if is_exported(directory):
             return cls(StaticModel(directory), *filling)
@@ -124,7 +127,7 @@ class Inpainter:
         """The network's own output over the whole picture in a single pass, clipped and rounded: uint8 [H, W, 3]."""
         return self._output(picture, hole, flip=False)
 
-    def _output(self, picture: np.ndarray, hole: np.ndarray, flip: bool) -> np.ndarray:
+    def _output(self, picture: np.ndarray, hole: np.ndarray, flip: bool | str) -> np.ndarray:
         image, mask = _arrays(picture, hole)
         with _telling_of_memory(picture):
             # Over a prior sizes that do not fit are mirrored further: no training has seen a border of hole.
@@ -197,7 +200,7 @@ class Inpainter:
         """Input sides must be multiples of this; 8 for deepfill_v1."""
         return 2 ** getattr(self.model, "model_options", {}).get("depth", 3)
 
-    def _network(self, flip: bool, multiple: int | None = None) -> Network:
+    def _network(self, flip: bool | str, multiple: int | None = None) -> Network:
         """The model as filling by scales asks for it, its inputs' sides brought to multiples."""
         multiple = multiple or self._multiple
 
@@ -206,9 +209,11 @@ class Inpainter:
             image, mask, coarse = (_mirrored(a, multiple) for a in (image, mask.astype(np.float32), coarse))
             return self._paint(image, mask, coarse)[:h, :w]
 
-        def paint_twice(*arrays):
-            straight = paint(*arrays)
-            flipped = paint(*(None if a is None else a[:, ::-1] for a in arrays))
+        def paint_twice(image, mask, coarse):
+            straight = paint(image, mask, coarse)
+            if flip == "first" and coarse is not None:
+                return straight
+            flipped = paint(*(None if a is None else a[:, ::-1] for a in (image, mask, coarse)))
             return (straight + flipped[:, ::-1]) / 2
 
         return Network(paint_twice if flip else paint, self._has_prior, self._reached, self.start_depth)

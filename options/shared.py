@@ -152,10 +152,10 @@ def add_filling_options(parser: argparse.ArgumentParser, detail: str | None = No
     )
     add(
         "--flip",
-        ("on", "off"),
-        "test-time augmentation: on fills each hole a second time, mirrored, and takes the mean, at twice the "
-        "time; when not given, on for a network on a smooth prior unless --scales is 1 or the weights' meta.json says "
-        "off",
+        ("on", "first", "off"),
+        "test-time augmentation: on fills each hole a second time, mirrored, and takes the mean, at twice the time; "
+        "first does so only in the first pass of a hole filled from coarse to fine; when not given, as the weights' "
+        "meta.json says, else on for a network on a smooth prior unless --scales is 1",
     )
 
 
@@ -166,9 +166,9 @@ def detail_of(options: argparse.Namespace) -> bool | None:
     return options.detail == "on"
 
 
-def flip_of(options: argparse.Namespace) -> bool | None:
+def flip_of(options: argparse.Namespace) -> bool | str | None:
     """The value of --flip, as ``Inpainter`` takes it."""
-    return None if options.flip is None else options.flip == "on"
+    return {"on": True, "off": False}.get(options.flip, options.flip)
 
 
 def add_device_options(parser: argparse.ArgumentParser) -> None:

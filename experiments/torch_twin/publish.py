@@ -18,7 +18,7 @@ def build_parser() -> Parser:
     parser.add_argument(
         "--start_depth", type=positive_float, metavar="X", help="pixels: deeper holes from coarse to fine"
     )
-    parser.add_argument("--flip", choices=("on", "off"), help="whether the mean of two mirrored passes is taken")
+    parser.add_argument("--flip", choices=("on", "first", "off"), help="the mean of two mirrored passes")
     parser.add_argument("--detail", choices=("on", "off"), help="whether texture of the picture is copied on top")
     parser.add_argument("--about", metavar="TEXT", help="what the weights are good for; test.py shows it")
     return parser

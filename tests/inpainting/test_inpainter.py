@@ -103,6 +103,18 @@ def test_what_is_painted_in_both_directions_knows_neither_left_nor_right():
     np.testing.assert_array_equal(inpainter.raw(picture, hole), Inpainter(inpainter.model, 1).raw(picture, hole))
 
 
+def test_only_the_first_pass_is_painted_twice_on_request():
+    model, (picture, hole) = painting_prior_network(), picture_and_hole()
+    mask = (~hole).astype("float32")
+    image = (picture / 255).astype("float32") * mask[..., None]
+    guide = np.random.default_rng(1).random(image.shape).astype("float32")
+    off, first, on = (Inpainter(model)._network(flip=flip) for flip in (False, "first", True))
+    for coarse, same, other in ((None, on, off), (guide, off, on)):
+        result = first.run(image, mask, coarse)
+        np.testing.assert_array_equal(result, same.run(image, mask, coarse))
+        assert not np.array_equal(result, other.run(image, mask, coarse))
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [

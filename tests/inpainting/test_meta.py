@@ -66,6 +66,9 @@ def test_weights_say_how_they_are_used_best(tmp_path):
     assert (inpainter.detail, inpainter.flip, inpainter.start_depth) == (False, False, 12)
     asked = Inpainter.from_checkpoint(tmp_path, detail=True, flip=True)
     assert asked.detail and asked.flip
+    save_weights(model, tmp_path / "first", flip="first")
+    assert Inpainter.from_checkpoint(tmp_path / "first").flip == "first"
+    assert Inpainter.from_checkpoint(tmp_path / "first", scales=1).flip is False
 
 
 def test_a_start_depth_fills_deep_holes_from_a_coarser_scale():
