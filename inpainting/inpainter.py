@@ -15,7 +15,7 @@ from datasets.images import to_float, to_uint8
 from inpainting.checkpoint import is_exported, load_weights, weights_directory
 from inpainting.exported import StaticModel
 from inpainting.flat import fill_flat
-from inpainting.meta import read_meta
+from inpainting.meta import FLIPS, read_meta
 from inpainting.scales import Network, fill_by_scales, fill_in_one_pass
 from inpainting.surface import surfaces_over
 from models import MODELS, build_model
@@ -25,7 +25,6 @@ from models.unet import UNet
 from utils.errors import LITTLE_MEMORY, InputError, is_out_of_memory
 
 AUTO = "auto"
-FLIPS = {"on": True, "first": "first", "off": False}  # values of --flip and of meta.json
 LEAST_SIDE = 256  # pixels: smaller pictures, the size of training, hold too few patches to copy from
 LARGEST_OUTPUT = 1e4  # where [0, 1] is expected; untrained networks stay far below
 

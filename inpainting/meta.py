@@ -19,6 +19,7 @@ TEXT_LENGTH = 300  # characters: texts are shown on one line
 LARGEST_OPTION = 1 << 20  # channels, layers: a network of so many fits no machine
 
 FILLING = ("detail", "flip", "start_depth")  # how the weights are used best; options of test.py go first
+FLIPS = {"on": True, "first": "first", "off": False}  # the entry and --flip, as an Inpainter takes it
 
 ENTRIES: dict[str, type | tuple[type, ...]] = {
     **dict.fromkeys(("model", "about", "phase", "format", "detail", "flip"), str),

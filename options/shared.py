@@ -13,6 +13,7 @@ from pathlib import Path
 
 import yaml
 
+from inpainting.meta import FLIPS
 from utils.device import setup_device
 from utils.errors import InputError, naming, one_line
 from utils.files import read_text
@@ -168,7 +169,7 @@ def detail_of(options: argparse.Namespace) -> bool | None:
 
 def flip_of(options: argparse.Namespace) -> bool | str | None:
     """The value of --flip, as ``Inpainter`` takes it."""
-    return {"on": True, "off": False}.get(options.flip, options.flip)
+    return FLIPS.get(options.flip)
 
 
 def add_device_options(parser: argparse.ArgumentParser) -> None:
