@@ -129,7 +129,7 @@ def test_a_job_s_end_that_is_told_to_each_process_saves_first(tmp_path):
     before = iterations(tmp_path / "a")
     while iterations(tmp_path / "a") < before + 3 and process.poll() is None:
         time.sleep(0.01)
-    os.kill(process.pid, signal.SIGTERM)
+    process.send_signal(signal.SIGTERM)
     status, output = finish(process)
     assert status == 128 + signal.SIGTERM and "all saved" in output and "Traceback" not in output, output
     until = time.monotonic() + 60

@@ -1,8 +1,8 @@
 """Worker processes that never outlive the main one.
 
 Workers are spawned, not forked, because the main process may have threads (OpenMP's, Paddle's); they import only what
-their tasks need. Each has one thread and ignores Ctrl-C and the like, which the main process handles. A worker ends
-when the pipe to the main process closes, also when that is killed.
+their tasks need. Each has one thread and never receives Ctrl-C and the like, which the main process handles. A worker
+ends when the pipe to the main process closes, also when that is killed.
 """
 
 import contextlib
@@ -21,6 +21,9 @@ from typing import TypeVar
 import cv2
 
 Result = TypeVar("Result")
+
+# sent to a whole group, as by Ctrl-C or a closed terminal, or to each process of a job, as by Slurm
+SIGNALS = tuple(getattr(signal, name) for name in ("SIGINT", "SIGTERM", "SIGHUP") if hasattr(signal, name))
 
 _ENVIRONMENT = {
     "OMP_NUM_THREADS": "1",
@@ -45,13 +48,14 @@ def worker_processes(count: int, *begin) -> Iterator[Callable[..., Future]]:
     if count == 0:
         yield call_here
         return
-    _start_resource_tracker()
+    with _signals_later():
+        resource_tracker.ensure_running()  # Python's own helper, which would complain at length of a SIGHUP
     context = multiprocessing.get_context("spawn")
     held, lifeline = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(count, context, _begin, (held, *begin))
 
     def submit(function: Callable[..., Result], *arguments) -> "Future[Result]":
-        with _ctrl_c_later(), _worker_environment():  # workers are started here, when there are not yet enough
+        with _signals_later(), _worker_environment():  # workers are started here, when there are not yet enough
             return pool.submit(function, *arguments)
 
     try:
@@ -89,9 +93,8 @@ def started_ahead(futures: Iterable["Future[Result]"], ahead: int) -> Iterator["
 
 
 def _begin(held: Connection, function: Callable | None = None, *arguments) -> None:
-    for name in ("SIGINT", "SIGTERM", "SIGHUP"):  # sent to a whole group, or to each process of a job
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), signal.SIG_IGN)
+    for signum in SIGNALS:  # where they cannot be blocked from the start
+        signal.signal(signum, signal.SIG_IGN)
     cv2.setNumThreads(1)
     threading.Thread(target=_end_with_the_main_process, args=(held,), daemon=True).start()
     if function:
@@ -102,15 +105,6 @@ def _end_with_the_main_process(held: Connection) -> None:
     with contextlib.suppress(EOFError, OSError):
         held.recv()  # nothing is ever sent: this returns when the other end is closed
     os._exit(1)
-
-
-def _start_resource_tracker() -> None:
-    """Python's own helper process: it would die of a closed terminal's SIGHUP and complain at length."""
-    if not hasattr(signal, "SIGHUP"):
-        return
-    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)  # a new process inherits that it is ignored
-    resource_tracker.ensure_running()
-    signal.signal(signal.SIGHUP, before or signal.SIG_DFL)  # None: a handler that is not Python's
 
 
 @contextlib.contextmanager
@@ -129,20 +123,25 @@ def _worker_environment() -> Iterator[None]:
 
 
 @contextlib.contextmanager
-def _ctrl_c_later() -> Iterator[None]:
-    """Delay Ctrl-C to the end of the block; a process started in it never receives one.
+def _signals_later() -> Iterator[None]:
+    """Delay ``SIGNALS`` to the end of the block; a process started in it never receives one.
 
-    During a start it would leave a process that waits for the rest of its input. A new process inherits that the signal
-    is blocked; the handler is for another thread of this process, which may receive it all the same.
+    A process that is starting cannot ignore them yet: it would die, and its pool with it. It inherits that they are
+    blocked; the handlers are for other threads of this process, which may receive them all the same.
     """
     came = []
-    handler = signal.signal(signal.SIGINT, lambda *event: came.append(event))
-    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if hasattr(signal, "pthread_sigmask") else None
+    before = {signum: signal.getsignal(signum) for signum in SIGNALS}
+    # what is ignored, as by nohup, stays so; None is a handler that is not Python's
+    taken = [signum for signum, handler in before.items() if handler not in (None, signal.SIG_IGN)]
+    for signum in taken:
+        signal.signal(signum, lambda signum, _frame: came.append(signum))
+    blocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS) if hasattr(signal, "pthread_sigmask") else None
     try:
         yield
     finally:
         if blocked is not None:
             signal.pthread_sigmask(signal.SIG_SETMASK, blocked)
-        signal.signal(signal.SIGINT, handler)
-    if came and callable(handler):
-        handler(*came[0])
+        for signum in taken:
+            signal.signal(signum, before[signum])
+    for signum in came:
+        signal.raise_signal(signum)
