@@ -3,6 +3,7 @@
 from collections.abc import Callable
 from dataclasses import replace
 
+import cv2
 import numpy as np
 
 from datasets.images import MAX_PIXELS
@@ -18,8 +19,8 @@ def fill_photograph(
 ) -> Photograph:
     """The photograph with its hole filled; pixels outside it are the same, and so are transparency and all else.
 
-    What lies under full transparency is not shown to the network, since it may be anything. A grey photograph is filled
-    with grey.
+    What lies under full transparency is not shown to the network, since it may be anything. A photograph without colour
+    is filled with grey, also one whose file has three channels.
 
     Args:
         inpainter: an ``Inpainter``, or what fills as it does.
@@ -32,9 +33,14 @@ def fill_photograph(
     if unseen is not hole:
         beside = unseen & ~hole
         filled[beside] = pixels[beside]
-    if photograph.grey:
+    if _has_no_colour(pixels, unseen):
         filled[hole] = np.rint(filled[hole] @ LIGHT)[:, None]
     return photograph.with_pixels(filled)
+
+
+def _has_no_colour(pixels: np.ndarray, hole: np.ndarray) -> bool:
+    red, green, blue = (channel[~hole] for channel in cv2.split(pixels))
+    return np.array_equal(red, green) and np.array_equal(red, blue)
 
 
 def extend_photograph(photograph: Photograph, hole: np.ndarray, margins: Margins) -> tuple[Photograph, np.ndarray]:

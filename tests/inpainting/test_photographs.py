@@ -28,3 +28,16 @@ def test_what_is_under_transparency_is_not_shown_and_not_changed(photograph):
     assert np.array_equal(shown[0], hole | (alpha == 0))
     assert (result.pixels[hole] == 7).all() and np.array_equal(result.pixels[~hole], photograph.pixels[~hole])
     assert np.array_equal(result.alpha, alpha)
+
+
+@pytest.mark.parametrize(("colour", "is_grey"), [((0, 0, 0), True), ((1, 1, 1), True), ((1, 1, 0), False)])
+def test_a_picture_without_colour_gets_none_from_the_network_whatever_its_file_says(colour, is_grey):
+    pixels = np.full([20, 30, 3], 100, np.uint8)
+    pixels[3, 4] += np.array(colour, np.uint8)  # one pixel is enough
+    hole = np.zeros([20, 30], bool)
+    hole[5:9, 6:20] = True
+    pixels[hole] = 255, 255, 0  # what is hidden tells nothing
+    blue = np.array([90, 100, 190], np.uint8)
+    result = fill_photograph(lambda *_: np.where(hole[..., None], blue, pixels), Photograph(pixels), hole)
+    assert (result.pixels[hole] == (107 if is_grey else blue)).all()
+    assert np.array_equal(result.pixels[~hole], pixels[~hole])
