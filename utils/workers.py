@@ -48,8 +48,9 @@ def worker_processes(count: int, *begin) -> Iterator[Callable[..., Future]]:
     if count == 0:
         yield call_here
         return
-    with _signals_later():
-        resource_tracker.ensure_running()  # Python's own helper, which would complain at length of a SIGHUP
+    if os.name == "posix":
+        with _signals_later():
+            resource_tracker.ensure_running()  # Python's own helper, which would complain at length of a SIGHUP
     context = multiprocessing.get_context("spawn")
     held, lifeline = context.Pipe(duplex=False)
     pool = ProcessPoolExecutor(count, context, _begin, (held, *begin))
@@ -126,15 +127,16 @@ def _worker_environment() -> Iterator[None]:
 def _signals_later() -> Iterator[None]:
     """Delay ``SIGNALS`` to the end of the block; a process started in it never receives one.
 
-    A process that is starting cannot ignore them yet: it would die, and its pool with it. It inherits that they are
-    blocked; the handlers are for other threads of this process, which may receive them all the same.
+    A process that is starting cannot ignore them yet: it would die, and its pool with it. So it inherits that they are
+    blocked. Here, Ctrl-C would leave a new process that waits for the rest of its input; the handlers are for other
+    threads of this process, which may receive signals all the same.
     """
-    came = []
+    came = set()
     before = {signum: signal.getsignal(signum) for signum in SIGNALS}
     # what is ignored, as by nohup, stays so; None is a handler that is not Python's
     taken = [signum for signum, handler in before.items() if handler not in (None, signal.SIG_IGN)]
     for signum in taken:
-        signal.signal(signum, lambda signum, _frame: came.append(signum))
+        signal.signal(signum, lambda signum, _frame: came.add(signum))
     blocked = signal.pthread_sigmask(signal.SIG_BLOCK, SIGNALS) if hasattr(signal, "pthread_sigmask") else None
     try:
         yield
