@@ -56,6 +56,7 @@ def build_parser() -> Parser:
     parser.add_argument("--base_channels", type=positive_int, default=32, metavar="N")
     parser.add_argument("--depth", type=positive_int, default=6, metavar="N")
     parser.add_argument("--wide_share", type=share_float, default=0.5, metavar="X", help="of the holes")
+    parser.add_argument("--large_holes", action="store_true", help="of ten irregular holes six cover more than 40 %%")
     parser.add_argument(
         "--masks", type=positive_int, default=4000, metavar="N", help="irregular holes drawn beforehand"
     )
@@ -309,7 +310,8 @@ def guided_share(options, size: int) -> float:
 
 def make_samples(options, size: int, rng: np.random.Generator) -> Samples:
     least = size if size > 128 else 0
-    return Samples(options.sources, size, options.masks, rng, least, options.wide_share, options.held_out)
+    wide, held_out, large = options.wide_share, options.held_out, options.large_holes
+    return Samples(options.sources, size, options.masks, rng, least, wide, held_out, large)
 
 
 def make_held_out(options) -> HeldOut:

@@ -8,6 +8,7 @@ torch = pytest.importorskip("torch")
 pytest.importorskip("numba")
 
 from experiments.torch_twin.adversarial import Judged, depth_of, edge_l1, low_l1, style, teacher_terms  # noqa: E402
+from experiments.torch_twin.samples import Samples  # noqa: E402
 from experiments.torch_twin.surface import surfaces  # noqa: E402
 from experiments.torch_twin.surface_tensors import surfaces_of  # noqa: E402
 
@@ -67,3 +68,13 @@ def test_style_compares_means_and_deviations_over_the_hole():
     assert style(Judged([real], [fake], hole)).item() == 0
     fake[0, :, :4, 2:] = fake[0, :, :4, 2:].flip(1)
     assert style(Judged([real], [fake], hole)).item() == pytest.approx(0, abs=1e-6)
+
+
+def test_large_holes_are_drawn_more_often(tmp_path):
+    cv2.imwrite(str(tmp_path / "grey.png"), np.full((32, 32, 3), 128, np.uint8))
+
+    def share_over_40_percent(large_holes: bool) -> float:
+        samples = Samples([(tmp_path, 1)], 32, 120, np.random.default_rng(0), large_holes=large_holes)
+        return np.mean([np.unpackbits(hole, axis=1).mean() > 0.4 for hole in samples.holes])
+
+    assert share_over_40_percent(False) < 0.4 < 0.5 < share_over_40_percent(True)
