@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import Future
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
@@ -94,6 +94,11 @@ class Evaluation:
     protocol: str = "composite"
     realism: Realism | None = None
     fills_here: bool = True
+
+    def only(self, pair: Pair) -> "Evaluation":
+        """What a worker needs for one pair: the list of finished pictures may have thousands."""
+        finished = isinstance(self.inpaint, Mapping)
+        return replace(self, inpaint={pair: self.inpaint[pair]}) if finished else self
 
     def sample(self, pair: Pair) -> Sample:
         """Read, fill and measure one pair.
@@ -189,7 +194,7 @@ def evaluate(
 def _started(pairs: Sequence[Pair], evaluation: Evaluation, submit: Callable, ahead: int) -> Iterator[Future]:
     """A future of each pair's sample; ``ahead`` pairs are in memory before a network that fills here, and after it."""
     if not evaluation.fills_here:
-        return started_ahead((submit(evaluation.sample, pair) for pair in pairs), ahead)
+        return started_ahead((submit(evaluation.only(pair).sample, pair) for pair in pairs), ahead)
     entries = started_ahead((submit(evaluation.read, pair) for pair in pairs), ahead)
     return started_ahead(_filled_here(pairs, entries, evaluation, submit), ahead)
 

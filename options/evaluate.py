@@ -71,7 +71,7 @@ def evaluate_parser() -> Parser:
     _add_method_options(adder(parser.add_mutually_exclusive_group()))
     add_filling_options(parser, detail="off")
     add("--protocol", PROTOCOLS, "what is measured of which pixels, see docs/evaluation.md", "composite")
-    add("--realism", bool, "also measure style, sharpness and Fréchet distance in the hole; seconds a pair")
+    add("--realism", bool, "also measure style, sharpness and Fréchet distance in the hole; takes seconds a pair")
     add("--output", "DIR", f"folder of the report; {OUTPUT} when not given and pairs are measured")
     add("--overwrite", bool, "also replace files in --output that are not reports of an earlier run")
     parser.add_argument(

@@ -34,7 +34,7 @@ def fill_parser() -> Parser:
     add("--super_resolution", positive_int, "enlarge K times instead: the pixels between are filled", metavar="K")
     _add_hole_options(parser)
     add("--extend", margins, "extend the picture by so many pixels on each side", metavar="left,top,right,bottom")
-    add("--weights", "FILE|DIR", "weights directory, or an exported one", os.path.relpath(DEFAULT_WEIGHTS))
+    add("--weights", "FILE|DIR", "weights, a run's folder, or an exported model", os.path.relpath(DEFAULT_WEIGHTS))
     _add_result_options(parser)
     add_filling_options(parser)
     add(
@@ -65,7 +65,7 @@ def parse_fill(argv: Sequence[str] | None = None) -> argparse.Namespace:
 
 def _add_result_options(parser: argparse.ArgumentParser) -> None:
     add = adder(parser)
-    add("--output", "DIR", "folder of the results, one for each picture", "logs/test")
+    add("--output", "DIR", "folder of the results, one file for each picture", "logs/test")
     add("--format", ("png", "jpeg", "webp", "tiff", "bmp"), "format of the results; the picture's own when not given")
     add("--lossless", bool, "pixels outside the hole come back bit for bit: PNG for JPEG and lossy WebP")
     add("--skip_existing", bool, "skip pictures whose result is in --output already")

@@ -170,8 +170,8 @@ def _add_critic_options(group) -> None:
     add(
         "--critic",
         CRITICS,
-        "add a critic (not in the papers): patch sees pictures, projected a frozen network's features; for deepfill_v1 "
-        "it replaces the Wasserstein critics",
+        "add a critic (discriminator; not in the papers): patch sees pictures, projected a frozen network's features; "
+        "for deepfill_v1 it replaces the Wasserstein critics",
         "none",
     )
     add(

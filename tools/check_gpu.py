@@ -1,4 +1,4 @@
-"""Does everything work on this GPU: ``python -m tools.check_gpu``, about five minutes; prints a table for a report.
+"""Does everything work on this GPU: ``python -m tools.check_gpu``, some minutes; prints a table for a report.
 
 The project was developed on CPUs. This compares layers and networks on the GPU with the CPU, forward and backward,
 trains in each precision and with two processes where there are two GPUs, exports, and measures times.

@@ -1,4 +1,4 @@
-"""A short training on a GPU that is at hand for minutes only: pack here, train there, bring back weights and sheets.
+"""A short training on another machine's GPU: pack here, train there, bring back weights and sheets.
 
     python -m experiments.torch_twin.gpu pack --pictures data/faces144_train=0.8 ... --output pack
     python -m experiments.torch_twin.gpu train --pack pack --start weights/faces --run OUT --minutes 8

@@ -62,8 +62,8 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--guided", type=share_float, default=0.35, metavar="X", help="samples over a coarser fill")
     parser.add_argument("--adversarial", type=weight_float, default=1.0, metavar="X", help="weight of the critic")
-    parser.add_argument("--features", type=weight_float, default=FEATURE_WEIGHT, metavar="X", help="their weight")
-    parser.add_argument("--style", type=weight_float, default=0.0, metavar="X", help="of their means and deviations")
+    parser.add_argument("--features", type=weight_float, default=FEATURE_WEIGHT, metavar="X", help="of their matching")
+    parser.add_argument("--style", type=weight_float, default=0.0, metavar="X", help="of features' means, deviations")
     parser.add_argument("--l1", type=weight_float, default=L1_WEIGHT, metavar="X", help="weight of L1 in the hole")
     parser.add_argument("--edge_l1", type=weight_float, default=0.0, metavar="X", help="of L1 near the hole's edge")
     parser.add_argument("--low_l1", type=weight_float, default=0.0, metavar="X", help="of L1 in means of 4x4 pixels")
@@ -256,6 +256,7 @@ class Batches:
 
     def __init__(self, options, done: int):
         self.options, self.drawn = options, Drawn(options, [options.seed, done])
+        self.drawn.start()
 
     def draw(self, network: TwinUNet) -> tuple[str, Batch]:
         size, count = self.drawn.choose()
@@ -284,11 +285,9 @@ class Drawn(IterableDataset):
         self.options, self.sizes, self.seed = options, list(map(parse_size, options.sizes)), seed
         shares = np.array([share for _, _, share in self.sizes])
         self.shares = shares / shares.sum()
-        if not options.workers:
-            self._start(seed)
 
-    def _start(self, seed: list[int]) -> None:
-        self.rng = np.random.default_rng(seed)
+    def start(self, *worker: int) -> None:
+        self.rng = np.random.default_rng([*self.seed, *worker])
         self.samples = {size: make_samples(self.options, size, self.rng) for size, _, _ in self.sizes}
 
     def choose(self) -> tuple[int, int]:
@@ -297,8 +296,8 @@ class Drawn(IterableDataset):
         return size, count
 
     def __iter__(self):
-        if worker := get_worker_info():
-            self._start([*self.seed, worker.id])
+        worker = get_worker_info()
+        self.start(*([worker.id] if worker else []))
         while True:
             size, count = self.choose()
             yield tuple(torch.from_numpy(np.stack(arrays)) for arrays in self.samples[size].draw(count))

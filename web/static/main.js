@@ -25,17 +25,18 @@ async function go(index) {
   const entry = history[index];
   const isOther = entry.photo !== current()?.photo;
   now = index;
-  if (isOther || !board.view) await showPhoto(entry);
+  if (isOther || !board.view) await showPhoto(entry.photo);
   else board.paint(entry.marks);
   update();
 }
 
-async function showPhoto({ photo, marks }) {
+async function showPhoto(photo) {
   const bitmap = await createImageBitmap(photo.blob);
+  if (current()?.photo !== photo) return bitmap.close(); // undone meanwhile
   if (board.view && board.view !== first.bitmap) board.view.close();
   const share = bitmap.width / photo.width;
   const [x, y, w, h] = [...photo.offset, first.photo.width, first.photo.height].map((n) => n * share);
-  board.show(bitmap, photo === first.photo ? null : { bitmap: first.bitmap, x, y, w, h }, marks);
+  board.show(bitmap, photo === first.photo ? null : { bitmap: first.bitmap, x, y, w, h }, current().marks);
 }
 
 async function commit(entry) {
