@@ -187,7 +187,9 @@ def read_photograph(path: str | os.PathLike) -> Photograph:
             exif=exif,
             dpi=_dpi(image),
             xmp=xmp,
-            comment=image.info.get("comment"),
+            comment=comment
+            if isinstance(comment := image.info.get("comment"), bytes)
+            else None,  # PNG's is in ``text``
             text={key: value for key, value in text.items() if not key.startswith(("XML:", "Raw profile type"))},
             encoding=encoding,
             jpeg=jpeg,

@@ -86,9 +86,11 @@ class CheckpointFolder:
         return None
 
     def _by_age(self) -> list[Path]:
-        """Newest first."""
+        """Newest first. Those beyond the latest are of a run that was given up to go back, and count as the oldest."""
         found = {int(path.name[5:]): path for path in self.directory.glob("iter_*") if _ITERATION.fullmatch(path.name)}
-        return [found[iteration] for iteration in sorted(found, reverse=True)]
+        link = self.directory / LATEST
+        latest = int(link.readlink().name[5:]) if link.is_symlink() else math.inf
+        return [found[i] for i in sorted(found, key=lambda i: (i <= latest, i), reverse=True)]
 
     def _measured(self) -> list[tuple[dict, str]]:
         """Validation and name of each checkpoint that has one, oldest first."""

@@ -246,7 +246,8 @@ def parse_train(argv: Sequence[str] | None = None) -> tuple[argparse.Namespace, 
         tell(no_data)
     options = parser.parse_args(argv)
     options.config = preset if run else config
-    _take_network_of_weights(options, typed)
+    if options.weights and not run and options.resume in (None, "auto"):
+        _take_network_of_weights(options, typed)
     _settle_phase(options, typed, parser.get_default("phase"))
     defaults["dry_run"] = options.dry_run  # not of the run's
     changed = {key: value for key, value in vars(options).items() if value != defaults[key]}
@@ -291,9 +292,7 @@ def _resumed_run(parser: Parser, typed: dict) -> tuple[Path | None, dict]:
 
 
 def _take_network_of_weights(options: argparse.Namespace, typed: dict) -> None:
-    """With ``--weights`` the network's options are those in its meta.json, unless typed."""
-    if not options.weights or options.resume:
-        return
+    """The network's options are those in the meta.json of ``--weights``, unless typed."""
     path = Path(options.weights)
     places = (path, path.parent, path / "latest", path / CHECKPOINTS / "latest")
     found = next((place for place in places if (place / META).is_file()), None)

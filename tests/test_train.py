@@ -211,7 +211,7 @@ def test_the_network_of_weights_needs_no_options(pictures, tmp_path, monkeypatch
     save_weights(build_model("pconv_residual_unet", **options), tmp_path / "w")
     words = f"--config {ROOT}/configs/celeba.yaml --image_root {pictures} --image_size 32 --batch_size 2"
     words += " --log_dir logs/a --num_workers 0 --max_iters 1 --val_count 2 --perceptual_weight 0 --style_weight 0"
-    train.main(f"{words} --weights w".split())
+    train.main(f"{words} --weights w --resume auto".split())  # nothing to resume yet
     model = load_weights("logs/a")
     assert model.model_name == "pconv_residual_unet" and options.items() <= model.model_options.items()
     train.main(f"{words} --max_iters 2 --resume auto".split())

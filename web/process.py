@@ -5,6 +5,7 @@ too long, and starts another. When the server ends, so does the process.
 """
 
 import contextlib
+import copy
 import math
 import multiprocessing
 import os
@@ -223,7 +224,9 @@ def load_model(directory: Path) -> dict[bool | None, Fill]:
     from inpainting import Inpainter
 
     own = Inpainter.from_checkpoint(directory, detail=None)
-    return {None: own, **{detail: Inpainter(own.model, detail=detail) for detail in (True, False)}}
+    with_detail, without = copy.copy(own), copy.copy(own)
+    with_detail.detail, without.detail = True, False
+    return {None: own, True: with_detail, False: without}
 
 
 def prepare(weights: str | None, device: str, threads: int | None) -> tuple[dict[str, Path], Load]:

@@ -159,6 +159,7 @@ def save_with_all(pixels, path):
     info.add_text("Raw profile type exif", "an old copy")
     info.add_itxt("XML:com.adobe.xmp", XMP.decode())
     info.add_itxt("Title", "题目")
+    info.add_text("comment", "in small letters, as GIF's comments are kept")
     tags.load(exif_of())
     tags[700] = XMP
     exif = tags if path.suffix == ".tif" else exif_of()

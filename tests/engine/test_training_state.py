@@ -89,6 +89,16 @@ def test_the_best_is_kept_beside_the_newest(model, tmp_path):
     assert load_weights(tmp_path / "best").model_name == "pconv_unet"
 
 
+def test_a_run_that_went_back_keeps_its_own(model, tmp_path):
+    folder = CheckpointFolder(tmp_path, keep=2)
+    for iteration in (1, 2, 3, 4):
+        save(folder, model, iteration)
+    save(folder, model, 2)  # as train.py --resume iter_1 of a copy does
+    assert names(folder) == {"iter_2", "iter_4", "latest iter_2"} and folder.newest().name == "iter_2"
+    save(folder, model, 3)
+    assert names(folder) == {"iter_2", "iter_3", "latest iter_3"}
+
+
 def test_a_figure_of_other_pictures_is_no_rival(model, tmp_path):
     folder = CheckpointFolder(tmp_path, keep=1)
     save(folder, model, 1, 40.0)

@@ -14,7 +14,7 @@ from tests.web.conftest import flat
 from utils.errors import InputError
 from web.limits import Limits
 from web.orders import Order
-from web.process import Filler
+from web.process import ROOT, Filler, load_model
 from web.texts import Refusal
 from web.worker import Worker
 
@@ -49,6 +49,14 @@ def test_a_large_photograph_is_shown_smaller(tmp_path, monkeypatch):
     filler = Filler({"general": tmp_path}, Limits(), lambda path: {})
     done = filler.do(Order(tmp_path / "photo.png", view=tmp_path / "view_0"))
     assert (done["width"], done["height"]) == (60, 40) and Image.open(tmp_path / "view_0").size == (30, 20)
+
+
+def test_detail_alone_differs_from_what_the_weights_say():
+    fills = load_model(ROOT / "weights/faces")
+    assert [fills[detail].detail for detail in (None, True, False)] == [False, True, False]
+    assert {(fill.flip, fill.start_depth, fill.model) for fill in fills.values()} == {
+        ("first", fills[None].start_depth, fills[None].model)
+    }
 
 
 def test_a_model_that_cannot_be_used_is_told_without_its_folder(tmp_path):
