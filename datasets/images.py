@@ -98,10 +98,10 @@ def _list_folder(folder: Path, leave_out: Iterable[str | os.PathLike | None]) ->
         got = f"{left_out} that are named as masks or results" if left_out else passed_over or "none"
         raise InputError(f"expected pictures ({' '.join(SUFFIXES)}) in {folder}, found {got}: check the path")
     if passed_over:
-        _tell_once(f"{folder}: passed over are {passed_over}; only {' '.join(SUFFIXES)} are read")
+        tell_once(f"{folder}: passed over are {passed_over}; only {' '.join(SUFFIXES)} are read")
     if left_out:
         inside = ", ".join(sorted(map(str, others))[:3])
-        _tell_once(f"{folder}: left out are {left_out} pictures of {inside}, named as masks or results")
+        tell_once(f"{folder}: left out are {left_out} pictures of {inside}, named as masks or results")
     return [visible[name] for name in sorted(kept, key=Path.as_posix)]
 
 
@@ -122,7 +122,8 @@ def _inside(folder: Path, others: Iterable[str | os.PathLike | None]) -> set[Pat
 _TOLD: set[str] = set()
 
 
-def _tell_once(line: str) -> None:
+def tell_once(line: str) -> None:
+    """A warning in the log, once in each process."""
     if line not in _TOLD:
         _TOLD.add(line)
         log.warning(line)

@@ -8,13 +8,12 @@ resumed run continues at the next position with the same samples as an uninterru
 import functools
 import logging
 import os
-from collections.abc import Callable, Iterator, Sequence
-from pathlib import Path
+from collections.abc import Callable, Iterable, Iterator, Sequence
 from typing import Protocol
 
 import numpy as np
 
-from datasets.images import SAMPLE_PHOTOS, list_pictures, read_picture, sample_photo
+from datasets.images import SAMPLE_PHOTOS, list_pictures, read_picture, sample_photo, tell_once
 from datasets.mask_generator import generate_box, generate_mask, generate_wide
 from datasets.masks import BUCKETS, bucket_of, hole_ratio, read_mask, resize_mask
 from datasets.super_resolution import lattice
@@ -27,7 +26,7 @@ MASK_ATTEMPTS = 10
 
 
 class Pictures:
-    """Pictures by index, uint8 [H, W, 3] RGB of any size, read on demand; ``name`` is for messages."""
+    """Pictures by index, uint8 [H, W, 3] RGB of any size, read on demand."""
 
     def __init__(self, names: Sequence[str], read: Callable[[str], np.ndarray]):
         self.names, self.read = list(names), read
@@ -37,9 +36,6 @@ class Pictures:
 
     def __getitem__(self, index: int) -> np.ndarray:
         return self.read(self.names[index])
-
-    def name(self, index: int) -> str:
-        return self.names[index]
 
 
 class PictureFolder(Pictures):
@@ -80,6 +76,20 @@ def hold_out(source: Pictures, count: int) -> tuple[Pictures, Pictures]:
     return Pictures(sides[0], source.read), Pictures(sides[1], source.read)
 
 
+def first_readable(names: Iterable, read: Callable[..., np.ndarray], expected: str) -> np.ndarray:
+    """The first picture that can be read; each that cannot is reported once (in each process).
+
+    Raises:
+        InputError: ``expected``, if none can be read.
+    """
+    for name in names:
+        try:
+            return read(name)
+        except InputError as error:
+            tell_once(f"skipping {name}: {error}")
+    raise InputError(expected)
+
+
 class MaskSource(Protocol):
     """Random masks: float32 [size, size], 1 = valid."""
 
@@ -110,7 +120,6 @@ class MaskFolder:
     ):
         self.paths = list_pictures(root, leave_out)
         self.hole, self.dilate = hole, dilate
-        self._reported: set[Path] = set()
 
     def draw(self, rng: np.random.Generator, size: int) -> np.ndarray:
         for _ in range(MASK_ATTEMPTS):
@@ -121,16 +130,12 @@ class MaskFolder:
         return resize_mask(plain, size, size)
 
     def _read(self, index: int) -> np.ndarray:
-        for step in range(len(self.paths)):
-            path = self.paths[(index + step) % len(self.paths)]
-            try:
-                # The authors' training masks are grey at their edges, so they are only thresholded.
-                return read_mask(path, self.hole, check=False)
-            except InputError as error:
-                if path not in self._reported:
-                    self._reported.add(path)
-                    log.warning("skipping %s: %s", path, error)
-        raise InputError(f"expected masks, none of the {len(self.paths)} can be read: check --mask_root")
+        in_turn = (self.paths[i % len(self.paths)] for i in range(index, index + len(self.paths)))
+        # The authors' training masks are grey at their edges, so they are only thresholded.
+        read = functools.partial(read_mask, hole=self.hole, check=False)
+        return first_readable(
+            in_turn, read, f"expected masks, none of the {len(self.paths)} can be read: check --mask_root"
+        )
 
 
 class GeneratedMasks:
@@ -182,7 +187,6 @@ class InpaintingDataset:
         self.pictures, self.masks, self.image_size = pictures, masks, image_size
         self.seed, self.shrink = seed, shrink
         self._order = (-1, np.empty(0, np.int64))
-        self._reported: set[int] = set()
 
     def __len__(self) -> int:
         return len(self.pictures)
@@ -201,23 +205,15 @@ class InpaintingDataset:
     def _picture(self, position: int) -> np.ndarray:
         epoch, start = divmod(position, len(self.pictures))
         order = self._epoch_order(epoch)
-        for step in range(len(order)):
-            index = int(order[(start + step) % len(order)])
-            try:
-                return self.pictures[index]
-            except InputError as error:
-                self._report(index, error)
-        raise InputError(f"expected pictures, none of the {len(self.pictures)} can be read: check the dataset")
+        in_turn = (self.pictures.names[order[i % len(order)]] for i in range(start, start + len(order)))
+        return first_readable(
+            in_turn, self.pictures.read, f"expected pictures, none of the {len(order)} can be read: check the dataset"
+        )
 
     def _epoch_order(self, epoch: int) -> np.ndarray:
         if self._order[0] != epoch:
             self._order = (epoch, np.random.default_rng([self.seed, epoch]).permutation(len(self.pictures)))
         return self._order[1]
-
-    def _report(self, index: int, error: InputError) -> None:
-        if index not in self._reported:
-            self._reported.add(index)
-            log.warning("skipping %s: %s", self.pictures.name(index), error)
 
 
 class StreamBatchSampler:

@@ -10,6 +10,7 @@ import paddle
 
 from engine.settings import Settings
 from engine.task import Batch, Task, frozen, make_adam, mean_terms, update
+from losses.inpainting import composite
 from losses.wgan import PENALTY_WEIGHT, GeneratorLoss, critic_loss, discount_map, gradient_penalty
 from models.critics import Critics, crop_boxes
 from models.deepfill import DeepFillV1
@@ -59,7 +60,7 @@ class AdversarialTask(Task):
     def _critic_loss(self, gt: paddle.Tensor, mask: paddle.Tensor) -> tuple[paddle.Tensor, dict[str, paddle.Tensor]]:
         """The critics' loss, and what it is made of."""
         with paddle.no_grad():
-            completed = complete(gt, mask, self.model(gt * mask.expand_as(gt), mask))
+            completed = composite(self.model(gt * mask.expand_as(gt), mask), gt, mask)
         boxes = crop_boxes(mask, self.critics.local_size)
         views = [self.critics.views(picture, boxes) for picture in (gt, completed)]
         masks = self.critics.views(mask, boxes, mode="nearest")
@@ -76,13 +77,8 @@ class AdversarialTask(Task):
         """The generator's loss, and its terms."""
         discount = discount_map(mask, self.criterion.gamma)  # fetches the mask, so before there is much to wait for
         stages = self.model(gt * mask.expand_as(gt), mask, stages=True)
-        completed = complete(gt, mask, stages.refined)
+        completed = composite(stages.refined, gt, mask)
         views = self.critics.views(completed, crop_boxes(mask, self.critics.local_size))
         scores = {f"{name}_score": critic(views[name]) for name, critic in self.critics.by_name().items()}
         terms = self.criterion(stages.coarse, stages.refined, gt, mask, discount=discount, **scores)
         return self.criterion.total(terms), terms
-
-
-def complete(gt: paddle.Tensor, mask: paddle.Tensor, output: paddle.Tensor) -> paddle.Tensor:
-    """The output in the holes of the true picture."""
-    return gt * mask + output * (1 - mask)

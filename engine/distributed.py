@@ -17,11 +17,6 @@ def world_size() -> int:
     return int(os.environ.get("PADDLE_TRAINERS_NUM", "1"))
 
 
-def local_size() -> int:
-    """Processes on this machine."""
-    return int(os.environ.get("PADDLE_LOCAL_SIZE", "1"))
-
-
 def is_first() -> bool:
     """Whether this process logs and saves."""
     return rank() == 0

@@ -16,7 +16,6 @@ class WeightAverage:
 
     Args:
         decay: in (0, 1); 0.999 averages over about the last thousand iterations.
-        updates: number before, in a resumed run.
     Example:
         >>> layer = nn.Linear(2, 2)
         >>> average = WeightAverage(layer, decay=0.9)
@@ -25,8 +24,8 @@ class WeightAverage:
         ...     result = layer(paddle.ones([1, 2]))
     """
 
-    def __init__(self, model: nn.Layer, decay: float, updates: int = 0):
-        self.model, self.decay, self.updates = model, decay, updates
+    def __init__(self, model: nn.Layer, decay: float):
+        self.model, self.decay, self.updates = model, decay, 0
         self.average = {name: t.detach().clone() for name, t in self._tensors()}
 
     def update(self) -> None:

@@ -15,7 +15,7 @@ from tqdm.contrib.logging import logging_redirect_tqdm
 from datasets.images import write_picture
 from datasets.masks import ROW_NAMES
 from engine.board import Board
-from engine.validation import overall
+from metrics.buckets import ALL
 from utils.files import atomic_path
 from utils.run_folder import LOG, METRICS, SAMPLES
 
@@ -90,7 +90,7 @@ class RunLogger:
 
     def validation(self, iteration: int, rows: list[dict]) -> None:
         """Means over all pairs and per bucket; ``rows`` as ``metrics.buckets.bucket_rows`` gives them."""
-        means, by_bucket = overall(rows), [row for row in rows if row["border"] == "all"]
+        *by_bucket, means = (row for row in rows if row["border"] == ALL)
         columns = {"iter": iteration}
         for measure in MEASURES:
             values = {row["bucket"]: row[measure] for row in by_bucket}

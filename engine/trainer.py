@@ -21,7 +21,7 @@ from engine.readers import read_batches
 from engine.settings import Settings
 from engine.task import NonFiniteLossError, Task, fetched, mean_terms, non_finite
 from engine.training_state import CheckpointFolder
-from engine.validation import ValidationSet, overall
+from engine.validation import ValidationSet
 from inpainting.checkpoint import EMA_PARAMS, PARAMS, load_arrays_into, read_arrays_of, read_meta, weights_file
 from inpainting.inpainter import Inpainter
 from utils.run_folder import CHECKPOINTS
@@ -202,7 +202,7 @@ class Trainer:
         with self.ema.applied() if self.ema else contextlib.nullcontext():
             inpainter = Inpainter(self.task.model, scales=1)  # as the network is trained
             rows = self.validation.measure(inpainter)
-            psnr = overall(rows)["psnr"]
+            psnr = rows[-1]["psnr"]
             if logger:
                 logger.validation(self.iteration, rows)
                 logger.samples(self.iteration, self.validation.samples(inpainter))

@@ -108,24 +108,6 @@ def _row_of(mask: np.ndarray) -> str:
     return bucket_of(hole_ratio(mask)) or SPARSE
 
 
-def overall(rows: Sequence[dict]) -> dict[str, float | None]:
-    """Means of l1_percent, psnr and ssim over all pairs, from rows of ``metrics.buckets.bucket_rows``; and their count.
-
-    Identical pairs have no PSNR: without others its mean is None.
-    """
-    by_bucket = [row for row in rows if row["border"] == "all"]
-    counts = {"l1_percent": "count", "psnr": "finite", "ssim": "count"}
-    weighed = [row | {"finite": row["count"] - row["identical"]} for row in by_bucket]
-    means = {measure: _mean([(row[measure], row[count]) for row in weighed]) for measure, count in counts.items()}
-    return {"count": sum(row["count"] for row in by_bucket), **means}
-
-
-def _mean(values: Sequence[tuple[float | None, int]]) -> float | None:
-    """Of values, each with its weight."""
-    total = sum(weight for _, weight in values)
-    return sum(value * weight for value, weight in values if weight) / total if total else None
-
-
 def _spread(pictures: Pictures, count: int) -> Iterator[tuple[str, np.ndarray]]:
     """Names and pictures, ``count`` where there are as many; one that cannot be read is reported and passed over."""
     total, tried = len(pictures), set()
@@ -135,10 +117,10 @@ def _spread(pictures: Pictures, count: int) -> Iterator[tuple[str, np.ndarray]]:
                 continue
             tried.add(index)
             try:
-                yield pictures.name(index), pictures[index]
+                yield pictures.names[index], pictures[index]
                 break
             except InputError as error:
-                log.warning("skipping %s: %s", pictures.name(index), error)
+                log.warning("skipping %s: %s", pictures.names[index], error)
 
 
 def _in_second_half(number: int) -> bool:

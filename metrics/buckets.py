@@ -38,27 +38,21 @@ class Sample:
 
 
 def bucket_rows(samples: Sequence[Sample]) -> list[dict]:
-    """One row for each bucket and border that has a pair, in the order of the published tables.
+    """One row for each bucket and border that has a pair, in the order of the published tables, then one for all pairs.
 
     A row holds bucket, border, count, the means l1_percent, psnr and ssim, and how many pairs are identical. Identical
     pairs have no finite PSNR and are left out of its mean, which is None when there is no other pair. Where realism was
     measured, there are also the means style and sharpness and the set's Fréchet distance, None where there is none.
-
     """
     return [row_of(*group) for group in grouped(samples)]
 
 
 def grouped(samples: Sequence[Sample]) -> Iterator[tuple[str, str, list[Sample]]]:
-    """Bucket, border and the samples there, for each that has one, in the order of the published tables."""
+    """Bucket, border and samples of each that has one; then all samples, also those outside every bucket."""
     for bucket in ROW_NAMES:
         for border in BORDER_ROWS:
             if chosen := [s for s in samples if s.bucket == bucket and border in ("all", s.border)]:
                 yield bucket, border, chosen
-
-
-def grouped_with_all(samples: Sequence[Sample]) -> Iterator[tuple[str, str, list[Sample]]]:
-    """As ``grouped``, then all samples, also those outside every bucket."""
-    yield from grouped(samples)
     yield ALL, ALL, list(samples)
 
 

@@ -11,7 +11,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 
-from metrics.buckets import ALL, Sample, area, grouped_with_all
+from metrics.buckets import ALL, Sample, area, grouped
 from metrics.manifest import Pair
 from metrics.pictures import NAME as PICTURES
 from metrics.pictures import Strip, read_strips
@@ -138,7 +138,7 @@ def differences(first: Sequence[Sample], second: Sequence[Sample]) -> list[Diffe
     shared = set(measures_of(first)) & set(measures_of(second))
     return [
         _difference(bucket, border, measure, [matched[sample.image, sample.mask] for sample in chosen])
-        for bucket, border, chosen in grouped_with_all(first)
+        for bucket, border, chosen in grouped(first)
         for measure in COLUMNS
         if measure in shared
     ]

@@ -18,7 +18,7 @@ import numpy as np
 import PIL
 import skimage
 
-from metrics.buckets import Sample, area, grouped_with_all, has_realism, row_of
+from metrics.buckets import Sample, area, grouped, has_realism, row_of
 from metrics.manifest import Pair
 from metrics.realism import MIN_POSITIONS
 from metrics.uncertainty import interval, standard_error
@@ -98,7 +98,7 @@ def rows_with_spread(samples: Sequence[Sample]) -> list[dict]:
             f"{100 * max(ratios):.3g} % in all {len(samples)} pairs; take other masks, or check --hole"
         )
     rows = []
-    for bucket, border, chosen in grouped_with_all(samples):
+    for bucket, border, chosen in grouped(samples):
         means = row_of(bucket, border, chosen)
         more = {key: means.pop(key) for key in (*REALISM, FRECHET) if key in means}
         rows.append({**means, **_spreads(chosen, MEASURES), **more, **_spreads(chosen, REALISM if more else ())})

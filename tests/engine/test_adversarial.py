@@ -8,10 +8,11 @@ import pytest
 
 from datasets.inpainting import GeneratedMasks, InpaintingDataset, SamplePhotos
 from engine import adversarial
-from engine.adversarial import AdversarialTask, complete
+from engine.adversarial import AdversarialTask
 from engine.settings import Settings
 from engine.trainer import Trainer
 from engine.validation import ValidationSet
+from losses.inpainting import composite
 from losses.wgan import GeneratorLoss, critic_loss, gradient_penalty
 from models import build_model
 from models.critics import Critics, crop_boxes
@@ -69,7 +70,7 @@ def test_terms_and_losses_are_what_they_are_called(monkeypatch):
     task, (gt, mask), at = make_task(), batch(), paddle.to_tensor([0.2, 0.7]).reshape([2, 1, 1, 1])
     monkeypatch.setattr(adversarial, "gradient_penalty", lambda *a: gradient_penalty(*a, at=at))
     loss, terms = task._critic_loss(gt, mask)
-    painted = complete(gt, mask, task.model(gt * mask.expand_as(gt), mask))
+    painted = composite(task.model(gt * mask.expand_as(gt), mask), gt, mask)
     np.testing.assert_array_equal((painted * mask).numpy(), (gt * mask).numpy())
     expected = 0.0
     [top, left, height, width] = crop_boxes(mask, SIZE // 2)[0].tolist()
