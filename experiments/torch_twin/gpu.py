@@ -4,7 +4,7 @@
     python -m experiments.torch_twin.gpu train --pack pack --start weights/faces --run OUT --minutes 8
 
 ``pack`` writes pictures as small JPEGs, the critic's feature weights in float16 and the package that builds them, so
-that nothing needs to be installed there but PyTorch, numba, Pillow and OpenCV. ``train`` leaves ``model.safetensors``
+that nothing needs to be installed there but PyTorch, Pillow and OpenCV. ``train`` leaves ``model.safetensors``
 (float16), ``critics.pt``, the curve and the sheets, from which a later call goes on with ``--start``.
 """
 

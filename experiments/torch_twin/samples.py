@@ -13,8 +13,9 @@ from datasets.mask_generator import generate_box, generate_mask, generate_wide
 from datasets.masks import BUCKETS
 from datasets.transforms import random_flip
 from experiments.torch_twin.network import TwinUNet
-from experiments.torch_twin.surface import halve, surfaces
+from experiments.torch_twin.surface import surfaces
 from experiments.torch_twin.surface_tensors import enlarge, halve_tensors, surfaces_of
+from inpainting.surface import halve
 from utils.errors import InputError
 
 BOX_SHARE = 1 / 12  # of the holes; the others are irregular, of the six buckets in turn
@@ -135,7 +136,7 @@ def batch_on_gpu(truth: torch.Tensor, mask: torch.Tensor, network: TwinUNet, gui
 
 def coarse_fill(network: TwinUNet, truths: list[np.ndarray], masks: list[np.ndarray]) -> list[np.ndarray]:
     """The network's fill at half the size, enlarged: a guide for the full size, float32 [H, W, 3] in [0, 1] each."""
-    halves = [halve(truth, mask) for truth, mask in zip(truths, masks, strict=True)]
+    halves = [halve(truth * mask[..., None], mask) for truth, mask in zip(truths, masks, strict=True)]
     known, mask = _stack([k for k, _ in halves]), torch.from_numpy(np.stack([m for _, m in halves]))[:, None]
     second, first = (_stack(s) for s in zip(*(_surfaces_over(0.0, k, m) for k, m in halves), strict=True))
     with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):

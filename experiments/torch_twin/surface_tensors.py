@@ -1,14 +1,10 @@
-"""The smooth surfaces of ``surface.py`` in tensors, for whole batches on a GPU: the same pyramid and descent.
-
-On a CPU the compiled version is many times faster.
-"""
+"""The smooth surfaces of ``surface.py`` in tensors, for whole batches on a GPU: the same pyramid and descent."""
 
 import torch
 import torch.nn.functional as F
 
-from experiments.torch_twin.surface import MOMENTUM, STEP, STEPS
-
-COARSEST = 2  # pixels of a side
+from experiments.torch_twin.surface import STEPS
+from inpainting.surface import COARSEST, MOMENTUM, STEP
 
 
 @torch.no_grad()
@@ -51,7 +47,7 @@ def _relax(u: torch.Tensor, hole: torch.Tensor, order: int, steps: int) -> torch
     rate = (STEP / 8 if order == 1 else -STEP / 64) * hole
     for _ in range(steps):
         force = _laplace(u) if order == 1 else _laplace(_laplace(u))
-        speed = float(MOMENTUM) * speed * hole + rate * force
+        speed = MOMENTUM * speed * hole + rate * force
         u = u + speed
     return u
 

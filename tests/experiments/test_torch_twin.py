@@ -39,7 +39,6 @@ np.savez(folder + "/outputs.npz", surfaces=torch.cat([second, first], 1).numpy()
 def twin(tmp_path_factory):
     """Inputs, and what the twin makes of them in a process of its own: two frameworks in one fight over its threads."""
     pytest.importorskip("torch")
-    pytest.importorskip("numba")
     folder = tmp_path_factory.mktemp("twin")
     rng = np.random.default_rng(0)
     coarse = paddle.to_tensor(rng.random([2, 3, 6, 8]).astype("float32"))
@@ -88,7 +87,6 @@ def test_what_it_learnt_becomes_weights_of_the_project(twin, tmp_path):
 
 
 def test_steps_are_those_of_the_project():
-    pytest.importorskip("numba")
     from experiments.torch_twin.surface import STEPS
 
     assert STEPS == PRIOR_STEPS
