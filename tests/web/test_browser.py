@@ -144,6 +144,11 @@ def test_two_objects_undo_redo_before_after_extend_and_download(visit):
     page.keyboard.press("Control+Shift+Z")
     page.keyboard.press("Control+Shift+Z")
     assert shows(page, our_fill, other_fill) and page.is_disabled("#redo")
+    page.evaluate("for (const _ of 'ab') document.querySelector('#undo').click()")  # before a photograph is decoded
+    page.wait_for_timeout(500)
+    assert shows(page, our_fill, others)
+    page.evaluate("for (const _ of 'ab') document.querySelector('#redo').click()")
+    assert shows(page, our_fill, other_fill) and page.is_disabled("#redo")
 
     page.keyboard.down("Tab")
     page.wait_for_timeout(400)  # for less it moves the focus
