@@ -179,6 +179,7 @@ def read_photograph(path: str | os.PathLike) -> Photograph:
         else:
             upright = _in_mode(image, _mode_in_memory(image))
         alpha = np.array(upright.getchannel("A")) if upright.mode in ("LA", "RGBA") else None
+        comment = image.info.get("comment")
         return Photograph(
             pixels=np.array(_in_mode(upright, "RGB")),
             alpha=None if alpha is None or alpha.min() == 255 else alpha,
@@ -187,9 +188,7 @@ def read_photograph(path: str | os.PathLike) -> Photograph:
             exif=exif,
             dpi=_dpi(image),
             xmp=xmp,
-            comment=comment
-            if isinstance(comment := image.info.get("comment"), bytes)
-            else None,  # PNG's is in ``text``
+            comment=comment if isinstance(comment, bytes) else None,  # a PNG's is in ``text``
             text={key: value for key, value in text.items() if not key.startswith(("XML:", "Raw profile type"))},
             encoding=encoding,
             jpeg=jpeg,

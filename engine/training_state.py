@@ -89,7 +89,8 @@ class CheckpointFolder:
         """Newest first. Those beyond the latest are of a run that was given up to go back, and count as the oldest."""
         found = {int(path.name[5:]): path for path in self.directory.glob("iter_*") if _ITERATION.fullmatch(path.name)}
         link = self.directory / LATEST
-        latest = int(link.readlink().name[5:]) if link.is_symlink() else math.inf
+        name = link.readlink().name if link.is_symlink() else ""
+        latest = int(name[5:]) if _ITERATION.fullmatch(name) else math.inf
         return [found[i] for i in sorted(found, key=lambda i: (i <= latest, i), reverse=True)]
 
     def _measured(self) -> list[tuple[dict, str]]:
