@@ -93,7 +93,7 @@ def test_a_run_that_went_back_keeps_its_own(model, tmp_path):
     folder = CheckpointFolder(tmp_path, keep=2)
     for iteration in (1, 2, 3, 4):
         save(folder, model, iteration)
-    save(folder, model, 2)  # as train.py --resume iter_1 of a copy does
+    save(folder, model, 2)  # of a run that went back to 1
     assert names(folder) == {"iter_2", "iter_4", "latest iter_2"} and folder.newest().name == "iter_2"
     save(folder, model, 3)
     assert names(folder) == {"iter_2", "iter_3", "latest iter_3"}
