@@ -13,6 +13,8 @@ al. 2018 (arXiv:1802.05957) for spectral norm and hinge loss. The features are t
 ImageNet.
 """
 
+import functools
+from collections.abc import Callable
 from dataclasses import dataclass
 
 import torch
@@ -169,9 +171,21 @@ def depth_of(hole: torch.Tensor, most: int) -> torch.Tensor:
     """Pixels to the nearest known one along the longer axis, at most ``most``: [N, 1, H, W]; 0 outside the hole."""
     depth = inside = hole
     for _ in range(most - 1):
-        inside = 1 - F.max_pool2d(1 - inside, 3, stride=1, padding=1)
+        inside = _near(inside, 1, torch.minimum)
         depth = depth + inside
     return depth
+
+
+def _near(x: torch.Tensor, reach: int, combine: Callable) -> torch.Tensor:
+    """``torch.minimum`` or ``torch.maximum`` of the square up to ``reach`` pixels away, one axis after the other.
+
+    Shifted copies: on a CPU several times faster than ``max_pool2d`` of a single channel.
+    """
+    outside = float(combine is torch.minimum)
+    for _ in range(2):  # ``unfold`` puts rows last, so the second turn takes the columns
+        shifted = F.pad(x, (0, 0, reach, reach), value=outside).unfold(2, x.shape[2], 1).unbind(2)
+        x = functools.reduce(combine, shifted)
+    return x
 
 
 def low_l1(
@@ -182,17 +196,19 @@ def low_l1(
     return _over_area(means.abs().mean(1, keepdim=True), F.avg_pool2d(hole, cell, stride))
 
 
-def teacher_terms(output: torch.Tensor, teacher: torch.Tensor, hole: torch.Tensor) -> dict[str, torch.Tensor]:
-    """L1 to the teacher's fill: ``thin`` where the hole is thin, ``low`` of the means of overlapping 8×8 pixels."""
+def teacher_terms(
+    output: torch.Tensor, teacher: torch.Tensor, hole: torch.Tensor, thin: torch.Tensor
+) -> dict[str, torch.Tensor]:
+    """L1 to the teacher's fill: ``thin`` where the hole is, ``low`` of the means of overlapping 8×8 pixels."""
     return {
-        "thin": _weighted_l1(output, teacher, hole, thinness(hole)),
+        "thin": _weighted_l1(output, teacher, hole, thin),
         "low": low_l1(output, teacher, hole, BLUR, BLUR // 2),
     }
 
 
 def thinness(hole: torch.Tensor) -> torch.Tensor:
     """1 where the hole is nowhere near deeper than ``THIN`` pixels, 0 where it is ``THICK`` or more: [N, 1, H, W]."""
-    depth = F.max_pool2d(depth_of(hole, THICK), 2 * THICK + 1, stride=1, padding=THICK)
+    depth = _near(depth_of(hole, THICK), THICK, torch.maximum)
     return ((THICK - depth) / (THICK - THIN)).clamp(0, 1)
 
 

@@ -1,4 +1,6 @@
-"""``pconv_unet`` with ``prior="smooth"`` and ``norm="none"`` in PyTorch, equal in formula and in names of parameters.
+"""``pconv_unet`` and ``pconv_residual_unet`` with ``prior="smooth"`` and ``norm="none"`` in PyTorch.
+
+Equal to the project's in formula and in names of parameters.
 
 Beside the smooth surfaces every window has known channels, so updated masks are all 1, and the rescaling sum(1)/sum(M)
 differs from 1 in the first and the last layer, which see the picture's own mask, and at the border.
@@ -20,17 +22,20 @@ class TwinUNet(nn.Module):
 
     Args:
         base_channels, depth: as of ``models.unet.UNet``.
+        residual: ``pconv_residual_unet``. Its branches start at zero, so that a trained network without them can grow.
     Shape:
         image: [N, 3, H, W] in [0, 1], 0 in holes.   mask: [N, 1, H, W], 1 = valid.   H and W multiples of 2^depth.
         second, first: the smooth surfaces of order 2 and 1 in [0, 1], [N, 3, H, W] each.
         Returns [N, 3, H, W] float32, not clipped.
     """
 
-    def __init__(self, base_channels: int = 32, depth: int = 6):
+    def __init__(self, base_channels: int = 32, depth: int = 6, residual: bool = False):
         super().__init__()
         widths = [FIRST_CHANNELS, *(base_channels * min(2**i, 8) for i in range(depth))]
         kernels = {0: 7, 1: 5, 2: 5}
-        self.encoder = nn.ModuleList([Down(widths[i], widths[i + 1], kernels.get(i, 3)) for i in range(depth)])
+        self.encoder = nn.ModuleList(
+            [Down(widths[i], widths[i + 1], kernels.get(i, 3), residual) for i in range(depth)]
+        )
         self.decoder = nn.ModuleList(
             [Up(widths[i + 1], widths[i], widths[i] if i else 3) for i in reversed(range(depth))]
         )
@@ -42,7 +47,7 @@ class TwinUNet(nn.Module):
         skips = []
         for i, stage in enumerate(self.encoder):
             skips.append(x)
-            x = F.relu(stage(x, count if i == 0 else None))
+            x = stage(x, count if i == 0 else None)
         for stage in self.decoder[:-1]:
             x = F.leaky_relu(stage(x, skips.pop()), 0.2)
         x = self.decoder[-1](x, skips.pop(), count)
@@ -50,16 +55,26 @@ class TwinUNet(nn.Module):
 
 
 class Down(nn.Module):
-    """A strided partial convolution; ``count`` is how many channels are valid at each position, all when not given."""
+    """A strided partial convolution and ReLU, with ``residual`` also ReLU(x + PConv(x)).
 
-    def __init__(self, in_channels: int, out_channels: int, kernel: int):
+    ``count`` is how many channels are valid at each position, all when not given.
+    """
+
+    def __init__(self, in_channels: int, out_channels: int, kernel: int, residual: bool):
         super().__init__()
         self.conv = _parameters(out_channels, in_channels, kernel)
+        self.branch = _parameters(out_channels, out_channels, 3) if residual else None
+        if residual:
+            nn.init.zeros_(self.branch.weight)
 
     def forward(self, x, count=None):
         weight = self.conv.weight
         out = F.conv2d(x, weight, stride=2, padding=weight.shape[2] // 2)
-        return _rescale(out, _ratio(x, count, x.shape[1], weight.shape[2], 2), self.conv.bias)
+        out = F.relu(_rescale(out, _ratio(x, count, x.shape[1], weight.shape[2], 2), self.conv.bias))
+        if self.branch is None:
+            return out
+        branch = F.conv2d(out, self.branch.weight, padding=1)
+        return F.relu(out + _rescale(branch, _ratio(out, None, out.shape[1], 3, 1), self.branch.bias))
 
 
 class Up(nn.Module):

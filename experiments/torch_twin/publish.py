@@ -50,9 +50,10 @@ def as_project(arrays: dict[str, np.ndarray]):
     if "coarse.0.weight" in arrays:
         model = build_model("deepfill_v1", base_channels=len(arrays["coarse.0.weight"]))
     else:
-        depth = sum(name.startswith("encoder.") and name.endswith(".weight") for name in arrays)
+        depth = sum(name.startswith("encoder.") and name.endswith(".conv.weight") for name in arrays)
         base = len(arrays["encoder.0.conv.weight"])
-        model = build_model("pconv_unet", base_channels=base, depth=depth, prior="smooth", norm="none")
+        name = "pconv_residual_unet" if "encoder.0.branch.weight" in arrays else "pconv_unet"
+        model = build_model(name, base_channels=base, depth=depth, prior="smooth", norm="none")
     missing, unexpected = model.set_state_dict(arrays)
     if missing or unexpected:
         raise InputError(f"expected the arrays of a twin, got none of {missing}, and {unexpected} besides")

@@ -8,6 +8,7 @@ import csv
 import os
 import time
 from collections.abc import Sequence
+from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
 
 import numpy as np
@@ -55,6 +56,7 @@ def build_parser() -> Parser:
     )
     parser.add_argument("--base_channels", type=positive_int, default=32, metavar="N")
     parser.add_argument("--depth", type=positive_int, default=6, metavar="N")
+    parser.add_argument("--residual", action="store_true", help="pconv_residual_unet; --start may be without branches")
     parser.add_argument("--wide_share", type=share_float, default=0.5, metavar="X", help="of the holes")
     parser.add_argument("--large_holes", action="store_true", help="of ten irregular holes six cover more than 40 %%")
     parser.add_argument(
@@ -120,8 +122,8 @@ class Training:
 
     def __init__(self, options, run: Path):
         self.options, self.run, self.done, self.pictures = options, run, 0, 0
-        self.network = self._network()
-        self.teacher = self._network(read_weights(Path(options.teacher))) if options.teacher else None
+        self.network = make_network(options, residual=options.residual)
+        self.teacher = make_network(options, read_weights(Path(options.teacher))) if options.teacher else None
         self.features = LiteFeatures(options.lite0).to(options.device)
         self.critics = torch.nn.ModuleDict({text.split(":")[0]: Critic() for text in options.sizes})
         self.critics.to(options.device)
@@ -132,16 +134,10 @@ class Training:
         if (run / "state.pt").exists():
             self._load(torch.load(run / "state.pt", map_location=options.device))
         elif options.start:
-            self.network.load_state_dict(read_weights(Path(options.start)))
+            load_weights(self.network, read_weights(Path(options.start)))
             if (critics := Path(options.start) / "critics.pt").exists():
                 self.critics.load_state_dict(torch.load(critics, map_location=options.device), strict=False)
         self.average = Average(self.network, run)
-
-    def _network(self, weights: dict[str, torch.Tensor] | None = None) -> TwinUNet:
-        network = TwinUNet(self.options.base_channels, self.options.depth).to(memory_format=torch.channels_last)
-        if weights:
-            network.load_state_dict(weights)
-        return network.to(self.options.device)
 
     def _load(self, state: dict) -> None:
         self.done, self.pictures = state["done"], state["pictures"]
@@ -169,7 +165,8 @@ class Training:
         with torch.autocast(options.device, torch.bfloat16):
             with torch.no_grad():
                 real = self.features(batch.truth)
-            judged = Judged(real, fake, hole, self._weight(hole))
+            thin = thinness(hole) if self.teacher else None
+            judged = Judged(real, fake, hole, self._weight(hole, thin))
             logged = {"critic": 0.0, "adversarial": 0.0}
             if options.adversarial > 0:
                 loss = critic_loss(critic, judged)
@@ -181,15 +178,17 @@ class Training:
                     terms = generator_terms(critic, judged)
                 else:
                     terms = {"features": feature_matching(judged)}
+                output = output.float()
                 terms["style"] = style(judged)
-                names = ("features", "style", "l1", "edge_l1", "low_l1")
-                weights = {"adversarial": ramp * options.adversarial}
-                weights |= {name: getattr(options, name) for name in names}
-                terms["l1"] = hole_l1(output.float(), batch)
-                terms["edge_l1"] = edge_l1(output.float(), batch.truth, hole)
-                terms["low_l1"] = low_l1(output.float(), batch.truth, hole)
+                terms["l1"] = hole_l1(output, batch)
+                weights = {name: getattr(options, name) for name in ("features", "style", "l1", "edge_l1", "low_l1")}
+                weights["adversarial"] = ramp * options.adversarial
+                if options.edge_l1:
+                    terms["edge_l1"] = edge_l1(output, batch.truth, hole)
+                if options.low_l1:
+                    terms["low_l1"] = low_l1(output, batch.truth, hole)
                 if self.teacher:
-                    terms |= teacher_terms(output.float(), self._taught(batch), hole)
+                    terms |= teacher_terms(output, self._taught(batch), hole, thin)
                     weights |= {"thin": options.thin, "low": options.low}
                 self._update(0, sum(weights[name] * term for name, term in terms.items()))
                 critic.requires_grad_(True)
@@ -204,12 +203,12 @@ class Training:
     def _taught(self, batch: Batch) -> torch.Tensor:
         """The teacher's fill, the mean of two mirrored passes."""
         inputs = batch.truth * batch.mask, batch.mask, batch.second, batch.first
-        mirrored = self.teacher(*(plane.flip(3) for plane in inputs)).flip(3)
-        return (self.teacher(*inputs) + mirrored).float() / 2
+        fill, mirrored = self.teacher(*(torch.cat([plane, plane.flip(3)]) for plane in inputs)).float().chunk(2)
+        return (fill + mirrored.flip(3)) / 2
 
-    def _weight(self, hole: torch.Tensor) -> torch.Tensor | None:
-        if self.teacher:
-            return 1 - thinness(hole)
+    def _weight(self, hole: torch.Tensor, thin: torch.Tensor | None) -> torch.Tensor | None:
+        if thin is not None:
+            return 1 - thin
         shallow = self.options.shallow
         return depth_of(hole, shallow) / shallow if shallow > 1 else None
 
@@ -235,7 +234,8 @@ class Training:
 
     def measure(self, held_out: HeldOut) -> None:
         """A line of curve.csv and a sheet, of the averaged weights."""
-        figures = held_out.measure(self._network(self.average.weights), self.run / f"sheet_{self.done:06d}.png")
+        network = make_network(self.options, self.average.weights)
+        figures = held_out.measure(network, self.run / f"sheet_{self.done:06d}.png")
         row = {"iteration": self.done, "pictures": self.pictures, **{k: f"{v:.4f}" for k, v in figures.items()}}
         path = self.run / "curve.csv"
         new = not path.exists()
@@ -247,18 +247,39 @@ class Training:
         print("  ".join(f"{key} {value}" for key, value in row.items()), flush=True)
 
 
+def make_network(options, weights: dict[str, torch.Tensor] | None = None, residual: bool = False) -> TwinUNet:
+    """Given weights decide whether it has residual branches."""
+    residual = residual or any(".branch." in name for name in weights or ())
+    network = TwinUNet(options.base_channels, options.depth, residual).to(memory_format=torch.channels_last)
+    if weights:
+        network.load_state_dict(weights)
+    return network.to(options.device)
+
+
+def load_weights(network: TwinUNet, weights: dict[str, torch.Tensor]) -> None:
+    """Residual branches that ``weights`` lack stay at zero, where they change nothing."""
+    branches = {name: value for name, value in network.state_dict().items() if ".branch." in name}
+    network.load_state_dict(branches | weights)
+
+
 def make_batches(options, done: int):
     return BatchesOnGPU(options, done) if options.device == "cuda" else Batches(options, done)
 
 
 class Batches:
-    """Batches of each size in their shares."""
+    """Batches of each size in their shares; a thread of its own draws the next one meanwhile."""
 
     def __init__(self, options, done: int):
         self.options, self.drawn = options, Drawn(options, [options.seed, done])
         self.drawn.start()
+        self.thread, self.next = ThreadPoolExecutor(1), None
 
     def draw(self, network: TwinUNet) -> tuple[str, Batch]:
+        batch = (self.next or self.thread.submit(self._draw, network)).result()
+        self.next = self.thread.submit(self._draw, network)
+        return batch
+
+    def _draw(self, network: TwinUNet) -> tuple[str, Batch]:
         size, count = self.drawn.choose()
         return str(size), self.drawn.samples[size].batch(count, network, guided_share(self.options, size))
 

@@ -6,10 +6,20 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
-from experiments.torch_twin.adversarial import Judged, depth_of, edge_l1, low_l1, style, teacher_terms  # noqa: E402
+from experiments.torch_twin.adversarial import (  # noqa: E402
+    Judged,
+    depth_of,
+    edge_l1,
+    low_l1,
+    style,
+    teacher_terms,
+    thinness,
+)
+from experiments.torch_twin.network import TwinUNet  # noqa: E402
 from experiments.torch_twin.samples import Samples  # noqa: E402
 from experiments.torch_twin.surface import surfaces  # noqa: E402
 from experiments.torch_twin.surface_tensors import surfaces_of  # noqa: E402
+from experiments.torch_twin.train_adversarial import load_weights  # noqa: E402
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (33, 47)])
@@ -46,11 +56,33 @@ def test_the_teacher_gives_layout_and_leaves_texture_to_the_critic():
     checkers = torch.zeros(1, 3, 64, 64)
     checkers[..., ::2, ::2] = checkers[..., 1::2, 1::2] = 1
     grey = torch.full_like(checkers, 0.5)
-    terms = teacher_terms(checkers, grey, hole)
+    terms = teacher_terms(checkers, grey, hole, thinness(hole))
     assert (terms["thin"].item(), terms["low"].item()) == (0, pytest.approx(0, abs=1e-6))
-    assert teacher_terms(checkers, grey + 0.25, hole)["low"].item() == pytest.approx(0.25)
+    assert teacher_terms(checkers, grey + 0.25, hole, thinness(hole))["low"].item() == pytest.approx(0.25)
     hole[:, :, :8] = hole[:, :, 24:] = 0
-    assert teacher_terms(checkers, grey, hole)["thin"].item() == pytest.approx(0.5)
+    assert teacher_terms(checkers, grey, hole, thinness(hole))["thin"].item() == pytest.approx(0.5)
+
+
+def test_a_hole_is_thin_where_nothing_near_is_deep():
+    hole = np.zeros((64, 96), np.uint8)
+    hole[5:35, 10:40] = hole[:, 60:70] = 1
+    depth = np.minimum(cv2.distanceTransform(np.pad(hole, 1, constant_values=1), cv2.DIST_C, 3)[1:-1, 1:-1], 14)
+    deepest = cv2.dilate(depth, np.ones((29, 29), np.uint8))
+    expected = np.clip((14 - deepest) / 6, 0, 1)
+    assert {0, 1} < set(np.unique(expected))
+    assert (thinness(torch.tensor(hole, dtype=torch.float32)[None, None])[0, 0].numpy() == expected).all()
+
+
+def test_a_network_grows_without_a_change_of_its_output():
+    torch.manual_seed(0)
+    small, grown = TwinUNet(4, 3), TwinUNet(4, 3, residual=True)
+    torch.nn.init.normal_(small.decoder[-1].conv.weight)
+    load_weights(grown, small.state_dict())
+    inputs = torch.rand(3, 1, 3, 32, 32)
+    outputs = [network(inputs[0], torch.ones(1, 1, 32, 32) - 0.5, inputs[1], inputs[2]) for network in (small, grown)]
+    assert torch.equal(*outputs)
+    outputs[1].mean().backward()
+    assert all(stage.branch.weight.grad.any() for stage in grown.encoder)
 
 
 def test_style_compares_means_and_deviations_over_the_hole():

@@ -20,10 +20,9 @@ from experiments.torch_twin.samples import _stack, _surfaces_over
 folder = sys.argv[1]
 inputs = np.load(folder + "/inputs.npz")
 torch.manual_seed(0)
-network = TwinUNet(4, 3).eval()
-torch.nn.init.normal_(network.decoder[-1].conv.weight, std=0.1)
+network = TwinUNet(4, 3, residual=sys.argv[2] == "pconv_residual_unet").eval()
 for name, parameter in network.named_parameters():
-    if name.endswith("bias"):
+    if name.endswith("bias") or not parameter.any():
         torch.nn.init.normal_(parameter, std=0.1)
 picture, mask, guide = (inputs[name] for name in ("picture", "mask", "guide"))
 second, first = (_stack(s) for s in zip(*map(_surfaces_over, guide, picture, mask)))
@@ -35,8 +34,8 @@ np.savez(folder + "/outputs.npz", surfaces=torch.cat([second, first], 1).numpy()
 """
 
 
-@pytest.fixture(scope="module")
-def twin(tmp_path_factory):
+@pytest.fixture(scope="module", params=["pconv_unet", "pconv_residual_unet"])
+def twin(tmp_path_factory, request):
     """Inputs, and what the twin makes of them in a process of its own: two frameworks in one fight over its threads."""
     pytest.importorskip("torch")
     folder = tmp_path_factory.mktemp("twin")
@@ -48,7 +47,7 @@ def twin(tmp_path_factory):
     mask[:, 10:30, 20:44] = 0
     guide = np.clip(picture + 0.1 * rng.standard_normal(picture.shape), 0, 1).astype("float32")
     np.savez(folder / "inputs.npz", picture=picture, mask=mask, guide=guide)
-    subprocess.run([sys.executable, "-c", RUN_THE_TWIN, str(folder)], cwd=ROOT, check=True)
+    subprocess.run([sys.executable, "-c", RUN_THE_TWIN, str(folder), request.param], cwd=ROOT, check=True)
     first_to_third = [paddle.to_tensor(t.transpose(0, 3, 1, 2)) for t in (picture, guide)]
     return folder, first_to_third[0], paddle.to_tensor(mask[:, None]), first_to_third[1]
 
