@@ -122,7 +122,11 @@ class Training:
 
     def __init__(self, options, run: Path):
         self.options, self.run, self.done, self.pictures = options, run, 0, 0
-        self.network = make_network(options, residual=options.residual)
+        saved = None
+        if (run / "state.pt").exists():
+            saved = torch.load(run / "state.pt", map_location=options.device)
+        start = saved["network"] if saved else read_weights(Path(options.start)) if options.start else None
+        self.network = make_network(options, start, options.residual)
         self.teacher = make_network(options, read_weights(Path(options.teacher))) if options.teacher else None
         self.features = LiteFeatures(options.lite0).to(options.device)
         self.critics = torch.nn.ModuleDict({text.split(":")[0]: Critic() for text in options.sizes})
@@ -131,17 +135,14 @@ class Training:
             torch.optim.Adam(self.network.parameters(), options.lr, betas=(0.0, 0.99), fused=True),
             torch.optim.Adam(self.critics.parameters(), 3 * options.lr, betas=(0.0, 0.99), fused=True),
         ]
-        if (run / "state.pt").exists():
-            self._load(torch.load(run / "state.pt", map_location=options.device))
-        elif options.start:
-            load_weights(self.network, read_weights(Path(options.start)))
-            if (critics := Path(options.start) / "critics.pt").exists():
-                self.critics.load_state_dict(torch.load(critics, map_location=options.device), strict=False)
+        if saved:
+            self._load(saved)
+        elif options.start and (critics := Path(options.start) / "critics.pt").exists():
+            self.critics.load_state_dict(torch.load(critics, map_location=options.device), strict=False)
         self.average = Average(self.network, run)
 
     def _load(self, state: dict) -> None:
         self.done, self.pictures = state["done"], state["pictures"]
-        self.network.load_state_dict(state["network"])
         self.critics.load_state_dict(state["critics"], strict=False)  # a size may be new
         for optimizer, saved in zip(self.optimizers, state["optimizers"], strict=True):
             if len(saved["param_groups"][0]["params"]) == len(optimizer.param_groups[0]["params"]):
@@ -248,18 +249,14 @@ class Training:
 
 
 def make_network(options, weights: dict[str, torch.Tensor] | None = None, residual: bool = False) -> TwinUNet:
-    """Given weights decide whether it has residual branches."""
-    residual = residual or any(".branch." in name for name in weights or ())
+    """With residual branches if ``weights`` have them, or on request: those stay at zero and change nothing."""
+    weights = weights or {}
+    residual = residual or any(".branch." in name for name in weights)
     network = TwinUNet(options.base_channels, options.depth, residual).to(memory_format=torch.channels_last)
     if weights:
-        network.load_state_dict(weights)
+        branches = {name: value for name, value in network.state_dict().items() if ".branch." in name}
+        network.load_state_dict(branches | weights)
     return network.to(options.device)
-
-
-def load_weights(network: TwinUNet, weights: dict[str, torch.Tensor]) -> None:
-    """Residual branches that ``weights`` lack stay at zero, where they change nothing."""
-    branches = {name: value for name, value in network.state_dict().items() if ".branch." in name}
-    network.load_state_dict(branches | weights)
 
 
 def make_batches(options, done: int):

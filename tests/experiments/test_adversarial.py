@@ -1,5 +1,7 @@
 """The twin's critic, its losses and measures. Runs where PyTorch is; ``--noconftest`` where Paddle is not."""
 
+from types import SimpleNamespace
+
 import cv2
 import numpy as np
 import pytest
@@ -19,7 +21,7 @@ from experiments.torch_twin.network import TwinUNet  # noqa: E402
 from experiments.torch_twin.samples import Samples  # noqa: E402
 from experiments.torch_twin.surface import surfaces  # noqa: E402
 from experiments.torch_twin.surface_tensors import surfaces_of  # noqa: E402
-from experiments.torch_twin.train_adversarial import load_weights  # noqa: E402
+from experiments.torch_twin.train_adversarial import make_network  # noqa: E402
 
 
 @pytest.mark.parametrize("shape", [(32, 32), (33, 47)])
@@ -75,13 +77,14 @@ def test_a_hole_is_thin_where_nothing_near_is_deep():
 
 def test_a_network_grows_without_a_change_of_its_output():
     torch.manual_seed(0)
-    small, grown = TwinUNet(4, 3), TwinUNet(4, 3, residual=True)
+    options, small = SimpleNamespace(base_channels=4, depth=3, device="cpu"), TwinUNet(4, 3)
     torch.nn.init.normal_(small.decoder[-1].conv.weight)
-    load_weights(grown, small.state_dict())
+    grown = make_network(options, small.state_dict(), residual=True)
     inputs = torch.rand(3, 1, 3, 32, 32)
     outputs = [network(inputs[0], torch.ones(1, 1, 32, 32) - 0.5, inputs[1], inputs[2]) for network in (small, grown)]
     assert torch.equal(*outputs)
     outputs[1].mean().backward()
+    assert make_network(options, grown.state_dict()).state_dict().keys() == grown.state_dict().keys()
     assert all(stage.branch.weight.grad.any() for stage in grown.encoder)
 
 
