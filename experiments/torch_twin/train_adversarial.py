@@ -122,9 +122,8 @@ class Training:
 
     def __init__(self, options, run: Path):
         self.options, self.run, self.done, self.pictures = options, run, 0, 0
-        saved = None
-        if (run / "state.pt").exists():
-            saved = torch.load(run / "state.pt", map_location=options.device)
+        state = run / "state.pt"
+        saved = torch.load(state, map_location=options.device) if state.exists() else None
         start = saved["network"] if saved else read_weights(Path(options.start)) if options.start else None
         self.network = make_network(options, start, options.residual)
         self.teacher = make_network(options, read_weights(Path(options.teacher))) if options.teacher else None
