@@ -25,6 +25,8 @@ from torch.nn.utils.parametrizations import spectral_norm
 TAPS = {0: 16, 2: 24, 4: 40, 10: 112}  # block of EfficientNet-lite0: channels; at 1/2, 1/4, 1/8 and 1/16 of the size
 WIDTH = 40  # channels of a head
 FEATURE_WEIGHT, L1_WEIGHT = 2.0, 2.0
+CRITIC_ALONE, RAMP = 100, 150  # iterations: the critic first learns by itself; then its weight rises
+LR_FACTOR = 3  # of the critic, times the generator's
 EDGE, CELL = 8, 4  # pixels: see edge_l1 and low_l1
 BLUR, THIN, THICK = 8, 8, 14  # pixels: see teacher_terms and thinness
 MEAN, STD = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)  # of the picture that EfficientNet-lite expects

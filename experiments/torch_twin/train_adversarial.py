@@ -16,8 +16,11 @@ import torch
 from torch.utils.data import DataLoader, IterableDataset, get_worker_info
 
 from experiments.torch_twin.adversarial import (
+    CRITIC_ALONE,
     FEATURE_WEIGHT,
     L1_WEIGHT,
+    LR_FACTOR,
+    RAMP,
     Critic,
     Judged,
     LiteFeatures,
@@ -38,8 +41,6 @@ from experiments.torch_twin.train import Average, hole_l1, parse_source, train_f
 from options.shared import Parser, count_int, positive_float, positive_int, share_float, weight_float
 from utils.errors import InputError, run_cleanly
 from utils.files import atomic_path
-
-CRITIC_ALONE, RAMP = 100, 150  # iterations: the critic first learns by itself; then its weight rises
 
 
 def build_parser() -> Parser:
@@ -132,7 +133,7 @@ class Training:
         self.critics.to(options.device)
         self.optimizers = [
             torch.optim.Adam(self.network.parameters(), options.lr, betas=(0.0, 0.99), fused=True),
-            torch.optim.Adam(self.critics.parameters(), 3 * options.lr, betas=(0.0, 0.99), fused=True),
+            torch.optim.Adam(self.critics.parameters(), LR_FACTOR * options.lr, betas=(0.0, 0.99), fused=True),
         ]
         if saved:
             self._load(saved)
@@ -148,7 +149,7 @@ class Training:
                 optimizer.load_state_dict(saved)
 
     def set_rate(self, rate: float) -> None:
-        for optimizer, factor in zip(self.optimizers, (1, 3), strict=True):
+        for optimizer, factor in zip(self.optimizers, (1, LR_FACTOR), strict=True):
             for group in optimizer.param_groups:
                 group["lr"] = rate * factor
 

@@ -1,8 +1,10 @@
 """Train the twin of deepfill_v1 on boxes: ``python -m experiments.torch_twin.train_deepfill``.
 
 As engine/adversarial.py and losses/wgan.py: WGAN-GP with the penalty in the hole, ``--critic_steps`` updates of the
-critics to one of the generator, each from pictures of its own, Adam (0.5, 0.9). The generator's arithmetic is bfloat16
-where autocast allows it. A run goes on from its folder.
+critics to one of the generator, each from pictures of its own, Adam (0.5, 0.9). With ``--critic projected`` as
+DeepFillCriticTask of engine/critic.py: the critic of ``adversarial.py`` instead, one update each from the same
+pictures, Adam (0, 0.99). The generator's arithmetic is bfloat16 where autocast allows it. A run goes on from its
+folder.
 """
 
 import os
@@ -14,6 +16,17 @@ import numpy as np
 import torch
 
 from datasets.mask_generator import generate_box
+from experiments.torch_twin.adversarial import (
+    CRITIC_ALONE,
+    FEATURE_WEIGHT,
+    LR_FACTOR,
+    RAMP,
+    Critic,
+    Judged,
+    LiteFeatures,
+    critic_loss,
+    generator_terms,
+)
 from experiments.torch_twin.deepfill import TwinCritics, TwinDeepFill
 from experiments.torch_twin.samples import Samples
 from experiments.torch_twin.train import Average, parse_source, train_for
@@ -29,6 +42,8 @@ def build_parser() -> Parser:
     parser = Parser(prog="python -m experiments.torch_twin.train_deepfill", description=__doc__.split(":")[0])
     parser.add_argument("--pictures", required=True, nargs="+", metavar="DIR=SHARE", help="folders and their shares")
     parser.add_argument("--run", required=True, metavar="DIR", help="folder of the run; it goes on where it stands")
+    parser.add_argument("--start", metavar="DIR", help="a run whose averaged weights a new one starts from")
+    parser.add_argument("--critic", choices=("wasserstein", "projected"), default="wasserstein")
     parser.add_argument("--size", type=positive_int, default=128, metavar="N", help="side of the pictures in pixels")
     parser.add_argument("--batch_size", type=positive_int, default=8, metavar="N")
     parser.add_argument("--base_channels", type=positive_int, default=32, metavar="N")
@@ -52,7 +67,7 @@ def main(argv: Sequence[str] | None = None) -> None:
     torch.manual_seed(options.seed)
     run = Path(options.run)
     run.mkdir(parents=True, exist_ok=True)
-    training = Training(options, run)
+    training = {"wasserstein": Training, "projected": ProjectedTraining}[options.critic](options, run)
     samples = Samples(sources, options.size, 0, np.random.default_rng([options.seed, training.done]))
     train_for(training, options, lambda: training.step(samples))
 
@@ -60,12 +75,16 @@ def main(argv: Sequence[str] | None = None) -> None:
 class Training:
     """Networks, optimisers and the average, as they are kept in a run's folder."""
 
+    betas, lr_factor = (0.5, 0.9), 1  # of Adam; of the critics' learning rate
+
     def __init__(self, options, run: Path):
         self.options, self.path, self.done = options, run / "state.pt", 0
         self.model = TwinDeepFill(options.base_channels).to(memory_format=torch.channels_last)
-        self.critics = TwinCritics(options.size, options.critic_channels)
+        if options.start:
+            self.model.load_state_dict(torch.load(Path(options.start) / "average.pt"))
+        self.critics = self.make_critics()
         self.optimizers = [
-            torch.optim.Adam(network.parameters(), options.lr, betas=(0.5, 0.9))
+            torch.optim.Adam(network.parameters(), options.lr, betas=self.betas)
             for network in (self.model, self.critics)
         ]
         if self.path.exists():
@@ -74,14 +93,17 @@ class Training:
                 part.load_state_dict(state)
         self.average = Average(self.model, run)
 
+    def make_critics(self) -> torch.nn.Module:
+        return TwinCritics(self.options.size, self.options.critic_channels)
+
     @property
     def _parts(self) -> list:
         return [self.model, self.critics, *self.optimizers]
 
     def set_rate(self, rate: float) -> None:
-        for optimizer in self.optimizers:
+        for optimizer, factor in zip(self.optimizers, (1, self.lr_factor), strict=True):
             for group in optimizer.param_groups:
-                group["lr"] = rate
+                group["lr"] = rate * factor
 
     def step(self, samples: Samples) -> dict[str, float]:
         """An iteration: the critics' updates and the generator's. Returns the terms."""
@@ -93,9 +115,12 @@ class Training:
         loss, terms = paint(self.model, self.critics, *draw(samples, size, count))
         self._update(0, loss)
         self.critics.requires_grad_(True)
+        return self._stepped(terms | logged)
+
+    def _stepped(self, terms: dict[str, torch.Tensor]) -> dict[str, float]:
         self.done += 1
         self.average.update(self.model, self.options.ema_decay, self.done)
-        return {name: value.item() for name, value in (terms | logged).items()}
+        return {name: value.item() for name, value in terms.items()}
 
     def _update(self, which: int, loss: torch.Tensor) -> None:
         self.optimizers[which].zero_grad()
@@ -106,6 +131,36 @@ class Training:
         with atomic_path(self.path) as path:
             torch.save([self.done, *(part.state_dict() for part in self._parts)], path)
         self.average.save()
+
+
+class ProjectedTraining(Training):
+    """Against the critic of ``adversarial.py``, which learns alone at first; then its weight rises."""
+
+    betas, lr_factor = (0.0, 0.99), LR_FACTOR
+
+    def make_critics(self) -> torch.nn.Module:
+        self.features = LiteFeatures()
+        return Critic()
+
+    def step(self, samples: Samples) -> dict[str, float]:
+        truth, mask = draw(samples, self.options.size, self.options.batch_size)
+        hole = 1 - mask
+        coarse, refined = _painted(self.model, truth, mask)
+        with torch.autocast("cpu", torch.bfloat16):
+            with torch.no_grad():
+                real = self.features(truth)
+            comp = (truth * mask + refined * hole).contiguous(memory_format=torch.channels_last)
+            judged = Judged(real, self.features(comp), hole)
+            loss = critic_loss(self.critics, judged)
+            self._update(1, loss)
+            self.critics.requires_grad_(False)
+            terms = generator_terms(self.critics, judged) | reconstruction(coarse, refined, truth, mask)
+        if self.done >= CRITIC_ALONE:
+            ramp = min(1.0, (self.done - CRITIC_ALONE) / RAMP)
+            weights = {"adversarial": ramp, "features": FEATURE_WEIGHT, "discounted": DISCOUNTED, "known": KNOWN}
+            self._update(0, sum(weights[name] * term for name, term in terms.items()))
+        self.critics.requires_grad_(True)
+        return self._stepped(terms | {"critic": loss})
 
 
 def draw(samples: Samples, size: int, count: int) -> tuple[torch.Tensor, torch.Tensor]:
@@ -140,12 +195,18 @@ def paint(model, critics: TwinCritics, truth: torch.Tensor, mask: torch.Tensor) 
     """The generator's loss, and its terms."""
     coarse, refined = _painted(model, truth, mask)
     views = critics.views(truth * mask + refined * (1 - mask), mask)
-    discounts = torch.from_numpy(np.stack([discount_map(m[0].numpy()) for m in mask])[:, None])
     terms = {f"adversarial_{name}": -critic(views[name]).mean() for name, critic in critics.by_name().items()}
-    for name, weight in (("discounted", discounts), ("known", mask)):
-        terms[name] = COARSE * weighted_l1(coarse, truth, weight) + weighted_l1(refined, truth, weight)
+    terms |= reconstruction(coarse, refined, truth, mask)
     adversarial = ADVERSARIAL * (terms["adversarial_local"] + terms["adversarial_global"])
     return adversarial + DISCOUNTED * terms["discounted"] + KNOWN * terms["known"], terms
+
+
+def reconstruction(coarse: torch.Tensor, refined: torch.Tensor, truth: torch.Tensor, mask: torch.Tensor) -> dict:
+    discounts = torch.from_numpy(np.stack([discount_map(m[0].numpy()) for m in mask])[:, None])
+    return {
+        name: COARSE * weighted_l1(coarse, truth, weight) + weighted_l1(refined, truth, weight)
+        for name, weight in (("discounted", discounts), ("known", mask))
+    }
 
 
 def weighted_l1(output: torch.Tensor, truth: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -8,7 +8,10 @@ import pytest
 
 torch = pytest.importorskip("torch")
 
+from experiments.torch_twin import train_deepfill  # noqa: E402
 from experiments.torch_twin.adversarial import (  # noqa: E402
+    CRITIC_ALONE,
+    TAPS,
     Judged,
     depth_of,
     edge_l1,
@@ -112,3 +115,30 @@ def test_large_holes_are_drawn_more_often(tmp_path):
         return np.mean([np.unpackbits(hole, axis=1).mean() > 0.4 for hole in samples.holes])
 
     assert share_over_40_percent(False) < 0.4 < 0.5 < share_over_40_percent(True)
+
+
+class Pyramid(torch.nn.Module):
+    """Stands in for the features of EfficientNet-lite0: means of cells, in as many channels."""
+
+    def forward(self, picture):
+        means = (torch.nn.functional.avg_pool2d(picture, 2 ** (i + 1)) for i in range(len(TAPS)))
+        return [mean.repeat(1, -(-c // 3), 1, 1)[:, :c] for mean, c in zip(means, TAPS.values(), strict=True)]
+
+
+def test_deepfill_learns_after_its_projected_critic(tmp_path, monkeypatch):
+    monkeypatch.setattr(train_deepfill, "LiteFeatures", Pyramid)
+    arguments = ["--pictures", "unused=1", "--run", "unused", "--critic", "projected"]
+    sizes = ["--size", "32", "--batch_size", "2", "--base_channels", "4"]
+    training = train_deepfill.ProjectedTraining(train_deepfill.build_parser().parse_args(arguments + sizes), tmp_path)
+    rng = np.random.default_rng(0)
+    samples = SimpleNamespace(rng=rng, picture=lambda: rng.random((32, 32, 3), dtype=np.float32))
+
+    def step_changes() -> list[bool]:
+        parts = training.model.coarse[0].weight, training.model.joining[0].weight, next(training.critics.parameters())
+        before = [part.detach().clone() for part in parts]
+        training.step(samples)
+        return [not torch.equal(old, new) for old, new in zip(before, parts, strict=True)]
+
+    assert step_changes() == [False, False, True]
+    training.done = CRITIC_ALONE + 1
+    assert step_changes() == [True, True, True]
