@@ -121,14 +121,14 @@ def test_sources_are_known(two_textures, hole):
     assert not unknown[sources[:, 0], sources[:, 1]].any()
 
 
-def test_scratches_stay_as_they_were_filled():
-    filled = np.random.default_rng(2).integers(0, 256, [60, 80, 3], dtype=np.uint8)
-    hole = np.zeros([60, 80], bool)
-    hole[10:13, 5:75] = hole[30:33, :] = True
+def test_thin_strokes_stay_as_they_were_filled():
+    filled = np.random.default_rng(2).integers(0, 256, [90, 120, 3], dtype=np.uint8)
+    hole = np.zeros([90, 120], bool)
+    hole[10:26, 5:115] = hole[30:33, :] = True
     np.testing.assert_array_equal(add_exemplars(filled, hole), filled)
-    hole[40:52, 20:40] = True
+    hole[50:70, 20:60] = hole[58:62, 60:120] = True
     wide = without_thin(hole)
-    assert wide[40:52, 20:40].all() and not wide[:40].any()
+    assert wide[50:70, 20:60].all() and not wide[:50].any() and not wide[:, 75:].any()
 
 
 def test_without_numba_a_note_is_printed_once(monkeypatch, capsys):
