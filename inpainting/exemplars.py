@@ -21,7 +21,7 @@ from inpainting.boxes import box_around, hole_boxes, tiles
 from inpainting.patch_search import PATCH, RADIUS, UNKNOWN, best_offsets, measure, search, search_all, vote
 from inpainting.surface import relax, smooth_surface
 
-THIN = 8.0  # pixels of depth: the network draws edges across strokes up to 16 pixels wide better than copies join
+THIN = 8.0  # pixels of depth: across narrower strokes the network joins edges better than copies do
 AROUND = 1.5  # times the size of a hole's box: where its sources are
 AROUND_AT_LEAST = 128  # pixels
 MOST_PIXELS = 100_000  # of a hole, at the finest level that is searched

@@ -43,7 +43,9 @@ def build_parser() -> Parser:
     parser.add_argument("--pictures", required=True, nargs="+", metavar="DIR=SHARE", help="folders and their shares")
     parser.add_argument("--run", required=True, metavar="DIR", help="folder of the run; it goes on where it stands")
     parser.add_argument("--start", metavar="DIR", help="a run whose averaged weights a new one starts from")
-    parser.add_argument("--critic", choices=("wasserstein", "projected"), default="wasserstein")
+    parser.add_argument(
+        "--critic", choices=("wasserstein", "projected"), default="wasserstein", help="the paper's two, or the U-Nets'"
+    )
     parser.add_argument("--size", type=positive_int, default=128, metavar="N", help="side of the pictures in pixels")
     parser.add_argument("--batch_size", type=positive_int, default=8, metavar="N")
     parser.add_argument("--base_channels", type=positive_int, default=32, metavar="N")
@@ -138,8 +140,11 @@ class ProjectedTraining(Training):
 
     betas, lr_factor = (0.0, 0.99), LR_FACTOR
 
-    def make_critics(self) -> torch.nn.Module:
+    def __init__(self, options, run: Path):
         self.features = LiteFeatures()
+        super().__init__(options, run)
+
+    def make_critics(self) -> torch.nn.Module:
         return Critic()
 
     def step(self, samples: Samples) -> dict[str, float]:
@@ -202,6 +207,7 @@ def paint(model, critics: TwinCritics, truth: torch.Tensor, mask: torch.Tensor) 
 
 
 def reconstruction(coarse: torch.Tensor, refined: torch.Tensor, truth: torch.Tensor, mask: torch.Tensor) -> dict:
+    """The L1 terms, each of both stages."""
     discounts = torch.from_numpy(np.stack([discount_map(m[0].numpy()) for m in mask])[:, None])
     return {
         name: COARSE * weighted_l1(coarse, truth, weight) + weighted_l1(refined, truth, weight)
