@@ -29,6 +29,7 @@ CRITIC_ALONE, RAMP = 100, 150  # iterations: the critic first learns by itself; 
 LR_FACTOR = 3  # of the critic, times the generator's
 EDGE, CELL = 8, 4  # pixels: see edge_l1 and low_l1
 BLUR, THIN, THICK = 8, 8, 14  # pixels: see teacher_terms and thinness
+THIN_AT = 128  # pixels: the side of a picture that THIN and THICK are meant for; in a larger one they grow with it
 MEAN, STD = (0.498, 0.498, 0.498), (0.502, 0.502, 0.502)  # of the picture that EfficientNet-lite expects
 
 
@@ -209,9 +210,14 @@ def teacher_terms(
 
 
 def thinness(hole: torch.Tensor) -> torch.Tensor:
-    """1 where the hole is nowhere near deeper than ``THIN`` pixels, 0 where it is ``THICK`` or more: [N, 1, H, W]."""
-    depth = _near(depth_of(hole, THICK), THICK, torch.maximum)
-    return ((THICK - depth) / (THICK - THIN)).clamp(0, 1)
+    """1 where the hole is nowhere near deeper than ``THIN`` pixels, 0 where it is ``THICK`` or more: [N, 1, H, W].
+
+    Both are as many times larger as the picture is than ``THIN_AT``, so that one stroke is thin at any size or at none.
+    """
+    scale = max(hole.shape[3] // THIN_AT, 1)
+    thin, thick = THIN * scale, THICK * scale
+    depth = _near(depth_of(hole, thick), thick, torch.maximum)
+    return ((thick - depth) / (thick - thin)).clamp(0, 1)
 
 
 def _weighted_l1(output: torch.Tensor, target: torch.Tensor, hole: torch.Tensor, weight: torch.Tensor) -> torch.Tensor:

@@ -12,6 +12,8 @@ from experiments.torch_twin import train_deepfill  # noqa: E402
 from experiments.torch_twin.adversarial import (  # noqa: E402
     CRITIC_ALONE,
     TAPS,
+    THICK,
+    THIN,
     Judged,
     depth_of,
     edge_l1,
@@ -75,7 +77,19 @@ def test_a_hole_is_thin_where_nothing_near_is_deep():
     deepest = cv2.dilate(depth, np.ones((29, 29), np.uint8))
     expected = np.clip((14 - deepest) / 6, 0, 1)
     assert {0, 1} < set(np.unique(expected))
-    assert (thinness(torch.tensor(hole, dtype=torch.float32)[None, None])[0, 0].numpy() == expected).all()
+    assert (thinness(_batch(hole))[0, 0].numpy() == expected).all()
+
+
+def test_a_stroke_is_as_thin_in_a_larger_picture():
+    hole = np.zeros((128, 128), np.uint8)
+    hole[10:60, 10:60] = hole[20:80, 90:110] = hole[90:110, 10:50] = 1
+    small, large = thinness(_batch(hole)), thinness(_batch(np.kron(hole, np.ones((2, 2), np.uint8))))
+    assert {0, 1} < set(small.unique().tolist())
+    assert (large[..., ::2, ::2] - small).abs().max() <= 1 / (THICK - THIN)
+
+
+def _batch(hole):
+    return torch.tensor(hole, dtype=torch.float32)[None, None]
 
 
 def test_a_network_grows_without_a_change_of_its_output():
