@@ -11,7 +11,8 @@ Networks trained on L1 give smooth fills. Here each patch of the hole is matched
 * Large holes are searched at a smaller size; the field is enlarged and pixels are copied at full size.
 * Low frequencies are the network's, but where the ground is flat; at its edge the hole is joined to the picture.
 
-Strokes up to 16 pixels wide stay as the network fills them.
+Strokes up to 16 pixels wide stay as the network fills them, and up to 32 pixels those parts where copies and network
+disagree: there the network knows both sides of an edge, and copies break it.
 """
 
 import cv2
@@ -22,6 +23,11 @@ from inpainting.patch_search import PATCH, RADIUS, UNKNOWN, best_offsets, measur
 from inpainting.surface import relax, smooth_surface
 
 THIN = 8.0  # pixels of depth: across narrower strokes the network joins edges better than copies do
+DEEP = 16.0  # pixels of depth: in deeper holes copies are better wherever they differ from the network's fill
+AGREE, DISAGREE = 0.35, 0.45  # how far copies are from the network's fill, over the mean gradient around
+SMEAR, DRAWN = 0.3, 0.5  # mean gradient of the network's fill, over that around
+DISAGREE_SIGMA, NEAR_SIGMA, AROUND_SIGMA = 2, 4, 8  # pixels: of the blur before comparing, of means, of gradients
+LEAST_AROUND = 2  # grey levels of gradient, added to that around: differences on flat ground are not seen
 AROUND = 1.5  # times the size of a hole's box: where its sources are
 AROUND_AT_LEAST = 128  # pixels
 MOST_PIXELS = 100_000  # of a hole, at the finest level that is searched
@@ -52,31 +58,32 @@ def add_exemplars(filled: np.ndarray, hole: np.ndarray, beside: np.ndarray | Non
         filled: uint8 [H, W, 3].   hole: bool [H, W].   Returns uint8 [H, W, 3].
     """
     result = filled.copy()
-    wide, unknown = without_thin(hole), hole if beside is None else hole | beside
+    wide, deep = without_thin(hole, THIN), without_thin(hole, DEEP)
+    unknown = hole if beside is None else hole | beside
     for box, _ in hole_boxes(wide):
         tight = box_around(wide[box.slices]).moved(box.top, box.left)
         side = max(tight.bottom - tight.top, tight.right - tight.left)
         outer = tight.grown(max(int(AROUND * side), AROUND_AT_LEAST), *hole.shape)
         at, mine = outer.slices, np.zeros_like(wide[outer.slices])
         mine[tight.moved(-outer.top, -outer.left).slices] = wide[tight.slices]
-        _paint(result[at], filled[at], mine, unknown[at])
+        _paint(result[at], filled[at], mine, deep[at], unknown[at])
     return result
 
 
-def without_thin(hole: np.ndarray) -> np.ndarray:
-    """The parts of the hole that are deeper than ``THIN``, with their corners: bool [H, W]."""
+def without_thin(hole: np.ndarray, thin: float) -> np.ndarray:
+    """The parts of the hole that are deeper than ``thin`` pixels, with their corners: bool [H, W]."""
     if not hole.any():
         return hole
     at = box_around(hole).grown(1, *hole.shape).slices
     wide = np.zeros_like(hole)
-    deep = cv2.distanceTransform(hole[at].astype(np.uint8), cv2.DIST_L2, 5) > THIN
+    deep = cv2.distanceTransform(hole[at].astype(np.uint8), cv2.DIST_L2, 5) > thin
     if deep.any():
         away = cv2.distanceTransform((~deep).astype(np.uint8), cv2.DIST_L2, 5)
-        wide[at] = hole[at] & (away <= 1.5 * THIN)  # as far as to the corner of a box
+        wide[at] = hole[at] & (away <= 1.5 * thin)  # as far as to the corner of a box
     return wide
 
 
-def _paint(result: np.ndarray, filled: np.ndarray, hole: np.ndarray, unknown: np.ndarray) -> None:
+def _paint(result: np.ndarray, filled: np.ndarray, hole: np.ndarray, deep: np.ndarray, unknown: np.ndarray) -> None:
     """``add_exemplars`` of one group of holes, in place; ``unknown`` has other holes too, which are no sources."""
     level = max(0, int(np.ceil(np.log2(max(np.count_nonzero(hole) / MOST_PIXELS, 1)) / 2)))
     small, small_hole, small_unknown = filled.astype(np.float32), hole, unknown
@@ -89,8 +96,9 @@ def _paint(result: np.ndarray, filled: np.ndarray, hole: np.ndarray, unknown: np
     rows, columns = np.nonzero(rim)
     copied = filled.astype(np.float32)
     copied[rows, columns] = _copied(filled, rows, columns, offsets, 2**level)
-    painted = copied[hole] + _shift(filled, copied, hole)[hole]
-    result[hole] = np.rint(np.clip(painted, 0, 255))
+    difference = copied + _shift(filled, copied, hole) - filled
+    difference *= _share_of_copies(filled, difference, hole, deep, unknown)[..., None]
+    result[hole] = np.rint(np.clip(filled[hole] + difference[hole], 0, 255))
 
 
 def _grown(hole: np.ndarray) -> np.ndarray:
@@ -120,6 +128,33 @@ def _shift(filled: np.ndarray, copied: np.ndarray, hole: np.ndarray) -> np.ndarr
         part = relax(shift[outer.slices].copy(), known[outer.slices], order=1, steps=JOIN_STEPS)
         joined[tile.slices] = part[tile.moved(-outer.top, -outer.left).slices]
     return joined
+
+
+def _share_of_copies(
+    filled: np.ndarray, difference: np.ndarray, hole: np.ndarray, deep: np.ndarray, unknown: np.ndarray
+) -> np.ndarray:
+    """How much copies count, the rest is the network's fill: float32 [H, W], 1 in the deep parts of the hole.
+
+    Elsewhere it is 0 where the network drew something (its fill is no smear) and copies disagree with that: they differ
+    by more than one patch of grass does from another.
+
+    Args:
+        difference: of copies to the fill, float32 [H, W, 3]; 0 outside the hole.
+    """
+    share, shallow = np.ones(hole.shape, np.float32), hole & ~deep
+    if not shallow.any():
+        return share
+    at = box_around(shallow).grown(4 * AROUND_SIGMA, *hole.shape).slices
+    part, near = hole[at].astype(np.float32), cv2.GaussianBlur(hole[at].astype(np.float32), (0, 0), NEAR_SIGMA)
+    blurred = np.abs(cv2.GaussianBlur(difference[at] * part[..., None], (0, 0), DISAGREE_SIGMA)).mean(axis=2)
+    mean = cv2.GaussianBlur(blurred * part, (0, 0), NEAR_SIGMA) / np.maximum(near, 1e-3)
+    around = sum(_mean_gradient(filled[at], ~unknown[at], axis, AROUND_SIGMA) for axis in (0, 1))
+    own = sum(_mean_gradient(filled[at], hole[at], axis, AROUND_SIGMA) for axis in (0, 1))
+    disagreeing = np.clip((mean / (around + LEAST_AROUND) - AGREE) / (DISAGREE - AGREE), 0, 1)
+    drawn = np.clip((own / (around + LEAST_AROUND) - SMEAR) / (DRAWN - SMEAR), 0, 1)
+    inside = cv2.GaussianBlur(deep[at].astype(np.float32), (0, 0), NEAR_SIGMA) * deep[at]
+    share[at] = np.maximum(1 - disagreeing * drawn, inside)
+    return share
 
 
 def _copied(picture: np.ndarray, rows: np.ndarray, columns: np.ndarray, offsets: np.ndarray, scale: int) -> np.ndarray:

@@ -127,8 +127,22 @@ def test_thin_strokes_stay_as_they_were_filled():
     hole[10:26, 5:115] = hole[30:33, :] = True
     np.testing.assert_array_equal(add_exemplars(filled, hole), filled)
     hole[50:70, 20:60] = hole[58:62, 60:120] = True
-    wide = without_thin(hole)
+    wide = without_thin(hole, exemplars.THIN)
     assert wide[50:70, 20:60].all() and not wide[:50].any() and not wide[:, 75:].any()
+
+
+@pytest.mark.parametrize("height, stays", [(24, True), (80, False)])
+def test_what_the_network_drew_stays_in_strokes_but_not_in_deep_holes(height, stays):
+    rng = np.random.default_rng(4)
+    filled = rng.normal(120, 12, [160, 200, 3]).clip(0, 255).astype(np.uint8)
+    hole = np.zeros(filled.shape[:2], bool)
+    hole[40 : 40 + height, 20:180] = True
+    ball = np.s_[44:60, 92:108]
+    filled[ball] = 230  # nothing like it is known
+    result = add_exemplars(filled, hole)
+    assert (result[48:56, 96:104] == 230).all() == stays
+    beside = np.s_[44:60, 30:70]  # noise on both sides agrees: copied
+    assert (result[beside] != filled[beside]).mean() > 0.5
 
 
 def test_without_numba_a_note_is_printed_once(monkeypatch, capsys):
