@@ -96,7 +96,9 @@ def _paint(result: np.ndarray, filled: np.ndarray, hole: np.ndarray, deep: np.nd
     rows, columns = np.nonzero(rim)
     copied = filled.astype(np.float32)
     copied[rows, columns] = _copied(filled, rows, columns, offsets, 2**level)
-    difference = copied + _shift(filled, copied, hole) - filled
+    difference = _shift(filled, copied, hole)
+    difference += copied
+    difference -= filled
     difference *= _share_of_copies(filled, difference, hole, deep, unknown)[..., None]
     result[hole] = np.rint(np.clip(filled[hole] + difference[hole], 0, 255))
 
