@@ -11,8 +11,8 @@ Networks trained on L1 give smooth fills. Here each patch of the hole is matched
 * Large holes are searched at a smaller size; the field is enlarged and pixels are copied at full size.
 * Low frequencies are the network's, but where the ground is flat; at its edge the hole is joined to the picture.
 
-Strokes up to 16 pixels wide stay as the network fills them, and up to 32 pixels those parts where copies and network
-disagree: there the network knows both sides of an edge, and copies break it.
+Strokes up to 16 pixels wide stay as the network fills them. In strokes up to 32 pixels wide nothing is copied where
+copies contradict what the network drew: it joins the edges of both sides, and copies break them.
 """
 
 import cv2
@@ -23,11 +23,11 @@ from inpainting.patch_search import PATCH, RADIUS, UNKNOWN, best_offsets, measur
 from inpainting.surface import relax, smooth_surface
 
 THIN = 8.0  # pixels of depth: across narrower strokes the network joins edges better than copies do
-DEEP = 16.0  # pixels of depth: in deeper holes copies are better wherever they differ from the network's fill
+DEEP = 16.0  # pixels of depth: in deeper holes copies are better, also where they contradict the network's fill
 AGREE, DISAGREE = 0.35, 0.45  # how far copies are from the network's fill, over the mean gradient around
 SMEAR, DRAWN = 0.3, 0.5  # mean gradient of the network's fill, over that around
 DISAGREE_SIGMA, NEAR_SIGMA, AROUND_SIGMA = 2, 4, 8  # pixels: of the blur before comparing, of means, of gradients
-LEAST_AROUND = 2  # grey levels of gradient, added to that around: differences on flat ground are not seen
+LEAST_AROUND = 2  # grey levels, added to the gradient around: on flat ground nothing would seem to agree
 AROUND = 1.5  # times the size of a hole's box: where its sources are
 AROUND_AT_LEAST = 128  # pixels
 MOST_PIXELS = 100_000  # of a hole, at the finest level that is searched
@@ -120,7 +120,7 @@ def _shift(filled: np.ndarray, copied: np.ndarray, hole: np.ndarray) -> np.ndarr
     """
     difference = filled - copied
     shift = cv2.GaussianBlur(difference * hole[..., None], (0, 0), SHIFT_SIGMA)
-    texture = sum(_mean_gradient(copied, None, axis, FLAT_SIGMA) for axis in (0, 1))
+    texture = _both_gradients(copied, None, FLAT_SIGMA)
     shift *= np.clip(texture / FLAT, 0, 1)[..., None]
     known = (~hole).astype(np.float32)
     shift = np.where(hole[..., None], shift, difference)
@@ -135,25 +135,25 @@ def _shift(filled: np.ndarray, copied: np.ndarray, hole: np.ndarray) -> np.ndarr
 def _share_of_copies(
     filled: np.ndarray, difference: np.ndarray, hole: np.ndarray, deep: np.ndarray, unknown: np.ndarray
 ) -> np.ndarray:
-    """How much copies count, the rest is the network's fill: float32 [H, W], 1 in the deep parts of the hole.
+    """How much copies count; the rest is the network's fill. float32 [H, W], 1 in the deep parts of the hole.
 
     Elsewhere it is 0 where the network drew something (its fill is no smear) and copies disagree with that: they differ
     by more than one patch of grass does from another.
 
     Args:
-        difference: of copies to the fill, float32 [H, W, 3]; 0 outside the hole.
+        difference: copies less the network's fill, float32 [H, W, 3].
     """
     share, shallow = np.ones(hole.shape, np.float32), hole & ~deep
     if not shallow.any():
         return share
     at = box_around(shallow).grown(4 * AROUND_SIGMA, *hole.shape).slices
-    part, near = hole[at].astype(np.float32), cv2.GaussianBlur(hole[at].astype(np.float32), (0, 0), NEAR_SIGMA)
+    part = hole[at].astype(np.float32)
     blurred = np.abs(cv2.GaussianBlur(difference[at] * part[..., None], (0, 0), DISAGREE_SIGMA)).mean(axis=2)
-    mean = cv2.GaussianBlur(blurred * part, (0, 0), NEAR_SIGMA) / np.maximum(near, 1e-3)
-    around = sum(_mean_gradient(filled[at], ~unknown[at], axis, AROUND_SIGMA) for axis in (0, 1))
-    own = sum(_mean_gradient(filled[at], hole[at], axis, AROUND_SIGMA) for axis in (0, 1))
-    disagreeing = np.clip((mean / (around + LEAST_AROUND) - AGREE) / (DISAGREE - AGREE), 0, 1)
-    drawn = np.clip((own / (around + LEAST_AROUND) - SMEAR) / (DRAWN - SMEAR), 0, 1)
+    total, near = (cv2.GaussianBlur(a, (0, 0), NEAR_SIGMA) for a in (blurred * part, part))
+    around = _both_gradients(filled[at], ~unknown[at], AROUND_SIGMA) + LEAST_AROUND
+    own = _both_gradients(filled[at], hole[at], AROUND_SIGMA)
+    disagreeing = np.clip((total / np.maximum(near, 1e-3) / around - AGREE) / (DISAGREE - AGREE), 0, 1)
+    drawn = np.clip((own / around - SMEAR) / (DRAWN - SMEAR), 0, 1)
     inside = cv2.GaussianBlur(deep[at].astype(np.float32), (0, 0), NEAR_SIGMA) * deep[at]
     share[at] = np.maximum(1 - disagreeing * drawn, inside)
     return share
@@ -255,6 +255,11 @@ def texture_of(picture: np.ndarray, unknown: np.ndarray, sigma: float) -> np.nda
     texture = np.stack([_mean_gradient(picture, ~unknown, axis, sigma) for axis in (0, 1)], axis=2)
     mask = 1 - unknown.astype(np.float32)
     return smooth_surface(texture * mask[..., None], mask, order=1, steps=10)
+
+
+def _both_gradients(picture: np.ndarray, known: np.ndarray | None, sigma: float) -> np.ndarray:
+    """The sum of both axes' ``_mean_gradient``: float32 [H, W]."""
+    return sum(_mean_gradient(picture, known, axis, sigma) for axis in (0, 1))
 
 
 def _mean_gradient(picture: np.ndarray, known: np.ndarray | None, axis: int, sigma: float) -> np.ndarray:
